@@ -1,0 +1,7 @@
+"""l96bench: standard tasks, baselines and a leaderboard for machine-learned closures of the Lorenz-96 system."""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,61 @@
+"""What the tables of each task family show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its header, the key of the metric that it shows, and the metric's number format."""
+
+    header: str
+    key: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A task family on the board: its title, its question, and the columns that only it has."""
+
+    id: str
+    title: str
+    question: str
+    columns: tuple[Column, ...] = ()
+
+
+FAMILIES = (
+    Family(
+        "subgrid-forcing",
+        "Subgrid forcing",
+        "Predict the subgrid forcing U from the resolved state X. "
+        "0 points: the climatological mean of U. 100 points: U exactly.",
+        (
+            Column("R² shift", "r2_shift", ".3f"),
+            Column("R² 10 MTU", "r2_budget_10", ".3f"),
+            Column("R² 100 MTU", "r2_budget_100", ".3f"),
+            Column("RMSE", "rmse", ".3f"),
+            Column("bias", "bias", ".3f"),
+        ),
+    ),
+    Family(
+        "online-rollout",
+        "Online rollout",
+        "Couple the closure to the resolved model: is the forecast good, the climate right, the run stable? "
+        "0 points: no closure. 100 points: perfect physics.",
+        (
+            Column("survival", "survival", ".2f"),
+            Column("forecast part", "forecast_part", ".3f"),
+            Column("climate part", "climate_part", ".3f"),
+            Column("CRPS at 1 MTU", "crps_1", ".3f"),
+            Column("valid time", "valid_prediction_time", ".2f"),
+            Column("climate shift", "climate_part_shift", ".3f"),
+        ),
+    ),
+)
+
+
+def family(family_id: str) -> Family:
+    """The family of that id; one without columns of its own when the board knows nothing about it."""
+    known = {family.id: family for family in FAMILIES}
+    return known.get(family_id, Family(family_id, family_id.replace("-", " ").capitalize(), ""))

@@ -1,0 +1,214 @@
+"""The board's pages, made from results alone: the same results give the same bytes."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import jinja2
+
+from l96bench.board.families import family
+from l96bench.board.tables import Row, Table, compact_markdown, make_tables, score_markdown, table_markdown
+from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, number, table
+from l96bench.errors import ResultError
+from l96bench.tasks.result import Result, write_atomic
+
+CARDS = "cards"
+
+
+def render(results: Sequence[Result]) -> dict[str, str]:
+    """The board's files: the text of each by its name, relative to the board's folder.
+
+    ``README.md`` holds the tables, ``cards/<slug>.md`` one entry across all families and regimes.
+
+    Raises
+    ------
+    ResultError
+        If the results cannot stand together (see `make_tables`), or two names make the same file name.
+    """
+    tables = make_tables(results)
+    entries: dict[str, list[Row]] = {}
+    for one in tables:
+        for row in one.rows:
+            entries.setdefault(row.result.slug, []).append(row)
+    pages = {"README.md": _board(tables)}
+    for slug, rows in sorted(entries.items()):
+        names = sorted({row.result.model.name for row in rows})
+        if len(names) > 1:
+            raise ResultError(
+                f"expected names that differ in letters or digits, got {names}; rename one of these entries"
+            )
+        pages[f"{CARDS}/{slug}.md"] = _card(rows)
+    return pages
+
+
+def write(folder: str | os.PathLike[str], results: Sequence[Result]) -> None:
+    """Write the board into a folder, each file all or nothing, and remove the cards of entries that are gone."""
+    folder = Path(folder)
+    pages = render(results)
+    for name, text in pages.items():
+        write_atomic(folder / name, text)
+    for name in _extra_cards(folder, pages):
+        (folder / name).unlink()
+
+
+def check(folder: str | os.PathLike[str], results: Sequence[Result]) -> list[str]:
+    """What differs between a folder's board and the one that the results make; empty when it is up to date."""
+    folder = Path(folder)
+    pages = render(results)
+    differences = []
+    for name, text in pages.items():
+        try:
+            found = (folder / name).read_bytes()
+        except FileNotFoundError:
+            differences.append(f"{name}: missing")
+            continue
+        if found != text.encode():
+            differences.append(f"{name}: out of date, {_first_difference(found, text.encode())}")
+    return differences + [f"{name}: no result has this name" for name in _extra_cards(folder, pages)]
+
+
+def tables_for_readme(results: Sequence[Result], cards: str = "leaderboard/cards") -> str:
+    """Compact tables of all tasks, one after the other, to `embed` in another page.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        What to show.
+    cards : str
+        The folder of the cards that the entries link to, relative to that page.
+    """
+    return "\n\n".join(f"**`{one.task}`**\n\n{compact_markdown(one, cards)}" for one in make_tables(results))
+
+
+def embed(text: str, marker: str, content: str) -> str:
+    """A page with the part between ``<!-- l96bench:MARKER -->`` and ``<!-- /l96bench:MARKER -->`` replaced.
+
+    Raises
+    ------
+    ResultError
+        If the page does not hold the two markers once each, in this order.
+    """
+    start, end = f"<!-- l96bench:{marker} -->", f"<!-- /l96bench:{marker} -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ResultError(
+            f"expected one {start} and one {end} after it, got {text.count(start)} and {text.count(end)}; "
+            "put both, each on a line of its own, where the text belongs"
+        )
+    before, after = text.partition(start)[0], text.partition(end)[2]
+    return f"{before}{start}\n\n{content.strip()}\n\n{end}{after}"
+
+
+def _extra_cards(folder: Path, pages: dict[str, str]) -> list[str]:
+    return sorted(name for path in (folder / CARDS).glob("*.md") if (name := f"{CARDS}/{path.name}") not in pages)
+
+
+def _first_difference(found: bytes, expected: bytes) -> str:
+    lines = itertools.zip_longest(found.splitlines(keepends=True), expected.splitlines(keepends=True), fillvalue=b"")
+    place, (old, new) = next((place, pair) for place, pair in enumerate(lines, 1) if pair[0] != pair[1])
+    return f"line {place} is {old.decode(errors='replace')!r:.100}, expected {new.decode()!r:.100}"
+
+
+def _board(tables: Sequence[Table]) -> str:
+    results = [row.result for one in tables for row in one.rows]
+    sections = [
+        (family(name), [(one, table_markdown(one, CARDS), _provenance(one)) for one in group])
+        for name, group in itertools.groupby(tables, key=lambda one: one.family)
+    ]
+    versions = {
+        "Python": _distinct(sorted(result.environment.python for result in results)),
+        "NumPy": _distinct(sorted(result.environment.numpy for result in results)),
+        "Numba": _distinct(sorted(result.environment.numba for result in results)),
+    }
+    return _templates().get_template("board.md.j2").render(sections=sections, versions=versions)
+
+
+def _provenance(one: Table) -> str:
+    result = one.rows[0].result
+    data = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(result.data_digests.items()))
+    return f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}; data: {data}."
+
+
+def _card(rows: Sequence[Row]) -> str:
+    models = [row.result.model for row in rows]
+    facts = {
+        "Kind": _distinct(model.kind for model in models),
+        "Inputs": _distinct(model.inputs for model in models),
+        "Parameters": _distinct(count(model.parameters) for model in models if model.parameters is not None),
+        "Trained on": _distinct(model.trained_on or "" for model in models),
+        "Source": _distinct(model.source for model in models),
+    }
+    families = [(name, list(group)) for name, group in itertools.groupby(rows, key=lambda row: row.result.family)]
+    return (
+        _templates()
+        .get_template("card.md.j2")
+        .render(
+            name=models[0].name,
+            description=_distinct(model.description for model in models),
+            facts={label: text for label, text in facts.items() if text},
+            side_by_side=_side_by_side(families),
+            details=[(family(name), _details(group)) for name, group in families],
+            commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
+        )
+    )
+
+
+def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
+    """Regimes down, families across: what is good offline stands beside what it is worth online."""
+    header = ["regime", *(family(name).title for name, _ in families)]
+    cells: dict[str, dict[str, str]] = {}
+    for name, rows in families:
+        for row in rows:
+            rank = "reference" if row.rank is None else f"rank {row.rank}"
+            # Without the family, two versions of a task keep a line each.
+            regime = row.result.task.partition("/")[2]
+            cells.setdefault(regime, {})[name] = f"{score_markdown(row.result)}, {rank}"
+    body = [[regime, *(Markdown(cells[regime].get(name, NONE)) for name, _ in families)] for regime in sorted(cells)]
+    return table(header, body, left=("regime",))
+
+
+def _details(rows: Sequence[Row]) -> Markdown:
+    """Everything about one family: one column a regime."""
+    results = [row.result for row in rows]
+    keys = list(dict.fromkeys(key for result in results for key in result.metrics))
+
+    def metric(result: Result, key: str) -> str:
+        value = result.metrics.get(key)
+        return NONE if value is None else interval(value.value, value.low, value.high, ".3f")
+
+    def seeds(result: Result) -> str:
+        return ", ".join(f"{number(seed.value, '.1f')} (seed {seed.seed})" for seed in result.score.seeds) or NONE
+
+    lines: list[list[object]] = [["score", *map(score_markdown, results)], ["score of each seed", *map(seeds, results)]]
+    lines += [[key, *(metric(result, key) for result in results)] for key in keys]
+    lines += [
+        ["not finite", *(f"{result.failures.non_finite} of {result.failures.of}" for result in results)],
+        ["diverged", *(f"{result.failures.diverged} of {result.failures.of}" for result in results)],
+        ["note on failures", *(result.failures.note or NONE for result in results)],
+        ["training, s", *(number(result.cost.training_seconds, ".1f") for result in results)],
+        ["a call, µs", *(number(result.cost.microseconds_per_call, ".2f") for result in results)],
+        ["a call, steps of the kernel", *(number(result.cost.kernel_steps_per_call, ".2f") for result in results)],
+        ["predictions", *(result.predictions_digest[:12] for result in results)],
+    ]
+    return table(["", *(result.task.partition("/")[2] for result in results)], lines, left=("",))
+
+
+def _distinct(values: Iterable[str]) -> str:
+    """The different values, in the order in which they first come."""
+    return "; ".join(dict.fromkeys(value for value in values if value))
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    """Templates in which everything that is not `Markdown` is escaped, and an unknown name is an error."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("l96bench.board"),
+        undefined=jinja2.StrictUndefined,
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,1 @@
+"""What is learned from and scored on: fixed splits, made when first needed, the same bits everywhere."""

@@ -1,0 +1,88 @@
+"""How the data are made: truth trajectories, and the forecasts of the perfect model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.splits import CASES, Cases, Split, split_regime, split_seed
+from l96bench.dynamics import kernels
+from l96bench.dynamics.truth import TRUTH_DT, Trajectory, advance, count, in_threads, random_state, simulate
+from l96bench.errors import DataError
+from l96bench.progress import progress as show_progress
+from l96bench.regimes import Regime
+
+__all__ = ["generate"]
+
+
+def generate(regime: Regime, split: Split, progress: bool | None = None, threads: int | None = None) -> dict[str, NDArray]:
+    """The arrays of a split, in the layout in which they are stored."""
+    if split.name == "perfect":
+        return {"X": perfect_forecast(regime, CASES, progress, threads)}
+    run = simulate(
+        split_regime(regime, split),
+        split.duration,
+        interval=split.interval,
+        seed=split_seed(regime, split.stream),
+        n_trajectories=split.n_trajectories,
+        store_fast=False,
+        progress=progress,
+        threads=threads,
+    )
+    arrays = {name: getattr(run, name) for name in split.arrays}
+    return {name: array[None] if split.n_trajectories == 1 else array for name, array in arrays.items()}
+
+
+def perfect_forecast(
+    regime: Regime, cases: Cases = CASES, progress: bool | None = None, threads: int | None = None
+) -> NDArray[np.float64]:
+    """Ensemble forecasts of the truth model from the exact X and from fast variables that only the past X explains.
+
+    Each member's fast variables start at random `cases.memory` MTU before the case and are driven by the true X up to
+    its start (X at every Runge-Kutta stage is recorded from the truth and prescribed); then the member runs free.
+
+    Returns
+    -------
+    (lead, case, member, K) array
+    """
+    states = _states_before(regime, cases)
+    n_driven = count(cases.memory, TRUTH_DT, "dt")
+    every = count(cases.interval, TRUTH_DT, "dt")
+    out = np.empty((len(cases.leads), len(cases), cases.members, regime.K))
+    n_free = every * len(cases.leads)
+    with show_progress(f"perfect model of {regime.id}", len(cases) * cases.members * (n_driven + n_free), progress) as report:
+
+        def work(case: int) -> None:
+            truth = states[case]
+            stages = np.empty((n_driven, 4, regime.K))
+            advance(regime, truth, n_driven, stages=stages, mode=kernels.RECORD)
+            for member in range(cases.members):
+                _, *fast = random_state(regime, [*split_seed(regime, "perfect"), case, member])
+                state = (truth[0].copy(), *fast)
+                advance(regime, state, n_driven, report=report, stages=stages, mode=kernels.DRIVEN)
+                state[0][:] = truth[0]
+                for lead in range(len(cases.leads)):
+                    advance(regime, state, every)
+                    out[lead, case, member] = state[0]
+                report(n_free)
+
+        in_threads(work, len(cases), threads)
+    return out
+
+
+def _states_before(regime: Regime, cases: Cases) -> list[tuple[NDArray, ...]]:
+    """The truth's full state `cases.memory` MTU before every case, from the test trajectories themselves."""
+    if cases.first != cases.memory:
+        raise DataError(f"expected the first case at {cases.memory} MTU, the length of its memory, got {cases.first}")
+    duration = cases.spacing * cases.per_trajectory
+    run: Trajectory = simulate(
+        regime,
+        duration,
+        interval=cases.spacing,
+        seed=split_seed(regime, "test"),
+        n_trajectories=cases.n_trajectories,
+        progress=False,
+    )
+    parts = [part for part in (run.X, run.Y, run.Z) if part is not None]
+    flat = [part.reshape(len(cases), *part.shape[2:]) for part in parts]
+    return [tuple(part[case].copy() for part in flat) for case in range(len(cases))]

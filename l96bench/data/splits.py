@@ -1,0 +1,167 @@
+"""Which data exist: the splits of every regime, the cases of the forecasts, and how each is made.
+
+Seeds are words: trajectory i of a split is drawn from ``SeedSequence([regime, version, split, i])``, names becoming
+words by `l96bench.regimes.seed_word`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.errors import UnknownIdError, nearest
+from l96bench.regimes import Regime, get_regime, seed_word
+
+if TYPE_CHECKING:
+    from numpy import float64
+
+__all__ = ["CASES", "DATA_REGIMES", "DATA_VERSION", "SPLITS", "Cases", "Split", "get_split", "split_regime", "splits_of"]
+
+DATA_VERSION = 1
+"""Version of every data set; a change that moves one bit is a new one."""
+
+DATA_REGIMES = ("wilks-f18", "wilks-f20", "arnold-c4", "wide-k36", "conservative-f12", "three-scale")
+"""The regimes that have data sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One part of a regime's data.
+
+    Attributes
+    ----------
+    name : str
+    n_trajectories : int
+        Each from its own seed, after its own spin-up of 100 MTU.
+    duration, interval : float
+        MTU per trajectory, and between samples.
+    arrays : tuple of str
+        What is stored: X, and U where it is a target.
+    shifted : bool
+        Whether the forcing is F + 4.
+    stream : str
+        The word that names its seeds; splits with one stream are the same trajectories, sampled differently.
+    purpose : str
+        One line for listings.
+    """
+
+    name: str
+    n_trajectories: int
+    duration: float
+    interval: float
+    arrays: tuple[str, ...]
+    shifted: bool
+    stream: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """The initial conditions of the forecasts, the same for every model: evenly spaced in every test trajectory.
+
+    Attributes
+    ----------
+    per_trajectory, n_trajectories : int
+    first, spacing : float
+        MTU into the trajectory, and between two cases (at least 2 MTU, so that they are independent).
+    lead, interval : float
+        Longest lead time and the step between leads, in MTU.
+    memory : float
+        MTU of the past that a model or the perfect forecast may use.
+    members : int
+        Members of the perfect forecast and of every stochastic closure.
+    """
+
+    per_trajectory: int = 50
+    n_trajectories: int = 10
+    first: float = 2.0
+    spacing: float = 3.9
+    lead: float = 3.0
+    interval: float = 0.05
+    memory: float = 2.0
+    members: int = 20
+
+    def __len__(self) -> int:
+        return self.per_trajectory * self.n_trajectories
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Sample index of each case in its trajectory, (per_trajectory,)."""
+        return np.rint((self.first + self.spacing * np.arange(self.per_trajectory)) / self.interval).astype(np.int64)
+
+    @property
+    def leads(self) -> NDArray[float64]:
+        """Lead times in MTU, (lead,)."""
+        return self.interval * np.arange(1, round(self.lead / self.interval) + 1)
+
+    def initial(self, X: NDArray[float64]) -> NDArray[float64]:
+        """Initial states (case, K) from the test trajectories X (trajectory, time, K)."""
+        return X[:, self.starts].reshape(-1, X.shape[-1])
+
+    def truth(self, X: NDArray[float64]) -> NDArray[float64]:
+        """What came: (lead, case, K) from the test trajectories."""
+        steps = np.arange(1, len(self.leads) + 1)
+        windows = X[:, self.starts[:, None] + steps]
+        return np.ascontiguousarray(windows.reshape(-1, *windows.shape[2:]).swapaxes(0, 1))
+
+    def history(self, X: NDArray[float64]) -> NDArray[float64]:
+        """The past of every case, (past, case, K), newest last and without the initial state itself."""
+        steps = np.arange(-round(self.memory / self.interval), 0)
+        windows = X[:, self.starts[:, None] + steps]
+        return np.ascontiguousarray(windows.reshape(-1, *windows.shape[2:]).swapaxes(0, 1))
+
+
+CASES = Cases()
+
+_XU = ("X", "U")
+
+SPLITS: tuple[Split, ...] = (
+    Split("train", 1, 2000.0, 0.05, _XU, False, "train", "training"),
+    Split("train-fine", 1, 2000.0, 0.01, _XU, False, "train", "the training trajectory for training through rollouts"),
+    Split("valid", 1, 200.0, 0.05, _XU, False, "valid", "choice of models"),
+    Split("test", 10, 200.0, 0.05, _XU, False, "test", "offline scores and forecasts"),
+    Split("shift", 10, 200.0, 0.05, _XU, True, "shift", "offline scores in a warmer climate"),
+    Split("climate", 50, 200.0, 0.05, ("X",), False, "climate", "reference climate"),
+    Split("climate-twin", 50, 200.0, 0.05, ("X",), False, "climate-twin", "second, independent sample of it"),
+    Split("climate-shift", 50, 200.0, 0.05, ("X",), True, "climate-shift", "reference climate, warmer"),
+    Split("climate-shift-twin", 50, 200.0, 0.05, ("X",), True, "climate-shift-twin", "second sample of it"),
+    Split("perfect", len(CASES), CASES.lead, CASES.interval, ("X",), False, "perfect", "forecasts of the perfect model"),
+)
+"""Every split; `perfect` is (lead, case, member, K), all others (trajectory, time, K)."""
+
+
+def splits_of(regime: str | Regime) -> tuple[Split, ...]:
+    """The splits of a regime: all for two-scale regimes, those that are not shifted for others."""
+    two_scale = get_regime(regime).scales == 2
+    return tuple(split for split in SPLITS if two_scale or not split.shifted)
+
+
+def get_split(regime: str | Regime, name: str) -> Split:
+    """The split of that name.
+
+    Raises
+    ------
+    UnknownIdError
+        If the regime has no data, or no such split.
+    """
+    regime = get_regime(regime)
+    if regime.id not in DATA_REGIMES:
+        raise UnknownIdError(f"regime {regime.id!r} has no data sets." + nearest(regime.id, DATA_REGIMES))
+    by_name = {split.name: split for split in splits_of(regime)}
+    if name not in by_name:
+        raise UnknownIdError(f"{regime.id} has no split {name!r}." + nearest(name, by_name))
+    return by_name[name]
+
+
+def split_regime(regime: str | Regime, split: Split) -> Regime:
+    """The regime whose equations make that split (F + 4 for a shifted one)."""
+    regime = get_regime(regime)
+    return regime.shifted() if split.shifted else regime
+
+
+def split_seed(regime: Regime, stream: str) -> tuple[int, ...]:
+    """The seed words of a stream; the trajectory's number follows."""
+    return regime.word, DATA_VERSION, seed_word(stream)

@@ -1,0 +1,141 @@
+"""Where the data are kept: memory-mapped files in a cache, each checked against the digest in the repository.
+
+A set is written into a folder beside its place and renamed, under a lock that other processes wait for. A file that is
+missing, truncated or altered is noticed by its digest and made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.generate import generate
+from l96bench.data.splits import DATA_VERSION, get_split
+from l96bench.errors import DataError
+from l96bench.regimes import Regime, get_regime
+
+__all__ = ["array_digest", "cache_folder", "digests", "load", "state_of"]
+
+
+def cache_folder() -> Path:
+    """The folder of the cache: ``$L96BENCH_CACHE``, or the user's cache directory."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("L96BENCH_CACHE")
+    return Path(given) if given else user_cache_path("l96bench")
+
+
+def digests() -> dict[str, str]:
+    """The SHA-256 of every array, by ``regime/split/array``, as recorded in the repository."""
+    text = resources.files("l96bench.data").joinpath("digests.json").read_text(encoding="utf-8")
+    recorded: dict[str, str] = json.loads(text)
+    return recorded
+
+
+def array_digest(array: NDArray) -> str:
+    """SHA-256 of an array: of its dtype and shape, then its bytes in C order, little-endian."""
+    array = np.ascontiguousarray(array)
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
+    digest.update(memoryview(little).cast("B"))
+    return digest.hexdigest()
+
+
+def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+    """The arrays of a split, read-only and memory-mapped; made first when the cache does not hold them intact.
+
+    Raises
+    ------
+    UnknownIdError
+        For a regime or split without data.
+    DataError
+        If this machine makes other bits than the repository records.
+    """
+    regime = get_regime(regime)
+    spec = get_split(regime, split)
+    expected = {name: _expected(regime, split, name) for name in spec.arrays}
+    place = _place(regime, split)
+    arrays = _read(place, expected)
+    if arrays is None:
+        from filelock import FileLock
+
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_suffix(".lock")):
+            arrays = _read(place, expected)
+            if arrays is None:
+                _write(place, generate(regime, spec, progress), expected)
+                arrays = _read(place, expected)
+    if arrays is None:
+        raise DataError(f"{place} changed while it was read; is another program writing there? Try again.")
+    return arrays
+
+
+def state_of(regime: str | Regime, split: str) -> str:
+    """Whether the cache holds a split: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+    regime = get_regime(regime)
+    spec = get_split(regime, split)
+    place = _place(regime, split)
+    if not place.exists():
+        return "absent"
+    expected = {name: _expected(regime, split, name) for name in spec.arrays}
+    return "damaged" if _read(place, expected) is None else "intact"
+
+
+def remake(regime: str | Regime, split: str, threads: int | None = None, progress: bool | None = None) -> dict[str, str]:
+    """Make a split anew, without the cache, and return the digests of its arrays by name."""
+    regime = get_regime(regime)
+    arrays = generate(regime, get_split(regime, split), progress, threads)
+    return {name: array_digest(array) for name, array in arrays.items()}
+
+
+def _expected(regime: Regime, split: str, name: str) -> str:
+    key = f"{regime.id}/{split}/{name}"
+    recorded = digests()
+    if key not in recorded:
+        raise DataError(f"no digest is recorded for {key}; a maintainer records it with `l96bench data record`")
+    return recorded[key]
+
+
+def _place(regime: Regime, split: str) -> Path:
+    return cache_folder() / f"v{DATA_VERSION}" / regime.id / split
+
+
+def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:
+    """The arrays of a folder if all are there and have the expected digests, else None."""
+    arrays = {}
+    for name, digest in expected.items():
+        try:
+            array = np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        if array_digest(array) != digest:
+            return None
+        arrays[name] = array
+    return arrays
+
+
+def _write(place: Path, arrays: dict[str, NDArray[np.float64]], expected: dict[str, str]) -> None:
+    """Check fresh arrays against their digests and put them in place by one rename."""
+    for name, array in arrays.items():
+        came = array_digest(array)
+        if came != expected[name]:
+            raise DataError(
+                f"{place.parent.name}/{place.name}/{name}: expected SHA-256 {expected[name]}, this machine made {came}. "
+                "The simulator promises the same bits everywhere: please report this with your processor and versions."
+            )
+    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+        shutil.rmtree(place, ignore_errors=True)
+        temporary.replace(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""How the systems move: truth, resolved model, closures."""

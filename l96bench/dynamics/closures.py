@@ -1,0 +1,396 @@
+"""Closures: what stands in for the fast variables while the resolved model runs.
+
+A closure is called once at the start of each step of the resolved model, with the whole batch, and its U is held
+through the step. `as_closure` makes one of whatever a user brings, `checked_start` and `checked_step` call it and
+turn everything that can go wrong into a `ModelError` that says what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.errors import ModelError
+
+HISTORY_INTERVAL = 0.05
+"""Time in MTU between the past states that `Closure.remember` is given."""
+
+_EXPECTED = "an object with predict(X), one with start(n_members, rng) and step(X), or a function X -> U"
+
+
+@runtime_checkable
+class Closure(Protocol):
+    """What the resolved model couples to: `start` it once, then `step` it every dt.
+
+    A closure with memory may also offer ``remember(history)``: it is called after `start` with the states before the
+    start, shape (past, member, K), `HISTORY_INTERVAL` MTU apart, the newest last, the start state itself left out.
+
+    Attributes
+    ----------
+    deterministic : bool
+        True when equal states give equal U, so that one member is enough for a forecast.
+    """
+
+    deterministic: bool
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget everything; `n_members` rows are coming, and all randomness comes from `rng`."""
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K), once per step of dt."""
+
+
+class Stateless:
+    """The base of closures without memory or randomness: `step` is `predict`."""
+
+    deterministic = True
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K)."""
+        return self.predict(X)
+
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        raise NotImplementedError
+
+
+class FunctionClosure(Stateless):
+    """A plain function X (n, K) -> U (n, K) as a deterministic closure without memory."""
+
+    def __init__(self, function: Callable[[NDArray], ArrayLike]) -> None:
+        self.function = function
+
+    def predict(self, X: NDArray) -> Any:
+        """Whatever the function returns for X (n, K)."""
+        return self.function(X)
+
+    def __repr__(self) -> str:
+        return f"FunctionClosure({_name(self.function)})"
+
+
+class PredictorClosure(Stateless):
+    """An object with ``predict`` (X (n, K) -> U (n, K)) as a deterministic closure without memory.
+
+    scikit-learn's own test for NaN and infinity is switched off meanwhile: the rollout counts members that leave.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def predict(self, X: NDArray) -> Any:
+        """Whatever ``estimator.predict`` returns for X (n, K)."""
+        with unchecked_sklearn():
+            return self.estimator.predict(X)
+
+    def __repr__(self) -> str:
+        return f"PredictorClosure({_name(self.estimator)})"
+
+
+class _Undeclared:
+    """A closure that does not say whether it is deterministic is taken to be stochastic."""
+
+    deterministic = False
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.start = model.start
+        self.step = model.step
+        if callable(getattr(model, "remember", None)):
+            self.remember = model.remember
+
+
+class _PipelineClosure:
+    """A scikit-learn pipeline whose last step makes its own closure: transform X, then step that."""
+
+    def __init__(self, transform: Callable[[NDArray], NDArray], last: Any) -> None:
+        self.transform = transform
+        self.last = last
+        self.deterministic = last.deterministic
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self.last.start(n_members, rng)
+
+    def remember(self, history: NDArray) -> None:
+        if hasattr(self.last, "remember"):
+            past, n_members, K = history.shape
+            with unchecked_sklearn():
+                rows = self.transform(history.reshape(-1, K))
+            self.last.remember(np.asarray(rows).reshape(past, n_members, -1))
+
+    def step(self, X: NDArray) -> NDArray:
+        with unchecked_sklearn():
+            transformed = self.transform(X)
+        return self.last.step(transformed)
+
+
+class AR1Closure:
+    """A deterministic closure plus a residual that is a first-order autoregression in time.
+
+    U = mean(X) + e;  e' = phi_dt e + sigma sqrt(1 - phi_dt^2) z, z standard normal, independent for each member and
+    point, started from its stationary distribution. phi is rescaled to the model step, phi_dt = phi ** (dt /
+    interval), so that the residual forgets at the same rate for every dt.
+
+    Parameters
+    ----------
+    mean : model
+        Whatever `as_closure` accepts, deterministic.
+    phi : float
+        Autocorrelation of the residual over `interval`, 0 <= phi < 1.
+    sigma : float
+        Stationary standard deviation of the residual (not of its innovations).
+    interval : float
+        Time in MTU over which `phi` was measured.
+    dt : float
+        Step of the resolved model in MTU.
+
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371,
+    20110479, "additive AR(1)".
+    """
+
+    deterministic = False
+
+    def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:
+        if not 0 <= phi < 1:
+            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
+        if not 0 <= sigma < math.inf:
+            raise ValueError(f"sigma must be a finite standard deviation; got {sigma}.")
+        if not (interval > 0 and dt > 0):
+            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
+        self.mean = as_closure(mean, dt)
+        if not self.mean.deterministic:
+            raise ValueError(f"the mean of an AR1Closure must be deterministic; {_name(mean)} is not.")
+        self.phi, self.sigma, self.interval, self.dt = float(phi), float(sigma), float(interval), float(dt)
+        self.phi_dt = self.phi ** (self.dt / self.interval)
+        self._innovation = self.sigma * math.sqrt(1 - self.phi_dt**2)
+        self._n_members: int | None = None
+        self._rng = np.random.default_rng(0)
+        self._residual: NDArray | None = None
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the residual; the next step draws a new one from its stationary distribution."""
+        self.mean.start(n_members, rng)
+        self._n_members, self._rng, self._residual = n_members, rng, None
+
+    def remember(self, history: NDArray) -> None:
+        """Pass the past states (past, member, K) on to a mean that has a memory."""
+        if hasattr(self.mean, "remember"):
+            self.mean.remember(history)
+
+    def step(self, X: NDArray) -> NDArray:
+        """The mean's U (member, K) plus the residual of this step."""
+        if len(X) != self._n_members:
+            raise ModelError(f"AR1Closure was started for {self._n_members} members; X has {len(X)} rows.")
+        noise = self._rng.standard_normal(X.shape)
+        if self._residual is None:
+            self._residual = self.sigma * noise
+        else:
+            self._residual = self.phi_dt * self._residual + self._innovation * noise
+        return self.mean.step(X) + self._residual
+
+    def predict(self, X: NDArray) -> Any:
+        """The mean alone: U (n, K) for the states X (n, K)."""
+        if not _offers(self.mean, "predict"):
+            raise ModelError(f"{_name(self.mean)} depends on more than the present X; it has no predict(X).")
+        return self.mean.predict(X)  # type: ignore[attr-defined]
+
+    def sample(self, X: NDArray, n_members: int, rng: np.random.Generator, interval: float = 0.05) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) whose states are `interval` MTU apart."""
+        phi = self.phi ** (interval / self.interval)
+        return self.predict(X) + np.moveaxis(ar1_noise((len(X), n_members, X.shape[1]), phi, self.sigma, rng), 1, 0)
+
+    def __repr__(self) -> str:
+        return f"AR1Closure({self.mean!r}, phi={self.phi}, sigma={self.sigma}, interval={self.interval}, dt={self.dt})"
+
+
+def ar1_noise(shape: tuple[int, ...], phi: float, sigma: float, rng: np.random.Generator) -> NDArray:
+    """Stationary first-order autoregressions of the given shape, time first: correlation `phi`, std `sigma`."""
+    noise = sigma * rng.standard_normal(shape)
+    innovation = math.sqrt(1 - phi**2)
+    for i in range(1, len(noise)):
+        noise[i] = phi * noise[i - 1] + innovation * noise[i]
+    return noise
+
+
+def unchecked_sklearn() -> AbstractContextManager[None]:
+    """scikit-learn without its test for NaN and infinity, when it is loaded at all."""
+    if "sklearn" not in sys.modules:
+        return nullcontext()
+    import sklearn
+
+    return sklearn.config_context(assume_finite=True)
+
+
+def as_closure(model: Any, dt: float = 0.01) -> Closure:
+    """The closure that a model stands for, for a resolved model that steps by `dt`.
+
+    Parameters
+    ----------
+    model : object
+        A `Closure` (returned as it is; one without ``deterministic`` is taken to be stochastic), a model that makes
+        its own with ``closure(dt)``, a fitted search or pipeline around one, an object with ``predict``, or a
+        function X (n, K) -> U (n, K).
+    dt : float
+        Step of the resolved model in MTU.
+
+    Raises
+    ------
+    ModelError
+        When the model is none of these, is a class, or is a scikit-learn estimator that is not fitted.
+    """
+    if isinstance(model, type):
+        raise ModelError(f"Expected a model, got the class {model.__name__}. Try an instance: {model.__name__}(...).")
+    _require_fitted(model)
+    if isinstance(model, Closure):
+        return model
+    if _offers(model, "start") and _offers(model, "step"):
+        return _Undeclared(model)
+    if _offers(model, "closure"):
+        try:
+            return as_closure(model.closure(dt), dt)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{_name(model)}.closure({dt}) raised {_described(error)}") from error
+    if hasattr(model, "best_estimator_"):
+        return as_closure(model.best_estimator_, dt)
+    if _offers(model, "predict"):
+        return _from_predictor(model, dt)
+    if callable(model):
+        return FunctionClosure(model)
+    raise ModelError(f"Expected {_EXPECTED}; got {_a(model)}.")
+
+
+def checked_start(closure: Closure, n_members: int, rng: np.random.Generator, history: NDArray | None = None) -> None:
+    """Start a closure for `n_members` rows, and tell it the past (past, member, K) if it wants to remember one.
+
+    Raises
+    ------
+    ModelError
+        When the closure's own code raises.
+    """
+    try:
+        closure.start(n_members, rng)
+        if history is not None and _offers(closure, "remember"):
+            closure.remember(history.copy())  # type: ignore[attr-defined]
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{_name(closure)} raised {_described(error)} at its start.") from error
+
+
+def checked_step(closure: Closure, X: NDArray) -> NDArray:
+    """The closure's U (n, K), float64, for the states X (n, K); NaN and infinity pass, for the caller to count.
+
+    The closure gets a copy of X, so that it may keep, change or return it. Integers, float32, lists and torch tensors
+    are converted.
+
+    Raises
+    ------
+    ModelError
+        When the closure's own code raises, or when it returns anything but real numbers in the shape of X.
+    """
+    try:
+        U = closure.step(X.copy())
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{_name(closure)} raised {_described(error)} for X of shape {X.shape}.") from error
+    if type(U) is np.ndarray and U.dtype == np.float64 and U.shape == X.shape:
+        return U
+    return checked_forcing(U, X.shape, _name(closure))
+
+
+def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
+    """What the model `name` returned as a float64 array of the given shape, or a `ModelError` that says why not."""
+    expected = f"{name} must return U as real numbers of shape {shape}, one row per state"
+    if _offers(U, "detach"):
+        U = U.detach().cpu()
+    try:
+        array = np.asarray(U)
+    except Exception as error:
+        raise ModelError(f"{expected}; got {_a(U)} that is no array ({error}).") from error
+    if array.dtype.kind not in "fiu":
+        raise ModelError(f"{expected}; got {_a(U)} of dtype {array.dtype}. Try .astype(float) on real values.")
+    if array.shape != shape:
+        hint = ""
+        if array.shape in ((shape[0],), (shape[0], 1)):
+            hint = " For one output per point, try LocalRegressor, which shares one function around the ring."
+        elif array.shape == shape[::-1]:
+            hint = " Try its transpose."
+        raise ModelError(f"{expected}; got shape {array.shape}.{hint}")
+    return array.astype(np.float64)
+
+
+def _from_predictor(model: Any, dt: float) -> Closure:
+    """A closure of an object with predict, looking through a pipeline for a last step that makes its own."""
+    steps = getattr(model, "steps", None)
+    if steps and _offers(steps[-1][-1], "closure"):
+        last = as_closure(steps[-1][-1], dt)
+        return _PipelineClosure(model[:-1].transform, last) if len(steps) > 1 else last
+    parts = model.get_params().values() if _offers(model, "get_params") else ()
+    for part in parts:
+        if getattr(part, "lags", ()):
+            # Its predict would take the members of a batch for the times of one trajectory.
+            raise ModelError(
+                f"{_name(part)} with lags inside {_a(model)} cannot be coupled. Try it the other way round: "
+                f"{_name(part)}({_name(model)}(...), lags=...)."
+            )
+    return PredictorClosure(model)
+
+
+def _require_fitted(model: Any) -> None:
+    """Raise for a scikit-learn estimator on which fit was not called."""
+    base = sys.modules.get("sklearn.base")
+    if base is None or not isinstance(model, base.BaseEstimator):
+        return
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        # A home-made estimator may keep what it learned under names without the trailing underscore.
+        if hasattr(model, "__sklearn_is_fitted__") or set(vars(model)) <= set(model.get_params(deep=False)):
+            raise ModelError(
+                f"Expected a fitted model, got {_a(model)} without a fit. Fit it first: "
+                "model.fit(task.train.X, task.train.U)."
+            ) from error
+    except TypeError:
+        return
+
+
+def _offers(model: Any, method: str) -> bool:
+    return callable(getattr(model, method, None))
+
+
+def _described(error: Exception) -> str:
+    hint = " Fit it first: model.fit(task.train.X, task.train.U)." if type(error).__name__ == "NotFittedError" else ""
+    return f"{type(error).__name__}: {error}{hint}"
+
+
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _name(model: Any) -> str:
+    """How a message calls a model: the user's own object inside the adapters, functions by their name."""
+    match model:
+        case PredictorClosure():
+            return _name(model.estimator)
+        case FunctionClosure():
+            return _name(model.function)
+        case _Undeclared():
+            return _name(model.model)
+    return getattr(model, "__name__", type(model).__name__)

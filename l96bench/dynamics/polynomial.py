@@ -1,0 +1,192 @@
+"""Polynomial closures U = sum_i c_i X^i: one's own, none at all, and the classics as they were published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.dynamics.closures import AR1Closure, Stateless
+from l96bench.errors import UnknownIdError, nearest
+
+
+class Polynomial(Stateless):
+    """The closure U_k = c_0 + c_1 X_k + ... + c_n X_k^n, the same at every point; it does not change once made.
+
+    It is evaluated by Horner's rule from the highest coefficient down, which is what the rollout kernel does too, so
+    both give the same bits.
+
+    Parameters
+    ----------
+    coefficients : array-like of float, shape (degree + 1,)
+        Lowest order first, of the tendency that is ADDED (the literature prints them for the one subtracted).
+
+    Attributes
+    ----------
+    coefficients : ndarray of float64, shape (degree + 1,), read-only
+    degree : int
+    """
+
+    def __init__(self, coefficients: ArrayLike) -> None:
+        values = np.array(coefficients, dtype=np.float64)
+        if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+            raise ValueError(
+                "coefficients must be a non-empty list of finite numbers, lowest order first; "
+                f"got shape {values.shape} and values {values.tolist()}."
+            )
+        values.flags.writeable = False
+        self._coefficients = values
+
+    @property
+    def coefficients(self) -> NDArray:
+        """The coefficients c_i, shape (degree + 1,), lowest order first; read-only."""
+        return self._coefficients
+
+    @property
+    def degree(self) -> int:
+        """The highest power of X."""
+        return self._coefficients.size - 1
+
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U for the states X, element by element, in any shape."""
+        X = np.asarray(X, dtype=np.float64)
+        U = np.full(X.shape, self._coefficients[-1])
+        for coefficient in self._coefficients[-2::-1]:
+            U *= X
+            U += coefficient
+        return U
+
+    __call__ = predict
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Polynomial) and np.array_equal(self._coefficients, other._coefficients)
+
+    def __hash__(self) -> int:
+        return hash(self._coefficients.tobytes())
+
+    def __repr__(self) -> str:
+        return f"Polynomial({self._coefficients.tolist()})"
+
+
+class NoClosure(Polynomial):
+    """U = 0: the resolved model alone."""
+
+    def __init__(self) -> None:
+        super().__init__([0.0])
+
+    def __repr__(self) -> str:
+        return "NoClosure()"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedClosure:
+    """A closure with the numbers that its paper prints, negated to an added tendency.
+
+    Its target is the FORWARD DIFFERENCE of X over `noise_interval`, (X(t + h) - X(t)) / h less the resolved tendency,
+    not the exact coupling term that l96bench scores: the two differ systematically, the difference being damped by
+    the curvature of X.
+
+    Attributes
+    ----------
+    id : str
+    polynomial : Polynomial
+        The deterministic part, as an added tendency.
+    phi, sigma : float
+        Autocorrelation over `noise_interval` and stationary standard deviation of the additive AR(1) residual.
+    noise_interval : float
+        Time in MTU between the samples the paper fitted to.
+    regimes : tuple of str
+        The regimes whose system it was fitted to.
+    source : str
+        Paper and equation.
+    """
+
+    id: str
+    polynomial: Polynomial
+    phi: float
+    sigma: float
+    noise_interval: float
+    regimes: tuple[str, ...]
+    source: str
+
+    def stochastic(self, dt: float = 0.01) -> AR1Closure:
+        """The polynomial plus the published AR(1) residual, rescaled to steps of `dt` MTU."""
+        return AR1Closure(self.polynomial, self.phi, self.sigma, self.noise_interval, dt)
+
+
+class _Registry(Mapping[str, PublishedClosure]):
+    """A read-only mapping whose error names the nearest id."""
+
+    def __init__(self, closures: tuple[PublishedClosure, ...]) -> None:
+        self._closures = MappingProxyType({closure.id: closure for closure in closures})
+
+    def __getitem__(self, id: str) -> PublishedClosure:
+        try:
+            return self._closures[id]
+        except KeyError:
+            raise UnknownIdError(f"No published closure {id!r}.{nearest(str(id), self._closures)}") from None
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._closures
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._closures)
+
+    def __len__(self) -> int:
+        return len(self._closures)
+
+    def __repr__(self) -> str:
+        return f"PUBLISHED({', '.join(self._closures)})"
+
+
+def _negated(*printed: float) -> Polynomial:
+    return Polynomial([-value for value in printed])
+
+
+_WILKS = "Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407, doi:10.1256/qj.04.03"
+_ARNOLD = "Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479"
+
+PUBLISHED: Mapping[str, PublishedClosure] = _Registry(
+    (
+        PublishedClosure(
+            id="wilks2005_f18",
+            polynomial=_negated(0.275, 1.59, -0.0190, -0.0130, 0.000707),
+            phi=0.984,
+            sigma=1.74,
+            noise_interval=0.005,
+            regimes=("wilks-f18",),
+            source=f"{_WILKS}, F = 18",
+        ),
+        PublishedClosure(
+            id="wilks2005_f20",
+            polynomial=_negated(0.262, 1.45, -0.0121, -0.00713, 0.000296),
+            phi=0.986,
+            sigma=1.99,
+            noise_interval=0.005,
+            regimes=("wilks-f20",),
+            source=f"{_WILKS}, F = 20",
+        ),
+        PublishedClosure(
+            id="arnold2013_c10",
+            polynomial=_negated(0.341, 1.30, -0.0136, -0.00235),
+            phi=0.986,
+            sigma=1.99,
+            noise_interval=0.005,
+            regimes=("wilks-f20",),
+            source=f"{_ARNOLD}, c = 10, additive AR(1)",
+        ),
+        PublishedClosure(
+            id="arnold2013_c4",
+            polynomial=_negated(-0.198, 0.575, -0.00550, -0.000223),
+            phi=0.993,
+            sigma=2.12,
+            noise_interval=0.005,
+            regimes=("arnold-c4",),
+            source=f"{_ARNOLD}, c = 4, additive AR(1)",
+        ),
+    )
+)
+"""The published closures by id: `PUBLISHED["wilks2005_f20"].polynomial`. See `PublishedClosure` for their target."""

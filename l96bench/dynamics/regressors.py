@@ -1,0 +1,372 @@
+"""scikit-learn estimators that learn a closure: X (n, K) in, the added tendency U (n, K) out.
+
+All share one function among the points of the ring, so each state is K rows of training data. Their target y is U
+(n, K), like X. It may also be U of point 0 alone, (n,) or (n, 1), and so is then what they predict; the closure they
+make with ``closure(dt)`` gives U at every point either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.polynomial import Polynomial as Series
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.linear_model import LinearRegression
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from l96bench.dynamics.closures import HISTORY_INTERVAL, AR1Closure, Closure, ar1_noise, as_closure, unchecked_sklearn
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.errors import ModelError
+
+
+class _RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What the estimators here share: the checks of X and y, and their tags."""
+
+    def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+        """X (n, K) as float64, and y as U (n, K), or (n, 1) when it is given for point 0 alone."""
+        states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        n = len(states)
+        if U.shape not in (states.shape, (n, 1), (n,)):
+            raise ValueError(
+                f"y must be U in the shape of X, {states.shape}, or of point 0 alone, ({n},); got shape {U.shape}."
+            )
+        self._y_shape = U.shape[1:]
+        return states, U.reshape(n, -1).astype(np.float64, copy=False)
+
+    def _checked_states(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float64, reset=False)
+
+    def _points(self) -> NDArray:
+        """The points that y was given for: all of them, or point 0."""
+        return np.arange(self._y_shape[0] if self._y_shape else 1)
+
+    def _like_y(self, U: ArrayLike) -> NDArray:
+        """U of n states in the dimensions that y had."""
+        return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # on data that know no ring
+        return tags
+
+
+class PolynomialRegressor(_RingRegressor):
+    """The polynomial U_k = sum_i c_i X_k^i that fits best in least squares, pooled over all points.
+
+    Parameters
+    ----------
+    degree : int
+        Highest power of X.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (degree + 1,)
+        The coefficients c_i, lowest order first, of the added tendency.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
+    """
+
+    def __init__(self, degree: int = 4) -> None:
+        self.degree = degree
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
+        if isinstance(self.degree, bool) or not isinstance(self.degree, int | np.integer) or self.degree < 0:
+            raise ValueError(f"degree must be a whole number of at least 0; got {self.degree!r}.")
+        X, U = self._checked_training(X, y)
+        # Powers of a variable scaled to [-1, 1] are well conditioned; convert() goes back to powers of X.
+        fitted = Series.fit(X[:, self._points()].ravel(), U.ravel(), self.degree)
+        self.coef_ = np.zeros(self.degree + 1)
+        converted = fitted.convert().coef
+        self.coef_[: converted.size] = converted
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        return self._like_y(self.closure().predict(X[:, self._points()]))
+
+    def closure(self, dt: float = 0.01) -> Polynomial:
+        """The fitted polynomial, which the rollout runs inside its kernel; it does not depend on dt."""
+        check_is_fitted(self)
+        return Polynomial(self.coef_)
+
+
+class LocalRegressor(_RingRegressor):
+    """One regressor shared around the ring: U_k from the stencil X_{k-r} .. X_{k+r} of each point, now and before.
+
+    Parameters
+    ----------
+    estimator : regressor of one output, default LinearRegression()
+        It is cloned and trained on n K rows, one for each state and point (states first).
+    radius : int
+        r, the number of neighbours on either side; 2 r + 1 <= K.
+    lags : sequence of float
+        Earlier times in MTU whose stencil is seen as well, each a whole multiple of `interval`. The rows of X are then
+        successive states of ONE trajectory: do not shuffle them (`sklearn.model_selection.TimeSeriesSplit` does not).
+    interval : float
+        Time in MTU between the rows of X; it matters only with lags.
+
+    Attributes
+    ----------
+    estimator_ : the fitted clone of `estimator`
+    stencil_names_ : list of str
+        The columns that `estimator_` sees, in order: offsets -r .. r now, then the same for each lag.
+    n_features_in_ : int
+        K, the number of points.
+    """
+
+    def __init__(
+        self, estimator: Any = None, radius: int = 2, lags: Sequence[float] = (), interval: float = 0.05
+    ) -> None:
+        self.estimator = estimator
+        self.radius = radius
+        self.lags = lags
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone.
+
+        With lags, the first rows, whose past is not in X, are not trained on.
+        """
+        X, U = self._checked_training(X, y)
+        n, K = X.shape
+        self._index = _stencil_index(K, self.radius)
+        steps = self._lag_steps()
+        self.stencil_names_ = [
+            f"X[k{offset:+d}]" + (f"(t-{lag:g})" if lag else "")
+            for lag in (0.0, *self.lags)
+            for offset in range(-self.radius, self.radius + 1)
+        ]
+        first = max(steps)
+        if n <= first:
+            raise ValueError(f"lags up to {first} rows need more than {first} rows of X; got n_samples={n}.")
+        rows = stencil_rows([X[first - step : n - step] for step in steps], self._index[self._points()])
+        self.estimator_ = clone(LinearRegression() if self.estimator is None else self.estimator)
+        self.estimator_.fit(rows, U[first:].ravel())
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone.
+
+        With lags, X is a trajectory, and its first rows see the oldest state there is instead of an earlier one.
+        """
+        X = self._checked_states(X)
+        times = np.arange(len(X))
+        past = [X[np.maximum(times - step, 0)] for step in self._lag_steps()]
+        return self._like_y(self.estimator_.predict(stencil_rows(past, self._index[self._points()])))
+
+    def closure(self, dt: float = 0.01) -> StencilClosure:
+        """The closure for a resolved model that steps by `dt` MTU; dt must divide every lag."""
+        check_is_fitted(self)
+        if not len(self.lags):
+            return StencilClosure(self.estimator_, self._index)
+        steps = [_whole(lag / dt, f"lag {lag}", f"the model step dt {dt}") for lag in self.lags]
+        return LaggedClosure(self.estimator_, self._index, steps, dt)
+
+    def _lag_steps(self) -> list[int]:
+        """How many rows before the present each block of columns comes from, the present (0) first."""
+        return [0, *(_whole(lag / self.interval, f"lag {lag}", f"interval {self.interval}") for lag in self.lags)]
+
+
+class StencilClosure:
+    """A shared regressor of one output, `estimator`, applied to the stencil of every point of the ring.
+
+    Parameters
+    ----------
+    estimator : fitted regressor of one output, deterministic
+    index : ndarray of int, shape (K, width)
+        The points in the stencil of each point.
+    """
+
+    deterministic = True
+
+    def __init__(self, estimator: Any, index: NDArray) -> None:
+        self.estimator = estimator
+        self._index = index
+        # Estimators of our own offer predict without the checks, which cost as much as a small network.
+        self._predict = getattr(estimator, "predict_unchecked", estimator.predict)
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K)."""
+        return self._forcing([X])
+
+    def _forcing(self, states: Sequence[NDArray]) -> NDArray:
+        shape = states[0].shape
+        if shape[1] != len(self._index):
+            raise ModelError(f"The closure was fitted on K = {len(self._index)} points; X has shape {shape}.")
+        with unchecked_sklearn():
+            return np.asarray(self._predict(stencil_rows(states, self._index)), dtype=np.float64).reshape(shape)
+
+
+class LaggedClosure(StencilClosure):
+    """A stencil closure that sees earlier states as well, kept every `dt` in a ring buffer.
+
+    After `start` the past is unknown: the start state stands in for it, unless `remember` tells it. Between the
+    remembered states, `HISTORY_INTERVAL` apart, it is interpolated linearly; before the oldest, it is the oldest.
+
+    Parameters
+    ----------
+    estimator, index
+        As for `StencilClosure`.
+    lag_steps : sequence of int
+        The lags in steps of `dt`.
+    dt : float
+        Step of the resolved model in MTU.
+    """
+
+    def __init__(self, estimator: Any, index: NDArray, lag_steps: Sequence[int], dt: float) -> None:
+        super().__init__(estimator, index)
+        self.lag_steps = tuple(lag_steps)
+        self.dt = dt
+        self._depth = max(self.lag_steps) + 1
+        self._history: NDArray | None = None
+        self._buffer: NDArray | None = None
+        self._newest = 0
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all states."""
+        self._history = self._buffer = None
+
+    def remember(self, history: NDArray) -> None:
+        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
+        self._history = np.array(history, dtype=np.float64)
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K) and those of the steps before."""
+        if self._buffer is None:
+            self._buffer = self._filled(X)
+            self._newest = 0
+        elif X.shape != self._buffer.shape[1:]:
+            raise ModelError(f"The closure remembers states of shape {self._buffer.shape[1:]}; X has {X.shape}.")
+        else:
+            self._newest = (self._newest + 1) % self._depth
+            self._buffer[self._newest] = X
+        return self._forcing([X, *(self._buffer[(self._newest - step) % self._depth] for step in self.lag_steps)])
+
+    def _filled(self, X: NDArray) -> NDArray:
+        """A buffer whose slot -j (modulo its depth) holds the state j steps before X."""
+        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
+        buffer = np.empty((self._depth, *X.shape))
+        for j in range(self._depth):
+            position = max(len(known) - 1 - j * self.dt / HISTORY_INTERVAL, 0.0)
+            before = min(int(position + 1e-9), len(known) - 1)
+            weight = position - before
+            after = min(before + 1, len(known) - 1)
+            buffer[-j] = known[before] if weight < 1e-9 else (1 - weight) * known[before] + weight * known[after]
+        return buffer
+
+
+class AR1Regressor(_RingRegressor):
+    """A regressor for the mean of U plus a first-order autoregression for what it leaves over.
+
+    Parameters
+    ----------
+    estimator : regressor of X (n, K) -> U (n, K), default PolynomialRegressor()
+    interval : float
+        Time in MTU between the rows of X, which are successive states of a trajectory.
+
+    Attributes
+    ----------
+    estimator_ : the fitted clone of `estimator`
+    phi_ : float
+        Autocorrelation of the residual over `interval`, pooled over points; 0 if it came out negative.
+    sigma_ : float
+        Standard deviation of the training residual; too small, therefore, for an estimator that overfits.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371,
+    20110479.
+    """
+
+    def __init__(self, estimator: Any = None, interval: float = 0.05) -> None:
+        self.estimator = estimator
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
+        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone.
+
+        Parameters
+        ----------
+        X, y : array-like
+        groups : array-like of shape (n,), optional
+            Which trajectory each row belongs to, when there are several; rows of one are successive.
+        """
+        X, U = self._checked_training(X, y)
+        if len(X) < 2:
+            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
+        self.estimator_ = clone(PolynomialRegressor() if self.estimator is None else self.estimator)
+        self.estimator_.fit(X, self._like_y(U))
+        residual = U - np.asarray(self.estimator_.predict(X), dtype=np.float64).reshape(U.shape)
+        residual -= residual.mean()
+        labels = np.zeros(len(X)) if groups is None else np.asarray(groups)
+        if labels.shape != (len(X),):
+            raise ValueError(f"groups must have shape ({len(X)},), a label for each row of X; got {labels.shape}.")
+        earlier, later = residual[:-1], residual[1:]
+        together = labels[:-1] == labels[1:]
+        earlier, later = earlier[together], later[together]
+        power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
+        self.phi_ = float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12)) if power > 0 else 0.0
+        self.sigma_ = float(residual.std())
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated residuals."""
+        mean = self.predict(X)
+        noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, self.sigma_, rng)
+        return mean + np.moveaxis(noise, 1, 0)
+
+    def closure(self, dt: float = 0.01) -> AR1Closure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        check_is_fitted(self)
+        mean: Closure = as_closure(self.estimator_, dt)
+        return AR1Closure(mean, self.phi_, self.sigma_, self.interval, dt)
+
+
+def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
+    """The stencils of all points as rows, (n points, width times len(states)), from states that are each (n, K)."""
+    n = len(states[0])
+    points, width = index.shape
+    rows = np.empty((n, points, len(states), width))
+    for i, X in enumerate(states):
+        rows[:, :, i] = X[:, index]
+    return rows.reshape(n * points, -1)
+
+
+def _stencil_index(K: int, radius: int) -> NDArray:
+    """The points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
+    if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:
+        raise ValueError(f"radius must be a whole number of at least 0; got {radius!r}.")
+    if 2 * radius + 1 > K:
+        raise ValueError(
+            f"radius {radius} needs a ring of at least {2 * radius + 1} points; X has n_features={K}. "
+            "Try a smaller radius."
+        )
+    return (np.arange(K)[:, None] + np.arange(-radius, radius + 1)) % K
+
+
+def _whole(ratio: float, lag: str, unit: str) -> int:
+    """A positive ratio of times as a whole number, checked to 1e-9 relative."""
+    count = round(ratio) if np.isfinite(ratio) else 0
+    if count < 1 or abs(ratio - count) > 1e-9 * count:
+        raise ValueError(f"{lag} must be a positive whole multiple of {unit}; it is {ratio:g} times that.")
+    return count

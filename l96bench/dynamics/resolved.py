@@ -1,0 +1,155 @@
+"""The resolved model: the X equation under a closure, for a whole batch of members at once.
+
+One rule for every closure: it is called once at the start of each step with the whole batch, and its U is held
+through the four Runge-Kutta stages, as climate models couple physics to dynamics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.dynamics import kernels
+from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.truth import count
+from l96bench.errors import L96BenchError
+from l96bench.progress import progress as show_progress
+from l96bench.regimes import Regime, get_regime
+
+__all__ = ["MODEL_DT", "Rollout", "rollout"]
+
+MODEL_DT = 0.01
+"""Time step of the resolved model, in MTU."""
+_REPORT = 1000
+"""Steps between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A run of the resolved model.
+
+    Attributes
+    ----------
+    time : (time,) array
+        MTU since the start, of the samples.
+    X : (time, member, K) array
+        The members; NaN from the sample after a member has left.
+    left : (member,) array
+        MTU at which a member left the allowed range (or the finite numbers); infinity for those that never did.
+    """
+
+    time: NDArray[np.float64]
+    X: NDArray[np.float64]
+    left: NDArray[np.float64]
+
+    @property
+    def survived(self) -> NDArray[np.bool_]:
+        """Which members stayed inside to the end, (member,)."""
+        return np.isinf(self.left)
+
+
+def rollout(
+    closure: Any,
+    X0: ArrayLike,
+    duration: float,
+    *,
+    regime: str | Regime,
+    F: ArrayLike | None = None,
+    dt: float = MODEL_DT,
+    interval: float = 0.05,
+    spin_up: float = 0.0,
+    limits: tuple[ArrayLike, ArrayLike] | None = None,
+    history: NDArray[np.float64] | None = None,
+    rng: np.random.Generator | None = None,
+    progress: bool | None = None,
+) -> Rollout:
+    """Run the resolved model under a closure from a batch of states.
+
+    Parameters
+    ----------
+    closure : Closure or model
+        Anything that `as_closure` takes: a closure, an estimator with ``predict``, a function X -> U, a polynomial.
+    X0 : (member, K) or (K,) array
+        Initial states.
+    duration : float
+        MTU to sample after the spin-up: ``round(duration / interval)`` samples, the first at its end.
+    regime : str or Regime
+        The regime whose forcing is used.
+    F : float or (member,) array, optional
+        Forcing instead of the regime's.
+    dt, interval : float
+        Time step, and time between samples, in MTU.
+    spin_up : float
+        MTU to run before the first sample.
+    limits : (low, high), optional
+        Numbers or arrays (member,). A member with any X outside has left: it is stopped, and its samples are NaN from there on.
+    history : (past, member, K) array, optional
+        States before X0, 0.05 MTU apart, the newest last, for closures with memory.
+    rng : numpy Generator, optional
+        For stochastic closures; from seed 0 if not given.
+    progress : bool, optional
+        Show a progress bar; by default when standard error is a terminal.
+
+    Raises
+    ------
+    ModelError
+        If the closure cannot be used, raises, or returns something of the wrong shape or dtype.
+    L96BenchError
+        For initial states of the wrong shape or counts that are not whole.
+    """
+    regime = get_regime(regime)
+    X = np.array(X0, dtype=np.float64, ndmin=2)
+    if X.ndim != 2 or X.shape[1] != regime.K:
+        raise L96BenchError(f"expected initial states (member, {regime.K}) for {regime.id}, got {np.shape(X0)}")
+    n_samples, every = count(duration, interval), count(interval, dt, "dt")
+    n_spin = count(spin_up, dt, "dt") if spin_up else 0
+    forcing = np.ascontiguousarray(np.broadcast_to(regime.F if F is None else F, len(X)), dtype=np.float64)
+    closure = as_closure(closure, dt)
+    checked_start(closure, len(X), np.random.default_rng(0) if rng is None else rng, history)
+    run = _Run(closure, X, forcing, dt, limits)
+    samples = np.empty((n_samples, *X.shape))
+    with show_progress("resolved model", n_spin + n_samples * every, progress) as report:
+        for start in range(0, n_spin, _REPORT):
+            run.advance(min(_REPORT, n_spin - start))
+            report(min(_REPORT, n_spin - start))
+        for i in range(n_samples):
+            samples[i] = run.X
+            samples[i, run.left >= 0] = np.nan
+            if i + 1 < n_samples:
+                run.advance(every)
+            report(every)
+    left = np.where(run.left >= 0, (run.left + 1) * dt, np.inf)
+    return Rollout(spin_up + np.arange(n_samples) * interval, samples, left)
+
+
+class _Run:
+    """The state of a rollout: members, when they left, and how many steps have been made."""
+
+    def __init__(
+        self, closure: Closure, X: NDArray, forcing: NDArray, dt: float, limits: tuple[ArrayLike, ArrayLike] | None
+    ) -> None:
+        self.closure, self.X, self.forcing, self.dt = closure, X, forcing, dt
+        largest = np.finfo(np.float64).max
+        ends = (-largest, largest) if limits is None else limits
+        self.low, self.high = (np.array(np.broadcast_to(end, len(X)), dtype=np.float64) for end in ends)
+        self.rest = 0.5 * self.low + 0.5 * self.high
+        self.left = np.full(len(X), -1)
+        self.steps = 0
+
+    def advance(self, n_steps: int) -> None:
+        """Make n_steps steps: inside the kernel for polynomials, one call of the closure a step for all others."""
+        bounds = (self.low, self.high, self.rest, self.left)
+        if isinstance(self.closure, Polynomial):
+            kernels.advance_polynomial(
+                self.X, self.closure.coefficients, self.forcing, self.dt, n_steps, *bounds, self.steps
+            )
+            self.steps += n_steps
+            return
+        for _ in range(n_steps):
+            U = checked_step(self.closure, self.X)
+            kernels.advance_resolved(self.X, U, self.forcing, self.dt, *bounds, self.steps)
+            self.steps += 1

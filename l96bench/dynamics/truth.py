@@ -1,0 +1,286 @@
+"""The truth: trajectories of any regime, the same bits on every machine and for every number of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.dynamics import kernels
+from l96bench.errors import BlowUpError, L96BenchError
+from l96bench.progress import progress as show_progress
+from l96bench.regimes import Regime, get_regime
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "count", "simulate"]
+
+TRUTH_DT = 0.001
+"""Time step of the truth, in MTU."""
+SPIN_UP = 100.0
+"""MTU that are integrated and thrown away before the first sample."""
+_CHUNK = 20_000
+"""Steps between two reports of progress (and two chances to be interrupted)."""
+
+State = tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """Samples of one or several trajectories of a regime.
+
+    Attributes
+    ----------
+    regime : Regime
+    time : (time,) array
+        MTU since the end of the spin-up; the first sample is at 0.
+    X : (time, K) or (trajectory, time, K) array
+        Resolved variables.
+    Y : (time, K, J) or (trajectory, time, K, J) array, or None
+        Fast variables, None for single-scale regimes or when they were not stored.
+    U : like X
+        The tendency that the fast variables add to X, from Y at the sample's own time (zero for single-scale regimes).
+    Z : (time, K, J, I) or (trajectory, time, K, J, I) array, or None
+        Faster variables of the three-scale system.
+    """
+
+    regime: Regime
+    time: NDArray[np.float64]
+    X: NDArray[np.float64]
+    Y: NDArray[np.float64] | None
+    U: NDArray[np.float64]
+    Z: NDArray[np.float64] | None = None
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The trajectory as an xarray dataset with named dimensions and the regime's parameters as attributes."""
+        import xarray
+
+        lead = ("trajectory",) if self.X.ndim == 3 else ()
+        names = {"X": ("k",), "U": ("k",), "Y": ("k", "j"), "Z": ("k", "j", "i")}
+        arrays = {name: getattr(self, name) for name in names}
+        data = {
+            name: ((*lead, "time", *names[name]), array, {"units": "1"}) for name, array in arrays.items() if array is not None
+        }
+        parameters = {name: getattr(self.regime, name) for name in ("id", *"KJIFhbcdeg", "coupling", "source")}
+        return xarray.Dataset(data, coords={"time": ("time", self.time, {"units": "MTU"})}, attrs=parameters)
+
+
+def count(duration: float, interval: float, name: str = "interval") -> int:
+    """How many times `interval` fits into `duration`: rounded, and whole to 1e-9 relative.
+
+    Raises
+    ------
+    L96BenchError
+        If it does not fit a whole number of times, or not even once.
+    """
+    ratio = duration / interval if interval > 0 else float("nan")
+    whole = round(ratio) if np.isfinite(ratio) else 0
+    if whole < 1 or abs(ratio - whole) > 1e-9 * whole:
+        raise L96BenchError(
+            f"expected a {name} that fits a whole number of times into {duration} MTU, got {interval} ({ratio:.12g} times)"
+        )
+    return whole
+
+
+def simulate(
+    regime: str | Regime,
+    duration: float,
+    *,
+    interval: float = 0.05,
+    seed: int | Sequence[int] = 0,
+    n_trajectories: int = 1,
+    dt: float = TRUTH_DT,
+    spin_up: float | None = None,
+    initial: ArrayLike | tuple[ArrayLike, ...] | None = None,
+    store_fast: bool = True,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Trajectory:
+    """Trajectories of a regime's full equations, by classical RK4 (Lorenz 1996; equations in `Regime`).
+
+    Parameters
+    ----------
+    regime : str or Regime
+        A registered id, or parameters of your own.
+    duration : float
+        MTU to sample; ``round(duration / interval)`` samples, the first at the end of the spin-up.
+    interval : float
+        MTU between samples, a whole number of steps.
+    seed : int or sequence of int
+        Words of the seed; trajectory i draws its initial values from the PCG64 stream of ``[*seed, i]``, so that it
+        does not depend on how many others are made.
+    n_trajectories : int
+        How many trajectories; for more than one, arrays get a leading trajectory axis.
+    dt : float
+        Time step in MTU.
+    spin_up : float, optional
+        MTU to integrate before the first sample; 100, or 0 when `initial` is given.
+    initial : array or tuple of arrays, optional
+        The state to start from instead of a random one: X ``(K,)``, or ``(X, Y)`` with Y ``(K, J)``, or ``(X, Y, Z)``;
+        all with a leading axis ``(n, ...)`` for n trajectories.
+    store_fast : bool
+        Keep Y (and Z). At 256 numbers a sample they are most of the memory.
+    threads : int, optional
+        Threads over trajectories; all processors if not given. The bits do not depend on it.
+    progress : bool, optional
+        Show a progress bar; by default when standard error is a terminal.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown regime.
+    L96BenchError
+        For counts that are not whole, or a state of the wrong shape.
+    BlowUpError
+        If the integration leaves the finite numbers (`dt` too large for the regime).
+    """
+    regime = get_regime(regime)
+    n_samples, every = count(duration, interval), count(interval, dt, "dt")
+    words = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
+    if initial is None:
+        if n_trajectories < 1:
+            raise L96BenchError(f"expected n_trajectories >= 1, got {n_trajectories}")
+        states = [random_state(regime, [*words, i]) for i in range(n_trajectories)]
+    else:
+        states = _given_states(regime, initial, n_trajectories)
+    spin = (SPIN_UP if initial is None else 0.0) if spin_up is None else spin_up
+    n_spin = count(spin, dt, "dt") if spin else 0
+    out = _allocate(regime, len(states), n_samples, store_fast)
+    total = len(states) * (n_spin + n_samples * every)
+    with show_progress(f"simulating {regime.id}", total, progress) as report:
+
+        def work(i: int) -> None:
+            advance(regime, states[i], n_spin, dt, report)
+            _record(regime, states[i], every, dt, [array[i] for array in out], report)
+
+        in_threads(work, len(states), threads)
+    if not np.isfinite(out[0]).all():
+        raise BlowUpError(f"{regime.id} blew up: expected finite X with dt = {dt} MTU; try a smaller dt (default {TRUTH_DT})")
+    return _trajectory(regime, np.arange(n_samples) * interval, out, single=len(states) == 1 and _is_single(regime, initial))
+
+
+def _is_single(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...] | None) -> bool:
+    """Whether the caller asked for one trajectory without a trajectory axis."""
+    if initial is None:
+        return True
+    first = initial[0] if isinstance(initial, tuple) else initial
+    return np.ndim(first) == 1
+
+
+def random_state(regime: Regime, words: Sequence[int]) -> State:
+    """Initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d)."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
+    shapes = regime.state_shapes
+    scales = (regime.F, 1.0 / regime.b, 1.0 / (regime.b * regime.d))
+    shifts = (0.0, 0.5, 0.5)
+    return tuple((rng.random(shape) - shift) * scale for shape, shift, scale in zip(shapes, shifts, scales, strict=False))
+
+
+def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_trajectories: int) -> list[State]:
+    """The caller's initial states, checked, as fresh arrays."""
+    parts = initial if isinstance(initial, tuple) else (initial,)
+    shapes = regime.state_shapes
+    arrays = [np.array(part, dtype=np.float64) for part in parts]
+    single = arrays[0].ndim == 1
+    if single:
+        arrays = [array[None] for array in arrays]
+    n = len(arrays[0])
+    if [array.shape for array in arrays] != [(n, *shape) for shape in shapes]:
+        came = [np.shape(part) for part in parts]
+        raise L96BenchError(f"expected an initial state of shapes {list(shapes)} (or with one leading axis), got {came}")
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise L96BenchError("expected a finite initial state, got NaN or infinity")
+    if n_trajectories not in (1, n):
+        raise L96BenchError(f"expected n_trajectories = {n}, as many as initial states, got {n_trajectories}")
+    return [tuple(array[i].copy() for array in arrays) for i in range(n)]
+
+
+def _allocate(regime: Regime, n: int, n_samples: int, store_fast: bool) -> list[NDArray[np.float64]]:
+    """X, U and, for more scales, Y and Z; the fast ones with no samples when they are not stored."""
+    K = regime.K
+    out = [np.empty((n, n_samples, K)), np.zeros((n, n_samples, K))]
+    return out + [np.empty((n, n_samples if store_fast else 0, *shape)) for shape in regime.state_shapes[1:]]
+
+
+def _trajectory(regime: Regime, time: NDArray, out: list[NDArray], single: bool) -> Trajectory:
+    """The arrays as a `Trajectory`, without the trajectory axis when `single`."""
+    stored = [array if array.shape[1] else None for array in out]
+    X, U, Y, Z = [None if array is None else (array[0] if single else array) for array in stored] + [None] * (4 - len(out))
+    assert X is not None and U is not None
+    return Trajectory(regime, time, X, Y, U, Z)
+
+
+def parameters(regime: Regime) -> tuple[float, ...]:
+    """The numbers of the fast equations as the kernels take them: hc/b, cb, c and, for three scales, he/d, ed, ge."""
+    two = (regime.h * regime.c / regime.b, regime.c * regime.b, regime.c)
+    three = (regime.h * regime.e / regime.d, regime.e * regime.d, regime.g * regime.e)
+    return two + three if regime.scales == 3 else two
+
+
+def advance(
+    regime: Regime,
+    state: State,
+    n_steps: int,
+    dt: float = TRUTH_DT,
+    report: Callable[[int], None] = lambda done: None,
+    stages: NDArray[np.float64] | None = None,
+    mode: int = kernels.FREE,
+) -> None:
+    """Advance a state in place by n_steps. `stages` (n_steps, 4, K) records or prescribes X at the stages (`mode`)."""
+    if mode != kernels.FREE and regime.scales == 1:
+        raise L96BenchError(f"expected a regime with fast variables to drive, got the single-scale {regime.id!r}")
+    for start in range(0, n_steps, _CHUNK):
+        n = min(_CHUNK, n_steps - start)
+        piece = np.empty((0, 4, regime.K)) if stages is None else stages[start : start + n]
+        if regime.scales == 1:
+            kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
+        elif regime.scales == 2:
+            flux = regime.coupling == "flux"
+            kernels.advance_two_scale(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
+        else:
+            flux = regime.coupling == "flux"
+            kernels.advance_three_scale(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
+        report(n)
+
+
+def _record(
+    regime: Regime, state: State, every: int, dt: float, out: list[NDArray], report: Callable[[int], None]
+) -> None:
+    """Sample a state into the arrays of `_allocate` (one trajectory of them), advancing it."""
+    step = max(1, _CHUNK // every)
+    flux = regime.coupling == "flux"
+    for start in range(0, len(out[0]), step):
+        pieces = [array[start : start + step] for array in out]
+        if regime.scales == 1:
+            kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
+        elif regime.scales == 2:
+            kernels.record_two_scale(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
+        else:
+            kernels.record_three_scale(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
+        report(every * len(pieces[0]))
+
+
+def in_threads(work: Callable[[int], None], n: int, threads: int | None) -> None:
+    """Call work(0) .. work(n - 1), in threads (the kernels release the GIL); the first error is raised."""
+    threads = min(n, threads or available_processors())
+    if threads <= 1:
+        for i in range(n):
+            work(i)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            list(pool.map(work, range(n)))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def available_processors() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,44 @@
+"""The array type of the metrics and the checks that they share."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def finite(name: str, values: ArrayLike) -> FloatArray:
+    """The values as a float64 array (not copied where they are one already).
+
+    Raises
+    ------
+    ValueError
+        If the array is empty or an element is NaN or infinite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: expected at least one value.")
+    valid = np.isfinite(array)
+    if not valid.all():
+        raise ValueError(
+            f"{name} must be finite, but {array.size - np.count_nonzero(valid)} of {array.size} values are NaN or "
+            "infinite. Replace the runs that left before scoring: a metric does not decide how they count."
+        )
+    return array
+
+
+def finite_pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Truth and prediction as finite float64 arrays of one shape; ValueError otherwise."""
+    truth, prediction = finite("truth", truth), finite("prediction", prediction)
+    if truth.shape != prediction.shape:
+        raise ValueError(f"prediction must have the shape of truth, {truth.shape}, got {prediction.shape}.")
+    return truth, prediction
+
+
+def whole_steps(name: str, duration: float, interval: float) -> int:
+    """Number of sampling intervals in a duration, checked to be whole to 1e-9 relative and at least 1."""
+    steps = round(duration / interval) if interval > 0 else 0
+    if steps < 1 or abs(steps * interval - duration) > 1e-9 * duration:
+        raise ValueError(f"{name} must be a whole number of sampling intervals, got {duration} / {interval} MTU.")
+    return steps

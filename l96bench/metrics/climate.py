@@ -1,0 +1,298 @@
+"""Statistics of long free runs, and their distance from those of the truth.
+
+A run is ``X`` of shape ``(time, member, K)``, sampled every ``interval`` MTU. Members are processed one at a time, so
+memory beyond the run itself stays small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l96bench.metrics._arrays import FloatArray, finite, whole_steps
+
+Quantity = Literal["value", "change", "difference"]
+"""``value`` X_k, ``change`` X_k(t + 0.2) - X_k(t), ``difference`` X_{k+1} - X_k around the ring."""
+
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+CHANGE_LAG = 0.2
+"""Lag of ``change`` in MTU."""
+
+
+def _run(X: ArrayLike) -> FloatArray:
+    run = finite("X", X)
+    if run.ndim != 3:
+        raise ValueError(f"expected a run (time, member, K), got shape {run.shape}.")
+    return run
+
+
+def quantity(name: Quantity, X: FloatArray, interval: float) -> FloatArray:
+    """One of the three quantities whose distributions make up the climate distance.
+
+    Parameters
+    ----------
+    name : {"value", "change", "difference"}
+    X : array (time, ..., K)
+    interval : float
+        Sampling interval in MTU; for ``change`` it must divide 0.2.
+
+    Returns
+    -------
+    array
+        The shape of X, with fewer times for ``change``.
+    """
+    if name == "value":
+        return X
+    if name == "difference":
+        return np.asarray(np.roll(X, -1, axis=-1) - X, dtype=np.float64)
+    if name == "change":
+        steps = whole_steps("the lag of change", CHANGE_LAG, interval)
+        if len(X) <= steps:
+            raise ValueError(f"change needs more than {CHANGE_LAG} MTU, got {len(X)} samples every {interval} MTU.")
+        return np.asarray(X[steps:] - X[:-steps], dtype=np.float64)
+    raise ValueError(f"unknown quantity {name!r}: expected one of {QUANTITIES}.")
+
+
+@dataclass(frozen=True, slots=True)
+class DistanceGrid:
+    """The cells on which distributions are compared, one row of cells per quantity, and the scales of the truth.
+
+    The cells are fixed by the truth, never by a prediction: they cover X within 10 standard deviations of its mean,
+    and changes and differences within 20 standard deviations of X, which is all that a run that counts as surviving can
+    reach. Whatever lies outside counts as if it lay on the nearer end.
+
+    Attributes
+    ----------
+    mean, std : tuple of 3 floats
+        Of the truth's value, change and difference.
+    low, high : tuple of 3 floats
+        Range of the cells.
+    cells : int
+        Number of equally wide cells for each quantity.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    cells: int
+
+    @classmethod
+    def from_truth(cls, X: ArrayLike, interval: float, cells: int = 2000) -> DistanceGrid:
+        """The grid of a truth run.
+
+        Parameters
+        ----------
+        X : array (time, member, K)
+            A long run of the truth.
+        interval : float
+            Sampling interval in MTU.
+        cells : int
+            Cells for each quantity; with 2,000 the width is 0.01 (value) and 0.02 (change and difference) standard
+            deviations of X.
+
+        Raises
+        ------
+        ValueError
+            If the run is not finite or a quantity does not vary.
+        """
+        run = _run(X)
+        values = [quantity(name, run, interval) for name in QUANTITIES]
+        mean = tuple(float(v.mean()) for v in values)
+        std = tuple(float(v.std()) for v in values)
+        if min(std) == 0:
+            raise ValueError(f"the truth must vary in {QUANTITIES}, got standard deviations {std}.")
+        centre, reach = (mean[0], 0.0, 0.0), (10 * std[0], 20 * std[0], 20 * std[0])
+        low = tuple(c - r for c, r in zip(centre, reach, strict=True))
+        high = tuple(c + r for c, r in zip(centre, reach, strict=True))
+        return cls(mean, std, low, high, cells)
+
+    @property
+    def width(self) -> FloatArray:
+        """Width of the cells of each quantity, in units of X; array (3,)."""
+        return np.asarray(np.subtract(self.high, self.low) / self.cells, dtype=np.float64)
+
+
+def _cell_means(values: FloatArray, low: float, width: float, cells: int) -> FloatArray:
+    """Mean of the empirical distribution function over each cell; array (cells,)."""
+    with np.errstate(over="ignore"):
+        position = np.clip((values.ravel() - low) / width, 0, cells)
+    cell = np.minimum(position.astype(np.intp), cells - 1)
+    count = np.bincount(cell, minlength=cells)
+    # A value raises the function over the part of its own cell to its right, and over all of the later cells.
+    own = np.bincount(cell, weights=cell + 1 - position, minlength=cells)
+    return np.asarray((np.cumsum(count) - count + own) / values.size, dtype=np.float64)
+
+
+def member_cdfs(X: ArrayLike, interval: float, grid: DistanceGrid) -> FloatArray:
+    """Every member's empirical distribution functions of the three quantities, on the grid.
+
+    What is kept is the function's mean over each cell, not its value at points: then the integral of F - G over a cell
+    is exact, whatever the cell's width. Functions of pooled or resampled members are (weighted) means over the first
+    axis.
+
+    Parameters
+    ----------
+    X : array (time, member, K)
+    interval : float
+        Sampling interval in MTU.
+    grid : DistanceGrid
+
+    Returns
+    -------
+    array (member, 3, cells)
+        Rising from 0 to 1 along the last axis.
+
+    Raises
+    ------
+    ValueError
+        If X is not a finite run.
+    """
+    run = _run(X)
+    cdfs = np.empty((run.shape[1], len(QUANTITIES), grid.cells))
+    width = grid.width
+    for member in range(run.shape[1]):
+        states = np.ascontiguousarray(run[:, member])
+        for i, name in enumerate(QUANTITIES):
+            with np.errstate(over="ignore"):
+                values = quantity(name, states, interval)
+            cdfs[member, i] = _cell_means(values, grid.low[i], width[i], grid.cells)
+    return cdfs
+
+
+def wasserstein(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> FloatArray:
+    """1-Wasserstein distance of each quantity, divided by the truth's standard deviation of that quantity.
+
+    In one dimension it is the integral of ``|F - G|`` (Vallender 1974). The sum over cells of ``|integral of F - G|``
+    equals it but for the cells in which F - G changes sign. It is never larger, and smaller by at most half a cell's
+    width for a run that stays at one value; for chaotic runs the two differ by less than 1e-4 standard deviations.
+
+    Parameters
+    ----------
+    cdf_a, cdf_b : array (..., 3, cells)
+        From `member_cdfs`, usually pooled over members; leading axes broadcast.
+    grid : DistanceGrid
+        The grid of both.
+
+    Returns
+    -------
+    array (..., 3)
+        0 for equal distributions; at most the width of the grid's range, however far a value has run away.
+    """
+    gap = np.subtract(cdf_a, cdf_b)
+    if gap.shape[-2:] != (len(QUANTITIES), grid.cells):
+        raise ValueError(f"expected distribution functions (..., 3, {grid.cells}) of this grid, got {gap.shape}.")
+    return np.asarray(np.abs(gap, out=gap).sum(axis=-1) * (grid.width / np.asarray(grid.std)), dtype=np.float64)
+
+
+def climate_distance(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> FloatArray:
+    """Mean of the three distances of `wasserstein`: the climate distance D of a run from the truth; array (...)."""
+    return np.asarray(wasserstein(cdf_a, cdf_b, grid).mean(axis=-1), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Mean, standard deviation, 0.1 and 99.9 percentiles, in units of X."""
+
+    mean: float
+    std: float
+    percentile_0_1: float
+    percentile_99_9: float
+
+
+def moments(X: ArrayLike) -> Moments:
+    """Moments and extreme percentiles of a run (time, member, K), pooled over everything."""
+    run = _run(X)
+    low, high = np.percentile(run, (0.1, 99.9))
+    with np.errstate(over="ignore"):
+        return Moments(float(run.mean()), float(run.std()), float(low), float(high))
+
+
+def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tuple[FloatArray, FloatArray]:
+    """Autocorrelation in time, pooled over members and points, about the pooled mean.
+
+    At each lag, the mean of the products of all pairs of samples that far apart, over the mean square.
+
+    Parameters
+    ----------
+    X : array (time, member, K)
+    interval : float
+        Sampling interval in MTU.
+    max_lag : float
+        The longest lag in MTU, a whole number of intervals and shorter than the run.
+
+    Returns
+    -------
+    lags : array (n_lags,)
+        0, interval, ..., max_lag, in MTU.
+    correlation : array (n_lags,)
+        1 at lag 0, and at every lag of a run that does not vary.
+
+    Raises
+    ------
+    ValueError
+        If X is not a finite run, or the lag does not fit.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    run = _run(X)
+    n_times = run.shape[0]
+    n_lags = 1 + whole_steps("max_lag", max_lag, interval)
+    if n_lags > n_times:
+        raise ValueError(f"max_lag {max_lag} MTU is not shorter than the run of {n_times} samples every {interval}.")
+    # Zeros behind the series keep the circular correlation of the transform from wrapping round, up to the last lag.
+    length = next_fast_len(n_times + n_lags - 1, real=True)
+    power = np.zeros(length // 2 + 1)
+    mean = run.mean()
+    for member in range(run.shape[1]):
+        transform = rfft(run[:, member] - mean, n=length, axis=0)
+        power += (np.square(transform.real) + np.square(transform.imag)).sum(axis=1)
+    covariance = irfft(power, n=length)[:n_lags] / np.arange(n_times, n_times - n_lags, -1)
+    correlation = covariance / covariance[0] if covariance[0] > 0 else np.ones_like(covariance)
+    return np.arange(n_lags, dtype=np.float64) * interval, np.asarray(correlation, dtype=np.float64)
+
+
+def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[FloatArray, FloatArray]:
+    """Power spectral density in time, averaged over members and points (Welch 1967).
+
+    Segments of the anomalies about the pooled mean overlap by half and are tapered by a Hann window: without a taper,
+    leakage from the slow, strong motions would bury the fast end of the spectrum.
+
+    Parseval: summed over frequencies and multiplied by their spacing, the density of a segment is the segment's mean
+    square, weighted by the squared window; for a long run that is its variance, to sampling error.
+
+    Parameters
+    ----------
+    X : array (time, member, K)
+    interval : float
+        Sampling interval in MTU.
+    segment : float
+        Length of a segment in MTU, a whole number of intervals; a shorter run is one segment.
+
+    Returns
+    -------
+    frequency : array (n_frequencies,)
+        0 to ``1 / (2 interval)``, in cycles per MTU.
+    density : array (n_frequencies,)
+        One-sided, in units of X² MTU.
+
+    Raises
+    ------
+    ValueError
+        If X is not a finite run, or the segment does not fit.
+    """
+    from scipy.signal import welch
+
+    run = _run(X)
+    samples = min(whole_steps("segment", segment, interval), run.shape[0])
+    mean = run.mean()
+    density = np.zeros(samples // 2 + 1)
+    for member in range(run.shape[1]):
+        frequency, power = welch(
+            run[:, member] - mean, fs=1 / interval, window="hann", nperseg=samples, detrend=False, axis=0
+        )
+        density += power.mean(axis=1)
+    return np.asarray(frequency, dtype=np.float64), density / run.shape[1]

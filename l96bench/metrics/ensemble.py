@@ -1,0 +1,195 @@
+"""Quality of ensemble forecasts by lead time.
+
+Everywhere, ``truth`` is ``(lead, case, K)`` and ``forecast`` is ``(lead, case, member, K)``, both in units of X. One
+lead is processed at a time: a forecast may fill hundreds of MiB, and no function makes a second array of that size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l96bench.metrics._arrays import FloatArray, finite
+
+
+def _checked(truth: ArrayLike, forecast: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    truth, forecast = finite("truth", truth), finite("forecast", forecast)
+    expected = f"truth (lead, case, K) and forecast (lead, case, member, K), got {truth.shape} and {forecast.shape}"
+    if forecast.ndim != 4 or truth.shape != (*forecast.shape[:2], forecast.shape[3]):
+        raise ValueError(f"expected {expected}.")
+    return truth, forecast
+
+
+def crps(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
+    """Continuous ranked probability score of every forecast, averaged over points.
+
+    ``mean |x_i - y| - mean |x_i - x_j| / 2`` over all members and pairs of members, a member with itself included: the
+    score of the ensemble as a distribution (Gneiting and Raftery 2007, section 4.2). With one member it is the absolute
+    error. The "fair" variant, which estimates the score of an infinite ensemble, does not exist for one member.
+
+    Parameters
+    ----------
+    truth : array (lead, case, K)
+    forecast : array (lead, case, member, K)
+
+    Returns
+    -------
+    array (lead, case)
+        In the units of the truth; smaller is better, 0 is perfect.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match or a value is not finite.
+    """
+    import scoringrules
+
+    truth, forecast = _checked(truth, forecast)
+    score = np.empty(truth.shape[:2])
+    for lead in range(truth.shape[0]):
+        # "qd", the quantile decomposition, is this estimator from sorted members: m log m instead of m² operations.
+        points = scoringrules.crps_ensemble(truth[lead], forecast[lead], m_axis=1, estimator="qd")
+        score[lead] = points.mean(axis=-1)
+    return score
+
+
+def rmse_by_lead(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
+    """RMSE of the ensemble mean at each lead, pooled over cases and points; array (lead,)."""
+    truth, forecast = _checked(truth, forecast)
+    with np.errstate(over="ignore"):
+        error = np.square(forecast.mean(axis=2) - truth).mean(axis=(1, 2))
+    return np.asarray(np.sqrt(error), dtype=np.float64)
+
+
+def spread_by_lead(forecast: ArrayLike) -> FloatArray:
+    """Ensemble spread at each lead, on the scale of the RMSE of the ensemble mean.
+
+    ``sqrt((m + 1) / m * mean variance)`` for m members, the variance being the unbiased one (divided by m - 1) and
+    averaged over cases and points before the root. With the factor, which accounts for the sampling error of the mean
+    of m members, a reliable ensemble of any size has a spread equal to the RMSE of its mean (Fortin et al. 2014,
+    Journal of Hydrometeorology 15, 1708).
+
+    Parameters
+    ----------
+    forecast : array (lead, case, member, K)
+
+    Returns
+    -------
+    array (lead,)
+        Zero for one member.
+    """
+    forecast = finite("forecast", forecast)
+    if forecast.ndim != 4:
+        raise ValueError(f"expected forecast (lead, case, member, K), got {forecast.shape}.")
+    members = forecast.shape[2]
+    if members == 1:
+        return np.zeros(forecast.shape[0])
+    with np.errstate(over="ignore"):
+        variance = np.array([lead.var(axis=1, ddof=1).mean() for lead in forecast])
+    return np.asarray(np.sqrt((members + 1) / members * variance), dtype=np.float64)
+
+
+def spread_skill_ratio(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
+    """Spread over RMSE of the ensemble mean at each lead; array (lead,).
+
+    1 is reliable, less is overconfident; 0 for one member, infinity for a spread around a mean without error.
+    """
+    spread, error = spread_by_lead(forecast), rmse_by_lead(truth, forecast)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(spread == 0, 0.0, spread / error)
+
+
+def anomaly_correlation_by_lead(
+    truth: ArrayLike, forecast: ArrayLike, climatological_mean: float | FloatArray
+) -> FloatArray:
+    """Correlation of forecast and true anomalies at each lead, pooled over cases and points.
+
+    ``sum f t / sqrt(sum f² sum t²)`` with f and t the anomalies of the ensemble mean and of the truth about the
+    climatological mean; the anomalies' own means are not removed (the uncentred form; Wilks 2011, chapter 8).
+
+    Parameters
+    ----------
+    truth : array (lead, case, K)
+    forecast : array (lead, case, member, K)
+    climatological_mean : float or array (K,)
+        Mean of the training data.
+
+    Returns
+    -------
+    array (lead,)
+        Between -1 and 1; 0 for a forecast that equals the climatological mean everywhere.
+    """
+    truth, forecast = _checked(truth, forecast)
+    predicted = forecast.mean(axis=2) - climatological_mean
+    observed = truth - climatological_mean
+    # Scaled by the largest anomaly, which cancels, so that the squares of a blown-up forecast stay in range.
+    largest = np.abs(predicted).max(axis=(1, 2), keepdims=True)
+    predicted /= np.where(largest == 0, 1.0, largest)
+    product = (predicted * observed).sum(axis=(1, 2))
+    norm = np.sqrt(np.square(predicted).sum(axis=(1, 2)) * np.square(observed).sum(axis=(1, 2)))
+    return np.asarray(np.divide(product, norm, out=np.zeros_like(product), where=norm > 0), dtype=np.float64)
+
+
+def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
+    """How often the truth takes each rank among the members, pooled over leads, cases and points.
+
+    A reliable ensemble fills all ranks alike (Hamill 2001). Where the truth equals e members, its count is shared
+    evenly among the e + 1 ranks that it could take: no random draw, and no preference for high or low ranks.
+
+    Parameters
+    ----------
+    truth : array (lead, case, K)
+    forecast : array (lead, case, member, K)
+
+    Returns
+    -------
+    array (member + 1,)
+        Counts (whole numbers where nothing is tied), from below all members to above all members; their sum is the
+        number of true values.
+    """
+    truth, forecast = _checked(truth, forecast)
+    n_ranks = forecast.shape[2] + 1
+    # Each truth adds its share at its first possible rank and takes it back behind the last; a cumulative sum fills in.
+    change = np.zeros(n_ranks + 1)
+    for true, members in zip(truth, forecast, strict=True):
+        first = (members < true[:, None]).sum(axis=1).ravel()
+        ranks = 1 + (members == true[:, None]).sum(axis=1).ravel()
+        share = 1.0 / ranks
+        change += np.bincount(first, share, n_ranks + 1) - np.bincount(first + ranks, share, n_ranks + 1)
+    return np.cumsum(change)[:-1]
+
+
+def valid_prediction_time(
+    rmse: ArrayLike, leads: ArrayLike, climatological_std: float, threshold: float = 0.4
+) -> float:
+    """The first lead at which the RMSE exceeds a fraction of the climatological standard deviation.
+
+    Parameters
+    ----------
+    rmse : array (lead,)
+        From `rmse_by_lead`; infinity is allowed.
+    leads : array (lead,)
+        Lead times in MTU, increasing.
+    climatological_std : float
+        Standard deviation of the training data.
+    threshold : float
+        The fraction.
+
+    Returns
+    -------
+    float
+        In MTU. A forecast that never exceeds the threshold gets the last lead: its value is censored there, a lower
+        bound.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is NaN, the leads do not increase, or the standard deviation is not positive.
+    """
+    error, times = np.asarray(rmse, dtype=np.float64), finite("leads", leads)
+    if error.ndim != 1 or error.shape != times.shape:
+        raise ValueError(f"rmse and leads must be one-dimensional and equally long, got {error.shape}, {times.shape}.")
+    if np.isnan(error).any() or (np.diff(times) <= 0).any() or not climatological_std > 0:
+        raise ValueError("expected rmse without NaN, increasing leads and a positive climatological_std.")
+    exceeded = np.flatnonzero(error > threshold * climatological_std)
+    return float(times[exceeded[0]] if exceeded.size else times[-1])

@@ -1,0 +1,173 @@
+"""Errors of a prediction at points and times: R², RMSE, bias, tails, and sums over blocks for the bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l96bench.metrics._arrays import FloatArray, finite, finite_pair
+
+
+def _squared_error(truth: FloatArray, prediction: FloatArray | float) -> FloatArray:
+    """Squared differences; infinity, without a warning, where the square is too large for a float64."""
+    with np.errstate(over="ignore"):
+        return np.square(prediction - truth)
+
+
+def _total(values: FloatArray) -> float:
+    """The sum of non-negative values; infinity, without a warning, where it is too large for a float64."""
+    with np.errstate(over="ignore"):
+        return float(values.sum())
+
+
+def r2(truth: ArrayLike, prediction: ArrayLike, reference_mean: float) -> float:
+    """Coefficient of determination, pooled over everything, about the training mean.
+
+    ``1 - sum (t - p)² / sum (t - m)²``. It is 1 for the truth itself and 0 for the training mean ``m``. The
+    ``r2_score`` of scikit-learn takes the mean of the test truth as its reference, which no model can know.
+
+    Parameters
+    ----------
+    truth, prediction : array of one shape, (..., K)
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
+
+    Returns
+    -------
+    float
+        At most 1. It is ``-inf`` where the squared errors exceed the range of a float64 (predictions beyond 1e150).
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is not finite, or the truth equals the reference mean everywhere.
+    """
+    truth, prediction = finite_pair(truth, prediction)
+    total = _total(_squared_error(truth, reference_mean))
+    if total == 0.0:
+        raise ValueError(f"R² needs a truth that varies, but every value is the reference mean {reference_mean}.")
+    return 1.0 - _total(_squared_error(truth, prediction)) / total
+
+
+def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """Root of the mean squared error, pooled, in the units of the truth (infinity where the squares overflow)."""
+    truth, prediction = finite_pair(truth, prediction)
+    return float(np.sqrt(_total(_squared_error(truth, prediction)) / truth.size))
+
+
+def bias(truth: ArrayLike, prediction: ArrayLike) -> float:
+    """Mean of prediction minus truth, pooled, in the units of the truth."""
+    truth, prediction = finite_pair(truth, prediction)
+    # Divided before it is summed: huge errors of both signs must not become infinity minus infinity.
+    return float(((prediction - truth) / truth.size).sum())
+
+
+def r2_by_quantile(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    X: ArrayLike,
+    reference_mean: float,
+    edges: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1),
+) -> dict[str, float]:
+    """R² within quantile bins of the resolved state, which shows what happens in the tails.
+
+    Each bin's squared error is divided by the same bin's sum of squares about the reference mean, so a bin's value is 0
+    for the training mean and 1 for the truth. A bin where the truth stays close to that mean is hard, and may be
+    negative.
+
+    Parameters
+    ----------
+    truth, prediction, X : array of one shape, (..., K)
+        ``X`` is the resolved variable at the point and time of the truth.
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
+    edges : sequence of float
+        Increasing quantiles from 0 to 1. A bin holds its lower edge, the last one its upper edge as well.
+
+    Returns
+    -------
+    dict
+        From the bin in percent (``"0-5%"``) to its R², in the order of the edges.
+
+    Raises
+    ------
+    ValueError
+        If the edges do not rise from 0 to 1, or a bin is empty or holds nothing but the reference mean.
+    """
+    truth, prediction = finite_pair(truth, prediction)
+    state = finite("X", X)
+    if state.shape != truth.shape:
+        raise ValueError(f"X must have the shape of truth, {truth.shape}, got {state.shape}.")
+    levels = np.asarray(edges, dtype=np.float64)
+    if levels.ndim != 1 or levels.size < 2 or levels[0] != 0 or levels[-1] != 1 or (np.diff(levels) <= 0).any():
+        raise ValueError(f"edges must increase from 0 to 1, got {tuple(edges)}.")
+    n_bins = levels.size - 1
+    bins = np.searchsorted(np.quantile(state, levels[1:-1]), state.ravel(), side="right")
+    error = np.bincount(bins, weights=_squared_error(truth, prediction).ravel(), minlength=n_bins)
+    total = np.bincount(bins, weights=_squared_error(truth, reference_mean).ravel(), minlength=n_bins)
+    names = [f"{100 * low:g}-{100 * high:g}%" for low, high in pairwise(levels)]
+    if (total == 0).any():
+        empty = [name for name, value in zip(names, total, strict=True) if value == 0]
+        raise ValueError(f"no variation of the truth in the bins {empty}: use fewer edges or more samples.")
+    return {name: float(1.0 - e / t) for name, e, t in zip(names, error, total, strict=True)}
+
+
+def block_sums(
+    truth: ArrayLike, prediction: ArrayLike, reference_mean: float, block: int
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of squares over consecutive blocks of every trajectory: what a bootstrap of R² resamples.
+
+    Parameters
+    ----------
+    truth, prediction : array of one shape, (..., time, K)
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
+    block : int
+        Samples in a block; it must divide the number of samples in a trajectory.
+
+    Returns
+    -------
+    sse, sst : array (n_blocks,)
+        Sums of ``(t - p)²`` and ``(t - m)²``: all blocks of the first trajectory in time order, then the next
+        trajectory's. ``1 - sse.sum() / sst.sum()`` is `r2`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is not finite, or the blocks do not fit.
+    """
+    truth, prediction = finite_pair(truth, prediction)
+    if truth.ndim < 2:
+        raise ValueError(f"expected arrays (..., time, K), got shape {truth.shape}.")
+    if block < 1 or truth.shape[-2] % block:
+        raise ValueError(f"{truth.shape[-2]} samples do not divide into blocks of {block}: use a divisor.")
+    samples = block * truth.shape[-1]
+    with np.errstate(over="ignore"):
+        sse = _squared_error(truth, prediction).reshape(-1, samples).sum(axis=1)
+    sst = _squared_error(truth, reference_mean).reshape(-1, samples).sum(axis=1)
+    return sse, sst
+
+
+def r2_replicates(weights: FloatArray, sse: FloatArray, sst: FloatArray) -> FloatArray:
+    """R² of resampled blocks, from `block_sums`.
+
+    Parameters
+    ----------
+    weights : array (n_replicates, n_blocks)
+        How often each replicate holds each block (`l96bench.metrics.uncertainty.resampling_weights`).
+    sse, sst : array (n_blocks,)
+
+    Returns
+    -------
+    array (n_replicates,)
+        ``-inf`` for a replicate that holds a block whose squared errors overflowed.
+    """
+    overflowed = np.isinf(sse)
+    with np.errstate(over="ignore"):
+        error = weights @ np.where(overflowed, 0.0, sse)
+    # Zero draws of an infinite block are zero; the matrix product would make them NaN.
+    error[weights[:, overflowed].any(axis=1)] = np.inf
+    return np.asarray(1.0 - error / (weights @ sst), dtype=np.float64)

@@ -1,0 +1,241 @@
+"""Intervals of scores, comparisons of two entries, and ranks that entries share when they cannot be told apart.
+
+All entries of a task are resampled with the same indices, so the replicates of two entries are paired: replicate i of
+both is made of the same blocks. Replicates and estimates may be ``-inf`` (a hopeless score), never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.metrics._arrays import FloatArray
+
+
+def _without_nan(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(f"{name} must have {ndim} dimension(s) and at least one value, got shape {array.shape}.")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} holds {np.isnan(array).sum()} NaN of {array.size}: a score must be a number or -inf.")
+    return array
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}: 0.95 is usual.")
+
+
+def bootstrap_indices(
+    n_blocks: int, n_replicates: int = 1000, seed: int | Sequence[int] = 0, block_length: int = 1
+) -> NDArray[np.int64]:
+    """Which blocks each bootstrap replicate is made of.
+
+    Parameters
+    ----------
+    n_blocks : int
+        Number of blocks of the sample.
+    n_replicates : int
+    seed : int or sequence of int
+        Seed of a PCG64 generator; the same arguments give the same indices.
+    block_length : int
+        1 draws blocks independently (Efron 1979). More draws runs of that many consecutive blocks, the last being
+        followed by the first (circular block bootstrap, Politis and Romano 1992), for blocks that are not independent.
+
+    Returns
+    -------
+    array (n_replicates, n_blocks)
+        Integers from 0 to ``n_blocks - 1``.
+
+    Raises
+    ------
+    ValueError
+        If a count is smaller than 1, or runs are longer than the sample.
+    """
+    from arch.bootstrap import CircularBlockBootstrap, IIDBootstrap
+
+    if n_blocks < 1 or n_replicates < 1 or not 1 <= block_length <= n_blocks:
+        raise ValueError(
+            "expected n_blocks >= 1, n_replicates >= 1 and 1 <= block_length <= n_blocks, "
+            f"got {n_blocks}, {n_replicates} and {block_length}."
+        )
+    blocks, generator = np.arange(n_blocks, dtype=np.int64), np.random.default_rng(seed)
+    if block_length == 1:
+        bootstrap = IIDBootstrap(blocks, seed=generator)
+    else:
+        bootstrap = CircularBlockBootstrap(block_length, blocks, seed=generator)
+    return np.stack([positional[0] for positional, _ in bootstrap.bootstrap(n_replicates)])
+
+
+def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
+    """How often each replicate holds each block, ready for a matrix product with sums over blocks.
+
+    Parameters
+    ----------
+    indices : array (n_replicates, n_drawn)
+        From `bootstrap_indices`.
+    n_blocks : int
+
+    Returns
+    -------
+    array (n_replicates, n_blocks)
+        Whole numbers as float64; every row sums to ``n_drawn``.
+    """
+    indices = np.asarray(indices)
+    if indices.ndim != 2 or indices.size == 0 or indices.min() < 0 or indices.max() >= n_blocks:
+        raise ValueError(f"indices must be (n_replicates, n_drawn) within 0..{n_blocks - 1}, got {indices.shape}.")
+    n_replicates = len(indices)
+    flat = indices + n_blocks * np.arange(n_replicates)[:, None]
+    counts = np.bincount(flat.ravel(), minlength=n_replicates * n_blocks)
+    return counts.reshape(n_replicates, n_blocks).astype(np.float64)
+
+
+def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
+    """The replicates shifted so that their mean is the estimate.
+
+    A distance between resampled samples is larger than that between the samples, and a score made from it smaller; the
+    shift takes this bias of the bootstrap out of the interval. Replicates that are not all finite have no mean and are
+    returned as they are.
+
+    Parameters
+    ----------
+    replicates : array (n_replicates,)
+    estimate : float
+        The score of the sample itself.
+
+    Returns
+    -------
+    array (n_replicates,)
+    """
+    values = _without_nan("replicates", replicates)
+    if not (np.isfinite(values).all() and np.isfinite(estimate)):
+        return values.copy()
+    return np.asarray(values - values.mean() + estimate, dtype=np.float64)
+
+
+def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of bootstrap replicates (Efron and Tibshirani 1993, chapter 13).
+
+    Its ends are replicates themselves, the outer ones where a quantile lies between two: nothing is interpolated, so
+    that ``-inf`` is a possible end.
+
+    Parameters
+    ----------
+    replicates : array (n_replicates,)
+    level : float
+        Fraction of the replicates between the ends.
+
+    Returns
+    -------
+    low, high : float
+    """
+    _check_level(level)
+    ordered = np.sort(_without_nan("replicates", replicates))
+    left_out = floor((1 - level) / 2 * (ordered.size - 1))
+    return float(ordered[left_out]), float(ordered[-1 - left_out])
+
+
+def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's (1927) score interval of a proportion, such as the fraction of runs that survive.
+
+    Parameters
+    ----------
+    successes, trials : int
+    level : float
+
+    Returns
+    -------
+    low, high : float
+        Within 0 and 1, and wider than a point even when all or none succeed.
+    """
+    from scipy.stats import binomtest
+
+    _check_level(level)
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"expected 0 <= successes <= trials and trials >= 1, got {successes} of {trials}.")
+    ends = binomtest(successes, trials).proportion_ci(level, method="wilson")
+    return float(ends.low), float(ends.high)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedComparison:
+    """The difference of two entries, first minus second.
+
+    Attributes
+    ----------
+    difference : float
+        Of the estimates.
+    low, high : float
+        Interval of the difference.
+    level : float
+        Level of the interval.
+    distinguishable : bool
+        Whether the interval leaves 0 out.
+    """
+
+    difference: float
+    low: float
+    high: float
+    level: float
+    distinguishable: bool
+
+
+def _difference(a: FloatArray | float, b: FloatArray | float) -> FloatArray:
+    """Differences in which two equal infinities are 0 apart."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.equal(a, b), 0.0, np.subtract(a, b))
+
+
+def compare(
+    replicates_a: ArrayLike, estimate_a: float, replicates_b: ArrayLike, estimate_b: float, level: float = 0.95
+) -> PairedComparison:
+    """Whether two entries that were resampled with the same indices can be told apart.
+
+    Parameters
+    ----------
+    replicates_a, replicates_b : array (n_replicates,)
+        Replicates of each score, from the same indices, recentred on its estimate.
+    estimate_a, estimate_b : float
+    level : float
+    """
+    a, b = _without_nan("replicates_a", replicates_a), _without_nan("replicates_b", replicates_b)
+    if a.shape != b.shape:
+        raise ValueError(f"paired replicates must be equally many, got {a.size} and {b.size}.")
+    low, high = interval(_difference(a, b), level)
+    difference = float(_difference(estimate_a, estimate_b))
+    return PairedComparison(difference, low, high, level, not low <= 0 <= high)
+
+
+def tied_ranks(estimates: ArrayLike, replicates: ArrayLike, level: float = 0.95) -> list[int]:
+    """Ranks of entries, 1 for the best, shared by entries that cannot be told apart.
+
+    From the largest estimate down, an entry joins the current group if the paired interval of its difference from the
+    group's first entry contains 0; otherwise it opens a group, whose rank is its position (1, 1, 3, ...).
+
+    Parameters
+    ----------
+    estimates : array (n_entries,)
+        Larger is better; entries with equal estimates keep their order.
+    replicates : array (n_entries, n_replicates)
+        Of every entry, from the same indices, recentred on its estimate.
+    level : float
+
+    Returns
+    -------
+    list of int
+        One for each entry, in the order given.
+    """
+    scores, samples = _without_nan("estimates", estimates), _without_nan("replicates", replicates, ndim=2)
+    if len(scores) != len(samples):
+        raise ValueError(f"one row of replicates for each estimate, got {len(samples)} rows for {len(scores)}.")
+    order = np.argsort(-scores, kind="stable")
+    ranks, leader, rank = [0] * len(scores), order[0], 1
+    for position, entry in enumerate(order, start=1):
+        if compare(samples[leader], scores[leader], samples[entry], scores[entry], level).distinguishable:
+            leader, rank = entry, position
+        ranks[entry] = rank
+    return ranks

@@ -1,0 +1,339 @@
+"""What every task has: an id, splits, a score with its interval, and references scored by the same program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.splits import get_split, split_regime
+from l96bench.data.store import digests, load
+from l96bench.dynamics.closures import as_closure, checked_start, checked_step
+from l96bench.dynamics.truth import TRUTH_DT, advance, random_state
+from l96bench.errors import L96BenchError, ModelError
+from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
+from l96bench.regimes import Regime, get_regime, seed_word
+from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["LEVEL", "N_REPLICATES", "SCORER_VERSION", "Reference", "Samples", "Task"]
+
+SCORER_VERSION = "1"
+"""Version of the scoring program; rows of different versions are never compared."""
+N_REPLICATES = 1000
+LEVEL = 0.95
+"""Replicates of the bootstrap, and level of every interval."""
+BUDGETS = (10.0, 100.0, 1000.0)
+"""Training budgets in MTU besides the whole 2,000: prefixes of the training trajectory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One split, memory-mapped and read-only.
+
+    Attributes
+    ----------
+    X, U : (time, K) array for one trajectory, (trajectory, time, K) for several
+        Resolved state and the tendency that the fast variables add to it.
+    interval : float
+        MTU between samples.
+    """
+
+    X: NDArray[np.float64]
+    U: NDArray[np.float64]
+    interval: float
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """MTU since the first sample of a trajectory, (time,)."""
+        return self.interval * np.arange(self.X.shape[-2])
+
+    def prefix(self, duration: float) -> Samples:
+        """The first `duration` MTU of every trajectory: a training budget."""
+        n = round(duration / self.interval)
+        if not 1 <= n <= self.X.shape[-2]:
+            longest = self.X.shape[-2] * self.interval
+            raise L96BenchError(f"expected a budget between {self.interval} and {longest:g} MTU, got {duration}")
+        return Samples(self.X[..., :n, :], self.U[..., :n, :], self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A fixed point of a task's scale, scored by the same program as every entry.
+
+    Attributes
+    ----------
+    info : ModelInfo
+    evaluate : () -> Result
+    """
+
+    info: ModelInfo
+    evaluate: Callable[[], Result]
+
+    @property
+    def score(self) -> float:
+        """The reference's score."""
+        return self.evaluate().score.value
+
+
+@dataclass(frozen=True)
+class Task:
+    """The base of the four families. Subclasses say how a model is scored.
+
+    Parameters
+    ----------
+    regime_id : str
+        The regime whose data are used.
+    version : int
+        A change that would move a score is a new version; old ones keep running.
+    """
+
+    regime_id: str
+    version: int = 1
+
+    family: ClassVar[str]
+    splits: ClassVar[tuple[str, ...]]
+
+    @property
+    def id(self) -> str:
+        """The task's name, ``family/regime-vN``."""
+        return f"{self.family}/{self.regime_id}-v{self.version}"
+
+    @property
+    def regime(self) -> Regime:
+        """The system that the task is about."""
+        return get_regime(self.regime_id)
+
+    @cached_property
+    def train(self) -> Samples:
+        """2,000 MTU in one trajectory, every 0.05 MTU."""
+        return self._samples("train")
+
+    @cached_property
+    def train_fine(self) -> Samples:
+        """The same trajectory every 0.01 MTU, for models that are trained through rollouts."""
+        return self._samples("train-fine")
+
+    @cached_property
+    def valid(self) -> Samples:
+        """200 MTU in one trajectory, for the choice of models."""
+        return self._samples("valid")
+
+    @cached_property
+    def test(self) -> Samples:
+        """10 trajectories of 200 MTU, each from its own seed."""
+        return self._samples("test")
+
+    @cached_property
+    def shift(self) -> Samples:
+        """As test, in a warmer climate: forcing F + 4. Only two-scale regimes have it."""
+        return self._samples("shift")
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether the regime has a shifted climate."""
+        return self.regime.scales == 2
+
+    def _samples(self, name: str) -> Samples:
+        split = get_split(self.regime, name)
+        arrays = load(self.regime, name)
+        X, U = (arrays[key][0] if split.n_trajectories == 1 else arrays[key] for key in ("X", "U"))
+        return Samples(X, U, split.interval)
+
+    def to_xarray(self) -> xarray.DataTree:
+        """All splits as an xarray tree, one dataset a split, with dimensions, units and the regime's parameters."""
+        import xarray
+
+        parts = {}
+        for name in ("train", "valid", "test", *(("shift",) if self.has_shift else ())):
+            samples: Samples = getattr(self, name)
+            dims = ("trajectory", "time", "k")[-samples.X.ndim :]
+            regime = split_regime(self.regime, get_split(self.regime, name))
+            parts[name] = xarray.Dataset(
+                {"X": (dims, samples.X), "U": (dims, samples.U)},
+                coords={"time": ("time", samples.time, {"units": "MTU"})},
+                attrs={"task": self.id, "split": name, **{key: getattr(regime, key) for key in ("id", *"KJFhbc")}},
+            )
+        return xarray.DataTree.from_dict(parts, name=self.id)
+
+    def fit(self, model: Any, budget: float | None = None) -> float:
+        """Fit a model in place to the training split, or to its first `budget` MTU; the seconds that it took.
+
+        A model without ``fit`` is left as it is.
+
+        Raises
+        ------
+        ModelError
+            If the model's own code raises.
+        """
+        if not callable(getattr(model, "fit", None)):
+            return 0.0
+        samples = self.train if budget is None else self.train.prefix(budget)
+        start = time.perf_counter()
+        try:
+            model.fit(np.array(samples.X), np.array(samples.U))
+        except Exception as error:
+            raise ModelError(f"{type(model).__name__}.fit raised {type(error).__name__}: {error}") from error
+        return time.perf_counter() - start
+
+    def score(self, model: Any) -> float:
+        """The model's score: 100 is the ceiling, 0 the floor of the family. `evaluate` gives the interval with it."""
+        return self.evaluate(model).score.value
+
+    def evaluate(
+        self,
+        model: Any,
+        info: ModelInfo | None = None,
+        *,
+        budgets: bool = False,
+        training_seconds: float | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Score a fitted model on the test data.
+
+        Parameters
+        ----------
+        model : object
+            What the family takes (see the family's class).
+        info : ModelInfo, optional
+            How the row is called; made from the model when not given.
+        budgets : bool
+            Also refit clones of the model at every training budget, for the families that report it.
+        training_seconds : float, optional
+            What the training took, for the record.
+        progress : bool, optional
+            Show progress; by default when standard error is a terminal.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot be used: not fitted, wrong shape or dtype, or its own code raises. Predictions that are
+            not finite and runs that blow up are no errors: they are counted, and score as the design says.
+        """
+        raise L96BenchError(f"{type(self).__name__} does not say how a model is scored")
+
+    @property
+    def references(self) -> Mapping[str, Reference]:
+        """Floor, ceiling and the literature's closure, by name; each is scored when its result is asked for."""
+        return MappingProxyType({})
+
+    def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
+        """How often each bootstrap replicate holds each block: the same for all entries of the task."""
+        seed = (self.regime.word, self.version, seed_word(f"bootstrap {purpose}"))
+        return resampling_weights(bootstrap_indices(n_blocks, N_REPLICATES, seed), n_blocks)
+
+    def result(self, model: Any, info: ModelInfo | None, parts: Parts, training_seconds: float | None) -> Result:
+        """The record of an evaluation."""
+        info = describe(model) if info is None else info
+        seeds = [SeedScore(seed=info.seeds[0], value=parts.score)] if len(info.seeds) == 1 else []
+        low, high = interval(parts.replicates, LEVEL)
+        score = Score(
+            value=parts.score,
+            low=low,
+            high=high,
+            level=LEVEL,
+            method=parts.method,
+            replicates=parts.replicates.tolist(),
+            seeds=seeds,
+        )
+        recorded = digests()
+        names = [f"{self.regime_id}/{split}/" for split in self.splits]
+        used = {key: value for key, value in recorded.items() if any(key.startswith(name) for name in names)}
+        return Result(
+            task=self.id,
+            task_version=self.version,
+            data_digests=used,
+            scorer_version=SCORER_VERSION,
+            split="test",
+            model=info,
+            score=score,
+            metrics=parts.metrics,
+            series={name: np.asarray(values).tolist() for name, values in parts.series.items()},
+            failures=parts.failures,
+            cost=measure_cost(self.regime, model, training_seconds),
+            environment=Environment.current(),
+            predictions_digest=parts.digest,
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an evaluation found, before it becomes a record."""
+
+    score: float
+    replicates: NDArray[np.float64]
+    method: str
+    metrics: dict[str, Value]
+    failures: Failures
+    digest: str
+    series: dict[str, Any] = field(default_factory=dict)
+
+
+def value_of(estimate: float, replicates: NDArray[np.float64]) -> Value:
+    """A metric with its bootstrap interval; the interval is widened to hold the estimate where it is skewed."""
+    low, high = interval(replicates, LEVEL)
+    return Value(value=estimate, low=min(low, estimate), high=max(high, estimate))
+
+
+def describe(model: Any) -> ModelInfo:
+    """A plain description of a model that came without one."""
+    return ModelInfo(
+        name=type(model).__name__,
+        kind="unnamed",
+        inputs="X",
+        parameters=count_parameters(model),
+        command="task.evaluate(model)",
+        description=" ".join(repr(model).split())[:500],
+    )
+
+
+def count_parameters(model: Any) -> int | None:
+    """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds and leaf values."""
+    for inner in ("estimator_", "best_estimator_"):
+        if hasattr(model, inner):
+            return count_parameters(getattr(model, inner))
+    if hasattr(model, "n_parameters"):
+        return int(model.n_parameters)
+    if hasattr(model, "coefficients"):
+        return int(np.size(model.coefficients))
+    if hasattr(model, "steps"):
+        return count_parameters(model.steps[-1][-1])
+    if hasattr(model, "coef_"):
+        return int(np.size(model.coef_) + np.size(getattr(model, "intercept_", ())))
+    if hasattr(model, "estimators_"):
+        # A tree's inner node holds a point and a threshold, a leaf a value.
+        return int(sum(2 * tree.tree_.node_count - tree.tree_.n_leaves for tree in model.estimators_))
+    return None
+
+
+def measure_cost(regime: Regime, model: Any, training_seconds: float | None, n_members: int = 100) -> Cost:
+    """Microseconds of a closure call per member (in a batch of 100), and over the cost of one step of the truth."""
+    rng = np.random.default_rng(0)
+    try:
+        closure = as_closure(model)
+        X = rng.normal(2.5, 3.0, (n_members, regime.K))
+        checked_start(closure, n_members, rng)
+        call = min(_seconds(lambda: checked_step(closure, X)) for _ in range(20)) / n_members
+    except ModelError:
+        return Cost(training_seconds=training_seconds)
+    state = random_state(regime, [0])
+    n_steps = 1000
+    advance(regime, state, n_steps)
+    step = min(_seconds(lambda: advance(regime, state, n_steps, TRUTH_DT)) for _ in range(5)) / n_steps
+    return Cost(
+        training_seconds=training_seconds, microseconds_per_call=1e6 * call, kernel_steps_per_call=call / step
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,258 @@
+"""`subgrid-forcing`: predict the subgrid forcing U from the resolved state X (offline, a priori)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.store import array_digest
+from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
+from l96bench.errors import ModelError
+from l96bench.metrics import ensemble, pointwise
+from l96bench.regimes import seed_word
+from l96bench.tasks.base import BUDGETS, Parts, Reference, Samples, Task, value_of
+from l96bench.tasks.result import Failures, ModelInfo, Result, Value
+
+__all__ = ["SubgridForcing", "SubgridForcingMemory"]
+
+_CHUNK = 4000
+_MEMBERS = 20
+_LIMIT = 1e6
+"""Predictions are cut off at this size, which no useful one reaches, so that every error is a finite number."""
+_METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Predicted U in the layout of a split, how many values were not finite, and members of a stochastic model."""
+
+    mean: NDArray[np.float64]
+    non_finite: int
+    members: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class SubgridForcing(Task):
+    """Offline skill: 100 R² of the predicted U, pooled over times and points, about the training mean.
+
+    A model is an estimator with ``predict``: X ``(n, K)`` -> U ``(n, K)``, a function of that kind, or a closure. The
+    rows come in a fixed random order, so that only the instantaneous state can be used. A value that is not finite is
+    counted, and scored as the climatological mean.
+    """
+
+    family: ClassVar[str] = "subgrid-forcing"
+    splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift")
+    block: ClassVar[float] = 10.0
+    warm_up: ClassVar[float] = 0.0
+
+    @cached_property
+    def mean_U(self) -> float:
+        """Mean of the training U over times and points: the climatological forecast."""
+        return float(np.mean(self.train.U))
+
+    def evaluate(
+        self,
+        model: Any,
+        info: ModelInfo | None = None,
+        *,
+        budgets: bool = False,
+        training_seconds: float | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Score a fitted model on the test trajectories; see `Task.evaluate`."""
+        prediction = self._predict(model, self.test)
+        parts = self._parts(prediction)
+        if budgets:
+            parts.metrics.update(self._learning_curve(model))
+        if self.has_shift:
+            shifted = self._predict(model, self.shift)
+            parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
+        return self.result(model, info, parts, training_seconds)
+
+    def _parts(self, prediction: _Prediction) -> Parts:
+        truth, mean = self._scored(self.test.U), self._scored(prediction.mean)
+        sse, sst = self._blocks(truth, mean)
+        weights = self.weights(len(sse), "offline")
+        replicates = 100.0 * pointwise.r2_replicates(weights, sse, sst)
+        metrics = self._pooled(self.test, prediction, "")
+        quantiles = pointwise.r2_by_quantile(truth, mean, self._scored(self.test.X), self.mean_U)
+        for name, value in quantiles.items():
+            metrics["r2_quantile_" + "_".join(f"{int(end):02d}" for end in name.rstrip("%").split("-"))] = Value(value=value)
+        failures = Failures(non_finite=prediction.non_finite, of=prediction.mean.size)
+        digest = array_digest(prediction.mean)
+        return Parts(100.0 * metrics["r2"].value, replicates, _METHOD, metrics, failures, digest)
+
+    def _pooled(self, samples: Samples, prediction: _Prediction, suffix: str) -> dict[str, Value]:
+        """R², RMSE, bias and, for stochastic models, CRPS and spread over skill, with intervals."""
+        truth, mean = self._scored(samples.U), self._scored(prediction.mean)
+        sse, sst = self._blocks(truth, mean)
+        weights = self.weights(len(sse), "offline")
+        n_values = truth.size / len(sse)
+        errors = (mean - truth).reshape(len(sse), -1).mean(axis=1)
+        drawn = weights.sum(axis=1)
+        metrics = {
+            "r2": value_of(pointwise.r2(truth, mean, self.mean_U), pointwise.r2_replicates(weights, sse, sst)),
+            "rmse": value_of(pointwise.rmse(truth, mean), np.sqrt(weights @ sse / (drawn * n_values))),
+            "bias": value_of(pointwise.bias(truth, mean), weights @ errors / drawn),
+        }
+        if prediction.members is not None:
+            members = np.moveaxis(prediction.members, 0, 2)[:, self._skipped :]
+            crps = ensemble.crps(truth, members)
+            blocks = crps.reshape(len(sse), -1).mean(axis=1)
+            metrics["crps"] = value_of(float(crps.mean()), weights @ blocks / drawn)
+            spread = float(np.sqrt((_MEMBERS + 1) / _MEMBERS * members.var(axis=2, ddof=1).mean()))
+            metrics["spread_skill"] = Value(value=spread / pointwise.rmse(truth, members.mean(axis=2)))
+        return {name + suffix: value for name, value in metrics.items()}
+
+    def _learning_curve(self, model: Any) -> dict[str, Value]:
+        """R² of clones of the model that are fitted to less data; nothing for a model that cannot be cloned and fitted."""
+        from sklearn.base import BaseEstimator, clone
+
+        if not isinstance(model, BaseEstimator) or not callable(getattr(model, "fit", None)):
+            return {}
+        curve = {}
+        for budget in BUDGETS:
+            smaller = clone(model)
+            self.fit(smaller, budget)
+            curve[f"r2_budget_{budget:g}"] = self._pooled(self.test, self._predict(smaller, self.test), "")["r2"]
+        return curve
+
+    @property
+    def _skipped(self) -> int:
+        """Samples at the start of every trajectory that are not scored."""
+        return round(self.warm_up / self.test.interval)
+
+    def _scored(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(values)[:, self._skipped :]
+
+    def _blocks(self, truth: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
+        return pointwise.block_sums(truth, mean, self.mean_U, round(self.block / self.test.interval))
+
+    def _predict(self, model: Any, samples: Samples) -> _Prediction:
+        """Predictions for every sample of a split, asked for in a fixed random order."""
+        rows = samples.X.reshape(-1, self.regime.K)
+        order = np.random.default_rng([self.regime.word, self.version, seed_word("order")]).permutation(len(rows))
+        mean = np.empty(rows.shape)
+        members = None
+        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
+        for start in range(0, len(rows), _CHUNK):
+            chosen = order[start : start + _CHUNK]
+            mean[chosen], drawn = predict(model, rows[chosen], rng)
+            if drawn is not None:
+                members = np.empty((_MEMBERS, *rows.shape)) if members is None else members
+                members[:, chosen] = drawn
+        return self._finished(mean.reshape(samples.X.shape), members)
+
+    def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
+        """Count what is not finite and put the climatological mean in its place."""
+        wrong = ~np.isfinite(mean)
+        mean = np.clip(np.where(wrong, self.mean_U, mean), -_LIMIT, _LIMIT)
+        if members is not None:
+            members = members.reshape(len(members), *mean.shape)
+            members = np.clip(np.where(np.isfinite(members), members, self.mean_U), -_LIMIT, _LIMIT)
+        return _Prediction(mean, int(wrong.sum()), members)
+
+    @property
+    def references(self) -> Mapping[str, Reference]:
+        """The climatological mean (0), U itself (100) and a fitted quartic, the literature's closure."""
+        return MappingProxyType(
+            {
+                "floor": Reference(_FLOOR, self._evaluate_floor),
+                "literature": Reference(_LITERATURE, self._evaluate_literature),
+                "ceiling": Reference(_CEILING, self._evaluate_ceiling),
+            }
+        )
+
+    def _evaluate_floor(self) -> Result:
+        return self.evaluate(lambda X: np.full_like(X, self.mean_U), _FLOOR)
+
+    def _evaluate_literature(self) -> Result:
+        from l96bench.dynamics.regressors import PolynomialRegressor
+
+        model = PolynomialRegressor(degree=4)
+        return self.evaluate(model, _LITERATURE, training_seconds=self.fit(model))
+
+    def _evaluate_ceiling(self) -> Result:
+        parts = self._parts(_Prediction(np.array(self.test.U), 0, None))
+        if self.has_shift:
+            parts.metrics.update(self._pooled(self.shift, _Prediction(np.array(self.shift.U), 0, None), "_shift"))
+        return self.result(None, _CEILING, parts, None)
+
+
+_COMMAND = "task.references"
+_FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=_COMMAND)
+_CEILING = ModelInfo(name="U exactly", kind="reference", inputs="U", command=_COMMAND)
+_LITERATURE = ModelInfo(
+    name="fitted quartic (reference)",
+    kind="reference",
+    inputs="X_k",
+    parameters=5,
+    trained_on="train, 2000 MTU",
+    command=_COMMAND,
+    source="Wilks 2005, doi:10.1256/qj.04.03 (form), fitted to the exact coupling",
+)
+
+
+@dataclass(frozen=True)
+class SubgridForcingMemory(SubgridForcing):
+    """As `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
+
+    ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own; that it uses no
+    later one is checked. The first 10 MTU of a trajectory are not scored.
+    """
+
+    family: ClassVar[str] = "subgrid-forcing-memory"
+    warm_up: ClassVar[float] = 10.0
+
+    def _predict(self, model: Any, samples: Samples) -> _Prediction:
+        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
+        pairs = [predict(model, np.array(X), rng) for X in samples.X]
+        self._check_causal(model, np.array(samples.X[0]), pairs[0][0])
+        drawn = [members for _, members in pairs if members is not None]
+        members = np.concatenate(drawn, axis=1) if drawn else None
+        return self._finished(np.stack([mean for mean, _ in pairs]), members)
+
+    def _check_causal(self, model: Any, X: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
+        """Raise if predictions change when the future is taken away."""
+        for n in (len(X) // 3, len(X) // 2 + 1):
+            again = predict(model, X[:n].copy(), np.random.default_rng(0))[0]
+            if not np.allclose(again, mean[:n], rtol=1e-4, atol=1e-4, equal_nan=True):
+                raise ModelError(
+                    f"{type(model).__name__}.predict uses the future: expected the first {n} predictions of a trajectory "
+                    f"not to change when the rest of it is missing, they changed by up to {np.nanmax(np.abs(again - mean[:n])):.3g}"
+                )
+
+
+def predict(
+    model: Any, X: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """A model's U (n, K) for the states X (n, K), and 20 draws (member, n, K) when it is stochastic.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be used (see `l96bench.dynamics.closures`).
+    """
+    name = type(model).__name__
+    closure = as_closure(model)
+    if not callable(getattr(model, "predict", None)):
+        draws = []
+        for _ in range(1 if closure.deterministic else _MEMBERS):
+            checked_start(closure, len(X), rng)
+            draws.append(checked_step(closure, X))
+        return np.mean(draws, axis=0), None if len(draws) == 1 else np.stack(draws)
+    try:
+        mean = checked_forcing(model.predict(X.copy()), X.shape, f"{name}.predict")
+        sampler = getattr(model, "sample", None)
+        drawn = sampler(X.copy(), _MEMBERS, rng) if callable(sampler) else None
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{name}.predict raised {type(error).__name__}: {error} for X of shape {X.shape}") from error
+    return mean, None if drawn is None else checked_forcing(drawn, (_MEMBERS, *X.shape), f"{name}.sample")

@@ -1,0 +1,152 @@
+"""The board's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from l96bench.board.render import check, embed, render, tables_for_readme, write
+from l96bench.board.text import NONE
+from l96bench.errors import ResultError
+from l96bench.tasks.result import Result
+
+
+def test_one_page_of_tables_and_a_card_for_every_entry(results: list[Result]) -> None:
+    pages = render(results)
+    assert set(pages) == {
+        "README.md",
+        "cards/forest.md",
+        "cards/mean.md",
+        "cards/perfect.md",
+        "cards/stencil-network.md",
+        "cards/wilks-2005.md",
+    }
+    assert "### subgrid-forcing/wilks-f20-v1" in pages["README.md"]
+    assert "data: test abababababab." in pages["README.md"]
+    assert all(text.endswith("\n") and "\n\n\n" not in text for text in pages.values())
+
+
+def test_every_link_leads_to_a_page(results: list[Result]) -> None:
+    pages = render(results)
+    for token in MarkdownIt().enable("table").parse(pages["README.md"]):
+        for child in token.children or []:
+            if child.type == "link_open":
+                assert child.attrs["href"] in pages
+
+
+def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
+    card = render(results)["cards/stencil-network.md"]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in card.splitlines() if line[:1] == "|"]
+    assert rows[0] == ["regime", "Subgrid forcing", "Online rollout"]
+    assert [row[0] for row in rows[2:4]] == ["arnold-c4-v1", "wilks-f20-v1"]
+    assert rows[2][1].startswith("80.0 [")
+    assert rows[2][2] == NONE
+    assert [cell.split(", ")[-1] for cell in rows[3][1:]] == ["rank 1", "rank 2"]
+    assert ["survival", "1.000 [0.930, 1.000]"] in rows
+    assert "    run Stencil network\n" in card
+    assert "80.0 (seed 0)" in card
+
+
+def test_the_order_of_results_does_not_matter(results: list[Result]) -> None:
+    assert render(results[::-1]) == render(results)
+
+
+def test_no_machine_is_named(results: list[Result]) -> None:
+    for text in render(results).values():
+        assert "secret-host" not in text
+        assert "znver9" not in text
+
+
+def test_names_from_results_are_escaped_everywhere(make_result: Callable[..., Result]) -> None:
+    evil = "<img src=x>|[x](http://evil.example)`\n# y"
+    model = dict.fromkeys(("name", "inputs", "trained_on", "source", "description"), evil)
+    row = make_result("evil", 1.0, model=model, data_digests={evil: evil}, scorer_version=evil, predictions_digest=evil)
+    for text in render([row]).values():
+        page = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+        tokens = [token for block in page for token in [block, *(block.children or [])]]
+        links = [token.attrs["href"] for token in tokens if token.type == "link_open"]
+        assert not {token.type for token in tokens} & {"html_inline", "image"}
+        assert not any("evil" in token.content for token in tokens if token.type == "code_inline")
+        assert set(links) <= {"../README.md", f"cards/{row.slug}.md"}
+        assert sum(token.type == "html_block" for token in page) == 1  # the page's own first line
+        assert sum(token.type == "heading_open" and token.tag == "h1" for token in page) == 1
+
+
+def test_two_names_for_one_file_are_refused(make_result: Callable[..., Result]) -> None:
+    with pytest.raises(ResultError, match="rename"):
+        render([make_result("A b", 1.0), make_result("a-b", 2.0)])
+
+
+def test_an_empty_board_says_so() -> None:
+    assert "no results yet" in render([])["README.md"]
+
+
+def test_what_is_written_is_up_to_date(tmp_path: Path, results: list[Result]) -> None:
+    write(tmp_path, results)
+    assert check(tmp_path, results) == []
+    assert {name: (tmp_path / name).read_bytes() for name in render(results)} == {
+        name: text.encode() for name, text in render(results).items()
+    }
+
+
+@pytest.mark.parametrize("name", ["README.md", "cards/forest.md"])
+def test_check_sees_one_character(tmp_path: Path, results: list[Result], name: str) -> None:
+    write(tmp_path, results)
+    page = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(page.replace(b"91.3", b"91.4", 1))
+    (difference,) = check(tmp_path, results)
+    assert difference.startswith(f"{name}: out of date, line ")
+    assert "91.4" in difference
+
+
+def test_check_sees_missing_stale_and_extra_pages(tmp_path: Path, results: list[Result]) -> None:
+    assert len(check(tmp_path, results)) == 6
+    write(tmp_path, results)
+    (tmp_path / "cards/forest.md").unlink()
+    (tmp_path / "cards/gone.md").write_text("old")
+    assert check(tmp_path, results) == ["cards/forest.md: missing", "cards/gone.md: no result has this name"]
+
+
+def test_writing_removes_the_cards_of_entries_that_are_gone(tmp_path: Path, results: list[Result]) -> None:
+    write(tmp_path, results)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/keep.json").write_text("{}")
+    write(tmp_path, results[:1])
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["README.md", "keep.json", "wilks-2005.md"]
+
+
+def test_results_that_cannot_stand_together_leave_the_old_board(
+    tmp_path: Path, results: list[Result], make_result: Callable[..., Result]
+) -> None:
+    write(tmp_path, results)
+    with pytest.raises(ResultError):
+        write(tmp_path, [*results, make_result("new", 1.0, scorer_version="9")])
+    assert check(tmp_path, results) == []
+
+
+def test_tables_in_another_page(results: list[Result]) -> None:
+    page = "# Title\n<!-- l96bench:tables -->\nformer text\n<!-- /l96bench:tables -->\nend\n"
+    tables = tables_for_readme(results)
+    once = embed(page, "tables", tables)
+    assert once.startswith("# Title\n<!-- l96bench:tables -->\n\n**`subgrid-forcing/arnold-c4-v1`**\n\n| rank | entry")
+    assert once.endswith("|\n\n<!-- /l96bench:tables -->\nend\n")
+    assert "[Forest](leaderboard/cards/forest.md)" in once
+    assert "former text" not in once
+    assert embed(once, "tables", tables) == once
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "<!-- l96bench:a -->",
+        "<!-- /l96bench:a --> <!-- l96bench:a -->",
+        "<!-- l96bench:a --> <!-- l96bench:a --> <!-- /l96bench:a -->",
+    ],
+)
+def test_markers_must_be_there(page: str) -> None:
+    with pytest.raises(ResultError, match="l96bench:a"):
+        embed(page, "a", "text")

@@ -1,0 +1,105 @@
+"""Tables: order, ranks, columns, and which rows never meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from l96bench.board.tables import compact_markdown, make_tables, table_markdown
+from l96bench.board.text import NONE
+from l96bench.errors import ResultError
+from l96bench.tasks.result import Result, Score, Value
+
+
+def cells(markdown: str) -> list[list[str]]:
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in markdown.splitlines()]
+    return [rows[0], *rows[2:]]
+
+
+def test_one_table_a_task_families_in_their_order(results: list[Result]) -> None:
+    assert [table.task for table in make_tables(results)] == [
+        "subgrid-forcing/arnold-c4-v1",
+        "subgrid-forcing/wilks-f20-v1",
+        "online-rollout/wilks-f20-v1",
+    ]
+
+
+def test_ranks_are_shared_and_references_stand_in_place(results: list[Result]) -> None:
+    table = make_tables(results)[1]
+    assert [(row.result.model.name, row.rank) for row in table.rows] == [
+        ("Perfect", None),
+        ("Forest", 1),
+        ("Stencil network", 1),
+        ("Wilks (2005)", 3),
+        ("Mean", None),
+    ]
+
+
+def test_paired_replicates_separate_what_intervals_do_not(make_result: Callable[..., Result]) -> None:
+    # The same noise in both: the difference is known although each interval is 20 points wide.
+    first = make_result("a", 50.0, noise=5.0)
+    shifted = [value - 1 for value in first.score.replicates]
+    score = Score(value=49.0, low=first.score.low - 1, high=first.score.high - 1, method="m", replicates=shifted)
+    (table,) = make_tables([make_result("b", 0.0, score=score), first])
+    assert [row.rank for row in table.rows] == [1, 2]
+
+
+def test_the_columns_of_a_family(make_result: Callable[..., Result]) -> None:
+    metrics = {"rmse": Value(value=1.625), "bias": Value(value=-0.00001), "r2_shift": Value(value=0.8)}
+    (table,) = make_tables([make_result("net", 86.24, metrics=metrics)])
+    header, row = cells(table_markdown(table, "cards"))
+    shown = dict(zip(header, row, strict=True))
+    assert shown["rank"] == "1"
+    assert shown["entry"] == "[net](cards/net.md)"
+    assert shown["score (95 %)"].startswith("86.2 [86.")
+    assert (shown["RMSE"], shown["bias"], shown["R² shift"]) == ("1.625", "0.000", "0.800")
+    assert (shown["R² 10 MTU"], shown["parameters"], shown["inputs"]) == (NONE, "4,353", "X, radius 2")
+    assert (shown["training s"], shown["µs per call"]) == ("5.0", "2.00")
+
+
+def test_compact_tables(results: list[Result]) -> None:
+    rows = cells(compact_markdown(make_tables(results)[1], "there"))
+    assert rows[0] == ["rank", "entry", "score (95 %)"]
+    assert rows[1][:2] == [NONE, "*[Perfect](there/perfect.md)*"]
+    assert rows[2][:2] == ["1", "[Forest](there/forest.md)"]
+
+
+def test_an_unknown_family_has_the_common_columns(make_result: Callable[..., Result]) -> None:
+    (table,) = make_tables([make_result("a", 1.0, task="da-increment/dense-v1")])
+    assert len(cells(table_markdown(table, "cards"))[0]) == 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"data_digests": {"test": "00"}}, {"task_version": 2}, {"scorer_version": "2.0"}, {"split": "valid"}],
+)
+def test_rows_that_cannot_be_compared_are_refused_by_name(
+    make_result: Callable[..., Result], changes: dict[str, Any]
+) -> None:
+    rows = [make_result("old one", 1.0), make_result("new one", 2.0, **changes)]
+    with pytest.raises(ResultError, match=next(iter(changes))) as caught:
+        make_tables(rows)
+    for expected in ("'old one'", "'new one'", "l96bench run"):
+        assert expected in str(caught.value)
+
+
+def test_other_tasks_may_have_other_data(make_result: Callable[..., Result]) -> None:
+    other = make_result("a", 1.0, task="subgrid-forcing/arnold-c4-v1", data_digests={"test": "00"})
+    assert len(make_tables([make_result("a", 1.0), other])) == 2
+
+
+def test_an_entry_has_one_row(make_result: Callable[..., Result]) -> None:
+    with pytest.raises(ResultError, match="several of"):
+        make_tables([make_result("a", 1.0), make_result("a", 2.0)])
+
+
+def test_replicates_must_be_paired(make_result: Callable[..., Result]) -> None:
+    short = Score(value=1, low=0, high=2, method="m", replicates=[1.0])
+    with pytest.raises(ResultError, match="number of replicates"):
+        make_tables([make_result("a", 1.0), make_result("b", 1.0, score=short)])
+
+
+def test_no_results_make_no_tables() -> None:
+    assert make_tables([]) == ()

@@ -1,0 +1,155 @@
+"""Bootstrap, intervals and ranks against textbook formulas, known coverage and hand-made cases."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from l96bench.metrics import uncertainty
+
+
+@pytest.mark.parametrize("block_length", [1, 5])
+def test_indices_are_deterministic_and_uniform(block_length: int) -> None:
+    indices = uncertainty.bootstrap_indices(40, 2000, seed=7, block_length=block_length)
+    assert indices.shape == (2000, 40)
+    assert indices.dtype == np.int64
+    np.testing.assert_array_equal(indices, uncertainty.bootstrap_indices(40, 2000, 7, block_length))
+    assert (indices != uncertainty.bootstrap_indices(40, 2000, 8, block_length)).any()
+    # Each block is drawn 2,000 times on average; five standard deviations of a sum of runs of block_length draws.
+    counts = np.bincount(indices.ravel(), minlength=40)
+    assert np.abs(counts - 2000).max() < 5 * sqrt(2000 * block_length)
+
+
+def test_longer_blocks_are_runs_round_the_circle() -> None:
+    runs = uncertainty.bootstrap_indices(12, 50, seed=0, block_length=4).reshape(50, 3, 4)
+    assert ((np.diff(runs, axis=-1) % 12) == 1).all()
+    assert (np.diff(runs, axis=-1) == -11).any()
+
+
+def test_weights_give_the_sums_of_the_drawn_blocks() -> None:
+    indices = uncertainty.bootstrap_indices(30, 100, seed=1)
+    weights = uncertainty.resampling_weights(indices, 30)
+    values = np.random.default_rng(0).standard_normal(30)
+    assert weights.dtype == np.float64
+    assert (weights.sum(axis=1) == 30).all()
+    np.testing.assert_allclose(weights @ values, values[indices].sum(axis=1), atol=1e-12)
+
+
+def coverage(samples: np.ndarray, block_length: int) -> float:
+    """Fraction of samples (sample, n) of mean 0 whose bootstrap interval of the mean holds 0."""
+    n = samples.shape[1]
+    weights = uncertainty.resampling_weights(uncertainty.bootstrap_indices(n, 500, 3, block_length), n)
+    replicates = samples @ weights.T / n
+    ends = [uncertainty.interval(row) for row in replicates]
+    return float(np.mean([low <= 0 <= high for low, high in ends]))
+
+
+def test_interval_covers_the_mean_of_independent_blocks() -> None:
+    samples = np.random.default_rng(0).standard_normal((1000, 100))
+    assert coverage(samples, 1) == pytest.approx(0.95, abs=0.025)
+
+
+def test_interval_of_dependent_blocks_needs_longer_blocks() -> None:
+    rng = np.random.default_rng(1)
+    phi, n, length = 0.7, 400, 25
+    samples = rng.standard_normal((500, n))
+    samples[:, 0] /= sqrt(1 - phi**2)
+    for i in range(1, n):
+        samples[:, i] += phi * samples[:, i - 1]
+    lag = np.arange(1, n)
+    # Variance of the mean over that of independent values, and its expectation under the circular block bootstrap:
+    # covariances weighted by the share of pairs that stay within a block and off the seam, about the sample's own mean.
+    exact = 1 + 2 * np.sum((1 - lag / n) * phi**lag)
+    taper = np.maximum(1 - lag / length, 0)
+    expected = 1 + 2 * np.sum(taper * (1 - lag / n) * phi**lag) - length / n * exact
+    # A variance from 400 values has a normal distribution's quantiles, one from 16 blocks those of Student's t.
+    naive = 2 * norm.cdf(1.96 / sqrt(exact)) - 1
+    blocked = 2 * student.cdf(1.96 * sqrt(expected / exact), n // length - 1) - 1
+    # Tolerances: three standard errors of a fraction of 500.
+    assert coverage(samples, 1) == pytest.approx(naive, abs=3 * sqrt(naive * (1 - naive) / 500))
+    assert coverage(samples, length) == pytest.approx(blocked, abs=3 * sqrt(blocked * (1 - blocked) / 500))
+    weights = uncertainty.resampling_weights(uncertainty.bootstrap_indices(n, 500, 3, length), n)
+    variance = (samples @ weights.T / n).var(axis=1).mean() * n * (1 - phi**2)
+    assert variance == pytest.approx(expected, rel=0.06)
+
+
+def test_interval_is_made_of_replicates() -> None:
+    replicates = np.random.default_rng(0).permutation(np.arange(1000.0))
+    assert uncertainty.interval(replicates) == (24, 975)
+    assert uncertainty.interval(replicates, 0.9) == (49, 950)
+    assert uncertainty.interval([2.0]) == (2, 2)
+    low, high = uncertainty.interval([-np.inf] * 100 + [0.5] * 900)
+    assert (low, high) == (-np.inf, 0.5)
+
+
+def test_recentred_replicates_have_the_mean_of_the_estimate() -> None:
+    replicates = np.random.default_rng(0).gamma(2.0, size=1000)
+    moved = uncertainty.recentre(replicates, 0.3)
+    assert moved.mean() == pytest.approx(0.3)
+    np.testing.assert_allclose(np.diff(moved), np.diff(replicates), atol=1e-12)
+    hopeless = np.array([-np.inf, 0.5])
+    np.testing.assert_array_equal(uncertainty.recentre(hopeless, -np.inf), hopeless)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 50), (50, 50), (47, 50), (1, 3)])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_wilson_is_the_textbook_formula(successes: int, trials: int, level: float) -> None:
+    z, p = norm.ppf((1 + level) / 2), successes / trials
+    centre = (p + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * sqrt(p * (1 - p) / trials + z**2 / (4 * trials**2))
+    low, high = uncertainty.wilson(successes, trials, level)
+    assert low == pytest.approx(centre - half, abs=1e-12)
+    assert high == pytest.approx(centre + half, abs=1e-12)
+
+
+def test_pairing_tells_apart_what_single_intervals_do_not() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal(1000)
+    a, b = 50 + shared + 0.05 * rng.standard_normal(1000), 49.5 + shared
+    assert uncertainty.interval(a)[0] < uncertainty.interval(b)[1]
+    paired = uncertainty.compare(a, 50.0, b, 49.5)
+    assert paired.distinguishable
+    assert paired.difference == pytest.approx(0.5)
+    assert (paired.low, paired.high) == (pytest.approx(0.4, abs=0.03), pytest.approx(0.6, abs=0.03))
+    mirrored = uncertainty.compare(b, 49.5, a, 50.0)
+    assert (mirrored.low, mirrored.high) == (-paired.high, -paired.low)
+    assert not uncertainty.compare(a, 50.0, rng.permutation(b), 49.5).distinguishable
+
+
+def test_an_entry_equals_itself_even_when_it_is_hopeless() -> None:
+    for replicates, estimate in ((np.arange(5.0), 2.0), (np.full(5, -np.inf), -np.inf)):
+        same = uncertainty.compare(replicates, estimate, replicates, estimate)
+        assert (same.difference, same.low, same.high, same.distinguishable) == (0, 0, 0, False)
+
+
+def test_tied_ranks() -> None:
+    noise = np.random.default_rng(0).standard_normal((5, 1000))
+    estimates = np.array([10.0, 50.0, 49.0, 47.0, -np.inf])
+    replicates = estimates[:, None] + noise
+    # 49 cannot be told from 50; 47 - 50 has the interval -3 +- 2.8 and can, though not from 49: the leader decides.
+    assert uncertainty.tied_ranks(estimates, replicates) == [4, 1, 1, 3, 5]
+    shuffled = [3, 0, 4, 2, 1]
+    ranks = uncertainty.tied_ranks(estimates[shuffled], replicates[shuffled])
+    assert ranks == [3, 4, 5, 1, 1]
+    assert uncertainty.tied_ranks([1.0], [[1.0, 1.1]]) == [1]
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(ValueError, match="block_length <= n_blocks"):
+        uncertainty.bootstrap_indices(5, 10, block_length=6)
+    with pytest.raises(ValueError, match=r"within 0\.\.2"):
+        uncertainty.resampling_weights(np.array([[0, 3]]), 3)
+    with pytest.raises(ValueError, match="NaN"):
+        uncertainty.interval([1.0, np.nan])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        uncertainty.interval([1.0], level=95)
+    with pytest.raises(ValueError, match="successes <= trials"):
+        uncertainty.wilson(4, 3)
+    with pytest.raises(ValueError, match="equally many"):
+        uncertainty.compare([1.0], 1.0, [1.0, 2.0], 1.0)
+    with pytest.raises(ValueError, match="one row of replicates"):
+        uncertainty.tied_ranks([1.0, 2.0], [[1.0]])
