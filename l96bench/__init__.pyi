@@ -1,3 +1,4 @@
+from .cli import run_script
 from .dynamics.closures import AR1Closure, Closure, as_closure
 from .dynamics.network import TorchRegressor
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
@@ -13,6 +14,7 @@ from .errors import (
     UnknownIdError,
 )
 from .regimes import Regime, get_regime, list_regimes
+from .submit.entry import Entry
 from .tasks.base import Task
 from .tasks.registry import list_tasks, make_task
 from .tasks.result import ModelInfo, Result
@@ -20,17 +22,18 @@ from .tasks.result import ModelInfo, Result
 __version__: str
 
 __all__ = [
+    "PUBLISHED",
     "AR1Closure",
     "AR1Regressor",
     "BlowUpError",
     "Closure",
     "DataError",
+    "Entry",
     "L96BenchError",
     "LocalRegressor",
     "ModelError",
     "ModelInfo",
     "NoClosure",
-    "PUBLISHED",
     "Polynomial",
     "PolynomialRegressor",
     "PublishedClosure",
@@ -48,5 +51,6 @@ __all__ = [
     "list_tasks",
     "make_task",
     "rollout",
+    "run_script",
     "simulate",
 ]

@@ -68,7 +68,9 @@ class Regime:
 
     def __post_init__(self) -> None:
         if self.K < 4 or self.J < 0 or self.I < 0:
-            raise L96BenchError(f"regime {self.id!r}: expected K >= 4, J >= 0, I >= 0, got {self.K}, {self.J}, {self.I}")
+            raise L96BenchError(
+                f"regime {self.id!r}: expected K >= 4, J >= 0, I >= 0, got {self.K}, {self.J}, {self.I}"
+            )
         if self.I and not self.J:
             raise L96BenchError(f"regime {self.id!r}: a third scale (I = {self.I}) needs fast variables (J > 0)")
         numbers = {name: getattr(self, name) for name in "Fhbcdeg"}

@@ -67,7 +67,9 @@ def test_get_regime_returns_a_regime_as_it_is() -> None:
     assert get_regime(mine) is mine
 
 
-@pytest.mark.parametrize(("asked", "meant"), [("wilks-f2O", "wilks-f20"), ("lorenz96", "lorenz96-k40"), ("arnold", "arnold-c4")])
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("wilks-f2O", "wilks-f20"), ("lorenz96", "lorenz96-k40"), ("arnold", "arnold-c4")]
+)
 def test_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
     with pytest.raises(UnknownIdError, match=meant) as caught:
         get_regime(asked)

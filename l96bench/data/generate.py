@@ -15,7 +15,9 @@ from l96bench.regimes import Regime
 __all__ = ["generate"]
 
 
-def generate(regime: Regime, split: Split, progress: bool | None = None, threads: int | None = None) -> dict[str, NDArray]:
+def generate(
+    regime: Regime, split: Split, progress: bool | None = None, threads: int | None = None
+) -> dict[str, NDArray]:
     """The arrays of a split, in the layout in which they are stored."""
     if split.name == "perfect":
         return {"X": perfect_forecast(regime, CASES, progress, threads)}
@@ -50,7 +52,9 @@ def perfect_forecast(
     every = count(cases.interval, TRUTH_DT, "dt")
     out = np.empty((len(cases.leads), len(cases), cases.members, regime.K))
     n_free = every * len(cases.leads)
-    with show_progress(f"perfect model of {regime.id}", len(cases) * cases.members * (n_driven + n_free), progress) as report:
+    with show_progress(
+        f"perfect model of {regime.id}", len(cases) * cases.members * (n_driven + n_free), progress
+    ) as report:
 
         def work(case: int) -> None:
             truth = states[case]
@@ -84,5 +88,5 @@ def _states_before(regime: Regime, cases: Cases) -> list[tuple[NDArray, ...]]:
         progress=False,
     )
     parts = [part for part in (run.X, run.Y, run.Z) if part is not None]
-    flat = [part.reshape(len(cases), *part.shape[2:]) for part in parts]
+    flat = [part.reshape(len(cases), *shape) for part, shape in zip(parts, regime.state_shapes, strict=True)]
     return [tuple(part[case].copy() for part in flat) for case in range(len(cases))]

@@ -18,7 +18,17 @@ from l96bench.regimes import Regime, get_regime, seed_word
 if TYPE_CHECKING:
     from numpy import float64
 
-__all__ = ["CASES", "DATA_REGIMES", "DATA_VERSION", "SPLITS", "Cases", "Split", "get_split", "split_regime", "splits_of"]
+__all__ = [
+    "CASES",
+    "DATA_REGIMES",
+    "DATA_VERSION",
+    "SPLITS",
+    "Cases",
+    "Split",
+    "get_split",
+    "split_regime",
+    "splits_of",
+]
 
 DATA_VERSION = 1
 """Version of every data set; a change that moves one bit is a new one."""
@@ -95,7 +105,7 @@ class Cases:
     @property
     def leads(self) -> NDArray[float64]:
         """Lead times in MTU, (lead,)."""
-        return self.interval * np.arange(1, round(self.lead / self.interval) + 1)
+        return np.asarray(self.interval * np.arange(1, round(self.lead / self.interval) + 1), dtype=np.float64)
 
     def initial(self, X: NDArray[float64]) -> NDArray[float64]:
         """Initial states (case, K) from the test trajectories X (trajectory, time, K)."""
@@ -128,7 +138,9 @@ SPLITS: tuple[Split, ...] = (
     Split("climate-twin", 50, 200.0, 0.05, ("X",), False, "climate-twin", "second, independent sample of it"),
     Split("climate-shift", 50, 200.0, 0.05, ("X",), True, "climate-shift", "reference climate, warmer"),
     Split("climate-shift-twin", 50, 200.0, 0.05, ("X",), True, "climate-shift-twin", "second sample of it"),
-    Split("perfect", len(CASES), CASES.lead, CASES.interval, ("X",), False, "perfect", "forecasts of the perfect model"),
+    Split(
+        "perfect", len(CASES), CASES.lead, CASES.interval, ("X",), False, "perfect", "forecasts of the perfect model"
+    ),
 )
 """Every split; `perfect` is (lead, case, member, K), all others (trajectory, time, K)."""
 
@@ -150,6 +162,8 @@ def get_split(regime: str | Regime, name: str) -> Split:
     regime = get_regime(regime)
     if regime.id not in DATA_REGIMES:
         raise UnknownIdError(f"regime {regime.id!r} has no data sets." + nearest(regime.id, DATA_REGIMES))
+    if regime != get_regime(regime.id):
+        raise UnknownIdError(f"the data of {regime.id!r} are of the registered regime, got one with other parameters")
     by_name = {split.name: split for split in splits_of(regime)}
     if name not in by_name:
         raise UnknownIdError(f"{regime.id} has no split {name!r}." + nearest(name, by_name))

@@ -45,7 +45,7 @@ def array_digest(array: NDArray) -> str:
     array = np.ascontiguousarray(array)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
-    digest.update(memoryview(little).cast("B"))
+    digest.update(little.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -89,7 +89,9 @@ def state_of(regime: str | Regime, split: str) -> str:
     return "damaged" if _read(place, expected) is None else "intact"
 
 
-def remake(regime: str | Regime, split: str, threads: int | None = None, progress: bool | None = None) -> dict[str, str]:
+def remake(
+    regime: str | Regime, split: str, threads: int | None = None, progress: bool | None = None
+) -> dict[str, str]:
     """Make a split anew, without the cache, and return the digests of its arrays by name."""
     regime = get_regime(regime)
     arrays = generate(regime, get_split(regime, split), progress, threads)
@@ -110,11 +112,11 @@ def _place(regime: Regime, split: str) -> Path:
 
 def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:
     """The arrays of a folder if all are there and have the expected digests, else None."""
-    arrays = {}
+    arrays: dict[str, NDArray[np.float64]] = {}
     for name, digest in expected.items():
         try:
-            array = np.load(place / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            array = np.lib.format.open_memmap(place / f"{name}.npy", mode="r")
+        except Exception:  # a damaged header makes NumPy raise almost anything
             return None
         if array_digest(array) != digest:
             return None
@@ -128,8 +130,8 @@ def _write(place: Path, arrays: dict[str, NDArray[np.float64]], expected: dict[s
         came = array_digest(array)
         if came != expected[name]:
             raise DataError(
-                f"{place.parent.name}/{place.name}/{name}: expected SHA-256 {expected[name]}, this machine made {came}. "
-                "The simulator promises the same bits everywhere: please report this with your processor and versions."
+                f"{place.parent.name}/{place.name}/{name}: expected SHA-256 {expected[name]}, got {came}; "
+                "the simulator promises the same bits everywhere: please report this with your processor and versions"
             )
     temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:

@@ -24,7 +24,7 @@ _jit = njit(cache=True, nogil=True, error_model="numpy")
 
 @_jit
 def coupling(rows: NDArray, scale: float, out: NDArray) -> None:
-    """S_k = -scale sum_j Y_{j,k} for rows (K, J), summed in one fixed order: four interleaved partial sums, then rest."""
+    """S_k = -scale sum_j Y_{j,k} for rows (K, J), in one fixed order: four interleaved partial sums, then the rest."""
     n_rows, n = rows.shape
     quarters = n // 4
     for k in range(n_rows):
@@ -53,7 +53,7 @@ def to_flux(U: NDArray) -> None:
 
 
 @_jit
-def _slow(x, U, F, out):  # type: ignore[no-untyped-def]
+def _slow(x, U, F, out):
     """dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + F + U_k (Lorenz 1996)."""
     K = x.shape[0]
     out[0] = x[K - 1] * (x[1] - x[K - 2]) - x[0] + F + U[0]
@@ -84,7 +84,7 @@ def _wrap(ring: NDArray) -> None:
 
 
 @_jit
-def _first_stage(a, v, p, q, forcing, adv, damp, total, out, step):  # type: ignore[no-untyped-def]
+def _first_stage(a, v, p, q, forcing, adv, damp, total, out, step):
     """First stage of a ring with slices (a, v, p, q): total = k, out = v + step k."""
     for m in range(v.shape[0]):
         k = -adv * p[m] * (q[m] - a[m]) - damp * v[m] + forcing[m]
@@ -93,7 +93,7 @@ def _first_stage(a, v, p, q, forcing, adv, damp, total, out, step):  # type: ign
 
 
 @_jit
-def _middle_stage(a, v, p, q, forcing, adv, damp, start, total, out, step):  # type: ignore[no-untyped-def]
+def _middle_stage(a, v, p, q, forcing, adv, damp, start, total, out, step):
     """Second and third stage: total += 2 k, out = start + step k."""
     for m in range(v.shape[0]):
         k = -adv * p[m] * (q[m] - a[m]) - damp * v[m] + forcing[m]
@@ -102,7 +102,7 @@ def _middle_stage(a, v, p, q, forcing, adv, damp, start, total, out, step):  # t
 
 
 @_jit
-def _last_stage(a, v, p, q, forcing, adv, damp, total, start, weight):  # type: ignore[no-untyped-def]
+def _last_stage(a, v, p, q, forcing, adv, damp, total, start, weight):
     """Fourth stage: start += weight (total + k)."""
     for m in range(v.shape[0]):
         k = -adv * p[m] * (q[m] - a[m]) - damp * v[m] + forcing[m]
@@ -110,7 +110,7 @@ def _last_stage(a, v, p, q, forcing, adv, damp, total, start, weight):  # type: 
 
 
 @_jit
-def _exchange(mode, stage, x):  # type: ignore[no-untyped-def]
+def _exchange(mode, stage, x):
     """Store this stage's X (mode RECORD) or overwrite it (mode DRIVEN)."""
     if mode == RECORD:
         stage[:] = x
@@ -119,7 +119,7 @@ def _exchange(mode, stage, x):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):  # type: ignore[no-untyped-def]
+def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
     """Advance x (K,) and y (K, J) in place by n_steps RK4 steps.
 
     `stages` is (n_steps, 4, K) for the modes RECORD and DRIVEN, else empty. In mode DRIVEN x is not advanced.
@@ -187,12 +187,13 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):  # 
         _last_stage(sa, s0, sp, sq, forcing, cb, c, total, z0, dt / 6.0)
         for k in range(K):
             xz[k] += dt / 6.0 * (xtotal[k] + xk[k])
-    x[:] = xz
+    if mode != DRIVEN:
+        x[:] = xz
     y[:] = z2
 
 
 @_jit
-def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):  # type: ignore[no-untyped-def]
+def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
     """Store the state and its U in X (n, K), U (n, K) and, unless empty, Y (n, K, J), `every` steps apart.
 
     x and y are advanced in place, `every` steps past the last sample, so that one call carries on where another ended.
@@ -209,7 +210,7 @@ def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):  # type: ig
 
 
 @_jit
-def _subtract_sums(z, hed, W, forcing):  # type: ignore[no-untyped-def]
+def _subtract_sums(z, hed, W, forcing):
     """forcing_m -= hed sum_i Z_{i,m}."""
     coupling(z, hed, W)
     for m in range(forcing.shape[0]):
@@ -217,7 +218,7 @@ def _subtract_sums(z, hed, W, forcing):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, mode, stages):  # type: ignore[no-untyped-def]
+def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, mode, stages):
     """Advance x (K,), y (K, J) and z (K, J, I) in place by n_steps RK4 steps; `mode`, `stages` as in the two-scale one.
 
     The Z ring is the Y ring read backwards: e d Z_{n-1} (Z_{n+1} - Z_{n-2}) has its neighbours mirrored.
@@ -270,13 +271,14 @@ def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, 
                 _last_stage(za, zv, zp, zq, zforcing, ed, ge, ztotal, z0, dt / 6.0)
                 for k in range(K):
                     xz[k] += dt / 6.0 * (xtotal[k] + xk[k])
-    x[:] = xz
+    if mode != DRIVEN:
+        x[:] = xz
     y[:] = y0.reshape(K, J)
     z[:] = z0.reshape(K, J, I)
 
 
 @_jit
-def record_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, every, X, U, Y, Z):  # type: ignore[no-untyped-def]
+def record_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, every, X, U, Y, Z):
     """As `record_two_scale`, with Z (n, K, J, I) or an empty array."""
     no_stages = np.empty((0, 4, x.shape[0]))
     for i in range(X.shape[0]):
@@ -291,8 +293,8 @@ def record_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, every, X, 
 
 
 @_jit
-def resolved_step(x, U, F, dt, total, k, xs):  # type: ignore[no-untyped-def]
-    """One RK4 step of the resolved model, in place, U held through the four stages. total, k, xs (K,) are work space."""
+def resolved_step(x, U, F, dt, total, k, xs):
+    """One RK4 step of the resolved model, in place, U held through the stages; total, k, xs (K,) are work space."""
     K = x.shape[0]
     _slow(x, U, F, k)
     for i in range(K):
@@ -312,7 +314,7 @@ def resolved_step(x, U, F, dt, total, k, xs):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def record_single_scale(x, F, dt, every, X):  # type: ignore[no-untyped-def]
+def record_single_scale(x, F, dt, every, X):
     """Store the single-scale state in X (n, K), `every` RK4 steps apart; x is advanced past the last sample."""
     K = x.shape[0]
     zero, total, k, xs = np.zeros(K), np.empty(K), np.empty(K), np.empty(K)
@@ -323,7 +325,7 @@ def record_single_scale(x, F, dt, every, X):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def advance_resolved(X, U, F, dt, low, high, rest, left, now):  # type: ignore[no-untyped-def]
+def advance_resolved(X, U, F, dt, low, high, rest, left, now):
     """One step of every member that is still inside its limits.
 
     X, U (member, K); F, low, high, rest (member,). A member with an X outside [low, high], or not finite, gets
@@ -338,7 +340,7 @@ def advance_resolved(X, U, F, dt, low, high, rest, left, now):  # type: ignore[n
 
 
 @_jit
-def _leave(X, i, low, high, rest, left, now):  # type: ignore[no-untyped-def]
+def _leave(X, i, low, high, rest, left, now):
     """Retire member i when a point of it is outside [low, high] or not a number."""
     for j in range(X.shape[1]):
         if not low[i] <= X[i, j] <= high[i]:
@@ -349,7 +351,7 @@ def _leave(X, i, low, high, rest, left, now):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, now):  # type: ignore[no-untyped-def]
+def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, now):
     """As n_steps calls of `advance_resolved` under U = sum_i c_i X^i (Horner), member by member."""
     n, K = X.shape
     U, total, k, xs = np.empty(K), np.empty(K), np.empty(K), np.empty(K)

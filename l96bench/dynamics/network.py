@@ -9,15 +9,15 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.nn import functional
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "gelu": F.gelu,
-    "relu": F.relu,
-    "silu": F.silu,
+    "gelu": functional.gelu,
+    "relu": functional.relu,
+    "silu": functional.silu,
     "tanh": torch.tanh,
 }
 """The activation functions by name."""
@@ -121,8 +121,8 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             for first in range(0, len(X), _BLOCK):
                 x = torch.from_numpy(X[first : first + _BLOCK].astype(np.float32))
                 for weight, bias in layers[:-1]:
-                    x = activation(F.linear(x, weight, bias))
-                out[first : first + _BLOCK] = F.linear(x, *layers[-1]).numpy()
+                    x = activation(functional.linear(x, weight, bias))
+                out[first : first + _BLOCK] = functional.linear(x, *layers[-1]).numpy()
         return out[:, 0] if self._one_output else out
 
     @property
@@ -189,8 +189,8 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 rows = order[i * batch : (i + 1) * batch]
                 x = inputs[rows]
                 for j in range(0, len(weights) - 2, 2):
-                    x = activation(F.linear(x, weights[j], weights[j + 1]))
-                loss = F.mse_loss(F.linear(x, weights[-2], weights[-1]), targets[rows])
+                    x = activation(functional.linear(x, weights[j], weights[j + 1]))
+                loss = functional.mse_loss(functional.linear(x, weights[-2], weights[-1]), targets[rows])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -86,7 +86,8 @@ def rollout(
     spin_up : float
         MTU to run before the first sample.
     limits : (low, high), optional
-        Numbers or arrays (member,). A member with any X outside has left: it is stopped, and its samples are NaN from there on.
+        Numbers or arrays (member,). A member with any X outside has left: it is stopped, and its samples are NaN from
+        there on.
     history : (past, member, K) array, optional
         States before X0, 0.05 MTU apart, the newest last, for closures with memory.
     rng : numpy Generator, optional
@@ -107,7 +108,7 @@ def rollout(
         raise L96BenchError(f"expected initial states (member, {regime.K}) for {regime.id}, got {np.shape(X0)}")
     n_samples, every = count(duration, interval), count(interval, dt, "dt")
     n_spin = count(spin_up, dt, "dt") if spin_up else 0
-    forcing = np.ascontiguousarray(np.broadcast_to(regime.F if F is None else F, len(X)), dtype=np.float64)
+    forcing = _per_member(regime.F if F is None else F, len(X), "F")
     closure = as_closure(closure, dt)
     checked_start(closure, len(X), np.random.default_rng(0) if rng is None else rng, history)
     run = _Run(closure, X, forcing, dt, limits)
@@ -123,7 +124,17 @@ def rollout(
                 run.advance(every)
             report(every)
     left = np.where(run.left >= 0, (run.left + 1) * dt, np.inf)
-    return Rollout(spin_up + np.arange(n_samples) * interval, samples, left)
+    time = np.asarray(spin_up + np.arange(n_samples) * interval, dtype=np.float64)
+    return Rollout(time, samples, left)
+
+
+def _per_member(value: ArrayLike, n_members: int, name: str) -> NDArray[np.float64]:
+    """A number, or one for each member, as an array (member,)."""
+    if np.shape(value) not in ((), (n_members,)):
+        raise L96BenchError(
+            f"expected {name} as a number or one for each of {n_members} members, got {np.shape(value)}"
+        )
+    return np.full(n_members, value, dtype=np.float64)
 
 
 class _Run:
@@ -135,8 +146,8 @@ class _Run:
         self.closure, self.X, self.forcing, self.dt = closure, X, forcing, dt
         largest = np.finfo(np.float64).max
         ends = (-largest, largest) if limits is None else limits
-        self.low, self.high = (np.array(np.broadcast_to(end, len(X)), dtype=np.float64) for end in ends)
-        self.rest = 0.5 * self.low + 0.5 * self.high
+        self.low, self.high = (np.clip(_per_member(end, len(X), "limits"), -largest, largest) for end in ends)
+        self.rest = np.clip(0.0, self.low, self.high)
         self.left = np.full(len(X), -1)
         self.steps = 0
 

@@ -65,7 +65,9 @@ class Trajectory:
         names = {"X": ("k",), "U": ("k",), "Y": ("k", "j"), "Z": ("k", "j", "i")}
         arrays = {name: getattr(self, name) for name in names}
         data = {
-            name: ((*lead, "time", *names[name]), array, {"units": "1"}) for name, array in arrays.items() if array is not None
+            name: ((*lead, "time", *names[name]), array, {"units": "1"})
+            for name, array in arrays.items()
+            if array is not None
         }
         parameters = {name: getattr(self.regime, name) for name in ("id", *"KJIFhbcdeg", "coupling", "source")}
         return xarray.Dataset(data, coords={"time": ("time", self.time, {"units": "MTU"})}, attrs=parameters)
@@ -83,7 +85,7 @@ def count(duration: float, interval: float, name: str = "interval") -> int:
     whole = round(ratio) if np.isfinite(ratio) else 0
     if whole < 1 or abs(ratio - whole) > 1e-9 * whole:
         raise L96BenchError(
-            f"expected a {name} that fits a whole number of times into {duration} MTU, got {interval} ({ratio:.12g} times)"
+            f"expected a {name} that fits into {duration} MTU a whole number of times, got {interval}: {ratio:.12g}"
         )
     return whole
 
@@ -160,9 +162,13 @@ def simulate(
             _record(regime, states[i], every, dt, [array[i] for array in out], report)
 
         in_threads(work, len(states), threads)
-    if not np.isfinite(out[0]).all():
-        raise BlowUpError(f"{regime.id} blew up: expected finite X with dt = {dt} MTU; try a smaller dt (default {TRUTH_DT})")
-    return _trajectory(regime, np.arange(n_samples) * interval, out, single=len(states) == 1 and _is_single(regime, initial))
+    if not all(np.isfinite(array).all() for array in out[:2]):
+        raise BlowUpError(
+            f"{regime.id} blew up: expected finite X with dt = {dt} MTU; try a smaller dt (default {TRUTH_DT})"
+        )
+    return _trajectory(
+        regime, np.arange(n_samples) * interval, out, single=len(states) == 1 and _is_single(regime, initial)
+    )
 
 
 def _is_single(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...] | None) -> bool:
@@ -179,21 +185,26 @@ def random_state(regime: Regime, words: Sequence[int]) -> State:
     shapes = regime.state_shapes
     scales = (regime.F, 1.0 / regime.b, 1.0 / (regime.b * regime.d))
     shifts = (0.0, 0.5, 0.5)
-    return tuple((rng.random(shape) - shift) * scale for shape, shift, scale in zip(shapes, shifts, scales, strict=False))
+    return tuple(
+        (rng.random(shape) - shift) * scale for shape, shift, scale in zip(shapes, shifts, scales, strict=False)
+    )
 
 
 def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_trajectories: int) -> list[State]:
     """The caller's initial states, checked, as fresh arrays."""
     parts = initial if isinstance(initial, tuple) else (initial,)
     shapes = regime.state_shapes
-    arrays = [np.array(part, dtype=np.float64) for part in parts]
-    single = arrays[0].ndim == 1
-    if single:
+    expected = f"expected an initial state of shapes {list(shapes)} (or with one leading axis)"
+    try:
+        arrays = [np.array(part, dtype=np.float64) for part in parts]
+    except (TypeError, ValueError) as error:
+        raise L96BenchError(f"{expected}, its parts in a tuple, got {type(initial).__name__} ({error})") from error
+    came = [array.shape for array in arrays]
+    if arrays and arrays[0].ndim <= 1:
         arrays = [array[None] for array in arrays]
-    n = len(arrays[0])
+    n = len(arrays[0]) if arrays else 0
     if [array.shape for array in arrays] != [(n, *shape) for shape in shapes]:
-        came = [np.shape(part) for part in parts]
-        raise L96BenchError(f"expected an initial state of shapes {list(shapes)} (or with one leading axis), got {came}")
+        raise L96BenchError(f"{expected}, got {came}")
     if not all(np.isfinite(array).all() for array in arrays):
         raise L96BenchError("expected a finite initial state, got NaN or infinity")
     if n_trajectories not in (1, n):
@@ -211,8 +222,11 @@ def _allocate(regime: Regime, n: int, n_samples: int, store_fast: bool) -> list[
 def _trajectory(regime: Regime, time: NDArray, out: list[NDArray], single: bool) -> Trajectory:
     """The arrays as a `Trajectory`, without the trajectory axis when `single`."""
     stored = [array if array.shape[1] else None for array in out]
-    X, U, Y, Z = [None if array is None else (array[0] if single else array) for array in stored] + [None] * (4 - len(out))
-    assert X is not None and U is not None
+    X, U, Y, Z = [None if array is None else (array[0] if single else array) for array in stored] + [None] * (
+        4 - len(out)
+    )
+    assert X is not None
+    assert U is not None
     return Trajectory(regime, time, X, Y, U, Z)
 
 

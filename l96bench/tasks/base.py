@@ -54,7 +54,7 @@ class Samples:
     @property
     def time(self) -> NDArray[np.float64]:
         """MTU since the first sample of a trajectory, (time,)."""
-        return self.interval * np.arange(self.X.shape[-2])
+        return np.asarray(self.interval * np.arange(self.X.shape[-2]), dtype=np.float64)
 
     def prefix(self, duration: float) -> Samples:
         """The first `duration` MTU of every trajectory: a training budget."""
@@ -296,7 +296,7 @@ def describe(model: Any) -> ModelInfo:
 
 
 def count_parameters(model: Any) -> int | None:
-    """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds and leaf values."""
+    """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds, leaf values."""
     for inner in ("estimator_", "best_estimator_"):
         if hasattr(model, inner):
             return count_parameters(getattr(model, inner))
@@ -328,9 +328,7 @@ def measure_cost(regime: Regime, model: Any, training_seconds: float | None, n_m
     n_steps = 1000
     advance(regime, state, n_steps)
     step = min(_seconds(lambda: advance(regime, state, n_steps, TRUTH_DT)) for _ in range(5)) / n_steps
-    return Cost(
-        training_seconds=training_seconds, microseconds_per_call=1e6 * call, kernel_steps_per_call=call / step
-    )
+    return Cost(training_seconds=training_seconds, microseconds_per_call=1e6 * call, kernel_steps_per_call=call / step)
 
 
 def _seconds(work: Callable[[], object]) -> float:

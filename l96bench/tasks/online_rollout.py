@@ -1,4 +1,4 @@
-"""`online-rollout`: couple the closure to the resolved model; is the forecast good, the climate right, the run stable?"""
+"""`online-rollout`: couple the closure to the resolved model and ask for its forecasts, its climate, its stability."""
 
 from __future__ import annotations
 
@@ -77,10 +77,11 @@ class OnlineRollout(Task):
     """Online skill: ``100 * survival * (forecast + climate) / 2``, both parts capped at 1 and floored at 0.
 
     A model is whatever `l96bench.as_closure` takes. *Forecast*: 500 cases, leads to 3 MTU, one member for deterministic
-    closures and 20 for others; the part is ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads
-    up to 2 MTU. *Climate*: 50 members, 100 MTU of spin-up, then 200 MTU; the part is ``(D_none - D) / (D_none - D_truth)``,
-    D being the mean of three 1-Wasserstein distances. *Survival*: the fraction of those members that stay finite and
-    within 10 climatological standard deviations. A member that leaves is continued by the run without closure.
+    closures and 20 for others; the part is ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over
+    leads up to 2 MTU. *Climate*: 50 members, 100 MTU of spin-up, then 200 MTU; the part is
+    ``(D_none - D) / (D_none - D_truth)``, D being the mean of three 1-Wasserstein distances. *Survival*: the fraction
+    of those members that stay finite and within 10 climatological standard deviations of the mean. A member that leaves
+    is continued by the run without closure.
     """
 
     family: ClassVar[str] = "online-rollout"
@@ -173,7 +174,9 @@ class OnlineRollout(Task):
         X = run.X[1:].reshape(len(CASES.leads), len(CASES), members, self.regime.K)
         lost = np.isnan(X)
         if lost.any():
-            fallback = self.without_closure[0].X if not isinstance(model, NoClosure) else np.full_like(X, self.climatology[0])
+            fallback = (
+                self.without_closure[0].X if not isinstance(model, NoClosure) else np.full_like(X, self.climatology[0])
+            )
             X = np.where(lost, fallback, X)
         return Forecasts(X, ensemble.crps(self.forecast_truth, X), int((~run.survived).sum()))
 
@@ -236,7 +239,8 @@ class OnlineRollout(Task):
         failures = Failures(diverged=forecasts.diverged + left, of=n_runs, note="forecast and climate members")
         digest = array_digest(np.concatenate([forecasts.X.ravel(), climates[""].X.ravel()]))
         series = curves | self._climate_series(climates[""])
-        return Parts(score, recentre(replicates, score), _METHOD, metrics | skill, failures, digest, series)
+        replicates = np.clip(recentre(replicates, score), 0.0, 100.0)
+        return Parts(score, replicates, _METHOD, metrics | skill, failures, digest, series)
 
     def _forecast_part(self, forecasts: Forecasts) -> tuple[float, NDArray[np.float64]]:
         """``(C_none - C) / (C_none - C_perfect)`` and its replicates."""
@@ -387,8 +391,8 @@ _CEILING = ModelInfo(
     kind="reference",
     inputs="X and its past",
     command=_COMMAND,
-    description="The two-scale truth model started from the exact X and from fast variables that only the past X explains; "
-    "its climate is a second sample of the truth.",
+    description="The truth model started from the exact X and from fast variables that only the past X explains; its "
+    "climate is a second sample of the truth.",
 )
 _LITERATURE = ModelInfo(
     name="fitted quartic (reference)",

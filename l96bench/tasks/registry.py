@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.errors import UnknownIdError, nearest
@@ -32,7 +32,7 @@ def list_tasks(family: str | None = None) -> list[str]:
     return [id for id, task in _TASKS.items() if family in (None, task.family)]
 
 
-@lru_cache(maxsize=None)
+@cache
 def make_task(id: str) -> Task:
     """The task of that id; the same object each time, so that its data are read once.
 

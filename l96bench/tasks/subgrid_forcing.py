@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
@@ -75,6 +75,28 @@ class SubgridForcing(Task):
             parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
         return self.result(model, info, parts, training_seconds)
 
+    def evaluate_predictions(
+        self, U: ArrayLike, U_shift: ArrayLike | None = None, info: ModelInfo | None = None
+    ) -> Result:
+        """Score predicted U themselves, without a model.
+
+        Parameters
+        ----------
+        U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
+            The second is optional; without it there are no shifted metrics.
+        info : ModelInfo, optional
+
+        Raises
+        ------
+        ModelError
+            If a shape or dtype is wrong.
+        """
+        parts = self._parts(self._finished(checked_forcing(U, self.test.U.shape, "predictions of test"), None))
+        if U_shift is not None:
+            shifted = self._finished(checked_forcing(U_shift, self.shift.U.shape, "predictions of shift"), None)
+            parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
+        return self.result(None, info or _PREDICTIONS, parts, None)
+
     def _parts(self, prediction: _Prediction) -> Parts:
         truth, mean = self._scored(self.test.U), self._scored(prediction.mean)
         sse, sst = self._blocks(truth, mean)
@@ -83,7 +105,9 @@ class SubgridForcing(Task):
         metrics = self._pooled(self.test, prediction, "")
         quantiles = pointwise.r2_by_quantile(truth, mean, self._scored(self.test.X), self.mean_U)
         for name, value in quantiles.items():
-            metrics["r2_quantile_" + "_".join(f"{int(end):02d}" for end in name.rstrip("%").split("-"))] = Value(value=value)
+            metrics["r2_quantile_" + "_".join(f"{int(end):02d}" for end in name.rstrip("%").split("-"))] = Value(
+                value=value
+            )
         failures = Failures(non_finite=prediction.non_finite, of=prediction.mean.size)
         digest = array_digest(prediction.mean)
         return Parts(100.0 * metrics["r2"].value, replicates, _METHOD, metrics, failures, digest)
@@ -111,7 +135,7 @@ class SubgridForcing(Task):
         return {name + suffix: value for name, value in metrics.items()}
 
     def _learning_curve(self, model: Any) -> dict[str, Value]:
-        """R² of clones of the model that are fitted to less data; nothing for a model that cannot be cloned and fitted."""
+        """R² of clones of the model fitted to less data; nothing for a model that cannot be cloned and fitted."""
         from sklearn.base import BaseEstimator, clone
 
         if not isinstance(model, BaseEstimator) or not callable(getattr(model, "fit", None)):
@@ -188,6 +212,7 @@ class SubgridForcing(Task):
 _COMMAND = "task.references"
 _FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=_COMMAND)
 _CEILING = ModelInfo(name="U exactly", kind="reference", inputs="U", command=_COMMAND)
+_PREDICTIONS = ModelInfo(name="predictions", kind="predictions", inputs="unknown", command="l96bench score")
 _LITERATURE = ModelInfo(
     name="fitted quartic (reference)",
     kind="reference",
@@ -203,8 +228,8 @@ _LITERATURE = ModelInfo(
 class SubgridForcingMemory(SubgridForcing):
     """As `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
 
-    ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own; that it uses no
-    later one is checked. The first 10 MTU of a trajectory are not scored.
+    ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own; that it uses
+    no later one is checked. The first 10 MTU of a trajectory are not scored.
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
@@ -223,9 +248,10 @@ class SubgridForcingMemory(SubgridForcing):
         for n in (len(X) // 3, len(X) // 2 + 1):
             again = predict(model, X[:n].copy(), np.random.default_rng(0))[0]
             if not np.allclose(again, mean[:n], rtol=1e-4, atol=1e-4, equal_nan=True):
+                change = np.nanmax(np.abs(again - mean[:n]))
                 raise ModelError(
-                    f"{type(model).__name__}.predict uses the future: expected the first {n} predictions of a trajectory "
-                    f"not to change when the rest of it is missing, they changed by up to {np.nanmax(np.abs(again - mean[:n])):.3g}"
+                    f"{type(model).__name__}.predict uses the future: expected the first {n} predictions "
+                    f"of a trajectory to stay when its rest is taken away, but they changed by up to {change:.3g}"
                 )
 
 

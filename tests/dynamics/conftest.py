@@ -19,7 +19,9 @@ def coupling(regime: Regime, Y: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.roll(S, 1, -1) - np.roll(S, -1, -1) if regime.coupling == "flux" else S
 
 
-def slow_tendency(X: NDArray[np.float64], U: NDArray[np.float64], F: float | NDArray[np.float64]) -> NDArray[np.float64]:
+def slow_tendency(
+    X: NDArray[np.float64], U: NDArray[np.float64], F: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
     """dX/dt of (..., K), after Lorenz (1996)."""
     return np.roll(X, 1, -1) * (np.roll(X, -1, -1) - np.roll(X, 2, -1)) - X + F + U
 
@@ -60,7 +62,9 @@ def advance(regime: Regime, state: State, n_steps: int, dt: float) -> State:
     return state
 
 
-def resolved_step(X: NDArray[np.float64], U: NDArray[np.float64], F: float | NDArray[np.float64], dt: float) -> NDArray[np.float64]:
+def resolved_step(
+    X: NDArray[np.float64], U: NDArray[np.float64], F: float | NDArray[np.float64], dt: float
+) -> NDArray[np.float64]:
     """One RK4 step of the resolved model (..., K), U held through the stages."""
     k1 = slow_tendency(X, U, F)
     k2 = slow_tendency(X + dt / 2 * k1, U, F)

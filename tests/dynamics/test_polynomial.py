@@ -93,7 +93,7 @@ def test_stochastic_form_is_rescaled_to_the_step() -> None:
 
 
 def test_an_unknown_id_names_the_nearest() -> None:
-    with pytest.raises(UnknownIdError, match="No published closure 'wilks2005_f19'.*wilks2005_f18"):
+    with pytest.raises(UnknownIdError, match=r"No published closure 'wilks2005_f19'.*wilks2005_f18"):
         PUBLISHED["wilks2005_f19"]
     assert "wilks2005_f19" not in PUBLISHED
     assert PUBLISHED.get("nothing") is None

@@ -1,0 +1,56 @@
+"""The board's files from a folder of results, in one call each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from l96bench.board import render
+from l96bench.board.load import load
+from l96bench.errors import UnknownIdError, nearest
+from l96bench.tasks.result import write_atomic
+
+__all__ = ["card", "check", "text", "write"]
+
+_MARKER = "tables"
+
+
+def write(results: Path, output: Path, readme: Path | None = None) -> None:
+    """Make the tables and cards in `output`, and the tables of a README that has the marker comments."""
+    loaded = load(results)
+    render.write(output, loaded)
+    if readme is not None:
+        write_atomic(
+            readme, render.embed(readme.read_text(encoding="utf-8"), _MARKER, render.tables_for_readme(loaded))
+        )
+
+
+def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
+    """What differs between the files and what the results make; empty when they are up to date."""
+    loaded = load(results)
+    differences = render.check(output, loaded)
+    if readme is not None:
+        found = readme.read_text(encoding="utf-8")
+        if render.embed(found, _MARKER, render.tables_for_readme(loaded)) != found:
+            differences.append(f"{readme}: its tables are out of date")
+    return differences
+
+
+def text(results: Path) -> str:
+    """Compact tables of all tasks."""
+    return render.tables_for_readme(load(results), cards="cards")
+
+
+def card(results: Path, name: str) -> str:
+    """The card of one entry.
+
+    Raises
+    ------
+    UnknownIdError
+        If no row has that name.
+    """
+    loaded = load(results)
+    slugs = {result.model.name: result.slug for result in loaded}
+    by_lower = {each.lower(): slug for each, slug in slugs.items()} | {slug: slug for slug in slugs.values()}
+    if name.lower() not in by_lower:
+        raise UnknownIdError(f"{results} has no entry {name!r}." + nearest(name, slugs))
+    return render.render(loaded)[f"cards/{by_lower[name.lower()]}.md"]

@@ -1,0 +1,224 @@
+"""The command line: one thin function a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from l96bench.errors import L96BenchError
+
+if TYPE_CHECKING:
+    from l96bench.tasks.result import Result
+
+app = typer.Typer(
+    name="l96bench",
+    help="Standard tasks, baselines and a leaderboard for machine-learned closures of the Lorenz-96 system.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data = typer.Typer(help="The data sets: what there is, make, check and export them.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime; repeat for several.")]
+Splits = Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for several. All if not given.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
+Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; an error of ours ends it with its message and exit code 2."""
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except L96BenchError as error:
+        print(f"l96bench: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from error
+    except (click.Abort, KeyboardInterrupt) as error:
+        print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
+        raise SystemExit(130) from error
+    raise SystemExit(code or 0)
+
+
+def run_script(path: str) -> None:
+    """What a baseline script does when it is run: ``l96bench run`` of itself, with the script's own arguments."""
+    main(["run", path, *sys.argv[1:]])
+
+
+def _chosen(regimes: list[str] | None, splits: list[str] | None) -> list[tuple[str, str]]:
+    from l96bench.data.splits import DATA_REGIMES, get_split, splits_of
+
+    pairs = []
+    for regime in regimes or DATA_REGIMES:
+        names = splits or [split.name for split in splits_of(regime)]
+        pairs += [(regime, get_split(regime, name).name) for name in names]
+    return pairs
+
+
+@data.command("list")
+def data_list(regime: Regimes = None, split: Splits = None) -> None:
+    """Show every split: its size, and whether the cache holds it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from l96bench.data.splits import get_split
+    from l96bench.data.store import cache_folder, state_of
+
+    table = Table("regime", "split", "trajectories", "MTU each", "interval", "cache", "purpose")
+    for name, part in _chosen(regime, split):
+        spec = get_split(name, part)
+        row = (name, part, spec.n_trajectories, f"{spec.duration:g}", spec.interval, state_of(name, part), spec.purpose)
+        table.add_row(*map(str, row))
+    Console().print(table)
+    print(f"cache: {cache_folder()}")
+
+
+@data.command("make")
+def data_make(regime: Regimes = None, split: Splits = None) -> None:
+    """Make the splits that the cache does not hold."""
+    from l96bench.data.store import load
+
+    for name, part in _chosen(regime, split):
+        load(name, part)
+        print(f"{name}/{part}")
+
+
+@data.command("verify")
+def data_verify(
+    regime: Regimes = None,
+    split: Splits = None,
+    threads: Annotated[int | None, typer.Option(help="Threads; the bits do not depend on it.")] = None,
+) -> None:
+    """Make the splits anew, without the cache, and compare their SHA-256 with the recorded ones; exit 1 if they differ."""
+    from l96bench.data.store import digests, remake
+
+    recorded, wrong = digests(), 0
+    for name, part in _chosen(regime, split):
+        for array, digest in remake(name, part, threads).items():
+            same = recorded.get(f"{name}/{part}/{array}") == digest
+            wrong += not same
+            print(f"{'ok  ' if same else 'DIFF'} {digest} {name}/{part}/{array}")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@data.command("record")
+def data_record(regime: Regimes = None, split: Splits = None) -> None:
+    """For maintainers: make splits and print their digests as lines for l96bench/data/digests.json."""
+    from l96bench.data.store import remake
+
+    for name, part in _chosen(regime, split):
+        for array, digest in remake(name, part).items():
+            print(f'  "{name}/{part}/{array}": "{digest}",')
+
+
+@data.command("export")
+def data_export(
+    task: Annotated[str, typer.Argument(help="Task id.")],
+    path: Annotated[Path, typer.Argument(help="NetCDF file to write, or folder for one file a split.")],
+) -> None:
+    """Write a task's splits as NetCDF, one file each."""
+    from l96bench.data.export import write_netcdf
+    from l96bench.tasks.registry import make_task
+
+    for written in write_netcdf(make_task(task).to_xarray(), path):
+        print(written)
+
+
+@app.command("tasks")
+def tasks_command(family: Annotated[str | None, typer.Argument(help="Only this family.")] = None) -> None:
+    """List the ids of all tasks."""
+    from l96bench.tasks.registry import list_tasks
+
+    print("\n".join(list_tasks(family)))
+
+
+@app.command()
+def run(
+    entries: Annotated[
+        list[str] | None, typer.Argument(help="Baselines, paths of scripts, or MODULE:OBJECT; all baselines if none.")
+    ] = None,
+    task: Tasks = None,
+    regime: Regimes = None,
+    output: Results = Path("results"),
+    jobs: Annotated[int | None, typer.Option(help="Processes; all processors if not given.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="At most so many training seeds.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
+) -> None:
+    """Train and score entries, and write a result file for each entry and task."""
+    from l96bench.submit.entry import QUICK_REGIMES, baseline_names
+    from l96bench.submit.run import plan, run_jobs
+
+    planned = plan(entries or baseline_names(), task, regime or QUICK_REGIMES)
+    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, report=print)
+
+
+@app.command()
+def score(
+    model: Annotated[
+        str, typer.Argument(help="A file predictions.npz with arrays test and, if wanted, shift; or MODULE:OBJECT.")
+    ],
+    task: Annotated[str, typer.Option(help="Task id.")],
+    output: Annotated[Path | None, typer.Option(help="Folder to write the result file into.")] = None,
+) -> None:
+    """Score a ready model, or a file of predictions, on one task."""
+    from l96bench.submit.run import result_path
+    from l96bench.submit.score import score_model
+
+    result = score_model(model, task)
+    _print_result(result)
+    if output is not None:
+        result.write(result_path(output, result))
+
+
+def _print_result(result: Result) -> None:
+    print(f"{result.task}  {result.model.name}")
+    print(f"score {result.score.value:.2f} [{result.score.low:.2f}, {result.score.high:.2f}]")
+    for name, value in result.metrics.items():
+        ends = "" if value.low is None else f" [{value.low:.4g}, {value.high:.4g}]"
+        print(f"  {name} {value.value:.4g}{ends}")
+    failures = result.failures
+    print(f"  failures: {failures.non_finite} not finite, {failures.diverged} diverged, of {failures.of}")
+
+
+@app.command()
+def leaderboard(
+    results: Results = Path("leaderboard/results"),
+    output: Annotated[Path, typer.Option(help="Folder of the tables and cards.")] = Path("leaderboard"),
+    readme: Annotated[Path | None, typer.Option(help="README whose tables are made as well.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 if the tables are out of date.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the tables.")] = False,
+) -> None:
+    """Make the tables and cards from the result files."""
+    from l96bench.board import publish
+
+    if check:
+        differences = publish.check(results, output, readme)
+        print("\n".join(differences) or f"{output}: up to date with {results}")
+        raise typer.Exit(1 if differences else 0)
+    publish.write(results, output, readme)
+    if show:
+        print(publish.text(results))
+
+
+@app.command()
+def card(
+    name: Annotated[str, typer.Argument(help="Name of an entry.")],
+    results: Results = Path("leaderboard/results"),
+) -> None:
+    """Print an entry's card: all its tasks side by side, offline against online."""
+    from l96bench.board import publish
+
+    print(publish.card(results, name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Entries: what a baseline script defines, and what `l96bench run` finds by name."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.tasks.base import Task, count_parameters
+from l96bench.tasks.registry import list_tasks, make_task
+from l96bench.tasks.result import ModelInfo
+
+__all__ = ["Entry", "baseline_names", "find_entry"]
+
+QUICK_REGIMES = ("wilks-f20", "arnold-c4")
+"""The regimes of the quick board."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A competitor: how its models are made, and how its rows are called.
+
+    Parameters
+    ----------
+    name : str
+        Of the rows.
+    kind : str
+        Of the method: polynomial, network, trees, ...
+    inputs : str
+        What it sees, such as ``"X_k"`` or ``"X_{k-2..k+2}"``.
+    make : (Task, int) -> model
+        A fresh model for a task and a training seed. One with ``fit`` is fitted to ``task.train``.
+    seeds : sequence of int
+        Training seeds: one where training is not random, five where it is.
+    families : sequence of str
+        The families that it enters.
+    regimes : sequence of str, optional
+        The regimes for which it makes sense; all if not given.
+    source, description : str
+        A citation, and one line.
+    """
+
+    name: str
+    kind: str
+    inputs: str
+    make: Callable[[Task, int], Any]
+    seeds: Sequence[int] = (0,)
+    families: Sequence[str] = ("subgrid-forcing", "online-rollout")
+    regimes: Sequence[str] | None = None
+    source: str = ""
+    description: str = ""
+
+    def tasks(self, regimes: Sequence[str] = QUICK_REGIMES) -> list[Task]:
+        """The entry's tasks on these regimes."""
+        wanted = [regime for regime in regimes if self.regimes is None or regime in self.regimes]
+        all_tasks = [make_task(id) for family in self.families for id in list_tasks(family)]
+        return [task for task in all_tasks if task.regime_id in wanted]
+
+    def accepts(self, task: Task) -> bool:
+        """Whether the entry enters this task."""
+        return task.family in self.families and (self.regimes is None or task.regime_id in self.regimes)
+
+    def info(self, task: Task, model: Any, seed: int, command: str) -> ModelInfo:
+        """How the row of one training seed is described."""
+        trained = callable(getattr(model, "fit", None))
+        return ModelInfo(
+            name=self.name,
+            kind=self.kind,
+            inputs=self.inputs,
+            parameters=count_parameters(model),
+            trained_on="train, 2000 MTU" if trained else None,
+            seeds=[seed],
+            command=command,
+            source=self.source,
+            description=self.description,
+        )
+
+
+def baselines_folder() -> Path:
+    """The folder of the baseline scripts: ``baselines/`` here, or beside the package in a source tree."""
+    here = Path("baselines")
+    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "baselines"
+
+
+def baseline_names() -> list[str]:
+    """The names of all baseline scripts."""
+    return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
+
+
+def find_entry(name: str) -> tuple[Entry, str]:
+    """The entry called `name`, and a digest of the code that defines it.
+
+    Parameters
+    ----------
+    name : str
+        A baseline (``quartic``), the path of a script that defines ``entry``, or ``module:object``, the object being an
+        entry, a model, a class of models or a function that makes one (of the training seed, if it has an argument).
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such baseline, module or object; the message names the closest ones.
+    """
+    if ":" in name and not Path(name).exists():
+        module_name, _, attribute = name.partition(":")
+        module = _import(module_name)
+        if not hasattr(module, attribute):
+            names = [each for each in vars(module) if not each.startswith("_")]
+            raise UnknownIdError(f"module {module_name!r} has no object {attribute!r}." + nearest(attribute, names))
+        return _as_entry(getattr(module, attribute), attribute), _digest(module)
+    path = Path(name) if name.endswith(".py") else baselines_folder() / f"{name}.py"
+    if not path.is_file():
+        expected = "expected a baseline, the path of a script, or MODULE:OBJECT."
+        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
+    module = _load(path)
+    if not isinstance(getattr(module, "entry", None), Entry):
+        raise L96BenchError(f"{path}: expected a script that defines `entry = l96bench.Entry(...)`, found none")
+    return module.entry, _digest(module)
+
+
+def _import(name: str) -> ModuleType:
+    sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UnknownIdError(
+            f"no module {name!r} ({error}); is its folder the current one, or on PYTHONPATH?"
+        ) from error
+    finally:
+        sys.path.remove("")
+
+
+def _load(path: Path) -> ModuleType:
+    """A script as a module, under a name of its own so that worker processes can import what it defines by value."""
+    spec = importlib.util.spec_from_file_location(f"l96bench_entry_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _digest(module: ModuleType) -> str:
+    file = getattr(module, "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes() if file else repr(module).encode()).hexdigest()
+
+
+def _as_entry(thing: Any, name: str) -> Entry:
+    """An entry of any object that makes or is a model."""
+    if isinstance(thing, Entry):
+        return thing
+    is_maker = isinstance(thing, type) or (inspect.isfunction(thing) and len(inspect.signature(thing).parameters) == 0)
+    takes_seed = inspect.isfunction(thing) and list(inspect.signature(thing).parameters) == ["seed"]
+
+    def make(task: Task, seed: int) -> Any:
+        if takes_seed:
+            return thing(seed)
+        return thing() if is_maker else _fresh(thing)
+
+    return Entry(name=name, kind="custom", inputs="X", make=make, description=f"{name} from a module of the user's")
+
+
+def _fresh(model: Any) -> Any:
+    """An unfitted copy of a scikit-learn estimator; any other model as it is."""
+    base = sys.modules.get("sklearn.base")
+    if base is not None and isinstance(model, base.BaseEstimator):
+        return base.clone(model)
+    return model

@@ -1,0 +1,219 @@
+"""The program that trains entries and scores them: in parallel, resumable, one result a task.
+
+A unit of work is an entry, a regime and a training seed: the model is trained once and scored in every family. Its
+results are kept in the cache under a fingerprint of everything that they depend on, so that a run that was interrupted
+carries on, and one that is repeated only reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from l96bench.data.splits import splits_of
+from l96bench.data.store import cache_folder, digests, load
+from l96bench.dynamics.truth import available_processors
+from l96bench.errors import L96BenchError
+from l96bench.progress import progress as show_progress
+from l96bench.submit.entry import find_entry
+from l96bench.tasks.base import SCORER_VERSION, Task
+from l96bench.tasks.registry import make_task
+from l96bench.tasks.result import Result, combine_seeds
+
+__all__ = ["Job", "plan", "result_path", "run_jobs"]
+
+CEILING = "@ceiling"
+"""The name under which a task's own ceiling is scored, as a row to compare with."""
+_SCORING_CODE = ("regimes.py", "dynamics", "data", "metrics", "tasks", "submit")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry on one task.
+
+    Attributes
+    ----------
+    entry : str
+        As `find_entry` takes it, or `CEILING`.
+    task : str
+        Id of the task.
+    """
+
+    entry: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One entry, trained once for one regime and seed, and all the tasks that it is scored on."""
+
+    entry: str
+    tasks: tuple[str, ...]
+    seed: int
+    keys: tuple[str, ...]
+
+
+def plan(entries: Sequence[str], tasks: Sequence[str] | None, regimes: Sequence[str]) -> list[Job]:
+    """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
+
+    Raises
+    ------
+    UnknownIdError
+        For unknown names.
+    L96BenchError
+        If an entry does not enter a task that was asked for by its id.
+    """
+    jobs = []
+    for name in entries:
+        entry, _ = find_entry(name)
+        chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
+        for task in chosen:
+            if not entry.accepts(task):
+                only = f"families {list(entry.families)}" + (
+                    f", regimes {list(entry.regimes)}" if entry.regimes else ""
+                )
+                raise L96BenchError(f"{entry.name!r} does not enter {task.id}: it is for {only}")
+            jobs.append(Job(name, task.id))
+    return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    output: Path,
+    *,
+    n_jobs: int | None = None,
+    n_seeds: int | None = None,
+    fresh: bool = False,
+    progress: bool | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Result]:
+    """Train and score; write one result a job into `output` and return them in the order of the jobs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    output : Path
+        Folder of the result files, `result_path` below it.
+    n_jobs : int, optional
+        Processes; as many as processors if not given.
+    n_seeds : int, optional
+        At most so many of each entry's training seeds.
+    fresh : bool
+        Train and score again what the cache already holds.
+    progress : bool, optional
+        Show progress; by default when standard error is a terminal.
+    report : callable
+        Gets a line when a result is written.
+    """
+    from joblib import Parallel, delayed
+
+    units = _units(jobs, n_seeds)
+    todo = [unit for unit in units if fresh or not all(_kept(key).exists() for key in unit.keys)]
+    for regime in dict.fromkeys(make_task(unit.tasks[0]).regime_id for unit in todo):
+        for split in splits_of(regime):
+            if split.name != "train-fine":
+                load(regime, split.name, progress)
+    n_jobs = min(n_jobs or available_processors(), max(len(todo), 1))
+    work = (delayed(_run_unit)(unit) for unit in todo)
+    with show_progress("training and scoring", len(todo), progress) as advance:
+        pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+        for _ in pool(work) if n_jobs > 1 else map(_run_unit, todo):
+            advance(1)
+    return [_collect(job, units, output, report) for job in jobs]
+
+
+def result_path(output: Path, result: Result) -> Path:
+    """Where a result lies below a folder of results: ``family/regime-vN/entry.json``."""
+    return output / result.task / f"{result.slug}.json"
+
+
+def _units(jobs: Sequence[Job], n_seeds: int | None) -> list[_Unit]:
+    """The units of work behind the jobs, those of one regime together."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
+    units = []
+    for (_, name), ids in sorted(tasks.items(), key=lambda item: item[0][0]):
+        code, seeds = (CEILING, (0,)) if name == CEILING else _code_and_seeds(name)
+        for seed in list(seeds)[:n_seeds]:
+            keys = tuple(_fingerprint(code, make_task(id), seed) for id in ids)
+            units.append(_Unit(name, tuple(ids), seed, keys))
+    return units
+
+
+def _code_and_seeds(name: str) -> tuple[str, Sequence[int]]:
+    entry, code = find_entry(name)
+    return code, entry.seeds
+
+
+def _run_unit(unit: _Unit) -> None:
+    """Train a model and score it on its tasks, keeping each result as it comes."""
+    if unit.entry == CEILING:
+        for id, key in zip(unit.tasks, unit.keys, strict=True):
+            make_task(id).references["ceiling"].evaluate().write(_kept(key))
+        return
+    entry, _ = find_entry(unit.entry)
+    first = make_task(unit.tasks[0])
+    model = entry.make(first, unit.seed)
+    seconds = first.fit(model) if callable(getattr(model, "fit", None)) else None
+    for id, key in zip(unit.tasks, unit.keys, strict=True):
+        task = make_task(id)
+        info = entry.info(task, model, unit.seed, f"l96bench run {_shown(unit.entry)} --task {id}")
+        result = task.evaluate(model, info, budgets=True, training_seconds=seconds, progress=False)
+        result.write(_kept(key))
+
+
+def _collect(job: Job, units: Iterable[_Unit], output: Path, report: Callable[[str], None]) -> Result:
+    """One row from the kept results of a job's seeds, written into the output folder."""
+    keys = [
+        key
+        for unit in units
+        if unit.entry == job.entry
+        for id, key in zip(unit.tasks, unit.keys, strict=True)
+        if id == job.task
+    ]
+    kept = [Result.read(_kept(key)) for key in keys]
+    result = kept[0] if job.entry == CEILING else combine_seeds(kept)
+    path = result_path(output, result)
+    result.write(path)
+    report(
+        f"{result.score.value:7.2f} [{result.score.low:.2f}, {result.score.high:.2f}]  {job.task}  {result.model.name}"
+    )
+    return result
+
+
+def _shown(name: str) -> str:
+    """How a baseline is named in a command: without its folder."""
+    path = Path(name)
+    return path.stem if path.suffix == ".py" and path.parent.name == "baselines" else name
+
+
+def _kept(key: str) -> Path:
+    return cache_folder() / "runs" / f"{key}.json"
+
+
+def _fingerprint(code: str, task: Task, seed: int) -> str:
+    """SHA-256 of what a result depends on: the entry's code, ours, the task, its data and the seed."""
+    data = {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")}
+    parts = [code, _scoring_code(), task.id, SCORER_VERSION, data, seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _scoring_code() -> str:
+    """SHA-256 over the package's files that training and scoring use."""
+    root = Path(str(resources.files("l96bench")))
+    files = [
+        path
+        for name in _SCORING_CODE
+        for path in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))
+    ]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()

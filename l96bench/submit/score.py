@@ -1,0 +1,69 @@
+"""Scoring what is ready: a model from a module of the user's, or a file of predictions."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.errors import L96BenchError, ModelError
+from l96bench.submit.entry import find_entry
+from l96bench.tasks.base import count_parameters
+from l96bench.tasks.registry import make_task
+from l96bench.tasks.result import ModelInfo, Result
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+
+__all__ = ["score_model"]
+
+
+def score_model(model: str, task_id: str) -> Result:
+    """The result of a ready model on a task.
+
+    Parameters
+    ----------
+    model : str
+        ``file.npz`` with an array ``test`` (and, if wanted, ``shift``) of predicted U in the shape of ``task.test.U``,
+        for the families that score predictions; or ``module:object``, a fitted model, function or closure.
+    task_id : str
+
+    Raises
+    ------
+    UnknownIdError, ModelError, L96BenchError
+        If there is no such task or module, or the predictions are unusable.
+    """
+    task = make_task(task_id)
+    if model.endswith(".npz"):
+        if not isinstance(task, SubgridForcing):
+            raise L96BenchError(f"{task.id} runs its models and cannot score a file of predictions; try MODULE:OBJECT")
+        arrays = _read(Path(model))
+        name = Path(model).stem
+        info = ModelInfo(
+            name=name, kind="predictions", inputs="unknown", command=f"l96bench score {model} --task {task.id}"
+        )
+        return task.evaluate_predictions(arrays["test"], arrays.get("shift"), info)
+    entry, _ = find_entry(model)
+    ready = entry.make(task, 0)
+    info = ModelInfo(
+        name=entry.name,
+        kind=entry.kind,
+        inputs=entry.inputs,
+        parameters=count_parameters(ready),
+        command=f"l96bench score {model} --task {task.id}",
+        source=entry.source,
+        description=entry.description,
+    )
+    return task.evaluate(ready, info)
+
+
+def _read(path: Path) -> dict[str, NDArray]:
+    """The arrays of a predictions file; nothing in it is ever unpickled."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: expected an .npz file of plain arrays (np.savez), got {error}") from error
+    if "test" not in arrays or set(arrays) - {"test", "shift"}:
+        raise ModelError(f"{path}: expected an array `test` and, if wanted, `shift`, got {sorted(arrays)}")
+    return arrays

@@ -1,0 +1,92 @@
+"""The promise of equal bits: the same digests from three instruction sets and two numbers of threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# SHA-256 (first 16 digits) of X, then U, of two trajectories over 2 MTU; recorded once, the same everywhere.
+EXPECTED = {
+    "wilks-f18": "d5175f291e496f0b",
+    "wilks-f20": "8eed6405129f3b19",
+    "arnold-c4": "52ce1ce2bc030360",
+    "wide-k36": "f1bd1d65d6d303ea",
+    "conservative-f12": "23236775f6151b88",
+    "three-scale": "6ca0cd4a382f52c7",
+    "lorenz96-k40": "3277775176960310",
+    "wilks-f20 perfect": "1c67efb782bd974c",
+    "three-scale perfect": "1862205a979a959b",
+    "resolved model": "cd37c529a2945d80",
+}
+
+# Without NUMBA_CPU_FEATURES Numba would add the host's own features to the named processor.
+PROCESSORS = {
+    "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
+    "host": {},
+}
+
+Runs = dict[str, "Future[subprocess.CompletedProcess[str]]"]
+
+
+def runnable(processor: str) -> bool:
+    """Whether this machine can run code for that processor: haswell needs AVX2 and fused multiply-add."""
+    if processor != "haswell":
+        return True
+    flags = Path("/proc/cpuinfo")
+    return platform.machine() in ("x86_64", "AMD64") and flags.exists() and {"avx2", "fma"} <= set(flags.read_text().split())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """One process for each processor, two at a time, each compiling into a cache of its own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+
+    def run(processor: str) -> subprocess.CompletedProcess[str]:
+        cache = {"NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp(processor))}
+        return subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("program.py"))],
+            env=inherited | PROCESSORS[processor] | cache,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        return {name: pool.submit(run, name) for name in PROCESSORS if runnable(name)}
+
+
+def report(runs: Runs, processor: str) -> dict[str, Any]:
+    if processor not in runs:
+        pytest.skip(f"this machine cannot run code for {processor}")
+    done = runs[processor].result()
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_same_bits(runs: Runs, processor: str, threads: str) -> None:
+    assert report(runs, processor)["digests"][threads] == EXPECTED
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_no_fused_multiply_add(runs: Runs, processor: str) -> None:
+    """A fused operation rounds once where others round twice."""
+    assert report(runs, processor)["fused"] == []
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the registers are those of x86")
+def test_processors_really_differ(runs: Runs) -> None:
+    assert report(runs, "generic")["registers"] == ["xmm"]
+    assert "ymm" in report(runs, "haswell")["registers"]

@@ -1,0 +1,327 @@
+"""The cache: made once, checked always, mended when damaged, on splits that take a moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from l96bench.data import store
+from l96bench.data.generate import generate
+from l96bench.data.splits import DATA_REGIMES, Split, splits_of
+from l96bench.errors import DataError, UnknownIdError
+from l96bench.regimes import get_regime
+
+MINI = (Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
+
+
+@dataclass
+class Cache:
+    """A temporary cache of miniature splits that counts how often they are made."""
+
+    folder: Path
+    digests: dict[str, str]
+    made: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> Path:
+        return self.folder / "v1" / "wilks-f20" / "train"
+
+    def file(self, name: str) -> Path:
+        return self.place / f"{name}.npy"
+
+
+@pytest.fixture(scope="module")
+def digests() -> dict[str, str]:
+    arrays = generate(get_regime("wilks-f20"), MINI[0])
+    return {f"wilks-f20/train/{name}": store.array_digest(array) for name, array in arrays.items()}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, digests: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Cache:
+    cache = Cache(tmp_path / "cache", dict(digests))
+
+    def counted(*args: Any) -> dict[str, NDArray[np.float64]]:
+        cache.made.append(args[1].name)
+        return generate(*args)
+
+    monkeypatch.setenv("L96BENCH_CACHE", str(cache.folder))
+    monkeypatch.setattr("l96bench.data.splits.SPLITS", MINI)
+    monkeypatch.setattr(store, "digests", lambda: cache.digests)
+    monkeypatch.setattr(store, "generate", counted)
+    return cache
+
+
+def test_digest_is_of_dtype_shape_and_little_endian_bytes() -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    expected = hashlib.sha256(b"<f8(2, 3)" + array.astype("<f8").tobytes()).hexdigest()
+    assert store.array_digest(array) == expected
+    assert store.array_digest(array.astype(">f8")) == expected
+    assert store.array_digest(np.asfortranarray(array)) == expected
+    assert store.array_digest(np.empty((2, 0))) == hashlib.sha256(b"<f8(2, 0)").hexdigest()
+    others = [array.T, array.ravel(), array.astype("f4"), np.nextafter(array, 9), -array]
+    assert expected not in {store.array_digest(other) for other in others}
+
+
+def test_made_when_first_needed_and_never_again(cache: Cache) -> None:
+    assert store.state_of("wilks-f20", "train") == "absent"
+    first = store.load("wilks-f20", "train")
+    assert cache.made == ["train"]
+    assert store.state_of("wilks-f20", "train") == "intact"
+    second = store.load("wilks-f20", "train")
+    assert cache.made == ["train"]
+    for name in ("X", "U"):
+        assert first[name].shape == (2, 10, 8)
+        np.testing.assert_array_equal(first[name], second[name])
+        np.testing.assert_array_equal(first[name], generate(get_regime("wilks-f20"), MINI[0])[name])
+
+
+def test_arrays_are_memory_mapped_and_read_only(cache: Cache) -> None:
+    arrays = store.load("wilks-f20", "train")
+    assert set(arrays) == {"X", "U"}
+    for array in arrays.values():
+        assert isinstance(array, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0, 0, 0] = 1.0
+
+
+def test_only_the_set_and_its_lock_are_in_the_cache(cache: Cache) -> None:
+    store.load("wilks-f20", "train")
+    files = {str(path.relative_to(cache.place.parent)) for path in cache.place.parent.rglob("*")}
+    assert files - {"train.lock"} == {"train", "train/X.npy", "train/U.npy"}
+
+
+def truncated(cache: Cache) -> None:
+    data = cache.file("X").read_bytes()
+    cache.file("X").write_bytes(data[:-100])
+
+
+def emptied(cache: Cache) -> None:
+    cache.file("X").write_bytes(b"")
+
+
+def altered(cache: Cache) -> None:
+    data = bytearray(cache.file("U").read_bytes())
+    data[-1000] ^= 1
+    cache.file("U").write_bytes(bytes(data))
+
+
+def altered_header(cache: Cache) -> None:
+    data = cache.file("X").read_bytes()
+    cache.file("X").write_bytes(data.replace(b"'<f8'", b"'<i8'", 1))
+
+
+def not_an_array(cache: Cache) -> None:
+    cache.file("X").write_text("hello")
+
+
+def a_zip_archive(cache: Cache) -> None:
+    with cache.file("X").open("wb") as file:
+        np.savez(file, X=np.ones(3))
+
+
+def a_broken_zip_archive(cache: Cache) -> None:
+    cache.file("X").write_bytes(b"PK\x03\x04" + b"x" * 200)
+
+
+def missing(cache: Cache) -> None:
+    cache.file("U").unlink()
+
+
+def exchanged(cache: Cache) -> None:
+    cache.file("X").rename(cache.file("keep"))
+    cache.file("U").rename(cache.file("X"))
+    cache.file("keep").rename(cache.file("U"))
+
+
+def other_values(cache: Cache) -> None:
+    np.save(cache.file("X"), np.load(cache.file("X")) + 1.0)
+
+
+DAMAGES = [truncated, emptied, altered, altered_header, not_an_array, a_zip_archive, a_broken_zip_archive]
+DAMAGES += [missing, exchanged, other_values]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_noticed_and_mended(cache: Cache, damage: Any) -> None:
+    good = {name: np.array(array) for name, array in store.load("wilks-f20", "train").items()}
+    damage(cache)
+    assert store.state_of("wilks-f20", "train") == "damaged"
+    mended = store.load("wilks-f20", "train")
+    assert cache.made == ["train", "train"]
+    for name in ("X", "U"):
+        np.testing.assert_array_equal(mended[name], good[name])
+    assert store.state_of("wilks-f20", "train") == "intact"
+    assert sorted(path.name for path in cache.place.iterdir()) == ["U.npy", "X.npy"]
+
+
+def test_no_byte_of_a_header_can_break_the_reader(cache: Cache) -> None:
+    good = {name: store.array_digest(array) for name, array in store.load("wilks-f20", "train").items()}
+    data = cache.file("X").read_bytes()
+    for place in range(128):
+        for flip in (1, 8, 64):
+            cache.file("X").write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
+            arrays = store._read(cache.place, good)
+            assert arrays is None or store.array_digest(arrays["X"]) == good["X"]
+
+
+def test_a_reader_keeps_its_data_while_they_are_mended(cache: Cache) -> None:
+    before = store.load("wilks-f20", "train")["X"]
+    kept = np.array(before)
+    missing(cache)
+    store.load("wilks-f20", "train")
+    np.testing.assert_array_equal(before, kept)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, OSError])
+def test_interrupted_generation_leaves_nothing(
+    cache: Cache, interruption: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "generate", interrupted)
+        with pytest.raises(interruption):
+            store.load("wilks-f20", "train")
+    assert not cache.place.exists()
+    store.load("wilks-f20", "train")
+    assert store.state_of("wilks-f20", "train") == "intact"
+
+
+def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Path] = []
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"half")
+        written.append(path)
+        if len(written) == 2:
+            raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(OSError, match="no space"):
+            store.load("wilks-f20", "train")
+    assert {path.name for path in cache.place.parent.iterdir()} <= {"train.lock"}
+    store.load("wilks-f20", "train")
+
+
+def test_other_bits_than_recorded_are_an_error_and_are_not_kept(cache: Cache) -> None:
+    cache.digests["wilks-f20/train/U"] = "0" * 64
+    with pytest.raises(DataError, match=r"wilks-f20/train/U.*0000"):
+        store.load("wilks-f20", "train")
+    assert not cache.place.exists()
+    assert {path.name for path in cache.place.parent.iterdir()} <= {"train.lock"}
+
+
+def test_a_split_without_digest_is_an_error(cache: Cache) -> None:
+    del cache.digests["wilks-f20/train/U"]
+    with pytest.raises(DataError, match="wilks-f20/train/U"):
+        store.load("wilks-f20", "train")
+    assert cache.made == []
+
+
+def test_unknown_names(cache: Cache) -> None:
+    with pytest.raises(UnknownIdError, match="'train'"):
+        store.load("wilks-f20", "trian")
+    with pytest.raises(UnknownIdError, match="wilks-f20"):
+        store.load("wilks-f21", "train")
+
+
+def test_remake_does_not_touch_the_cache(cache: Cache) -> None:
+    made = store.remake("wilks-f20", "train", threads=1)
+    assert made == {name: cache.digests[f"wilks-f20/train/{name}"] for name in ("X", "U")}
+    assert made == store.remake("wilks-f20", "train", threads=2)
+    assert not cache.folder.exists()
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "here"))
+    assert store.cache_folder() == tmp_path / "here"
+    monkeypatch.delenv("L96BENCH_CACHE")
+    assert store.cache_folder().name == "l96bench"
+    assert store.cache_folder().is_absolute()
+
+
+PROCESS = textwrap.dedent(
+    """
+    import json, sys, time
+    from pathlib import Path
+    import numpy as np
+    from l96bench.data import splits, store
+    from l96bench.data.generate import generate
+
+    splits.SPLITS = (splits.Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
+    recorded, log, gate = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    store.digests = lambda: recorded
+
+    def slowly(*args):
+        with log.open("a") as file:
+            file.write("made\\n")
+        time.sleep(0.5)
+        return generate(*args)
+
+    store.generate = slowly
+    gate.touch()
+    while len(list(gate.parent.iterdir())) < 2:
+        time.sleep(0.01)
+    arrays = store.load("wilks-f20", "train")
+    print(json.dumps({name: store.array_digest(array) for name, array in arrays.items()}))
+    """
+)
+
+
+@pytest.fixture
+def processes(cache: Cache, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    (tmp_path / "gates").mkdir()
+    started = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                PROCESS,
+                json.dumps(cache.digests),
+                str(tmp_path / "log"),
+                str(tmp_path / "gates" / name),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in "ab"
+    ]
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_two_processes_at_once_make_it_once(
+    cache: Cache, processes: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    expected = {name: cache.digests[f"wilks-f20/train/{name}"] for name in ("X", "U")}
+    assert [json.loads(output) for output in outputs] == [expected, expected]
+    assert (tmp_path / "log").read_text().count("made") == 1
+
+
+@pytest.mark.parametrize("name", DATA_REGIMES)
+def test_a_digest_is_recorded_for_every_array(name: str) -> None:
+    recorded = store.digests()
+    keys = {f"{name}/{split.name}/{array}" for split in splits_of(name) for array in split.arrays}
+    assert keys == {key for key in recorded if key.startswith(f"{name}/")}
+    assert all(len(recorded[key]) == 64 and int(recorded[key], 16) >= 0 for key in keys)
+
+
+def test_recorded_digests_are_all_different() -> None:
+    recorded = store.digests()
+    assert len(set(recorded.values())) == len(recorded)
