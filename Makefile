@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: leaderboard test lint bench publish picture clean help
+.PHONY: leaderboard test lint bench publish picture measurements clean help
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ publish: $(READY)  ## For maintainers: score the baselines into the committed re
 
 picture: $(READY)  ## Remake the picture of the README.
 	$(BIN)/python docs/picture.py
+
+measurements: $(READY)  ## Remake docs/measurements.md.
+	$(BIN)/python docs/measurements.py
 
 clean:  ## Remove the environment and local results; the data cache stays.
 	rm -rf $(VENV) results

@@ -55,10 +55,12 @@ def run_script(path: str) -> None:
 def _chosen(regimes: list[str] | None, splits: list[str] | None) -> list[tuple[str, str]]:
     from l96bench.data.splits import DATA_REGIMES, get_split, splits_of
 
+    for name in splits or ():
+        get_split(DATA_REGIMES[0], name)  # the first regime has every split
     pairs = []
     for regime in regimes or DATA_REGIMES:
-        names = splits or [split.name for split in splits_of(regime)]
-        pairs += [(regime, get_split(regime, name).name) for name in names]
+        there = [split.name for split in splits_of(regime)]
+        pairs += [(regime, get_split(regime, name).name) for name in splits or there if regimes or name in there]
     return pairs
 
 
@@ -96,7 +98,7 @@ def data_verify(
     split: Splits = None,
     threads: Annotated[int | None, typer.Option(help="Threads; the bits do not depend on it.")] = None,
 ) -> None:
-    """Make the splits anew, without the cache, and compare their SHA-256 with the recorded ones; exit 1 if they differ."""
+    """Make the splits anew, without the cache, and compare their SHA-256 with those recorded; exit 1 if they differ."""
     from l96bench.data.store import digests, remake
 
     recorded, wrong = digests(), 0
@@ -121,9 +123,9 @@ def data_record(regime: Regimes = None, split: Splits = None) -> None:
 @data.command("export")
 def data_export(
     task: Annotated[str, typer.Argument(help="Task id.")],
-    path: Annotated[Path, typer.Argument(help="NetCDF file to write, or folder for one file a split.")],
+    path: Annotated[Path, typer.Argument(help="Folder of the files, one a split.")],
 ) -> None:
-    """Write a task's splits as NetCDF, one file each."""
+    """Write a task's splits as NetCDF files."""
     from l96bench.data.export import write_netcdf
     from l96bench.tasks.registry import make_task
 
@@ -152,10 +154,12 @@ def run(
     fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
 ) -> None:
     """Train and score entries, and write a result file for each entry and task."""
-    from l96bench.submit.entry import QUICK_REGIMES, baseline_names
+    from l96bench.submit.entry import QUICK_REGIMES
     from l96bench.submit.run import plan, run_jobs
 
-    planned = plan(entries or baseline_names(), task, regime or QUICK_REGIMES)
+    if task and regime:
+        raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
+    planned = plan(entries or None, task or None, regime or QUICK_REGIMES)
     run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, report=print)
 
 

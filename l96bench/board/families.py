@@ -24,19 +24,28 @@ class Family:
     columns: tuple[Column, ...] = ()
 
 
+_OFFLINE = (
+    Column("R² shift", "r2_shift", ".3f"),
+    Column("R² 10 MTU", "r2_budget_10", ".3f"),
+    Column("R² 100 MTU", "r2_budget_100", ".3f"),
+    Column("RMSE", "rmse", ".3f"),
+    Column("bias", "bias", ".3f"),
+)
+
 FAMILIES = (
     Family(
         "subgrid-forcing",
         "Subgrid forcing",
         "Predict the subgrid forcing U from the resolved state X. "
         "0 points: the climatological mean of U. 100 points: U exactly.",
-        (
-            Column("R² shift", "r2_shift", ".3f"),
-            Column("R² 10 MTU", "r2_budget_10", ".3f"),
-            Column("R² 100 MTU", "r2_budget_100", ".3f"),
-            Column("RMSE", "rmse", ".3f"),
-            Column("bias", "bias", ".3f"),
-        ),
+        _OFFLINE,
+    ),
+    Family(
+        "subgrid-forcing-memory",
+        "Subgrid forcing with memory",
+        "Predict the subgrid forcing U from the resolved state X and its past. "
+        "0 points: the climatological mean of U. 100 points: U exactly.",
+        _OFFLINE,
     ),
     Family(
         "online-rollout",

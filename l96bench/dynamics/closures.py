@@ -334,7 +334,7 @@ def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
 
 def _from_predictor(model: Any, dt: float) -> Closure:
     """A closure of an object with predict, looking through a pipeline for a last step that makes its own."""
-    steps = getattr(model, "steps", None)
+    steps = model.steps if hasattr(model, "named_steps") else None
     if steps and _offers(steps[-1][-1], "closure"):
         last = as_closure(steps[-1][-1], dt)
         return _PipelineClosure(model[:-1].transform, last) if len(steps) > 1 else last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import importlib.util
@@ -115,7 +116,7 @@ def find_entry(name: str) -> tuple[Entry, str]:
         if not hasattr(module, attribute):
             names = [each for each in vars(module) if not each.startswith("_")]
             raise UnknownIdError(f"module {module_name!r} has no object {attribute!r}." + nearest(attribute, names))
-        return _as_entry(getattr(module, attribute), attribute), _digest(module)
+        return _as_entry(getattr(module, attribute), attribute), f"{_digest(module)}:{attribute}"
     path = Path(name) if name.endswith(".py") else baselines_folder() / f"{name}.py"
     if not path.is_file():
         expected = "expected a baseline, the path of a script, or MODULE:OBJECT."
@@ -169,8 +170,6 @@ def _as_entry(thing: Any, name: str) -> Entry:
 
 
 def _fresh(model: Any) -> Any:
-    """An unfitted copy of a scikit-learn estimator; any other model as it is."""
+    """A copy of a scikit-learn estimator, fitted or not, that training may change; any other model as it is."""
     base = sys.modules.get("sklearn.base")
-    if base is not None and isinstance(model, base.BaseEstimator):
-        return base.clone(model)
-    return model
+    return copy.deepcopy(model) if base is not None and isinstance(model, base.BaseEstimator) else model

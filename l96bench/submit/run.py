@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
-from l96bench.data.splits import splits_of
+from l96bench.data.splits import get_split, splits_of
 from l96bench.data.store import cache_folder, digests, load
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import L96BenchError
 from l96bench.progress import progress as show_progress
-from l96bench.submit.entry import find_entry
+from l96bench.submit.entry import baseline_names, find_entry
 from l96bench.tasks.base import SCORER_VERSION, Task
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import Result, combine_seeds
@@ -57,9 +58,16 @@ class _Unit:
     seed: int
     keys: tuple[str, ...]
 
+    def keys_of(self, job: Job) -> list[str]:
+        """The fingerprints of the results that this unit adds to a job: one, or none."""
+        pairs = zip(self.tasks, self.keys, strict=True)
+        return [key for task, key in pairs if self.entry == job.entry and task == job.task]
 
-def plan(entries: Sequence[str], tasks: Sequence[str] | None, regimes: Sequence[str]) -> list[Job]:
+
+def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Sequence[str]) -> list[Job]:
     """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
+
+    Without entries, all baselines, each on those of the tasks that it enters.
 
     Raises
     ------
@@ -68,17 +76,22 @@ def plan(entries: Sequence[str], tasks: Sequence[str] | None, regimes: Sequence[
     L96BenchError
         If an entry does not enter a task that was asked for by its id.
     """
+    for regime in regimes:
+        get_split(regime, "test")
     jobs = []
-    for name in entries:
+    for name in baseline_names() if entries is None else entries:
         entry, _ = find_entry(name)
         chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
         for task in chosen:
+            if entries is None and not entry.accepts(task):
+                continue
             if not entry.accepts(task):
                 only = f"families {list(entry.families)}" + (
                     f", regimes {list(entry.regimes)}" if entry.regimes else ""
                 )
                 raise L96BenchError(f"{entry.name!r} does not enter {task.id}: it is for {only}")
             jobs.append(Job(name, task.id))
+    jobs = list(dict.fromkeys(jobs))
     return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
 
 
@@ -109,22 +122,45 @@ def run_jobs(
         Show progress; by default when standard error is a terminal.
     report : callable
         Gets a line when a result is written.
-    """
-    from joblib import Parallel, delayed
 
+    Raises
+    ------
+    L96BenchError
+        At the end, if an entry failed: the message names each and its error. The results of all others are written.
+    """
     units = _units(jobs, n_seeds)
+    needs = {job: {key for unit in units for key in unit.keys_of(job)} for job in jobs}
     todo = [unit for unit in units if fresh or not all(_kept(key).exists() for key in unit.keys)]
     for regime in dict.fromkeys(make_task(unit.tasks[0]).regime_id for unit in todo):
         for split in splits_of(regime):
             if split.name != "train-fine":
                 load(regime, split.name, progress)
-    n_jobs = min(n_jobs or available_processors(), max(len(todo), 1))
-    work = (delayed(_run_unit)(unit) for unit in todo)
+    missing = {key for unit in todo for key in unit.keys}
+    finished: dict[Job, Result] = {}
+    faults: list[str] = []
     with show_progress("training and scoring", len(todo), progress) as advance:
+        for keys, fault in chain([((), "")], _in_processes(todo, n_jobs or available_processors())):
+            missing -= set(keys)
+            faults += [fault] if fault else []
+            advance(1 if keys or fault else 0)
+            for job in jobs:
+                if job not in finished and not needs[job] & missing:
+                    finished[job] = _collect(job, units, output, report)
+    if faults:
+        raise L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
+    return [finished[job] for job in jobs]
+
+
+def _in_processes(units: Sequence[_Unit], n_jobs: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What `_run_unit` gives for each unit as it is finished, in processes when there is more than one to do."""
+    from joblib import Parallel, delayed
+
+    n_jobs = min(n_jobs, len(units))
+    if n_jobs <= 1:
+        yield from map(_run_unit, units)
+    else:
         pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-        for _ in pool(work) if n_jobs > 1 else map(_run_unit, todo):
-            advance(1)
-    return [_collect(job, units, output, report) for job in jobs]
+        yield from pool(delayed(_run_unit)(unit) for unit in units)
 
 
 def result_path(output: Path, result: Result) -> Path:
@@ -151,7 +187,18 @@ def _code_and_seeds(name: str) -> tuple[str, Sequence[int]]:
     return code, entry.seeds
 
 
-def _run_unit(unit: _Unit) -> None:
+def _run_unit(unit: _Unit) -> tuple[tuple[str, ...], str]:
+    """Train and score a unit: the keys of the results that are kept now, or none and what went wrong."""
+    try:
+        _evaluate(unit)
+    except Exception as error:
+        # One entry's fault, in its own code or in what it returns, must not take the others' results with it.
+        where = f"{_shown(unit.entry)} on {make_task(unit.tasks[0]).regime_id}, seed {unit.seed}"
+        return (), f"{where}: {type(error).__name__}: {error}"
+    return unit.keys, ""
+
+
+def _evaluate(unit: _Unit) -> None:
     """Train a model and score it on its tasks, keeping each result as it comes."""
     if unit.entry == CEILING:
         for id, key in zip(unit.tasks, unit.keys, strict=True):
@@ -170,13 +217,7 @@ def _run_unit(unit: _Unit) -> None:
 
 def _collect(job: Job, units: Iterable[_Unit], output: Path, report: Callable[[str], None]) -> Result:
     """One row from the kept results of a job's seeds, written into the output folder."""
-    keys = [
-        key
-        for unit in units
-        if unit.entry == job.entry
-        for id, key in zip(unit.tasks, unit.keys, strict=True)
-        if id == job.task
-    ]
+    keys = [key for unit in units for key in unit.keys_of(job)]
     kept = [Result.read(_kept(key)) for key in keys]
     result = kept[0] if job.entry == CEILING else combine_seeds(kept)
     path = result_path(output, result)

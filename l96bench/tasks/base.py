@@ -31,8 +31,17 @@ SCORER_VERSION = "1"
 N_REPLICATES = 1000
 LEVEL = 0.95
 """Replicates of the bootstrap, and level of every interval."""
-BUDGETS = (10.0, 100.0, 1000.0)
-"""Training budgets in MTU besides the whole 2,000: prefixes of the training trajectory."""
+COMMAND = "task.references"
+"""What makes the rows of the references."""
+LITERATURE = ModelInfo(
+    name="fitted quartic (reference)",
+    kind="reference",
+    inputs="X_k",
+    parameters=5,
+    trained_on="train, 2000 MTU",
+    command=COMMAND,
+    source="Wilks 2005, doi:10.1256/qj.04.03 (form), fitted to the exact coupling",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,11 @@ class Task:
         The regime whose data are used.
     version : int
         A change that would move a score is a new version; old ones keep running.
+
+    Attributes
+    ----------
+    training_budgets : tuple of float
+        Training budgets in MTU besides the whole 2,000: prefixes of the training trajectory.
     """
 
     regime_id: str
@@ -101,6 +115,7 @@ class Task:
 
     family: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    training_budgets: ClassVar[tuple[float, ...]] = (10.0, 100.0, 1000.0)
 
     @property
     def id(self) -> str:
@@ -142,9 +157,13 @@ class Task:
         """Whether the regime has a shifted climate."""
         return self.regime.scales == 2
 
+    def _arrays(self, split: str) -> dict[str, NDArray[np.float64]]:
+        """The arrays of a split; miniature tasks take them from elsewhere."""
+        return load(self.regime, split)
+
     def _samples(self, name: str) -> Samples:
         split = get_split(self.regime, name)
-        arrays = load(self.regime, name)
+        arrays = self._arrays(name)
         X, U = (arrays[key][0] if split.n_trajectories == 1 else arrays[key] for key in ("X", "U"))
         return Samples(X, U, split.interval)
 
@@ -153,16 +172,17 @@ class Task:
         import xarray
 
         parts = {}
+        parameters = ("id", *"KJIFhbcdeg", "coupling", "source")
         for name in ("train", "valid", "test", *(("shift",) if self.has_shift else ())):
             samples: Samples = getattr(self, name)
             dims = ("trajectory", "time", "k")[-samples.X.ndim :]
             regime = split_regime(self.regime, get_split(self.regime, name))
             parts[name] = xarray.Dataset(
-                {"X": (dims, samples.X), "U": (dims, samples.U)},
+                {key: (dims, getattr(samples, key), {"units": "1"}) for key in "XU"},
                 coords={"time": ("time", samples.time, {"units": "MTU"})},
-                attrs={"task": self.id, "split": name, **{key: getattr(regime, key) for key in ("id", *"KJFhbc")}},
+                attrs={"task": self.id, "split": name} | {key: getattr(regime, key) for key in parameters},
             )
-        return xarray.DataTree.from_dict(parts, name=self.id)
+        return xarray.DataTree.from_dict(parts)
 
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the training split, or to its first `budget` MTU; the seconds that it took.
@@ -225,6 +245,12 @@ class Task:
         """Floor, ceiling and the literature's closure, by name; each is scored when its result is asked for."""
         return MappingProxyType({})
 
+    def _evaluate_literature(self) -> Result:
+        from l96bench.dynamics.regressors import PolynomialRegressor
+
+        model = PolynomialRegressor(degree=4)
+        return self.evaluate(model, LITERATURE, training_seconds=self.fit(model))
+
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
         """How often each bootstrap replicate holds each block: the same for all entries of the task."""
         seed = (self.regime.word, self.version, seed_word(f"bootstrap {purpose}"))
@@ -237,8 +263,8 @@ class Task:
         low, high = interval(parts.replicates, LEVEL)
         score = Score(
             value=parts.score,
-            low=low,
-            high=high,
+            low=min(low, parts.score),
+            high=max(high, parts.score),
             level=LEVEL,
             method=parts.method,
             replicates=parts.replicates.tolist(),
@@ -297,20 +323,32 @@ def describe(model: Any) -> ModelInfo:
 
 def count_parameters(model: Any) -> int | None:
     """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds, leaf values."""
+    try:
+        return _count_parameters(model)
+    except Exception:  # a user's model may mean anything by these names
+        return None
+
+
+def _count_parameters(model: Any) -> int | None:
+    if hasattr(model, "estimators_"):
+        parts = model.estimators_.ravel() if isinstance(model.estimators_, np.ndarray) else model.estimators_
+        counts = [_count_parameters(part) for part in parts]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
     for inner in ("estimator_", "best_estimator_"):
         if hasattr(model, inner):
-            return count_parameters(getattr(model, inner))
+            return _count_parameters(getattr(model, inner))
     if hasattr(model, "n_parameters"):
         return int(model.n_parameters)
     if hasattr(model, "coefficients"):
         return int(np.size(model.coefficients))
-    if hasattr(model, "steps"):
-        return count_parameters(model.steps[-1][-1])
+    if hasattr(model, "named_steps"):
+        return _count_parameters(model[-1])
     if hasattr(model, "coef_"):
         return int(np.size(model.coef_) + np.size(getattr(model, "intercept_", ())))
-    if hasattr(model, "estimators_"):
+    if hasattr(model, "tree_"):
         # A tree's inner node holds a point and a threshold, a leaf a value.
-        return int(sum(2 * tree.tree_.node_count - tree.tree_.n_leaves for tree in model.estimators_))
+        return int(2 * model.tree_.node_count - model.tree_.n_leaves)
     return None
 
 

@@ -11,23 +11,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.data.splits import CASES
-from l96bench.data.store import array_digest, load
+from l96bench.data.splits import CASES, Cases
+from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.dynamics.resolved import rollout
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.regimes import seed_word
-from l96bench.tasks.base import LEVEL, Parts, Reference, Task, value_of
+from l96bench.tasks.base import COMMAND, LEVEL, LITERATURE, Parts, Reference, Task, value_of
 from l96bench.tasks.result import Failures, ModelInfo, Result, Value
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
 _INTERVAL = 0.05
-_SPIN_UP = 100.0
-_DURATION = 200.0
-_N_MEMBERS = 50
 _SCORED_LEAD = 2.0
 _BLOCK = 5
 """Consecutive cases in a block: 19.5 MTU of one test trajectory."""
@@ -82,10 +79,26 @@ class OnlineRollout(Task):
     ``(D_none - D) / (D_none - D_truth)``, D being the mean of three 1-Wasserstein distances. *Survival*: the fraction
     of those members that stay finite and within 10 climatological standard deviations of the mean. A member that leaves
     is continued by the run without closure.
+
+    Attributes
+    ----------
+    cases : Cases
+        The initial conditions of the forecasts.
+    n_members : int
+        Members of a climate run.
+    spin_up, duration : float
+        MTU of a climate run before it is sampled, and sampled.
     """
 
     family: ClassVar[str] = "online-rollout"
-    splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift", "climate", "perfect")
+    splits: ClassVar[tuple[str, ...]] = (
+        *("train", "test", "shift", "perfect"),
+        *("climate", "climate-twin", "climate-shift", "climate-shift-twin"),
+    )
+    cases: ClassVar[Cases] = CASES
+    n_members: ClassVar[int] = 50
+    spin_up: ClassVar[float] = 100.0
+    duration: ClassVar[float] = 200.0
 
     def evaluate(
         self,
@@ -110,12 +123,12 @@ class OnlineRollout(Task):
     @cached_property
     def forecast_truth(self) -> NDArray[np.float64]:
         """What came after each case, (lead, case, K)."""
-        return CASES.truth(self.test.X)
+        return self.cases.truth(self.test.X)
 
     @cached_property
     def perfect(self) -> Forecasts:
         """Forecasts of the truth model with fast variables that only the past X explains: the ceiling."""
-        X = load(self.regime, "perfect")["X"]
+        X = self._arrays("perfect")["X"]
         return Forecasts(X, ensemble.crps(self.forecast_truth, X))
 
     @cached_property
@@ -134,7 +147,7 @@ class OnlineRollout(Task):
         pairs = {}
         for key, name in self._names:
             runs = [self._truth_run(split) for split in (name, f"{name}-twin")]
-            alive = np.ones(_N_MEMBERS, dtype=bool)
+            alive = np.ones(self.n_members, dtype=bool)
             first, second = (ClimateRun(X, climate.member_cdfs(X, _INTERVAL, self.grids[key]), alive) for X in runs)
             pairs[key] = (first, second)
         return pairs
@@ -144,7 +157,7 @@ class OnlineRollout(Task):
         return _CLIMATES if self.has_shift else _CLIMATES[:1]
 
     def _truth_run(self, name: str) -> NDArray[np.float64]:
-        return load(self.regime, name)["X"].swapaxes(0, 1)
+        return self._arrays(name)["X"].swapaxes(0, 1)
 
     # Running a model.
 
@@ -157,45 +170,43 @@ class OnlineRollout(Task):
 
     def _forecasts(self, model: Any, progress: bool | None) -> Forecasts:
         closure = as_closure(model)
-        members = 1 if closure.deterministic else CASES.members
-        X0 = np.repeat(CASES.initial(self.test.X), members, axis=0)
-        history = np.repeat(CASES.history(self.test.X), members, axis=1) if hasattr(closure, "remember") else None
+        members = 1 if closure.deterministic else self.cases.members
+        X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
+        history = np.repeat(self.cases.history(self.test.X), members, axis=1) if hasattr(closure, "remember") else None
         run = rollout(
             closure,
             X0,
-            CASES.lead + CASES.interval,
+            self.cases.lead + self.cases.interval,
             regime=self.regime,
-            interval=CASES.interval,
+            interval=self.cases.interval,
             limits=self._limits(""),
             history=history,
             rng=self._rng("forecast"),
             progress=progress,
         )
-        X = run.X[1:].reshape(len(CASES.leads), len(CASES), members, self.regime.K)
+        X = run.X[1:].reshape(len(self.cases.leads), len(self.cases), members, self.regime.K)
         lost = np.isnan(X)
         if lost.any():
-            fallback = (
-                self.without_closure[0].X if not isinstance(model, NoClosure) else np.full_like(X, self.climatology[0])
-            )
+            fallback = self.climatology[0] if isinstance(model, NoClosure) else self.without_closure[0].X
             X = np.where(lost, fallback, X)
         return Forecasts(X, ensemble.crps(self.forecast_truth, X), int((~run.survived).sum()))
 
     def _climates(self, model: Any, progress: bool | None) -> dict[str, ClimateRun]:
         """The model's climate and its warmer climate, in one batch."""
         splits = {"": self.test, "_shift": self.shift} if self.has_shift else {"": self.test}
-        every = len(CASES) // _N_MEMBERS
-        X0 = np.concatenate([CASES.initial(samples.X)[::every] for samples in splits.values()])
-        history = np.concatenate([CASES.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
+        every = len(self.cases) // self.n_members
+        X0 = np.concatenate([self.cases.initial(samples.X)[::every] for samples in splits.values()])
+        history = np.concatenate([self.cases.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
         forcing = [self.regime.F] + ([self.regime.shifted().F] if self.has_shift else [])
-        limits = np.repeat(np.array([self._limits(key) for key in splits]).T, _N_MEMBERS, axis=1)
+        limits = np.repeat(np.array([self._limits(key) for key in splits]).T, self.n_members, axis=1)
         run = rollout(
             model,
             X0,
-            _DURATION,
+            self.duration,
             regime=self.regime,
-            F=np.repeat(forcing, _N_MEMBERS),
+            F=np.repeat(forcing, self.n_members),
             interval=_INTERVAL,
-            spin_up=_SPIN_UP,
+            spin_up=self.spin_up,
             limits=(limits[0], limits[1]),
             history=history,
             rng=self._rng("climate"),
@@ -203,7 +214,7 @@ class OnlineRollout(Task):
         )
         climates = {}
         for i, key in enumerate(splits):
-            part = slice(i * _N_MEMBERS, (i + 1) * _N_MEMBERS)
+            part = slice(i * self.n_members, (i + 1) * self.n_members)
             X = self._continued(run.X[:, part], key, isinstance(model, NoClosure))
             cdfs = climate.member_cdfs(X, _INTERVAL, self.grids[key])
             climates[key] = ClimateRun(X, cdfs, run.survived[part])
@@ -214,7 +225,7 @@ class OnlineRollout(Task):
         lost = np.isnan(X)
         if not lost.any():
             return X
-        fallback = np.full_like(X, self.climatology[0]) if is_floor else self.without_closure[1][key].X
+        fallback = self.climatology[0] if is_floor else self.without_closure[1][key].X
         return np.where(lost, fallback, X)
 
     # Scoring.
@@ -229,13 +240,13 @@ class OnlineRollout(Task):
             metrics |= {f"{name}{key}": value for name, value in self._climate_metrics(run, key).items()}
         survived = climates[""].survived
         survival = float(survived.mean())
-        weights = self.weights(_N_MEMBERS, "members")
+        weights = self.weights(self.n_members, "members")
         survival_replicates = weights @ survived / weights.sum(axis=1)
         replicates = 50.0 * survival_replicates * (_capped(forecast_replicates) + _capped(part_replicates))
         score = 50.0 * survival * float(_capped(forecast) + _capped(part))
         skill, curves = self._forecast_metrics(forecasts)
         left = sum(int((~run.survived).sum()) for run in climates.values())
-        n_runs = forecasts.X.shape[1] * forecasts.X.shape[2] + _N_MEMBERS * len(climates)
+        n_runs = forecasts.X.shape[1] * forecasts.X.shape[2] + self.n_members * len(climates)
         failures = Failures(diverged=forecasts.diverged + left, of=n_runs, note="forecast and climate members")
         digest = array_digest(np.concatenate([forecasts.X.ravel(), climates[""].X.ravel()]))
         series = curves | self._climate_series(climates[""])
@@ -244,8 +255,8 @@ class OnlineRollout(Task):
 
     def _forecast_part(self, forecasts: Forecasts) -> tuple[float, NDArray[np.float64]]:
         """``(C_none - C) / (C_none - C_perfect)`` and its replicates."""
-        leads = CASES.leads <= _SCORED_LEAD + 1e-9
-        weights = self.weights(len(CASES) // _BLOCK, "cases")
+        leads = self.cases.leads <= _SCORED_LEAD + 1e-9
+        weights = self.weights(len(self.cases) // _BLOCK, "cases")
         none = self.without_closure[0]
         blocks = [
             each.crps[leads].mean(axis=0).reshape(-1, _BLOCK).mean(axis=1) for each in (none, forecasts, self.perfect)
@@ -260,7 +271,7 @@ class OnlineRollout(Task):
         truth, twin = self.truth_climates[key]
         none = self.without_closure[1][key]
         member_weights, truth_weights, twin_weights = (
-            self.weights(_N_MEMBERS, purpose) / _N_MEMBERS for purpose in ("members", "truth", "twin")
+            self.weights(self.n_members, purpose) / self.n_members for purpose in ("members", "truth", "twin")
         )
         resampled_truth = _pooled(truth_weights, truth.cdfs)
         estimates, replicates = [], []
@@ -282,11 +293,11 @@ class OnlineRollout(Task):
     def _climate_metrics(self, run: ClimateRun, key: str) -> dict[str, Value]:
         """Survival with Wilson's interval, moments, extremes, and the error of the autocorrelation."""
         n = int(run.survived.sum())
-        low, high = wilson(n, _N_MEMBERS, LEVEL)
+        low, high = wilson(n, self.n_members, LEVEL)
         moments = climate.moments(run.X)
         lag = self._autocorrelation(run.X) - self._autocorrelation(self.truth_climates[key][0].X)
         return {
-            "survival": Value(value=n / _N_MEMBERS, low=low, high=high),
+            "survival": Value(value=n / self.n_members, low=low, high=high),
             "mean": Value(value=moments.mean),
             "std": Value(value=moments.std),
             "p001": Value(value=moments.percentile_0_1),
@@ -311,7 +322,7 @@ class OnlineRollout(Task):
     def _forecast_metrics(self, forecasts: Forecasts) -> tuple[dict[str, Value], dict[str, NDArray[np.float64]]]:
         """Skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
         mean, std = self.climatology
-        weights = self.weights(len(CASES) // _BLOCK, "cases")
+        weights = self.weights(len(self.cases) // _BLOCK, "cases")
         weights = weights / weights.sum(axis=1, keepdims=True)
         truth = self.forecast_truth
         squared = np.square(forecasts.X.mean(axis=2) - truth).mean(axis=2)
@@ -321,11 +332,11 @@ class OnlineRollout(Task):
         crps = forecasts.crps.mean(axis=1)
         spread = ensemble.spread_by_lead(forecasts.X)
         correlation = ensemble.anomaly_correlation_by_lead(truth, forecasts.X, mean)
-        one = int(np.argmin(np.abs(CASES.leads - 1.0)))
-        scored = CASES.leads <= _SCORED_LEAD + 1e-9
-        valid = ensemble.valid_prediction_time(rmse, CASES.leads, std)
+        one = int(np.argmin(np.abs(self.cases.leads - 1.0)))
+        scored = self.cases.leads <= _SCORED_LEAD + 1e-9
+        valid = ensemble.valid_prediction_time(rmse, self.cases.leads, std)
         valid_replicates = np.array(
-            [ensemble.valid_prediction_time(curve, CASES.leads, std) for curve in rmse_replicates.T]
+            [ensemble.valid_prediction_time(curve, self.cases.leads, std) for curve in rmse_replicates.T]
         )
         metrics = {
             "crps_mean": value_of(float(crps[scored].mean()), weights @ crps_blocks[scored].mean(axis=0)),
@@ -337,7 +348,7 @@ class OnlineRollout(Task):
             "valid_prediction_time": value_of(valid, valid_replicates),
         }
         curves = {
-            "lead": CASES.leads,
+            "lead": self.cases.leads,
             "crps_by_lead": crps,
             "rmse_by_lead": rmse,
             "spread_by_lead": spread,
@@ -351,19 +362,13 @@ class OnlineRollout(Task):
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
-                "literature": Reference(_LITERATURE, self._evaluate_literature),
+                "literature": Reference(LITERATURE, self._evaluate_literature),
                 "ceiling": Reference(_CEILING, self._evaluate_ceiling),
             }
         )
 
     def _evaluate_floor(self) -> Result:
         return self.result(NoClosure(), _FLOOR, self._parts(*self.without_closure), None)
-
-    def _evaluate_literature(self) -> Result:
-        from l96bench.dynamics.regressors import PolynomialRegressor
-
-        model = PolynomialRegressor(degree=4)
-        return self.evaluate(model, _LITERATURE, training_seconds=self.fit(model))
 
     def _evaluate_ceiling(self) -> Result:
         twins = {key: pair[1] for key, pair in self.truth_climates.items()}
@@ -384,22 +389,12 @@ def _pooled(weights: NDArray[np.float64], cdfs: NDArray[np.float64]) -> NDArray[
     return (weights @ cdfs.reshape(len(cdfs), -1)).reshape(len(weights), *cdfs.shape[1:])
 
 
-_COMMAND = "task.references"
-_FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=_COMMAND)
+_FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
 _CEILING = ModelInfo(
     name="perfect physics",
     kind="reference",
     inputs="X and its past",
-    command=_COMMAND,
+    command=COMMAND,
     description="The truth model started from the exact X and from fast variables that only the past X explains; its "
     "climate is a second sample of the truth.",
-)
-_LITERATURE = ModelInfo(
-    name="fitted quartic (reference)",
-    kind="reference",
-    inputs="X_k",
-    parameters=5,
-    trained_on="train, 2000 MTU",
-    command=_COMMAND,
-    source="Wilks 2005, doi:10.1256/qj.04.03 (form), fitted to the exact coupling",
 )

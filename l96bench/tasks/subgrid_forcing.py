@@ -16,7 +16,7 @@ from l96bench.dynamics.closures import as_closure, checked_forcing, checked_star
 from l96bench.errors import ModelError
 from l96bench.metrics import ensemble, pointwise
 from l96bench.regimes import seed_word
-from l96bench.tasks.base import BUDGETS, Parts, Reference, Samples, Task, value_of
+from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Samples, Task, value_of
 from l96bench.tasks.result import Failures, ModelInfo, Result, Value
 
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
@@ -141,7 +141,7 @@ class SubgridForcing(Task):
         if not isinstance(model, BaseEstimator) or not callable(getattr(model, "fit", None)):
             return {}
         curve = {}
-        for budget in BUDGETS:
+        for budget in self.training_budgets:
             smaller = clone(model)
             self.fit(smaller, budget)
             curve[f"r2_budget_{budget:g}"] = self._pooled(self.test, self._predict(smaller, self.test), "")["r2"]
@@ -174,11 +174,12 @@ class SubgridForcing(Task):
         return self._finished(mean.reshape(samples.X.shape), members)
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
-        """Count what is not finite and put the climatological mean in its place."""
+        """Count the values whose mean or members are not finite, and put the climatological mean in their place."""
         wrong = ~np.isfinite(mean)
         mean = np.clip(np.where(wrong, self.mean_U, mean), -_LIMIT, _LIMIT)
         if members is not None:
             members = members.reshape(len(members), *mean.shape)
+            wrong |= ~np.isfinite(members).all(axis=0)
             members = np.clip(np.where(np.isfinite(members), members, self.mean_U), -_LIMIT, _LIMIT)
         return _Prediction(mean, int(wrong.sum()), members)
 
@@ -188,19 +189,13 @@ class SubgridForcing(Task):
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
-                "literature": Reference(_LITERATURE, self._evaluate_literature),
+                "literature": Reference(LITERATURE, self._evaluate_literature),
                 "ceiling": Reference(_CEILING, self._evaluate_ceiling),
             }
         )
 
     def _evaluate_floor(self) -> Result:
         return self.evaluate(lambda X: np.full_like(X, self.mean_U), _FLOOR)
-
-    def _evaluate_literature(self) -> Result:
-        from l96bench.dynamics.regressors import PolynomialRegressor
-
-        model = PolynomialRegressor(degree=4)
-        return self.evaluate(model, _LITERATURE, training_seconds=self.fit(model))
 
     def _evaluate_ceiling(self) -> Result:
         parts = self._parts(_Prediction(np.array(self.test.U), 0, None))
@@ -209,19 +204,9 @@ class SubgridForcing(Task):
         return self.result(None, _CEILING, parts, None)
 
 
-_COMMAND = "task.references"
-_FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=_COMMAND)
-_CEILING = ModelInfo(name="U exactly", kind="reference", inputs="U", command=_COMMAND)
+_FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=COMMAND)
+_CEILING = ModelInfo(name="U exactly", kind="reference", inputs="U", command=COMMAND)
 _PREDICTIONS = ModelInfo(name="predictions", kind="predictions", inputs="unknown", command="l96bench score")
-_LITERATURE = ModelInfo(
-    name="fitted quartic (reference)",
-    kind="reference",
-    inputs="X_k",
-    parameters=5,
-    trained_on="train, 2000 MTU",
-    command=_COMMAND,
-    source="Wilks 2005, doi:10.1256/qj.04.03 (form), fitted to the exact coupling",
-)
 
 
 @dataclass(frozen=True)
@@ -229,13 +214,16 @@ class SubgridForcingMemory(SubgridForcing):
     """As `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
 
     ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own; that it uses
-    no later one is checked. The first 10 MTU of a trajectory are not scored.
+    no later one is checked. A closure's ``step`` gets single states in random order, as there. The first 10 MTU of a
+    trajectory are not scored.
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
     warm_up: ClassVar[float] = 10.0
 
     def _predict(self, model: Any, samples: Samples) -> _Prediction:
+        if callable(getattr(model, "step", None)) and not callable(getattr(model, "predict", None)):
+            return super()._predict(model, samples)
         rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
         pairs = [predict(model, np.array(X), rng) for X in samples.X]
         self._check_causal(model, np.array(samples.X[0]), pairs[0][0])

@@ -42,7 +42,11 @@ def runnable(processor: str) -> bool:
     if processor != "haswell":
         return True
     flags = Path("/proc/cpuinfo")
-    return platform.machine() in ("x86_64", "AMD64") and flags.exists() and {"avx2", "fma"} <= set(flags.read_text().split())
+    return (
+        platform.machine() in ("x86_64", "AMD64")
+        and flags.exists()
+        and {"avx2", "fma"} <= set(flags.read_text().split())
+    )
 
 
 @pytest.fixture(scope="module")

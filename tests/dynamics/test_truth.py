@@ -107,19 +107,9 @@ def test_counts_are_rounded_not_floored(duration: float, interval: float, n: int
 @pytest.mark.parametrize(
     "options",
     [
-        {"interval": 0.07},
-        {"interval": 1.0},
-        {"interval": 0.0},
-        {"interval": -0.05},
-        {"interval": float("nan")},
-        {"interval": 0.0005},
-    ]
-    + [
-        {"duration": 0.0},
-        {"duration": -1.0},
-        {"duration": float("inf")},
-        {"dt": 0.003},
-        {"dt": 0.0},
+        *({"interval": value} for value in (0.07, 1.0, 0.0, -0.05, float("nan"), 0.0005)),
+        *({"duration": value} for value in (0.0, -1.0, float("inf"))),
+        *({"dt": value} for value in (0.003, 0.0)),
         {"spin_up": 0.0005},
     ],
 )
@@ -218,24 +208,24 @@ def test_own_initial_state_may_be_spun_up(settled: dict[str, State]) -> None:
 
 x, y = np.ones(8), np.ones((8, 32))
 
+WRONG_STATES = {
+    "X alone": x,
+    "one part": (x,),
+    "no part": (),
+    "three parts": (x, y, y),
+    "transposed": (x, y.T),
+    "flat": (x, y.ravel()),
+    "K": (x[:7], y),
+    "axes": (x[None], y),
+    "two axes": (x[None, None], y[None, None]),
+    "members": (np.ones((2, 8)), np.ones((3, 8, 32))),
+    "number": 5.0,
+    "list": [x, y],
+    "text": "wilks-f20",
+}
 
-@pytest.mark.parametrize(
-    "initial",
-    [
-        x,
-        (x,),
-        (x, y, y),
-        (x, y.T),
-        (x, y.ravel()),
-        (x[:7], y),
-        (x[None], y),
-        (np.ones((2, 8)), np.ones((3, 8, 32))),
-        5.0,
-    ]
-    + [(np.ones((1, 1, 8)), np.ones((1, 1, 8, 32))), (), [x, y], "wilks-f20"],
-    ids=["X alone", "one part", "three parts", "transposed", "flat", "K", "axes", "members", "number", "two axes"]
-    + ["no part", "list", "text"],
-)
+
+@pytest.mark.parametrize("initial", WRONG_STATES.values(), ids=WRONG_STATES.keys())
 def test_initial_states_of_wrong_shapes_are_refused(initial: object) -> None:
     with pytest.raises(L96BenchError, match=r"\(8,\), \(8, 32\)"):
         simulate("wilks-f20", 0.1, initial=initial)  # type: ignore[arg-type]

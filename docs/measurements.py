@@ -1,0 +1,143 @@
+"""The measurements behind the definitions, as docs/measurements.md. Run by `make measurements`."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+
+import l96bench
+from l96bench.metrics import climate, pointwise
+from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
+
+PAGE = Path(__file__).with_suffix(".md")
+
+
+def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [list(map(str, header)), *[list(map(str, row)) for row in rows]]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def third_scale() -> str:
+    """What Z does in the three-scale regime, and what is left without it."""
+    regime = l96bench.get_regime("three-scale")
+    full = l96bench.simulate(regime, 500.0, interval=0.5)
+    without = l96bench.simulate(replace(regime, I=0), 500.0, interval=0.5)
+    Y, Z = full.Y, full.Z
+    assert Y is not None
+    assert Z is not None
+    follow = np.corrcoef(Z.mean(axis=-1).ravel(), Y.ravel())[0, 1]
+    slope = (Z.mean(axis=-1) * Y).mean() / (Y * Y).mean()
+    rows = [
+        ("with Z", f"{full.X.std():.2f}", f"{Y.std():.3f}", f"{full.U.mean():.2f}", f"{full.U.std():.2f}"),
+        ("without", f"{without.X.std():.2f}", f"{without.Y.std():.3f}", f"{without.U.mean():.2f}", f"{without.U.std():.2f}"),
+    ]  # fmt: skip
+    damping = 1.0 + regime.h * regime.e / regime.d * regime.I * slope / regime.c
+    return (
+        "`three-scale`, 500 MTU. The mean of the Z in a sector has a correlation of "
+        f"{follow:.4f} with its Y and is {slope:.5f} Y on average: Z is slaved to Y, and acts as if the damping c of Y were "
+        f"{damping:.4f} c.\n\n" + table(("", "std of X", "std of Y", "mean of U", "std of U"), rows)
+    )
+
+
+def two_targets() -> str:
+    """The exact coupling and the forward difference, which the classic papers fitted."""
+    h = 0.005
+    rows = []
+    for name, published in (("wilks-f20", "arnold2013_c10"), ("arnold-c4", "arnold2013_c4")):
+        regime = l96bench.get_regime(name)
+        run = l96bench.simulate(regime, 500.0, interval=h, store_fast=False)
+        X, step = run.X[:-1], np.diff(run.X, axis=0) / h
+        resolved = np.roll(X, 1, 1) * (np.roll(X, -1, 1) - np.roll(X, 2, 1)) - X + regime.F
+        for target, U in (("exact coupling", run.U[:-1]), ("forward difference", step - resolved)):
+            coefficients = l96bench.PolynomialRegressor(degree=3).fit(X, U).coef_
+            rows.append((name, target, *(f"{value:.5f}" for value in -coefficients)))
+        printed = -l96bench.PUBLISHED[published].polynomial.coefficients
+        rows.append((name, "Arnold et al. 2013, as published", *(f"{value:g}" for value in printed)))
+    return (
+        f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published numbers are "
+        "those of the forward difference, in both regimes.\n\n"
+        + table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
+    )
+
+
+def blocks(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
+    """Width of the interval of an offline score against the length of the blocks."""
+    mean = float(np.mean(task.train.U))
+    truth, prediction = np.array(task.test.U), model.predict(task.test.X.reshape(-1, 8)).reshape(task.test.U.shape)
+    rows = []
+    for length in (0.05, 0.5, 1.0, 5.0, 10.0, 20.0, 50.0):
+        sse, sst = pointwise.block_sums(truth, prediction, mean, round(length / task.test.interval))
+        weights = resampling_weights(bootstrap_indices(len(sse)), len(sse))
+        low, high = interval(100.0 * pointwise.r2_replicates(weights, sse, sst))
+        rows.append((length, len(sse), f"{high - low:.3f}"))
+    return "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the 95 % interval stops growing well below blocks of 10 MTU.\n\n" + table(
+        ("block (MTU)", "blocks", "width of the interval (points)"), rows
+    )
+
+
+def grid(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
+    """Distances on the grid against SciPy's exact ones."""
+    truth = l96bench.simulate(task.regime, 200.0, n_trajectories=20, seed=1, store_fast=False).X.swapaxes(0, 1)
+    run = l96bench.rollout(model, truth[0], 200.0, regime=task.regime).X
+    cells = climate.DistanceGrid.from_truth(truth, 0.05)
+    on_grid = climate.wasserstein(
+        climate.member_cdfs(run, 0.05, cells).mean(axis=0), climate.member_cdfs(truth, 0.05, cells).mean(axis=0), cells
+    )
+    rows = []
+    for i, name in enumerate(climate.QUANTITIES):
+        a, b = (climate.quantity(name, X, 0.05).ravel() for X in (run, truth))
+        exact = wasserstein_distance(a, b) / cells.std[i]
+        rows.append((name, f"{on_grid[i]:.6f}", f"{exact:.6f}", f"{abs(on_grid[i] - exact):.1e}"))
+    return "Fitted quartic against the truth, `wilks-f20`, 20 members of 200 MTU.\n\n" + table(
+        ("quantity", "on the grid", "scipy.stats.wasserstein_distance", "difference"), rows
+    )
+
+
+def drift(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
+    """How long a closure that starts on the truth needs to reach its own climate."""
+    reference = l96bench.simulate(task.regime, 200.0, n_trajectories=50, seed=2, store_fast=False).X.swapaxes(0, 1)
+    run = l96bench.rollout(model, reference[-1], 320.0, regime=task.regime).X
+    rows = []
+    for start, end in ((0, 5), (10, 20), (20, 40), (40, 80), (80, 160), (160, 320)):
+        window = run[round(start / 0.05) : round(end / 0.05)]
+        rows.append((f"{start}-{end}", f"{wasserstein_distance(window.ravel(), reference.ravel()):.3f}"))
+    return "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from the truth.\n\n" + table(
+        ("window (MTU)", "distance"), rows
+    )
+
+
+def step(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
+    """Whether the step of the resolved model, over which U is held, matters."""
+    X = np.array(task.test.X)
+    starts = X[:, 40:3900:78].reshape(-1, 8)
+    truth = X[:, 60:3920:78].reshape(-1, 8)
+    rows = []
+    for dt in (0.01, 0.005, 0.0025):
+        after = l96bench.rollout(model, starts, 1.05, regime=task.regime, dt=dt).X[20]
+        rows.append((dt, f"{np.sqrt(np.mean((after - truth) ** 2)):.3f}"))
+    return f"Fitted quartic, `wilks-f20`, {len(starts)} forecasts: RMSE after 1 MTU.\n\n" + table(("dt (MTU)", "RMSE"), rows)
+
+
+def main() -> None:
+    """Write docs/measurements.md."""
+    task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    model = l96bench.PolynomialRegressor().fit(task.train.X, task.train.U)
+    sections = {
+        "The third scale": third_scale(),
+        "Two targets": two_targets(),
+        "Length of bootstrap blocks": blocks(task, model),
+        "Distances on a grid": grid(task, model),
+        "Drift to a closure's own climate": drift(task, model),
+        "Step of the resolved model": step(task, model),
+    }
+    parts = ["# Measurements", "Made by `make measurements` (`docs/measurements.py`)."]
+    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
+    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

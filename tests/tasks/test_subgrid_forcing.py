@@ -1,0 +1,507 @@
+"""The offline family: its score, and everything beside it, against computations of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import norm
+from sklearn.linear_model import LinearRegression
+
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
+from l96bench.errors import ModelError
+from l96bench.metrics.uncertainty import compare
+from l96bench.tasks.registry import make_task
+from l96bench.tasks.result import Result
+from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def quartic(offline: SubgridForcing) -> Polynomial:
+    return PolynomialRegressor(degree=4).fit(offline.train.X, offline.train.U).closure()
+
+
+@pytest.fixture(scope="module")
+def result(offline: SubgridForcing, quartic: Polynomial) -> Result:
+    return offline.evaluate(quartic)
+
+
+def r2(truth: Array, prediction: Array, mean: float) -> float:
+    return 1.0 - np.sum((truth - prediction) ** 2) / np.sum((truth - mean) ** 2)
+
+
+class Recorder:
+    """A model that keeps every batch of states that it is asked about, and spoils it."""
+
+    def __init__(self) -> None:
+        self.batches: list[Array] = []
+
+    def predict(self, X: Array) -> Array:
+        self.batches.append(X.copy())
+        X[:] = 0.0
+        return np.zeros(X.shape)
+
+
+# The score and its metrics.
+
+
+def test_score_is_100_r2_about_the_training_mean(offline: SubgridForcing, quartic: Polynomial, result: Result) -> None:
+    predicted = np.polynomial.polynomial.polyval(offline.test.X, quartic.coefficients)
+    assert result.score.value == pytest.approx(100 * r2(offline.test.U, predicted, offline.train.U.mean()), abs=1e-9)
+    assert result.metrics["r2"].value == pytest.approx(result.score.value / 100, abs=1e-12)
+    assert result.metrics["rmse"].value == pytest.approx(np.sqrt(np.mean((predicted - offline.test.U) ** 2)))
+    assert result.metrics["bias"].value == pytest.approx(np.mean(predicted - offline.test.U))
+    assert result.failures.model_dump() == {"non_finite": 0, "diverged": 0, "of": offline.test.U.size, "note": ""}
+
+
+def test_score_of_the_literatures_closure_is_the_one_that_is_known() -> None:
+    """FACTS.md, measured by an independent prototype on `wilks-f20`: the fitted quartic reaches R² .847 to .848."""
+    task = make_task("subgrid-forcing/wilks-f20-v1")
+    result = task.references["literature"].evaluate()
+    assert result.score.value == pytest.approx(84.75, abs=0.15)
+    assert result.score.low < 84.8 < result.score.high
+
+
+def test_shift_is_the_warmer_climate(offline: SubgridForcing, quartic: Polynomial, result: Result) -> None:
+    predicted = quartic.predict(offline.shift.X)
+    expected = r2(offline.shift.U, predicted, offline.train.U.mean())
+    assert result.metrics["r2_shift"].value == pytest.approx(expected, abs=1e-12)
+    assert result.metrics["bias_shift"].value == pytest.approx(np.mean(predicted - offline.shift.U))
+    assert result.metrics["r2_shift"].value < result.metrics["r2"].value
+
+
+def test_tails_are_bins_of_the_resolved_state(offline: SubgridForcing, quartic: Polynomial, result: Result) -> None:
+    X, U, mean = offline.test.X, offline.test.U, float(offline.train.U.mean())
+    predicted = quartic.predict(X)
+    edges = np.quantile(X, [0.05, 0.25, 0.5, 0.75, 0.95])
+    for name, low, high in [("00_05", -np.inf, edges[0]), ("25_50", edges[1], edges[2]), ("95_100", edges[4], np.inf)]:
+        inside = (low <= X) & (X < high)
+        expected = r2(U[inside], predicted[inside], mean)
+        assert result.metrics[f"r2_quantile_{name}"].value == pytest.approx(expected, abs=1e-9)
+    assert sum(name.startswith("r2_quantile_") for name in result.metrics) == 6
+
+
+def test_budgets_are_fits_to_the_first_minutes_of_training(offline: SubgridForcing) -> None:
+    model = PolynomialRegressor(degree=2)
+    offline.fit(model)
+    coefficients = model.coef_.copy()
+    metrics = offline.evaluate(model, budgets=True).metrics
+    for budget, n in [("10", 200), ("20", 400)]:
+        # numpy.polyfit solves the same least squares in its own way.
+        smaller = np.polyfit(offline.train.X[:n].ravel(), offline.train.U[:n].ravel(), 2)
+        expected = r2(offline.test.U, np.polyval(smaller, offline.test.X), offline.train.U.mean())
+        assert metrics[f"r2_budget_{budget}"].value == pytest.approx(expected, abs=1e-9)
+        assert metrics[f"r2_budget_{budget}"].low <= metrics[f"r2_budget_{budget}"].value  # type: ignore[operator]
+    np.testing.assert_array_equal(model.coef_, coefficients)
+    assert not any("budget" in name for name in offline.evaluate(model).metrics)
+
+
+def test_the_real_budgets_are_those_of_the_design() -> None:
+    assert SubgridForcing.training_budgets == (10.0, 100.0, 1000.0)
+
+
+def test_no_budgets_for_what_cannot_be_trained_again(offline: SubgridForcing) -> None:
+    for model in (Polynomial([0.0, -1.0]), lambda X: -X):
+        assert not any("budget" in name for name in offline.evaluate(model, budgets=True).metrics)
+
+
+def test_references_stand_at_0_and_100_and_between(offline: SubgridForcing) -> None:
+    floor, literature, ceiling = (offline.references[name] for name in ("floor", "literature", "ceiling"))
+    assert floor.score == pytest.approx(0.0, abs=1e-12)
+    assert ceiling.score == 100.0
+    assert 80.0 < literature.score < 90.0
+    assert {each.info.kind for each in (floor, literature, ceiling)} == {"reference"}
+    exact = ceiling.evaluate().metrics
+    assert (exact["rmse"].value, exact["bias"].value, exact["r2_shift"].value) == (0.0, 0.0, 1.0)
+
+
+def test_a_regime_without_shift_is_scored_without_it() -> None:
+    task = SubgridForcingWithoutShift()
+    metrics = task.evaluate(Polynomial([-2.0, -0.5])).metrics
+    assert "r2" in metrics
+    assert not any(name.endswith("_shift") for name in metrics)
+
+
+class SubgridForcingWithoutShift(SubgridForcing):
+    """A regime of one climate, on made-up data."""
+
+    def __init__(self) -> None:
+        super().__init__("three-scale")
+
+    def _arrays(self, split: str) -> dict[str, Array]:
+        assert split in ("train", "test")
+        X = np.random.default_rng(0).normal(size=(1 if split == "train" else 2, 400, 8))
+        return {"X": X, "U": np.sin(X)}
+
+
+# What a model sees.
+
+
+def test_rows_come_shuffled_and_as_copies(offline: SubgridForcing) -> None:
+    model = Recorder()
+    first = offline.evaluate(model)
+    rows = np.concatenate(model.batches[: _batches(offline)])
+    truth = offline.test.X.reshape(-1, 8)
+    assert rows.shape == truth.shape
+    place = {row.tobytes(): i for i, row in enumerate(truth)}
+    order = np.array([place[row.tobytes()] for row in rows])
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(truth)))
+    # In a random order, one pair of neighbours is expected; in the order of time, all are.
+    assert np.sum(np.abs(np.diff(order)) == 1) <= 6
+    again = Recorder()
+    assert offline.evaluate(again).score == first.score
+    assert all((a == b).all() for a, b in zip(model.batches, again.batches, strict=False))
+
+
+def _batches(task: SubgridForcing) -> int:
+    return -(-task.test.X[..., 0].size // 4000)
+
+
+def test_memory_of_earlier_rows_is_worth_nothing(offline: SubgridForcing) -> None:
+    """A model with lags, which takes the rows before for the past, falls behind the same model without them."""
+    lagged = LocalRegressor(LinearRegression(), lags=(0.05,)).fit(offline.train.X, offline.train.U)
+    plain = LocalRegressor(LinearRegression()).fit(offline.train.X, offline.train.U)
+    assert offline.score(lagged) < offline.score(plain) - 5.0
+
+
+@pytest.mark.parametrize("kind", ["estimator", "function", "closure", "predictor"])
+def test_every_kind_of_model_gets_the_same_score(offline: SubgridForcing, kind: str) -> None:
+    linear = PolynomialRegressor(degree=1).fit(offline.train.X, offline.train.U)
+
+    class Stepper:
+        deterministic = True
+
+        def start(self, n_members: int, rng: np.random.Generator) -> None:
+            self.n = n_members
+
+        def step(self, X: Array) -> Array:
+            assert len(X) == self.n
+            return linear.predict(X)
+
+    class Predictor:
+        def predict(self, X: Array) -> list[list[float]]:
+            return linear.predict(X).tolist()
+
+    models: dict[str, Any] = {"estimator": linear, "function": linear.predict, "closure": Stepper()}
+    result = offline.evaluate(models.get(kind, Predictor()))
+    expected = offline.evaluate(linear)
+    assert result.score.value == pytest.approx(expected.score.value, abs=1e-9)
+    assert "crps" not in result.metrics
+
+
+# What cannot be scored, and what is counted.
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_count_as_the_climatological_mean(
+    offline: SubgridForcing, quartic: Polynomial, value: float
+) -> None:
+    def broken(X: Array, instead: float) -> Array:
+        return np.where(X > 6.0, instead, quartic.predict(X))
+
+    result = offline.evaluate(lambda X: broken(X, value))
+    by_hand = offline.evaluate(lambda X: broken(X, float(offline.train.U.mean())))
+    assert result.failures.non_finite == np.sum(offline.test.X > 6.0) > 100
+    assert result.score == by_hand.score
+    assert result.metrics == by_hand.metrics
+    assert result.predictions_digest == by_hand.predictions_digest
+    assert by_hand.failures.non_finite == 0
+
+
+class NotFitted(PolynomialRegressor):
+    pass
+
+
+class Raises:
+    def predict(self, X: Array) -> Array:
+        raise KeyError("no such thing")
+
+
+class Returns:
+    def __init__(self, make: Callable[[Array], Any]) -> None:
+        self.make = make
+
+    def predict(self, X: Array) -> Any:
+        return self.make(X)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Returns(lambda X: X[:, 0]), r"Returns\.predict must return U .* of shape \(1200, 8\).*got shape \(1200,\)"),
+        (Returns(lambda X: X[:, :1]), r"got shape \(1200, 1\).*LocalRegressor"),
+        (Returns(lambda X: X.T), r"got shape \(8, 1200\).*transpose"),
+        (Returns(lambda X: X[1:]), r"got shape \(1199, 8\)"),
+        (Returns(lambda X: X + 0j), r"dtype complex128"),
+        (Returns(lambda X: X.astype(str)), r"dtype <U"),
+        (Returns(lambda X: X.astype(object)), r"dtype object"),
+        (Returns(lambda X: X > 0), r"dtype bool"),
+        (Returns(lambda X: None), r"got a NoneType"),
+        (Returns(lambda X: "U"), r"got a str"),
+        (Raises(), r"Raises\.predict raised KeyError: 'no such thing' for X of shape \(1200, 8\)"),
+        (lambda X: X @ np.ones(3), r"raised ValueError"),
+        (lambda X: X[0], r"must return U .*got shape \(8,\)"),
+        (NotFitted(), r"Expected a fitted model, got a NotFitted"),
+        (PolynomialRegressor, r"got the class PolynomialRegressor\. Try an instance"),
+        (3, r"Expected an object with predict.*got an int"),
+        (None, r"got a NoneType"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_used_says_what_was_expected_and_what_came(
+    offline: SubgridForcing, memory: SubgridForcingMemory, model: Any, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        offline.evaluate(model)
+    with pytest.raises(ModelError):
+        memory.evaluate(model)
+
+
+def test_enormous_predictions_have_a_finite_score(offline: SubgridForcing) -> None:
+    result = offline.evaluate(lambda X: np.full_like(X, 1e300))
+    assert -np.inf < result.score.value < -1e9
+    assert result.failures.non_finite == 0
+
+
+# Stochastic models.
+
+
+@pytest.fixture(scope="module")
+def noisy(offline: SubgridForcing) -> AR1Regressor:
+    return AR1Regressor().fit(offline.train.X, offline.train.U)
+
+
+def test_crps_and_spread_of_a_gaussian_model_are_those_of_theory(offline: SubgridForcing, noisy: AR1Regressor) -> None:
+    metrics = offline.evaluate(noisy).metrics
+    error = noisy.predict(offline.test.X.reshape(-1, 8)).reshape(offline.test.U.shape) - offline.test.U
+    # Gneiting and Raftery (2007), equation 21: the CRPS of a Gaussian; twenty members add E|x - x'| / 40.
+    z = error / noisy.sigma_
+    exact = noisy.sigma_ * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+    expected = exact.mean() + 2 * noisy.sigma_ / np.sqrt(np.pi) / 40
+    assert metrics["crps"].value == pytest.approx(expected, rel=0.01)
+    rmse = np.sqrt(np.mean(error**2) + noisy.sigma_**2 / 20)
+    assert metrics["spread_skill"].value == pytest.approx(np.sqrt(21 / 20) * noisy.sigma_ / rmse, rel=0.01)
+    assert {"crps_shift", "spread_skill_shift"} <= set(metrics)
+    assert metrics["r2"] == offline.evaluate(noisy.estimator_).metrics["r2"]
+
+
+def test_crps_is_that_of_the_members_that_were_drawn(offline: SubgridForcing) -> None:
+    class Sampler(Recorder):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            self.rows = np.concatenate([getattr(self, "rows", X[:0]), self.batches[-1]])
+            draws = rng.normal(-2.0, 4.0, (n_members, *X.shape))
+            self.draws = np.concatenate([getattr(self, "draws", draws[:, :0]), draws], axis=1)
+            return draws
+
+    model = Sampler()
+    metrics = offline.evaluate(model).metrics
+    n = offline.test.X[..., 0].size
+    place = {row.tobytes(): i for i, row in enumerate(offline.test.X.reshape(-1, 8))}
+    truth = offline.test.U.reshape(-1, 8)[[place[row.tobytes()] for row in model.rows[:n]]]
+    draws = model.draws[:, :n]
+    pairs = sum(np.abs(draws - member).mean() for member in draws) / len(draws)
+    assert metrics["crps"].value == pytest.approx(np.abs(draws - truth).mean() - pairs / 2, abs=1e-9)
+    spread = np.sqrt(21 / 20 * draws.var(axis=0, ddof=1).mean())
+    skill = np.sqrt(np.mean((draws.mean(axis=0) - truth) ** 2))
+    assert metrics["spread_skill"].value == pytest.approx(spread / skill, rel=1e-9)
+
+
+class Dice:
+    """A stochastic closure without predict, which counts its starts."""
+
+    deterministic = False
+    starts = 0
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self.starts += 1
+        self.rng = rng
+
+    def step(self, X: Array) -> Array:
+        return -2.0 - 0.5 * X + self.rng.standard_normal(X.shape)
+
+
+@pytest.mark.parametrize("family", ["offline", "memory"])
+def test_a_stochastic_closure_is_drawn_twenty_times(request: pytest.FixtureRequest, family: str) -> None:
+    task: SubgridForcing = request.getfixturevalue(family)
+    model = Dice()
+    result = task.evaluate(model)
+    assert model.starts == 20 * 2 + 1  # test, shift, and once to measure its cost
+    assert result.metrics["crps"].value < result.metrics["rmse"].value
+    assert task.evaluate(Dice()).predictions_digest == result.predictions_digest
+    # The mean of twenty has a twentieth of the variance of the noise.
+    still = task.evaluate(Polynomial([-2.0, -0.5])).metrics["rmse"].value
+    assert result.metrics["rmse"].value == pytest.approx(np.sqrt(still**2 + 1 / 20), rel=0.005)
+
+
+def test_members_that_are_not_finite_are_counted(offline: SubgridForcing) -> None:
+    class Sampler(Returns):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            draws = np.repeat(self.make(X)[None], n_members, axis=0)
+            draws[3] = np.where(X > 6.0, np.nan, draws[3])
+            return draws
+
+    result = offline.evaluate(Sampler(lambda X: -X))
+    assert result.failures.non_finite == np.sum(offline.test.X > 6.0)
+    assert result.score == offline.evaluate(Returns(lambda X: -X)).score
+
+
+def test_samples_of_the_wrong_shape_are_refused(offline: SubgridForcing) -> None:
+    class Sampler(Returns):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            return X
+
+    with pytest.raises(ModelError, match=r"Sampler\.sample must return U .* \(20, 1200, 8\).*got shape \(1200, 8\)"):
+        offline.evaluate(Sampler(lambda X: X))
+
+
+# Uncertainty.
+
+
+def test_replicates_are_the_score_of_resampled_blocks(
+    offline: SubgridForcing, quartic: Polynomial, result: Result
+) -> None:
+    mean, predicted = offline.train.U.mean(), quartic.predict(offline.test.X)
+    blocks = [slice(start, start + 200) for start in range(0, 600, 200)]
+    truths = [trajectory[block] for trajectory in offline.test.U for block in blocks]
+    guesses = [trajectory[block] for trajectory in predicted for block in blocks]
+    weights = offline.weights(6, "offline").astype(int)
+    for replicate in (0, 17, 999):
+        drawn = np.repeat(np.arange(6), weights[replicate])
+        expected = 100 * r2(
+            np.concatenate([truths[i] for i in drawn]), np.concatenate([guesses[i] for i in drawn]), float(mean)
+        )
+        assert result.score.replicates[replicate] == pytest.approx(expected, abs=1e-4)
+    low, high = np.quantile(result.score.replicates, [0.025, 0.975])
+    assert (result.score.low, result.score.high) == (pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02))
+
+
+def test_intervals_hold_their_estimates(result: Result) -> None:
+    assert result.score.low < result.score.value < result.score.high
+    for name in ("r2", "rmse", "bias", "r2_shift", "rmse_shift"):
+        value = result.metrics[name]
+        assert value.low is not None
+        assert value.high is not None
+        assert value.low < value.value < value.high
+
+
+def test_two_entries_are_compared_in_pairs(offline: SubgridForcing, quartic: Polynomial, result: Result) -> None:
+    other = offline.evaluate(Polynomial(1.01 * quartic.coefficients))
+    first, second = np.array(result.score.replicates), np.array(other.score.replicates)
+    assert np.corrcoef(first, second)[0, 1] > 0.98
+    paired = compare(first, result.score.value, second, other.score.value)
+    assert paired.high - paired.low < 0.3 * (result.score.high - result.score.low)
+
+
+def test_the_interval_is_as_wide_as_trajectories_differ() -> None:
+    """On the real data: the standard error from ten independent trajectories, which the bootstrap does not use."""
+    task = make_task("subgrid-forcing/wilks-f20-v1")
+    model = PolynomialRegressor(degree=4)
+    task.fit(model)
+    score = task.evaluate(model).score
+    each = [100 * r2(U, model.predict(X), task.train.U.mean()) for X, U in zip(task.test.X, task.test.U, strict=True)]
+    assert score.value == pytest.approx(np.mean(each), abs=0.05)
+    error = np.std(each, ddof=1) / np.sqrt(10)
+    assert 0.5 < (score.high - score.low) / (2 * 1.96 * error) < 2.0
+
+
+# Files of predictions.
+
+
+@pytest.mark.parametrize("family", ["offline", "memory"])
+def test_predictions_score_as_the_model_that_made_them(
+    request: pytest.FixtureRequest, family: str, quartic: Polynomial
+) -> None:
+    task: SubgridForcing = request.getfixturevalue(family)
+    result = task.evaluate(quartic)
+    scored = task.evaluate_predictions(quartic.predict(task.test.X), quartic.predict(task.shift.X))
+    assert scored.score == result.score
+    assert scored.metrics == result.metrics
+    assert scored.predictions_digest == result.predictions_digest
+    assert scored.model.kind == "predictions"
+    without = task.evaluate_predictions(quartic.predict(task.test.X))
+    assert without.score == result.score
+    assert not any(name.endswith("_shift") for name in without.metrics)
+
+
+def test_predictions_are_checked_like_a_models(offline: SubgridForcing) -> None:
+    U = offline.test.U
+    for wrong in (U[0], U[:, 1:], U.reshape(-1, 8), U + 0j, U.astype(str), None):
+        with pytest.raises(ModelError, match=r"predictions of test must return U .* shape \(2, 600, 8\)"):
+            offline.evaluate_predictions(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="predictions of shift"):
+        offline.evaluate_predictions(U, U[0])
+    holes = np.where(offline.test.X > 6.0, np.nan, U)
+    result = offline.evaluate_predictions(holes)
+    assert result.failures.non_finite == np.sum(offline.test.X > 6.0)
+    expected = r2(U, np.where(offline.test.X > 6.0, offline.train.U.mean(), U), offline.train.U.mean())
+    assert result.score.value == pytest.approx(100 * expected, abs=1e-9)
+
+
+# Memory.
+
+
+def test_lags_are_allowed_and_worth_something(memory: SubgridForcingMemory) -> None:
+    lagged = LocalRegressor(LinearRegression(), lags=(0.05, 0.1))
+    plain = LocalRegressor(LinearRegression())
+    for model in (lagged, plain):
+        memory.fit(model)
+    assert memory.score(lagged) > memory.score(plain) + 3.0
+
+
+def test_trajectories_come_whole_and_in_time_order(memory: SubgridForcingMemory) -> None:
+    model = Recorder()
+    memory.evaluate(model)
+    whole = [batch for batch in model.batches if len(batch) == 600]
+    np.testing.assert_array_equal(np.stack(whole[:2]), memory.test.X)
+    np.testing.assert_array_equal(np.stack(whole[2:4]), memory.shift.X)
+
+
+@pytest.mark.parametrize(
+    "peek",
+    [
+        lambda X: np.roll(X, -1, axis=0),
+        lambda X: X - X.mean(axis=0),
+        lambda X: np.gradient(X, axis=0),
+        lambda X: np.convolve(X.ravel(), np.ones(17), mode="same").reshape(X.shape),
+        lambda X: X / X.std(),
+        lambda X: X[::-1],
+    ],
+    ids=["next row", "mean over time", "centred difference", "smoothed", "scaled by the whole", "reversed"],
+)
+def test_a_model_that_looks_into_the_future_is_refused(
+    memory: SubgridForcingMemory, peek: Callable[[Array], Array]
+) -> None:
+    with pytest.raises(ModelError, match="uses the future"):
+        memory.evaluate(Returns(peek))
+
+
+@pytest.mark.parametrize(
+    "causal",
+    [
+        lambda X: np.vstack([X[:1], X[:-1]]),
+        lambda X: np.cumsum(X, axis=0) / np.arange(1, len(X) + 1)[:, None],
+        lambda X: X.astype(np.float32),
+        lambda X: np.full(X.shape, np.nan),
+    ],
+    ids=["row before", "mean of the past", "single precision", "nan"],
+)
+def test_a_model_of_the_past_is_not(memory: SubgridForcingMemory, causal: Callable[[Array], Array]) -> None:
+    assert np.isfinite(memory.evaluate(Returns(causal)).score.value)
+
+
+def test_the_first_10_mtu_are_not_scored(memory: SubgridForcingMemory, quartic: Polynomial) -> None:
+    spoiled = quartic.predict(memory.test.X)
+    spoiled[:, :200] = 1e5
+    result = memory.evaluate_predictions(spoiled)
+    assert result.score == memory.evaluate(quartic).score
+    U, mean = memory.test.U[:, 200:], float(memory.train.U.mean())
+    expected = 100 * r2(U, quartic.predict(memory.test.X)[:, 200:], mean)
+    assert result.score.value == pytest.approx(expected, abs=1e-9)
+    spoiled[:, 200] = 1e5
+    assert memory.evaluate_predictions(spoiled).score.value < 0.0
