@@ -35,44 +35,48 @@ static void slow(const double *restrict x, const double *restrict U, double F, l
     out[K - 1] = x[K - 2] * (x[0] - x[K - 3]) - x[K - 1] + F + U[K - 1];
 }
 
-static void tendency(double *restrict ring, const double *restrict x, long K, long J, double F, double hcb, double cb,
-                     double c, double *restrict U, double *restrict dx, double *restrict dy) {
+/* Pads the ring and gives dx, and forcing for the fast ring, at one stage. */
+static void couple(double *restrict ring, const double *restrict x, long K, long J, double F, double hcb,
+                   double *restrict U, double *restrict dx, double *restrict forcing) {
     wrap(ring, K * J);
     coupling(ring + 2, K, J, hcb, U);
     slow(x, U, F, K, dx);
     for (long k = 0; k < K; k++) {
-        const double forcing = hcb * x[k];
-        const double *restrict y = ring + 2 + k * J;
-        double *restrict d = dy + k * J;
-        for (long j = 0; j < J; j++) d[j] = -cb * y[j + 1] * (y[j + 2] - y[j - 1]) - c * y[j] + forcing;
+        const double value = hcb * x[k];
+        for (long j = 0; j < J; j++) forcing[k * J + j] = value;
     }
+}
+
+#define SLOPE(y) (forcing[m] - cb * (y)[m + 1] * ((y)[m + 2] - (y)[m - 1]) - c * (y)[m])
+
+static void stage(const double *restrict y, const double *restrict forcing, double cb, double c, long M,
+                  const double *start, double *restrict out, double step) {
+    for (long m = 0; m < M; m++) out[m] = start[m] + step * SLOPE(y);
 }
 
 void advance(double *x, double *y, long K, long J, double F, double hcb, double cb, double c, double dt, long n_steps) {
     const long M = K * J;
-    double *work = malloc(sizeof(double) * (4 * K + 4 * (M + 8)));
-    double *restrict z = work, *restrict s = z + M + 4, *restrict dy = s + M + 4, *restrict ytotal = dy + M;
-    double *restrict xs = ytotal + M, *restrict dx = xs + K, *restrict xtotal = dx + K, *restrict U = xtotal + K;
+    double *work = malloc(sizeof(double) * (5 * K + 5 * (M + 4)));
+    double *z = work, *r = z + M + 4, *s = r + M + 4, *t = s + M + 4, *forcing = t + M + 4;
+    double *xr = forcing + M + 4, *xs = xr + K, *xt = xs + K, *dx = xt + K, *U = dx + K;
+    const double half = 0.5 * dt, sixth = dt / 6.0, third = 1.0 / 3.0;
     memcpy(z + 2, y, sizeof(double) * M);
     for (long i = 0; i < n_steps; i++) {
-        const double steps[3] = {0.5 * dt, 0.5 * dt, dt};
-        for (int stage = 0; stage < 4; stage++) {
-            tendency(stage ? s : z, stage ? xs : x, K, J, F, hcb, cb, c, U, dx, dy);
-            if (stage == 0) {
-                for (long k = 0; k < K; k++) xtotal[k] = dx[k];
-                for (long m = 0; m < M; m++) ytotal[m] = dy[m];
-            } else if (stage < 3) {
-                for (long k = 0; k < K; k++) xtotal[k] += 2.0 * dx[k];
-                for (long m = 0; m < M; m++) ytotal[m] += 2.0 * dy[m];
-            }
-            if (stage < 3) {
-                for (long k = 0; k < K; k++) xs[k] = x[k] + steps[stage] * dx[k];
-                for (long m = 0; m < M; m++) s[m + 2] = z[m + 2] + steps[stage] * dy[m];
-            } else {
-                for (long k = 0; k < K; k++) x[k] += dt / 6.0 * (xtotal[k] + dx[k]);
-                for (long m = 0; m < M; m++) z[m + 2] += dt / 6.0 * (ytotal[m] + dy[m]);
-            }
-        }
+        couple(z, x, K, J, F, hcb, U, dx, forcing);
+        stage(z + 2, forcing, cb, c, M, z + 2, r + 2, half);
+        for (long k = 0; k < K; k++) xr[k] = x[k] + half * dx[k];
+        couple(r, xr, K, J, F, hcb, U, dx, forcing);
+        stage(r + 2, forcing, cb, c, M, z + 2, s + 2, half);
+        for (long k = 0; k < K; k++) xs[k] = x[k] + half * dx[k];
+        couple(s, xs, K, J, F, hcb, U, dx, forcing);
+        stage(s + 2, forcing, cb, c, M, z + 2, t + 2, dt);
+        for (long k = 0; k < K; k++) xt[k] = x[k] + dt * dx[k];
+        couple(t, xt, K, J, F, hcb, U, dx, forcing);
+        double *restrict out = z + 2;
+        const double *restrict first = r + 2, *restrict second = s + 2, *restrict v = t + 2;
+        for (long m = 0; m < M; m++)
+            out[m] = (first[m] + 2.0 * second[m] + v[m] - out[m]) * third + sixth * SLOPE(v);
+        for (long k = 0; k < K; k++) x[k] = (xr[k] + 2.0 * xs[k] + xt[k] - x[k]) * third + sixth * dx[k];
     }
     memcpy(y, z + 2, sizeof(double) * M);
     free(work);

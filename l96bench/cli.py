@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from l96bench.errors import L96BenchError
@@ -25,6 +24,9 @@ app = typer.Typer(
 data = typer.Typer(help="The data sets: what there is, make, check and export them.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
+_INTERRUPTED = 130
+"""The exit code with which typer ends on an interrupt."""
+
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime; repeat for several.")]
 Splits = Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for several. All if not given.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
@@ -34,17 +36,14 @@ Results = Annotated[Path, typer.Option(help="Folder of result files.")]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error of ours ends it with its message and exit code 2."""
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        app(args=None if arguments is None else list(arguments))
     except L96BenchError as error:
         print(f"l96bench: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    except click.ClickException as error:
-        error.show()
-        raise SystemExit(error.exit_code) from error
-    except (click.Abort, KeyboardInterrupt) as error:
-        print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
-        raise SystemExit(130) from error
-    raise SystemExit(code or 0)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
+        raise
 
 
 def run_script(path: str) -> None:

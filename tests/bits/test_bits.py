@@ -15,15 +15,15 @@ import pytest
 
 # SHA-256 (first 16 digits) of X, then U, of two trajectories over 2 MTU; recorded once, the same everywhere.
 EXPECTED = {
-    "wilks-f18": "d5175f291e496f0b",
-    "wilks-f20": "8eed6405129f3b19",
-    "arnold-c4": "52ce1ce2bc030360",
-    "wide-k36": "f1bd1d65d6d303ea",
-    "conservative-f12": "23236775f6151b88",
-    "three-scale": "6ca0cd4a382f52c7",
+    "wilks-f18": "d53539b7c5a74b1b",
+    "wilks-f20": "679dba33645f5f07",
+    "arnold-c4": "7588275fe42fd296",
+    "wide-k36": "9eb1c2232329a6b7",
+    "conservative-f12": "d5ef9968ae7aceb6",
+    "three-scale": "c1fbe771fb435829",
     "lorenz96-k40": "3277775176960310",
-    "wilks-f20 perfect": "1c67efb782bd974c",
-    "three-scale perfect": "1862205a979a959b",
+    "wilks-f20 perfect": "06e9bdedcd168b6f",
+    "three-scale perfect": "4c85dff4fc9ac30c",
     "resolved model": "cd37c529a2945d80",
 }
 

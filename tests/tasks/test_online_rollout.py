@@ -83,7 +83,9 @@ def test_no_closure_scores_0_and_perfect_physics_100(online: OnlineRollout) -> N
     assert 0.0 < online.references["literature"].score < 100.0
 
 
-@pytest.mark.parametrize("model", [NoClosure(), Polynomial([0.0]), np.zeros_like], ids=["NoClosure", "[0]", "zeros_like"])
+@pytest.mark.parametrize(
+    "model", [NoClosure(), Polynomial([0.0]), np.zeros_like], ids=["NoClosure", "[0]", "zeros_like"]
+)
 def test_a_closure_of_zeros_is_no_closure(online: OnlineRollout, model: Any) -> None:
     result = online.evaluate(model)
     assert result.score.value == 0.0
@@ -116,9 +118,7 @@ def test_forecasts_are_those_of_the_resolved_model(online: OnlineRollout, quarti
     np.testing.assert_array_equal(truth, online.forecast_truth)
     scored = slice(0, 40)  # leads to 2 MTU
     perfect = crps(online.perfect.X, truth).mean(axis=2)
-    c_none, c, c_perfect = (
-        errors[scored].mean() for errors in (np.abs(none - truth).mean(axis=2), error, perfect)
-    )
+    c_none, c, c_perfect = (errors[scored].mean() for errors in (np.abs(none - truth).mean(axis=2), error, perfect))
     assert result.metrics["crps_mean"].value == pytest.approx(c, rel=1e-6)
     assert result.metrics["forecast_part"].value == pytest.approx((c_none - c) / (c_none - c_perfect), rel=1e-6)
     # One member: its CRPS is the absolute error.
@@ -411,7 +411,7 @@ class Wrong:
         (PolynomialRegressor(), "Expected a fitted model"),
         ("quartic", "got a str"),
     ],
-    ids=str,
+    ids=["shape", "transposed", "complex", "nothing", "error", "class", "unfitted", "name"],
 )
 def test_what_cannot_be_coupled_says_why(online: OnlineRollout, model: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):

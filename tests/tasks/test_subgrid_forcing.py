@@ -77,11 +77,11 @@ def test_shift_is_the_warmer_climate(offline: SubgridForcing, quartic: Polynomia
 
 
 def test_tails_are_bins_of_the_resolved_state(offline: SubgridForcing, quartic: Polynomial, result: Result) -> None:
-    X, U, mean = offline.test.X, offline.test.U, float(offline.train.U.mean())
-    predicted = quartic.predict(X)
-    edges = np.quantile(X, [0.05, 0.25, 0.5, 0.75, 0.95])
+    states, U, mean = offline.test.X, offline.test.U, float(offline.train.U.mean())
+    predicted = quartic.predict(states)
+    edges = np.quantile(states, [0.05, 0.25, 0.5, 0.75, 0.95])
     for name, low, high in [("00_05", -np.inf, edges[0]), ("25_50", edges[1], edges[2]), ("95_100", edges[4], np.inf)]:
-        inside = (low <= X) & (X < high)
+        inside = (states >= low) & (states < high)
         expected = r2(U[inside], predicted[inside], mean)
         assert result.metrics[f"r2_quantile_{name}"].value == pytest.approx(expected, abs=1e-9)
     assert sum(name.startswith("r2_quantile_") for name in result.metrics) == 6

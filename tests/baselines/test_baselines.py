@@ -1,0 +1,141 @@
+"""The baselines: short scripts that use the public API only, and what each of them scores."""
+
+from __future__ import annotations
+
+import ast
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+import l96bench
+from l96bench.submit.entry import Entry, baselines_folder, find_entry
+from l96bench.tasks.online_rollout import OnlineRollout
+from l96bench.tasks.registry import list_tasks, make_task
+from l96bench.tasks.result import Result
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+
+FOLDER = Path(__file__).resolve().parents[2] / "baselines"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
+QUICK = {
+    "climatological mean",
+    "no closure",
+    "linear",
+    "fitted quartic",
+    "Wilks 2005",
+    "Arnold et al. 2013",
+    "fitted quartic + AR(1)",
+    "quadratic stencil regression",
+    "stencil network",
+    "random forest",
+}
+
+
+@pytest.fixture(params=SCRIPTS)
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param == "stencil_network":
+        pytest.importorskip("torch")
+    return request.param
+
+
+def tree(name: str) -> ast.Module:
+    return ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def test_the_quick_baselines_are_there_under_different_names() -> None:
+    assert baselines_folder().resolve() == FOLDER
+    entries = [find_entry(name)[0] for name in SCRIPTS]
+    names = [entry.name for entry in entries]
+    assert len(names) == len(set(names))
+    assert set(names) >= QUICK
+
+
+def test_scripts_use_the_public_interface_only(name: str) -> None:
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            assert not node.level
+            assert node.module.partition(".")[0] != "l96bench", f"from {node.module} import ..."
+        if isinstance(node, ast.Import):
+            assert all(alias.name == "l96bench" or not alias.name.startswith("l96bench") for alias in node.names)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "l96bench":
+            assert node.attr in l96bench.__all__, f"l96bench.{node.attr} is not public"
+        if isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_"), node.attr
+
+
+def test_scripts_are_short_and_say_what_they_are(name: str) -> None:
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    assert ast.get_docstring(tree(name))
+    entry, _ = find_entry(name)
+    assert isinstance(entry, Entry)
+    assert entry.description
+    assert entry.kind
+    assert entry.inputs
+
+
+def test_trained_randomly_means_five_seeds(name: str) -> None:
+    entry, _ = find_entry(name)
+    task = make_task("subgrid-forcing/wilks-f20-v1")
+    assert len(set(entry.seeds)) == len(entry.seeds)
+    if entry.regimes is not None and task.regime_id not in entry.regimes:
+        return
+    model = entry.make(task, 1)
+    parameters = model.get_params(deep=True) if hasattr(model, "get_params") else {}
+    random = [key for key in parameters if key.endswith("random_state")]
+    assert len(entry.seeds) == (5 if random else 1)
+    assert all(parameters[key] == 1 for key in random)
+
+
+def test_models_are_made_for_every_task_that_the_entry_enters(name: str) -> None:
+    entry, _ = find_entry(name)
+    tasks = [make_task(id) for id in list_tasks() if entry.accepts(make_task(id))]
+    assert tasks
+    for task in tasks:
+        assert entry.make(task, 0) is not None
+    for task in (each for each in map(make_task, list_tasks("online-rollout")) if not entry.accepts(each)):
+        assert entry.regimes is not None
+        assert task.regime_id not in entry.regimes
+
+
+EXPECTED = {
+    "climatological mean": (0, 10, 0, 60),
+    "no closure": (-150, 0, 0, 0),
+    "linear": (75, 84, 50, 100),
+    "fitted quartic": (80, 90, 60, 100),
+    "Wilks 2005": (70, 87, 50, 100),
+    "Arnold et al. 2013": (70, 87, 50, 100),
+    "fitted quartic + AR(1)": (80, 90, 60, 100),
+    "quadratic stencil regression": (84, 95, 60, 100),
+    "stencil network": (84, 95, 60, 100),
+    "random forest": (82, 95, 60, 100),
+}
+"""Where the scores lie, offline and online, after a minute's worth of training data of `wilks-f20`."""
+
+
+def test_every_baseline_trains_and_scores(name: str, offline: SubgridForcing, online: OnlineRollout) -> None:
+    entry, _ = find_entry(name)
+    model = entry.make(offline, 0)
+    offline.fit(model)
+    info = entry.info(offline, model, 0, f"l96bench run {name}")
+    assert info.parameters is not None
+    first, second = offline.evaluate(model, info).score.value, online.evaluate(model, info).score.value
+    low, high, low_online, high_online = EXPECTED[entry.name]
+    assert low - 1e-6 <= first <= high, first
+    assert low_online <= second <= high_online, second
+
+
+def test_a_script_runs_by_itself(
+    miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = "subgrid-forcing/wilks-f20-v1"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["linear.py", "--task", task, "--output", "out", "--jobs", "1"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(FOLDER / "linear.py"), run_name="__main__")
+    assert caught.value.code == 0
+    result = Result.read(tmp_path / "out" / task / "linear.json")
+    assert result.model.command == f"l96bench run linear --task {task}"
+    assert f"{task}  linear" in capsys.readouterr().out

@@ -1,0 +1,59 @@
+"""Tasks by their ids."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from l96bench.data.splits import DATA_REGIMES
+from l96bench.errors import UnknownIdError
+from l96bench.tasks.online_rollout import OnlineRollout
+from l96bench.tasks.registry import FAMILIES, list_tasks, make_task
+from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]*")
+
+
+def test_every_family_has_a_task_for_every_regime_with_data() -> None:
+    ids = list_tasks()
+    assert len(ids) == len(set(ids)) == 3 * 6
+    assert all(ID.fullmatch(id) for id in ids)
+    assert set(ids) == {f"{family.family}/{regime}-v1" for family in FAMILIES for regime in DATA_REGIMES}
+
+
+def test_an_id_makes_its_task_and_always_the_same_one() -> None:
+    task = make_task("subgrid-forcing/arnold-c4-v1")
+    assert type(task) is SubgridForcing
+    assert task == SubgridForcing("arnold-c4")
+    assert make_task("subgrid-forcing/arnold-c4-v1") is task
+    assert type(make_task("subgrid-forcing-memory/arnold-c4-v1")) is SubgridForcingMemory
+    assert type(make_task("online-rollout/wide-k36-v1")) is OnlineRollout
+
+
+def test_one_familys_tasks_are_its_own() -> None:
+    assert list_tasks("online-rollout") == [id for id in list_tasks() if id.startswith("online-rollout/")]
+    assert len(list_tasks("subgrid-forcing")) == len(list_tasks("subgrid-forcing-memory")) == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("subgrid-forcing/wilks-f21-v1", "subgrid-forcing/wilks-f20-v1"),
+        ("subgrid-forcing/wilks-f20", "subgrid-forcing/wilks-f20-v1"),
+        ("subgrid_forcing/wilks-f20-v1", "subgrid-forcing/wilks-f20-v1"),
+        ("online-rollout/arnold-c4-v2", "online-rollout/arnold-c4-v1"),
+    ],
+)
+def test_an_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
+    with pytest.raises(UnknownIdError, match=re.escape(f"no task {asked!r}. Did you mean ")) as caught:
+        make_task(asked)
+    assert repr(meant) in str(caught.value)
+    assert isinstance(caught.value, KeyError)
+
+
+def test_an_unknown_family_names_the_nearest() -> None:
+    with pytest.raises(UnknownIdError, match=r"no family 'online'\. Did you mean 'online-rollout'"):
+        list_tasks("online")
+    with pytest.raises(UnknownIdError, match="Known: online-rollout, subgrid-forcing"):
+        list_tasks("zzz")

@@ -1,0 +1,328 @@
+"""The command line: what every command prints, writes and exits with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from l96bench import cli
+from l96bench.data import store
+from l96bench.data.splits import DATA_REGIMES, Split
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.tasks.registry import list_tasks
+from l96bench.tasks.result import Result
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+SPLITS = (
+    Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),
+    Split("shift", 1, 0.5, 0.05, ("X",), True, "shift", "a warmer climate"),
+)
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """run(*arguments): the exit code, standard output and standard error of a command."""
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(each) for each in arguments])
+        assert isinstance(caught.value.code, int)
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return command
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tasks", "online"], "no family 'online'. Did you mean 'online-rollout'?"),
+        (["data", "make", "--regime", "wilks-f21"], "no regime 'wilks-f21'. Did you mean 'wilks-f20'"),
+        (["data", "list", "--regime", "da-k40"], "regime 'da-k40' has no data sets."),
+        (["data", "list", "--split", "trian"], "has no split 'trian'. Did you mean 'train'"),
+        (["data", "verify", "--regime", "three-scale", "--split", "shift"], "three-scale has no split 'shift'."),
+        (["data", "export", "subgrid-forcing/wilks-f20", "out"], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
+        (["run", "quartik"], "no entry 'quartik': expected a baseline, the path of a script, or MODULE:OBJECT."),
+        (["run", "quartic", "--task", "nothing"], "no task 'nothing'."),
+        (["run", "quartic", "--regime", "wilks-f21"], "no regime 'wilks-f21'."),
+        (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
+        (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
+        (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
+        (["leaderboard", "--results", "nowhere"], "nowhere: expected a folder of results"),
+        (["card", "quartic", "--results", "nowhere"], "nowhere: expected a folder of results"),
+    ],
+)
+def test_our_errors_are_one_message_and_exit_code_2(
+    run: Run, arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("l96bench: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["score", "a.npz"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]]
+)
+def test_wrong_usage_is_explained(run: Run, arguments: list[str]) -> None:
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "Usage: " in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["data", "--help"], ["run", "--help"], ["leaderboard", "--help"]])
+def test_help_is_there(run: Run, arguments: list[str]) -> None:
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert "Usage: " in out
+
+
+def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("l96bench.submit.run.plan", interrupt)
+    code, _, err = run("run", "linear")
+    assert code == 130
+    assert "the same command carries on" in err
+
+
+def test_the_module_is_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "l96bench.cli", "tasks", "nothing"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("l96bench: no family 'nothing'.")
+
+
+# Tasks.
+
+
+def test_tasks_are_listed(run: Run) -> None:
+    assert run("tasks") == (0, "\n".join(list_tasks()) + "\n", "")
+    assert run("tasks", "online-rollout")[1].splitlines() == list_tasks("online-rollout")
+
+
+# Data.
+
+
+@pytest.fixture
+def digests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """The recorded digests of miniature splits of one regime, in front of an empty cache."""
+    monkeypatch.setattr("l96bench.data.splits.SPLITS", SPLITS)
+    monkeypatch.setattr("l96bench.data.splits.DATA_REGIMES", ("wilks-f20",))
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    recorded = {
+        f"wilks-f20/{split.name}/{name}": digest
+        for split in SPLITS
+        for name, digest in store.remake("wilks-f20", split.name).items()
+    }
+    monkeypatch.setattr(store, "digests", lambda: recorded)
+    return recorded
+
+
+def states(text: str) -> dict[str, str]:
+    """The state of every split in the listing."""
+    rows = [line.replace("│", " ").split() for line in text.splitlines() if "│" in line]
+    return {row[1]: next(word for word in row if word in ("absent", "intact", "damaged")) for row in rows}
+
+
+def test_data_are_made_listed_and_mended(run: Run, digests: dict[str, str], tmp_path: Path) -> None:
+    code, out, _ = run("data", "list")
+    assert code == 0
+    assert states(out) == {"train": "absent", "shift": "absent"}
+    assert str(tmp_path / "cache") in out.replace("\n", "")
+    assert run("data", "make", "--split", "train") == (0, "wilks-f20/train\n", "")
+    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent"}
+    assert run("data", "make")[1] == "wilks-f20/train\nwilks-f20/shift\n"
+    file = tmp_path / "cache" / "v1" / "wilks-f20" / "train" / "X.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert states(run("data", "list")[1]) == {"train": "damaged", "shift": "intact"}
+    assert run("data", "make", "--regime", "wilks-f20")[0] == 0
+    assert states(run("data", "list", "--split", "train")[1]) == {"train": "intact"}
+
+
+def test_verify_compares_with_what_is_recorded(run: Run, digests: dict[str, str]) -> None:
+    code, out, _ = run("data", "verify", "--threads", "1")
+    assert code == 0
+    assert out.splitlines() == [f"ok   {digest} {name}" for name, digest in digests.items()]
+    right, digests["wilks-f20/shift/X"] = digests["wilks-f20/shift/X"], "0" * 64
+    code, out, _ = run("data", "verify", "--split", "shift")
+    assert code == 1
+    assert out == f"DIFF {right} wilks-f20/shift/X\n"
+
+
+def test_record_prints_lines_for_the_file_of_digests(run: Run, digests: dict[str, str]) -> None:
+    code, out, _ = run("data", "record")
+    assert code == 0
+    assert out.splitlines() == [f'  "{name}": "{digest}",' for name, digest in digests.items()]
+
+
+def test_bits_that_are_not_the_recorded_ones_are_refused(run: Run, digests: dict[str, str]) -> None:
+    digests["wilks-f20/train/U"] = "0" * 64
+    code, _, err = run("data", "make", "--split", "train")
+    assert code == 2
+    assert f"wilks-f20/train/U: expected SHA-256 {'0' * 64}, got " in err
+
+
+def test_a_split_that_some_regimes_lack_is_taken_of_the_others() -> None:
+    chosen = cli._chosen(None, ["test", "shift"])
+    assert [regime for regime, name in chosen if name == "test"] == list(DATA_REGIMES)
+    assert [regime for regime, name in chosen if name == "shift"] == [
+        each for each in DATA_REGIMES if each != "three-scale"
+    ]
+
+
+@pytest.mark.usefixtures("miniature_registry")
+def test_data_are_exported_as_netcdf(run: Run, offline: SubgridForcing, tmp_path: Path) -> None:
+    code, out, _ = run("data", "export", OFFLINE, tmp_path / "files")
+    assert code == 0
+    assert [Path(line).name for line in out.splitlines()] == ["train.nc", "valid.nc", "test.nc", "shift.nc"]
+    with xarray.open_dataset(tmp_path / "files" / "shift.nc", engine="scipy") as dataset:
+        np.testing.assert_array_equal(dataset["U"], offline.shift.U)
+
+
+# Runs and scores.
+
+
+@pytest.mark.usefixtures("miniature_registry")
+def test_run_writes_a_result_for_every_entry_and_task(run: Run, tmp_path: Path) -> None:
+    arguments = ["run", "linear", "no_closure", "--task", OFFLINE, "--task", ONLINE, "--jobs", "1"]
+    code, out, err = run(*arguments, "--output", tmp_path / "out")
+    assert code == 0, err
+    lines = out.splitlines()
+    assert len(lines) == 6
+    assert any(line.endswith(f"{ONLINE}  linear") for line in lines)
+    assert {path.name for path in (tmp_path / "out").rglob("*.json")} == {
+        *("linear.json", "no-closure.json", "u-exactly.json", "perfect-physics.json"),
+    }
+    again = run(*arguments, "--output", tmp_path / "again", "--seeds", "1")
+    assert sorted(again[1].splitlines()) == sorted(lines)
+
+
+@pytest.fixture
+def predictions(offline: SubgridForcing, tmp_path: Path) -> Path:
+    path = tmp_path / "line.npz"
+    np.savez(path, test=Polynomial([-2.0, -0.5]).predict(offline.test.X))
+    return path
+
+
+@pytest.mark.usefixtures("miniature_registry")
+def test_score_prints_and_writes(run: Run, predictions: Path, offline: SubgridForcing, tmp_path: Path) -> None:
+    code, out, _ = run("score", predictions, "--task", OFFLINE, "--output", tmp_path / "out")
+    expected = offline.evaluate(Polynomial([-2.0, -0.5])).score
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == f"{OFFLINE}  line"
+    assert lines[1] == f"score {expected.value:.2f} [{expected.low:.2f}, {expected.high:.2f}]"
+    assert any(line.startswith("  rmse ") for line in lines)
+    assert lines[-1] == f"  failures: 0 not finite, 0 diverged, of {offline.test.U.size}"
+    assert Result.read(tmp_path / "out" / OFFLINE / "line.json").score == expected
+
+
+@pytest.mark.usefixtures("miniature_registry")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path, U: path.write_bytes(path.read_bytes()[:-100]), "expected an .npz file of plain arrays"),
+        (lambda path, U: np.savez(path, test=np.array([{}], dtype=object)), "Object arrays cannot be loaded"),
+        (lambda path, U: np.savez(path, test=U[:1]), "got shape (1, 600, 8)"),
+        (lambda path, U: np.savez(path, test=U * 1j), "dtype complex128"),
+        (lambda path, U: np.savez(path, prediction=U), "expected an array `test`"),
+        (lambda path, U: path.unlink(), "No such file"),
+    ],
+    ids=["truncated", "pickled", "shape", "complex", "name", "absent"],
+)
+def test_predictions_that_cannot_be_scored(
+    run: Run, predictions: Path, offline: SubgridForcing, change: Callable[[Path, np.ndarray], object], message: str
+) -> None:
+    change(predictions, np.array(offline.test.U))
+    code, out, err = run("score", predictions, "--task", OFFLINE)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+# The board.
+
+
+@pytest.fixture
+def board(run: Run, predictions: Path, tmp_path: Path, miniature_registry: Path) -> Path:
+    """A folder with results, the tables made from them and a README."""
+    folder = tmp_path / "leaderboard"
+    run("score", predictions, "--task", OFFLINE, "--output", folder / "results")
+    run("run", "linear", "--task", OFFLINE, "--jobs", "1", "--output", folder / "results")
+    (folder / "README-of-all.md").write_text("# All\n\n<!-- l96bench:tables -->\n<!-- /l96bench:tables -->\n")
+    assert run("leaderboard", *_places(folder)) == (0, "", "")
+    return folder
+
+
+def _places(folder: Path) -> list[str | Path]:
+    return ["--results", folder / "results", "--output", folder, "--readme", folder / "README-of-all.md"]
+
+
+def test_the_leaderboard_is_checked_to_the_character(run: Run, board: Path) -> None:
+    assert run("leaderboard", *_places(board), "--check")[0] == 0
+    for name in ("README.md", "README-of-all.md", "cards/line.md", "cards/linear.md"):
+        before = (board / name).read_text()
+        place = before.index("]") + 1
+        for after in (before[:place] + "." + before[place + 1 :], before + "\n"):
+            if name == "README-of-all.md" and after == before + "\n":
+                continue  # outside the tables it is the author's
+            (board / name).write_text(after)
+            code, out, _ = run("leaderboard", *_places(board), "--check")
+            assert code == 1
+            assert Path(name).name in out
+        (board / name).write_text(before)
+    assert run("leaderboard", *_places(board), "--check")[0] == 0
+
+
+def test_check_writes_nothing(run: Run, board: Path) -> None:
+    (board / "README.md").unlink()
+    before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+    code, out, _ = run("leaderboard", *_places(board), "--check")
+    assert code == 1
+    assert "README.md: missing" in out
+    assert {path: path.read_bytes() for path in board.rglob("*") if path.is_file()} == before
+
+
+def test_the_leaderboard_is_shown(run: Run, board: Path) -> None:
+    code, out, _ = run("leaderboard", *_places(board), "--show")
+    assert code == 0
+    assert f"`{OFFLINE}`" in out
+    assert "linear" in out
+
+
+def test_a_card_is_printed(run: Run, board: Path) -> None:
+    code, out, _ = run("card", "linear", "--results", board / "results")
+    assert code == 0
+    assert out.rstrip() == (board / "cards" / "linear.md").read_text().rstrip()
+    code, _, err = run("card", "linaer", "--results", board / "results")
+    assert code == 2
+    assert "has no entry 'linaer'. Did you mean 'linear'" in err
+
+
+def test_a_broken_result_is_named(run: Run, board: Path) -> None:
+    path = board / "results" / OFFLINE / "linear.json"
+    path.write_text(path.read_text().replace('"score"', '"scores"', 1))
+    code, _, err = run("leaderboard", *_places(board))
+    assert code == 2
+    assert str(path) in err
