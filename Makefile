@@ -14,7 +14,7 @@ leaderboard: $(READY)  ## Make the data, run and score the quick baselines, prin
 	$(BIN)/l96bench leaderboard --results results --output results/board --show
 
 test: $(READY)  ## Run the tests.
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY)  ## Style, types, layers, and whether the committed tables are what the results make.
 	$(BIN)/ruff check .

@@ -31,10 +31,11 @@ def third_scale() -> str:
     assert Z is not None
     follow = np.corrcoef(Z.mean(axis=-1).ravel(), Y.ravel())[0, 1]
     slope = (Z.mean(axis=-1) * Y).mean() / (Y * Y).mean()
-    rows = [
-        ("with Z", f"{full.X.std():.2f}", f"{Y.std():.3f}", f"{full.U.mean():.2f}", f"{full.U.std():.2f}"),
-        ("without", f"{without.X.std():.2f}", f"{without.Y.std():.3f}", f"{without.U.mean():.2f}", f"{without.U.std():.2f}"),
-    ]  # fmt: skip
+    rows = []
+    for name, run in (("with Z", full), ("without", without)):
+        assert run.Y is not None
+        numbers = (f"{run.X.std():.2f}", f"{run.Y.std():.3f}", f"{run.U.mean():.2f}", f"{run.U.std():.2f}")
+        rows.append((name, *numbers))
     damping = 1.0 + regime.h * regime.e / regime.d * regime.I * slope / regime.c
     return (
         "`three-scale`, 500 MTU. The mean of the Z in a sector has a correlation of "
@@ -58,8 +59,8 @@ def two_targets() -> str:
         printed = -l96bench.PUBLISHED[published].polynomial.coefficients
         rows.append((name, "Arnold et al. 2013, as published", *(f"{value:g}" for value in printed)))
     return (
-        f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published numbers are "
-        "those of the forward difference, in both regimes.\n\n"
+        f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published numbers "
+        "are those of the forward difference, in both regimes.\n\n"
         + table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
     )
 
@@ -74,8 +75,9 @@ def blocks(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         weights = resampling_weights(bootstrap_indices(len(sse)), len(sse))
         low, high = interval(100.0 * pointwise.r2_replicates(weights, sse, sst))
         rows.append((length, len(sse), f"{high - low:.3f}"))
-    return "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the 95 % interval stops growing well below blocks of 10 MTU.\n\n" + table(
-        ("block (MTU)", "blocks", "width of the interval (points)"), rows
+    return (
+        "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the 95 % interval stops growing well below blocks of 10 MTU.\n\n"
+        + table(("block (MTU)", "blocks", "width of the interval (points)"), rows)
     )
 
 
@@ -105,8 +107,9 @@ def drift(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
     for start, end in ((0, 5), (10, 20), (20, 40), (40, 80), (80, 160), (160, 320)):
         window = run[round(start / 0.05) : round(end / 0.05)]
         rows.append((f"{start}-{end}", f"{wasserstein_distance(window.ravel(), reference.ravel()):.3f}"))
-    return "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from the truth.\n\n" + table(
-        ("window (MTU)", "distance"), rows
+    return (
+        "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from the truth.\n\n"
+        + table(("window (MTU)", "distance"), rows)
     )
 
 
@@ -119,7 +122,9 @@ def step(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
     for dt in (0.01, 0.005, 0.0025):
         after = l96bench.rollout(model, starts, 1.05, regime=task.regime, dt=dt).X[20]
         rows.append((dt, f"{np.sqrt(np.mean((after - truth) ** 2)):.3f}"))
-    return f"Fitted quartic, `wilks-f20`, {len(starts)} forecasts: RMSE after 1 MTU.\n\n" + table(("dt (MTU)", "RMSE"), rows)
+    return f"Fitted quartic, `wilks-f20`, {len(starts)} forecasts: RMSE after 1 MTU.\n\n" + table(
+        ("dt (MTU)", "RMSE"), rows
+    )
 
 
 def main() -> None:

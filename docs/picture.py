@@ -47,7 +47,9 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
     ax.hexbin(X, U, gridsize=70, cmap="Greys", bins="log", mincnt=1, linewidths=0)
     x = np.linspace(np.percentile(X, 0.05), np.percentile(X, 99.95), 200)
     ax.plot(x, quartic.closure().predict(x), color=BLUE, lw=2, label="fitted quartic")
-    ax.plot(x, l96bench.PUBLISHED["wilks2005_f20"].polynomial.predict(x), color=ORANGE, lw=2, ls="--", label="Wilks 2005")
+    ax.plot(
+        x, l96bench.PUBLISHED["wilks2005_f20"].polynomial.predict(x), color=ORANGE, lw=2, ls="--", label="Wilks 2005"
+    )
     ax.set(title="subgrid forcing", xlabel="X$_k$", ylabel="U$_k$")
     ax.legend(frameon=False, loc="lower left")
 

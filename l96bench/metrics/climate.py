@@ -211,10 +211,11 @@ def moments(X: ArrayLike) -> Moments:
         return Moments(float(run.mean()), float(run.std()), float(low), float(high))
 
 
-def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tuple[FloatArray, FloatArray]:
-    """Autocorrelation in time, pooled over members and points, about the pooled mean.
+def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> FloatArray:
+    """Autocovariance in time of every member, pooled over points, about the mean of the whole run.
 
-    At each lag, the mean of the products of all pairs of samples that far apart, over the mean square.
+    At each lag, the mean of the products of all pairs of samples that far apart. Means over members are those of the
+    pooled run, so that members can be resampled.
 
     Parameters
     ----------
@@ -226,10 +227,8 @@ def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tup
 
     Returns
     -------
-    lags : array (n_lags,)
-        0, interval, ..., max_lag, in MTU.
-    correlation : array (n_lags,)
-        1 at lag 0, and at every lag of a run that does not vary.
+    array (member, n_lags)
+        In units of X².
 
     Raises
     ------
@@ -239,20 +238,39 @@ def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tup
     from scipy.fft import irfft, next_fast_len, rfft
 
     run = _run(X)
-    n_times = run.shape[0]
+    n_times, n_members, K = run.shape
     n_lags = 1 + whole_steps("max_lag", max_lag, interval)
     if n_lags > n_times:
         raise ValueError(f"max_lag {max_lag} MTU is not shorter than the run of {n_times} samples every {interval}.")
     # Zeros behind the series keep the circular correlation of the transform from wrapping round, up to the last lag.
     length = next_fast_len(n_times + n_lags - 1, real=True)
-    power = np.zeros(length // 2 + 1)
     mean = run.mean()
-    for member in range(run.shape[1]):
+    covariance = np.empty((n_members, n_lags))
+    for member in range(n_members):
         transform = rfft(run[:, member] - mean, n=length, axis=0)
-        power += (np.square(transform.real) + np.square(transform.imag)).sum(axis=1)
-    covariance = irfft(power, n=length)[:n_lags] / np.arange(n_times, n_times - n_lags, -1)
+        power = (np.square(transform.real) + np.square(transform.imag)).sum(axis=1)
+        covariance[member] = irfft(power, n=length)[:n_lags] / (K * np.arange(n_times, n_times - n_lags, -1))
+    return covariance
+
+
+def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tuple[FloatArray, FloatArray]:
+    """Autocorrelation in time, pooled over members and points, about the pooled mean.
+
+    Parameters
+    ----------
+    X, interval, max_lag
+        As in `autocovariance`.
+
+    Returns
+    -------
+    lags : array (n_lags,)
+        0, interval, ..., max_lag, in MTU.
+    correlation : array (n_lags,)
+        1 at lag 0, and at every lag of a run that does not vary.
+    """
+    covariance = autocovariance(X, interval, max_lag).mean(axis=0)
     correlation = covariance / covariance[0] if covariance[0] > 0 else np.ones_like(covariance)
-    return np.arange(n_lags, dtype=np.float64) * interval, np.asarray(correlation, dtype=np.float64)
+    return np.arange(len(covariance), dtype=np.float64) * interval, np.asarray(correlation, dtype=np.float64)
 
 
 def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[FloatArray, FloatArray]:

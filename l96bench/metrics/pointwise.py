@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from l96bench.metrics._arrays import FloatArray, finite, finite_pair
 
@@ -98,21 +98,69 @@ def r2_by_quantile(
         If the edges do not rise from 0 to 1, or a bin is empty or holds nothing but the reference mean.
     """
     truth, prediction = finite_pair(truth, prediction)
+    bins, names = _quantile_bins(truth, X, edges)
+    error = np.bincount(bins, weights=_squared_error(truth, prediction).ravel(), minlength=len(names))
+    total = np.bincount(bins, weights=_squared_error(truth, reference_mean).ravel(), minlength=len(names))
+    _require_variation(names, total)
+    return {name: float(1.0 - e / t) for name, e, t in zip(names, error, total, strict=True)}
+
+
+def _quantile_bins(truth: FloatArray, X: ArrayLike, edges: Sequence[float]) -> tuple[NDArray[np.intp], list[str]]:
+    """The quantile bin of X in which every value lies, flat, and the bins' names."""
     state = finite("X", X)
     if state.shape != truth.shape:
         raise ValueError(f"X must have the shape of truth, {truth.shape}, got {state.shape}.")
     levels = np.asarray(edges, dtype=np.float64)
     if levels.ndim != 1 or levels.size < 2 or levels[0] != 0 or levels[-1] != 1 or (np.diff(levels) <= 0).any():
         raise ValueError(f"edges must increase from 0 to 1, got {tuple(edges)}.")
-    n_bins = levels.size - 1
     bins = np.searchsorted(np.quantile(state, levels[1:-1]), state.ravel(), side="right")
-    error = np.bincount(bins, weights=_squared_error(truth, prediction).ravel(), minlength=n_bins)
-    total = np.bincount(bins, weights=_squared_error(truth, reference_mean).ravel(), minlength=n_bins)
-    names = [f"{100 * low:g}-{100 * high:g}%" for low, high in pairwise(levels)]
+    return bins, [f"{100 * low:g}-{100 * high:g}%" for low, high in pairwise(levels)]
+
+
+def _require_variation(names: list[str], total: NDArray) -> None:
     if (total == 0).any():
         empty = [name for name, value in zip(names, total, strict=True) if value == 0]
         raise ValueError(f"no variation of the truth in the bins {empty}: use fewer edges or more samples.")
-    return {name: float(1.0 - e / t) for name, e, t in zip(names, error, total, strict=True)}
+
+
+def block_sums_by_quantile(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    X: ArrayLike,
+    reference_mean: float,
+    block: int,
+    edges: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1),
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """`block_sums` of each quantile bin of X: what a bootstrap of `r2_by_quantile` resamples.
+
+    Parameters
+    ----------
+    truth, prediction, X : array of one shape, (..., time, K)
+    reference_mean, edges
+        As in `r2_by_quantile`.
+    block : int
+        Samples in a block; it must divide the number of samples in a trajectory.
+
+    Returns
+    -------
+    dict
+        From the bin in percent to its sums of squares, two arrays (n_blocks,).
+
+    Raises
+    ------
+    ValueError
+        As `block_sums` and `r2_by_quantile`.
+    """
+    truth, prediction = finite_pair(truth, prediction)
+    bins, names = _quantile_bins(truth, X, edges)
+    sums = {}
+    for i, name in enumerate(names):
+        inside = (bins == i).reshape(truth.shape)
+        # Outside the bin the truth and the prediction are the reference mean: they add nothing to either sum.
+        inner_truth, inner = (np.where(inside, values, reference_mean) for values in (truth, prediction))
+        sums[name] = block_sums(inner_truth, inner, reference_mean, block)
+    _require_variation(names, np.array([sst.sum() for _, sst in sums.values()]))
+    return sums
 
 
 def block_sums(

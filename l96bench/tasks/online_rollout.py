@@ -17,56 +17,27 @@ from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.dynamics.resolved import rollout
 from l96bench.metrics import climate, ensemble
-from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.regimes import seed_word
-from l96bench.tasks.base import COMMAND, LEVEL, LITERATURE, Parts, Reference, Task, value_of
-from l96bench.tasks.result import Failures, ModelInfo, Result, Value
+from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Task, value_of
+from l96bench.tasks.online_scores import (
+    BLOCK,
+    INTERVAL,
+    METHOD,
+    ClimateRun,
+    Estimate,
+    Forecasts,
+    climate_metrics,
+    climate_part,
+    climate_series,
+    forecast_metrics,
+    forecast_part,
+    score_of,
+)
+from l96bench.tasks.result import Failures, ModelInfo, Result
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
-_INTERVAL = 0.05
-_SCORED_LEAD = 2.0
-_BLOCK = 5
-"""Consecutive cases in a block: 19.5 MTU of one test trajectory."""
 _CLIMATES = (("", "climate"), ("_shift", "climate-shift"))
-_METHOD = (
-    "paired bootstrap: forecasts over 100 blocks of 5 consecutive cases, climate and survival over 50 members of model "
-    "and truth; parts recentred on their estimates; percentile interval"
-)
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """Forecasts of all cases, and their CRPS.
-
-    Attributes
-    ----------
-    X : (lead, case, member, K) array
-    crps : (lead, case) array
-    diverged : int
-        Members that left the attractor and were continued by the forecast without closure.
-    """
-
-    X: NDArray[np.float64]
-    crps: NDArray[np.float64]
-    diverged: int = 0
-
-
-@dataclass(frozen=True)
-class ClimateRun:
-    """A long free run and its distributions.
-
-    Attributes
-    ----------
-    X : (time, member, K) array
-    cdfs : (member, 3, cells) array
-        Distribution functions of the three quantities (`l96bench.metrics.climate`).
-    survived : (member,) array of bool
-    """
-
-    X: NDArray[np.float64]
-    cdfs: NDArray[np.float64]
-    survived: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -139,7 +110,7 @@ class OnlineRollout(Task):
     @cached_property
     def grids(self) -> dict[str, climate.DistanceGrid]:
         """The cells on which distributions are compared, by climate: "" and, where there is one, "_shift"."""
-        return {key: climate.DistanceGrid.from_truth(self._truth_run(name), _INTERVAL) for key, name in self._names}
+        return {key: climate.DistanceGrid.from_truth(self._truth_run(name), INTERVAL) for key, name in self._names}
 
     @cached_property
     def truth_climates(self) -> dict[str, tuple[ClimateRun, ClimateRun]]:
@@ -148,7 +119,7 @@ class OnlineRollout(Task):
         for key, name in self._names:
             runs = [self._truth_run(split) for split in (name, f"{name}-twin")]
             alive = np.ones(self.n_members, dtype=bool)
-            first, second = (ClimateRun(X, climate.member_cdfs(X, _INTERVAL, self.grids[key]), alive) for X in runs)
+            first, second = (ClimateRun(X, climate.member_cdfs(X, INTERVAL, self.grids[key]), alive) for X in runs)
             pairs[key] = (first, second)
         return pairs
 
@@ -205,7 +176,7 @@ class OnlineRollout(Task):
             self.duration,
             regime=self.regime,
             F=np.repeat(forcing, self.n_members),
-            interval=_INTERVAL,
+            interval=INTERVAL,
             spin_up=self.spin_up,
             limits=(limits[0], limits[1]),
             history=history,
@@ -216,7 +187,7 @@ class OnlineRollout(Task):
         for i, key in enumerate(splits):
             part = slice(i * self.n_members, (i + 1) * self.n_members)
             X = self._continued(run.X[:, part], key, isinstance(model, NoClosure))
-            cdfs = climate.member_cdfs(X, _INTERVAL, self.grids[key])
+            cdfs = climate.member_cdfs(X, INTERVAL, self.grids[key])
             climates[key] = ClimateRun(X, cdfs, run.survived[part])
         return climates
 
@@ -231,130 +202,30 @@ class OnlineRollout(Task):
     # Scoring.
 
     def _parts(self, forecasts: Forecasts, climates: dict[str, ClimateRun]) -> Parts:
-        forecast, forecast_replicates = self._forecast_part(forecasts)
-        metrics = {"forecast_part": value_of(forecast, forecast_replicates)}
-        part, part_replicates = 0.0, np.zeros(1)
-        for key, run in reversed(climates.items()):
-            part, part_replicates, distances = self._climate_part(run, key)
-            metrics |= {f"{name}{key}": value for name, value in distances.items()}
-            metrics |= {f"{name}{key}": value for name, value in self._climate_metrics(run, key).items()}
+        none, none_climates = self.without_closure
+        cases = self.weights(len(self.cases) // BLOCK, "cases")
+        forecast = forecast_part(none, forecasts, self.perfect, self.cases.leads, cases)
+        metrics, series = forecast_metrics(self.forecast_truth, forecasts, self.cases.leads, self.climatology, cases)
+        metrics["forecast_part"] = value_of(*forecast)
+        members, truth_weights, twin_weights = (
+            self.weights(self.n_members, purpose) / self.n_members for purpose in ("members", "truth", "twin")
+        )
+        parts: dict[str, Estimate] = {}
+        for key, run in climates.items():
+            truth, twin = self.truth_climates[key]
+            pairs = ((none_climates[key], members), (run, members), (twin, twin_weights))
+            part, replicates, found = climate_part(pairs, (truth, truth_weights), self.grids[key])
+            parts[key] = (part, replicates)
+            found |= climate_metrics(run, members, (truth, truth_weights), self.grids[key])
+            metrics |= {f"{name}{key}": value for name, value in found.items()}
+            series |= {f"{name}{key}": values for name, values in climate_series(run).items()}
         survived = climates[""].survived
-        survival = float(survived.mean())
-        weights = self.weights(self.n_members, "members")
-        survival_replicates = weights @ survived / weights.sum(axis=1)
-        replicates = 50.0 * survival_replicates * (_capped(forecast_replicates) + _capped(part_replicates))
-        score = 50.0 * survival * float(_capped(forecast) + _capped(part))
-        skill, curves = self._forecast_metrics(forecasts)
+        score, replicates = score_of(forecast, parts[""], (float(survived.mean()), members @ survived))
         left = sum(int((~run.survived).sum()) for run in climates.values())
         n_runs = forecasts.X.shape[1] * forecasts.X.shape[2] + self.n_members * len(climates)
         failures = Failures(diverged=forecasts.diverged + left, of=n_runs, note="forecast and climate members")
         digest = array_digest(np.concatenate([forecasts.X.ravel(), climates[""].X.ravel()]))
-        series = curves | self._climate_series(climates[""])
-        replicates = np.clip(recentre(replicates, score), 0.0, 100.0)
-        return Parts(score, replicates, _METHOD, metrics | skill, failures, digest, series)
-
-    def _forecast_part(self, forecasts: Forecasts) -> tuple[float, NDArray[np.float64]]:
-        """``(C_none - C) / (C_none - C_perfect)`` and its replicates."""
-        leads = self.cases.leads <= _SCORED_LEAD + 1e-9
-        weights = self.weights(len(self.cases) // _BLOCK, "cases")
-        none = self.without_closure[0]
-        blocks = [
-            each.crps[leads].mean(axis=0).reshape(-1, _BLOCK).mean(axis=1) for each in (none, forecasts, self.perfect)
-        ]
-        part = _fraction(*(block.mean() for block in blocks))
-        replicates = _fraction(*(weights @ block / weights.sum(axis=1) for block in blocks))
-        return float(part), recentre(replicates, float(part))
-
-    def _climate_part(self, run: ClimateRun, key: str) -> tuple[float, NDArray[np.float64], dict[str, Value]]:
-        """``(D_none - D) / (D_none - D_truth)`` with its replicates, and the distances behind it."""
-        grid = self.grids[key]
-        truth, twin = self.truth_climates[key]
-        none = self.without_closure[1][key]
-        member_weights, truth_weights, twin_weights = (
-            self.weights(self.n_members, purpose) / self.n_members for purpose in ("members", "truth", "twin")
-        )
-        resampled_truth = _pooled(truth_weights, truth.cdfs)
-        estimates, replicates = [], []
-        for each, weights in ((none, member_weights), (run, member_weights), (twin, twin_weights)):
-            distances = climate.wasserstein(each.cdfs.mean(axis=0), truth.cdfs.mean(axis=0), grid)
-            resampled = climate.wasserstein(_pooled(weights, each.cdfs), resampled_truth, grid)
-            estimates.append(distances)
-            replicates.append(resampled)
-        part = float(_fraction(*(distances.mean() for distances in estimates)))
-        part_replicates = recentre(_fraction(*(each.mean(axis=1) for each in replicates)), part)
-        own, own_replicates = estimates[1], replicates[1]
-        metrics = {"climate_part": value_of(part, part_replicates)}
-        distance = float(own.mean())
-        metrics["climate_distance"] = value_of(distance, recentre(own_replicates.mean(axis=1), distance))
-        for i, name in enumerate(climate.QUANTITIES):
-            metrics[f"distance_{name}"] = value_of(float(own[i]), recentre(own_replicates[:, i], float(own[i])))
-        return part, part_replicates, metrics
-
-    def _climate_metrics(self, run: ClimateRun, key: str) -> dict[str, Value]:
-        """Survival with Wilson's interval, moments, extremes, and the error of the autocorrelation."""
-        n = int(run.survived.sum())
-        low, high = wilson(n, self.n_members, LEVEL)
-        moments = climate.moments(run.X)
-        lag = self._autocorrelation(run.X) - self._autocorrelation(self.truth_climates[key][0].X)
-        return {
-            "survival": Value(value=n / self.n_members, low=low, high=high),
-            "mean": Value(value=moments.mean),
-            "std": Value(value=moments.std),
-            "p001": Value(value=moments.percentile_0_1),
-            "p999": Value(value=moments.percentile_99_9),
-            "autocorrelation_error": Value(value=float(np.sqrt(np.mean(lag**2)))),
-        }
-
-    @staticmethod
-    def _autocorrelation(X: NDArray[np.float64]) -> NDArray[np.float64]:
-        return climate.autocorrelation(X, _INTERVAL)[1]
-
-    def _climate_series(self, run: ClimateRun) -> dict[str, NDArray[np.float64]]:
-        """Autocorrelation every 0.5 MTU and the spectrum up to 2 cycles per MTU."""
-        frequency, power = climate.spectrum(run.X, _INTERVAL, segment=10.0)
-        kept = frequency <= 2.0
-        return {
-            "autocorrelation": self._autocorrelation(run.X)[::10],
-            "spectrum_frequency": frequency[kept],
-            "spectrum": power[kept],
-        }
-
-    def _forecast_metrics(self, forecasts: Forecasts) -> tuple[dict[str, Value], dict[str, NDArray[np.float64]]]:
-        """Skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
-        mean, std = self.climatology
-        weights = self.weights(len(self.cases) // _BLOCK, "cases")
-        weights = weights / weights.sum(axis=1, keepdims=True)
-        truth = self.forecast_truth
-        squared = np.square(forecasts.X.mean(axis=2) - truth).mean(axis=2)
-        rmse_replicates = np.sqrt(squared.reshape(len(squared), -1, _BLOCK).mean(axis=2) @ weights.T)
-        crps_blocks = forecasts.crps.reshape(len(squared), -1, _BLOCK).mean(axis=2)
-        rmse = ensemble.rmse_by_lead(truth, forecasts.X)
-        crps = forecasts.crps.mean(axis=1)
-        spread = ensemble.spread_by_lead(forecasts.X)
-        correlation = ensemble.anomaly_correlation_by_lead(truth, forecasts.X, mean)
-        one = int(np.argmin(np.abs(self.cases.leads - 1.0)))
-        scored = self.cases.leads <= _SCORED_LEAD + 1e-9
-        valid = ensemble.valid_prediction_time(rmse, self.cases.leads, std)
-        valid_replicates = np.array(
-            [ensemble.valid_prediction_time(curve, self.cases.leads, std) for curve in rmse_replicates.T]
-        )
-        metrics = {
-            "crps_mean": value_of(float(crps[scored].mean()), weights @ crps_blocks[scored].mean(axis=0)),
-            "crps_1": value_of(float(crps[one]), weights @ crps_blocks[one]),
-            "rmse_1": value_of(float(rmse[one]), rmse_replicates[one]),
-            "rmse_over_std_1": value_of(float(rmse[one]) / std, rmse_replicates[one] / std),
-            "spread_1": Value(value=float(spread[one])),
-            "anomaly_correlation_1": Value(value=float(correlation[one])),
-            "valid_prediction_time": value_of(valid, valid_replicates),
-        }
-        curves = {
-            "lead": self.cases.leads,
-            "crps_by_lead": crps,
-            "rmse_by_lead": rmse,
-            "spread_by_lead": spread,
-            "anomaly_correlation_by_lead": correlation,
-        }
-        return metrics, curves
+        return Parts(score, replicates, METHOD, metrics, failures, digest, series)
 
     @property
     def references(self) -> Mapping[str, Reference]:
@@ -373,20 +244,6 @@ class OnlineRollout(Task):
     def _evaluate_ceiling(self) -> Result:
         twins = {key: pair[1] for key, pair in self.truth_climates.items()}
         return self.result(None, _CEILING, self._parts(self.perfect, twins), None)
-
-
-def _fraction(none: Any, own: Any, best: Any) -> Any:
-    """How much of the way from the floor to the ceiling."""
-    return (none - own) / (none - best)
-
-
-def _capped(part: Any) -> Any:
-    return np.clip(part, 0.0, 1.0)
-
-
-def _pooled(weights: NDArray[np.float64], cdfs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weighted means over members: (replicate, member) and (member, 3, cells) -> (replicate, 3, cells)."""
-    return (weights @ cdfs.reshape(len(cdfs), -1)).reshape(len(weights), *cdfs.shape[1:])
 
 
 _FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

@@ -15,6 +15,7 @@ from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.metrics import ensemble, pointwise
+from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Samples, Task, value_of
 from l96bench.tasks.result import Failures, ModelInfo, Result, Value
@@ -23,18 +24,19 @@ __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
 _CHUNK = 4000
 _MEMBERS = 20
-_LIMIT = 1e6
-"""Predictions are cut off at this size, which no useful one reaches, so that every error is a finite number."""
+_LIMIT = 10.0
+"""Predictions further from the climatological mean than so many standard deviations are cut off there, and counted."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
 
 @dataclass(frozen=True)
 class _Prediction:
-    """Predicted U in the layout of a split, how many values were not finite, and members of a stochastic model."""
+    """Predicted U in the layout of a split, how many values were unusable, and members of a stochastic model."""
 
     mean: NDArray[np.float64]
-    non_finite: int
-    members: NDArray[np.float64] | None
+    members: NDArray[np.float64] | None = None
+    non_finite: int = 0
+    too_far: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class SubgridForcing(Task):
 
     A model is an estimator with ``predict``: X ``(n, K)`` -> U ``(n, K)``, a function of that kind, or a closure. The
     rows come in a fixed random order, so that only the instantaneous state can be used. A value that is not finite is
-    counted, and scored as the climatological mean.
+    counted, and scored as the climatological mean; one that is more than 10 climatological standard deviations from the
+    mean is counted, and cut off there.
     """
 
     family: ClassVar[str] = "subgrid-forcing"
@@ -56,6 +59,11 @@ class SubgridForcing(Task):
         """Mean of the training U over times and points: the climatological forecast."""
         return float(np.mean(self.train.U))
 
+    @cached_property
+    def std_U(self) -> float:
+        """Standard deviation of the training U over times and points."""
+        return float(np.std(self.train.U))
+
     def evaluate(
         self,
         model: Any,
@@ -66,12 +74,15 @@ class SubgridForcing(Task):
         progress: bool | None = None,
     ) -> Result:
         """Score a fitted model on the test trajectories; see `Task.evaluate`."""
-        prediction = self._predict(model, self.test)
+        with show_progress("predicting", 2 if self.has_shift else 1, progress) as report:
+            prediction = self._predict(model, self.test)
+            report(1)
+            shifted = self._predict(model, self.shift) if self.has_shift else None
+            report(1)
         parts = self._parts(prediction)
         if budgets:
             parts.metrics.update(self._learning_curve(model))
-        if self.has_shift:
-            shifted = self._predict(model, self.shift)
+        if shifted is not None:
             parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
         return self.result(model, info, parts, training_seconds)
 
@@ -103,12 +114,18 @@ class SubgridForcing(Task):
         weights = self.weights(len(sse), "offline")
         replicates = 100.0 * pointwise.r2_replicates(weights, sse, sst)
         metrics = self._pooled(self.test, prediction, "")
-        quantiles = pointwise.r2_by_quantile(truth, mean, self._scored(self.test.X), self.mean_U)
-        for name, value in quantiles.items():
-            metrics["r2_quantile_" + "_".join(f"{int(end):02d}" for end in name.rstrip("%").split("-"))] = Value(
-                value=value
-            )
-        failures = Failures(non_finite=prediction.non_finite, of=prediction.mean.size)
+        X = self._scored(self.test.X)
+        bins = pointwise.block_sums_by_quantile(truth, mean, X, self.mean_U, self._block)
+        for name, sums in bins.items():
+            key = "r2_quantile_" + "_".join(f"{int(end):02d}" for end in name.rstrip("%").split("-"))
+            estimate = 1.0 - float(sums[0].sum() / sums[1].sum())
+            metrics[key] = value_of(estimate, pointwise.r2_replicates(weights, *sums))
+        failures = Failures(
+            non_finite=prediction.non_finite,
+            diverged=prediction.too_far,
+            of=prediction.mean.size,
+            note="values; diverged: more than 10 climatological standard deviations from the mean",
+        )
         digest = array_digest(prediction.mean)
         return Parts(100.0 * metrics["r2"].value, replicates, _METHOD, metrics, failures, digest)
 
@@ -130,8 +147,10 @@ class SubgridForcing(Task):
             crps = ensemble.crps(truth, members)
             blocks = crps.reshape(len(sse), -1).mean(axis=1)
             metrics["crps"] = value_of(float(crps.mean()), weights @ blocks / drawn)
-            spread = float(np.sqrt((_MEMBERS + 1) / _MEMBERS * members.var(axis=2, ddof=1).mean()))
-            metrics["spread_skill"] = Value(value=spread / pointwise.rmse(truth, members.mean(axis=2)))
+            variance = (_MEMBERS + 1) / _MEMBERS * members.var(axis=2, ddof=1).reshape(len(sse), -1).mean(axis=1)
+            error = np.square(members.mean(axis=2) - truth).reshape(len(sse), -1).mean(axis=1)
+            ratio = float(np.sqrt(variance.mean() / error.mean()))
+            metrics["spread_skill"] = value_of(ratio, np.sqrt((weights @ variance) / (weights @ error)))
         return {name + suffix: value for name, value in metrics.items()}
 
     def _learning_curve(self, model: Any) -> dict[str, Value]:
@@ -156,7 +175,12 @@ class SubgridForcing(Task):
         return np.asarray(values)[:, self._skipped :]
 
     def _blocks(self, truth: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
-        return pointwise.block_sums(truth, mean, self.mean_U, round(self.block / self.test.interval))
+        return pointwise.block_sums(truth, mean, self.mean_U, self._block)
+
+    @property
+    def _block(self) -> int:
+        """Samples in a block of the bootstrap."""
+        return round(self.block / self.test.interval)
 
     def _predict(self, model: Any, samples: Samples) -> _Prediction:
         """Predictions for every sample of a split, asked for in a fixed random order."""
@@ -174,14 +198,19 @@ class SubgridForcing(Task):
         return self._finished(mean.reshape(samples.X.shape), members)
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
-        """Count the values whose mean or members are not finite, and put the climatological mean in their place."""
-        wrong = ~np.isfinite(mean)
-        mean = np.clip(np.where(wrong, self.mean_U, mean), -_LIMIT, _LIMIT)
+        """Count the values whose mean or members are unusable, and put usable ones in their place."""
+        mean, wrong, far = self._within_reach(mean)
         if members is not None:
-            members = members.reshape(len(members), *mean.shape)
-            wrong |= ~np.isfinite(members).all(axis=0)
-            members = np.clip(np.where(np.isfinite(members), members, self.mean_U), -_LIMIT, _LIMIT)
-        return _Prediction(mean, int(wrong.sum()), members)
+            members, wrong_member, far_member = self._within_reach(members.reshape(len(members), *mean.shape))
+            wrong, far = wrong | wrong_member.any(axis=0), far | far_member.any(axis=0)
+        return _Prediction(mean, members, int(wrong.sum()), int(far.sum()))
+
+    def _within_reach(self, U: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray, NDArray]:
+        """U with the mean for what is not finite, and cut off where it is too far; and where these were."""
+        wrong = ~np.isfinite(U)
+        U = np.where(wrong, self.mean_U, U)
+        reach = _LIMIT * self.std_U
+        return np.clip(U, self.mean_U - reach, self.mean_U + reach), wrong, np.abs(U - self.mean_U) > reach
 
     @property
     def references(self) -> Mapping[str, Reference]:
@@ -198,9 +227,9 @@ class SubgridForcing(Task):
         return self.evaluate(lambda X: np.full_like(X, self.mean_U), _FLOOR)
 
     def _evaluate_ceiling(self) -> Result:
-        parts = self._parts(_Prediction(np.array(self.test.U), 0, None))
+        parts = self._parts(_Prediction(np.array(self.test.U)))
         if self.has_shift:
-            parts.metrics.update(self._pooled(self.shift, _Prediction(np.array(self.shift.U), 0, None), "_shift"))
+            parts.metrics.update(self._pooled(self.shift, _Prediction(np.array(self.shift.U)), "_shift"))
         return self.result(None, _CEILING, parts, None)
 
 

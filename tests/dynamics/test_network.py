@@ -35,6 +35,7 @@ def by_numpy(model: TorchRegressor, X: NDArray, activation: Any) -> NDArray:
     expected_failed_checks=lambda _: {
         "check_methods_subset_invariance": "float32 rounding depends on the batch; the check allows 1e-7"
     },
+    xfail_strict=False,  # on some processors the rounding happens to agree
 )
 def test_scikit_learn_conventions(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -1,0 +1,214 @@
+"""How runs of the resolved model are scored: forecast and climate parts, and everything that is reported beside them.
+
+Replicates come from weights (replicate, block or member): how often each block of cases, or each member, is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.metrics import climate, ensemble
+from l96bench.metrics.uncertainty import recentre, wilson
+from l96bench.tasks.base import LEVEL, value_of
+from l96bench.tasks.result import Value
+
+__all__ = [
+    "ClimateRun",
+    "Forecasts",
+    "climate_metrics",
+    "climate_part",
+    "climate_series",
+    "forecast_metrics",
+    "forecast_part",
+    "score_of",
+]
+
+INTERVAL = 0.05
+"""MTU between the samples of a climate run."""
+SCORED_LEAD = 2.0
+"""The CRPS is averaged over leads up to this one, in MTU."""
+BLOCK = 5
+"""Consecutive cases in a block: 19.5 MTU of one test trajectory."""
+METHOD = (
+    "paired bootstrap: forecasts over 100 blocks of 5 consecutive cases, climate and survival over 50 members of model "
+    "and truth; parts recentred on their estimates; percentile interval"
+)
+
+Array = NDArray[np.float64]
+Estimate = tuple[float, Array]
+"""An estimate and its replicates."""
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of all cases, and their CRPS.
+
+    Attributes
+    ----------
+    X : (lead, case, member, K) array
+    crps : (lead, case) array
+    diverged : int
+        Members that left the attractor and were continued by the forecast without closure.
+    """
+
+    X: NDArray[np.float64]
+    crps: NDArray[np.float64]
+    diverged: int = 0
+
+
+@dataclass(frozen=True)
+class ClimateRun:
+    """A long free run and its distributions.
+
+    Attributes
+    ----------
+    X : (time, member, K) array
+    cdfs : (member, 3, cells) array
+        Distribution functions of the three quantities (`l96bench.metrics.climate`).
+    survived : (member,) array of bool
+    """
+
+    X: NDArray[np.float64]
+    cdfs: NDArray[np.float64]
+    survived: NDArray[np.bool_]
+
+
+def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate:
+    """``100 * survival * (forecast + climate) / 2``, both parts capped at 1 and floored at 0, with its replicates."""
+    (f, f_replicates), (c, c_replicates), (s, s_replicates) = forecast, part, survival
+    score = 50.0 * s * float(np.clip(f, 0.0, 1.0) + np.clip(c, 0.0, 1.0))
+    replicates = 50.0 * s_replicates * (np.clip(f_replicates, 0.0, 1.0) + np.clip(c_replicates, 0.0, 1.0))
+    return score, np.clip(recentre(replicates, score), 0.0, 100.0)
+
+
+def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Array, weights: Array) -> Estimate:
+    """``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads up to 2 MTU."""
+    scored = leads <= SCORED_LEAD + 1e-9
+    blocks = [_by_block(each.crps[scored].mean(axis=0)) for each in (none, own, perfect)]
+    part = float(_fraction(*(block.mean() for block in blocks)))
+    replicates = _fraction(*(weights @ block / weights.sum(axis=1) for block in blocks))
+    return part, recentre(replicates, part)
+
+
+def forecast_metrics(
+    truth: Array, forecasts: Forecasts, leads: Array, climatology: tuple[float, float], weights: Array
+) -> tuple[dict[str, Value], dict[str, Array]]:
+    """Skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
+    mean, std = climatology
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    X, n_members = forecasts.X, forecasts.X.shape[2]
+    crps, rmse = forecasts.crps.mean(axis=1), ensemble.rmse_by_lead(truth, X)
+    rmse_replicates = np.sqrt(_by_block(np.square(X.mean(axis=2) - truth).mean(axis=2)) @ weights.T)
+    spread = ensemble.spread_by_lead(X)
+    correlation = ensemble.anomaly_correlation_by_lead(truth, X, mean)
+    one, scored = int(np.argmin(np.abs(leads - 1.0))), leads <= SCORED_LEAD + 1e-9
+    valid = ensemble.valid_prediction_time(rmse, leads, std)
+    valid_replicates = np.array([ensemble.valid_prediction_time(curve, leads, std) for curve in rmse_replicates.T])
+    variance = np.zeros(X.shape[1]) if n_members == 1 else X[one].var(axis=1, ddof=1).mean(axis=1)
+    spread_replicates = np.sqrt((n_members + 1) / n_members * (weights @ _by_block(variance)))
+    predicted, observed = X[one].mean(axis=1) - mean, truth[one] - mean
+    products = (predicted * observed, predicted**2, observed**2)
+    cross, own, true = (weights @ _by_block(product.mean(axis=1)) for product in products)
+    norm = np.sqrt(own * true)
+    crps_blocks = _by_block(forecasts.crps)
+    metrics = {
+        "crps_mean": value_of(float(crps[scored].mean()), weights @ crps_blocks[scored].mean(axis=0)),
+        "crps_1": value_of(float(crps[one]), weights @ crps_blocks[one]),
+        "rmse_1": value_of(float(rmse[one]), rmse_replicates[one]),
+        "rmse_over_std_1": value_of(float(rmse[one]) / std, rmse_replicates[one] / std),
+        "spread_1": value_of(float(spread[one]), spread_replicates),
+        "anomaly_correlation_1": value_of(
+            float(correlation[one]), np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
+        ),
+        "valid_prediction_time": value_of(valid, valid_replicates),
+    }
+    curves = {"crps": crps, "rmse": rmse, "spread": spread, "anomaly_correlation": correlation}
+    return metrics, {"lead": leads} | {f"{name}_by_lead": curve for name, curve in curves.items()}
+
+
+def climate_part(
+    runs: tuple[tuple[ClimateRun, Array], ...], truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
+) -> tuple[float, Array, dict[str, Value]]:
+    """``(D_none - D) / (D_none - D_truth)`` with its replicates, and the distances behind it.
+
+    `runs` are no closure, the model and the second truth sample; each run comes with its weights over members.
+    """
+    reference, resampled_reference = truth[0].cdfs.mean(axis=0), _pooled(*truth)
+    distances = [climate.wasserstein(run.cdfs.mean(axis=0), reference, grid) for run, _ in runs]
+    replicates = [climate.wasserstein(_pooled(run, weights), resampled_reference, grid) for run, weights in runs]
+    part = float(_fraction(*(each.mean() for each in distances)))
+    part_replicates = recentre(_fraction(*(each.mean(axis=1) for each in replicates)), part)
+    own, own_replicates = distances[1], replicates[1]
+    mean = float(own.mean())
+    metrics = {
+        "climate_part": value_of(part, part_replicates),
+        "climate_distance": value_of(mean, recentre(own_replicates.mean(axis=1), mean)),
+    }
+    for i, name in enumerate(climate.QUANTITIES):
+        metrics[f"distance_{name}"] = value_of(float(own[i]), recentre(own_replicates[:, i], float(own[i])))
+    return part, part_replicates, metrics
+
+
+def climate_metrics(
+    run: ClimateRun, weights: Array, truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
+) -> dict[str, Value]:
+    """Survival with Wilson's interval; moments, extremes and the error of the autocorrelation with bootstrap ones."""
+    n, n_members = int(run.survived.sum()), len(run.survived)
+    low, high = wilson(n, n_members, LEVEL)
+    moments = climate.moments(run.X)
+    means = weights @ run.X.mean(axis=(0, 2))
+    variances = weights @ np.square(run.X - moments.mean).mean(axis=(0, 2)) - np.square(means - moments.mean)
+    values = _pooled(run, weights)[:, 0]
+    low_tail, high_tail = (grid.low[0] + grid.width[0] * (values < p).sum(axis=1) for p in (0.001, 0.999))
+    correlation, correlations = _autocorrelation(run, weights)
+    true_correlation, true_correlations = _autocorrelation(*truth)
+    error = float(np.sqrt(np.mean((correlation - true_correlation) ** 2)))
+    errors = np.sqrt(np.mean((correlations - true_correlations) ** 2, axis=1))
+    return {
+        "survival": Value(value=n / n_members, low=low, high=high),
+        "mean": value_of(moments.mean, means),
+        "std": value_of(moments.std, np.sqrt(np.maximum(variances, 0.0))),
+        "p001": value_of(moments.percentile_0_1, recentre(low_tail, moments.percentile_0_1)),
+        "p999": value_of(moments.percentile_99_9, recentre(high_tail, moments.percentile_99_9)),
+        "autocorrelation_error": value_of(error, recentre(errors, error)),
+    }
+
+
+def climate_series(run: ClimateRun) -> dict[str, Array]:
+    """Autocorrelation every 0.5 MTU, and the spectrum up to 2 cycles per MTU."""
+    frequency, power = climate.spectrum(run.X, INTERVAL, segment=10.0)
+    kept = frequency <= 2.0
+    return {
+        "autocorrelation": climate.autocorrelation(run.X, INTERVAL)[1][::10],
+        "spectrum_frequency": frequency[kept],
+        "spectrum": power[kept],
+    }
+
+
+def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
+    """Pooled autocorrelation (lag,) and its replicates (replicate, lag)."""
+    covariance = climate.autocovariance(run.X, INTERVAL)
+    pooled, resampled = covariance.mean(axis=0), weights @ covariance
+    if pooled[0] == 0.0:
+        return np.ones_like(pooled), np.ones_like(resampled)
+    return pooled / pooled[0], resampled / np.maximum(resampled[:, :1], np.finfo(np.float64).tiny)
+
+
+def _by_block(values: Array) -> Array:
+    """Means over blocks of consecutive cases, the last axis."""
+    return np.asarray(values.reshape(*values.shape[:-1], -1, BLOCK).mean(axis=-1), dtype=np.float64)
+
+
+def _fraction(none: Any, own: Any, best: Any) -> Any:
+    """How much of the way from the floor to the ceiling."""
+    return (none - own) / (none - best)
+
+
+def _pooled(run: ClimateRun, weights: Array) -> Array:
+    """Distribution functions of resampled members, (replicate, 3, cells)."""
+    pooled = weights @ run.cdfs.reshape(len(run.cdfs), -1)
+    return np.asarray(pooled.reshape(len(weights), *run.cdfs.shape[1:]), dtype=np.float64)
