@@ -37,11 +37,11 @@ def third_scale() -> str:
         numbers = (f"{run.X.std():.2f}", f"{run.Y.std():.3f}", f"{run.U.mean():.2f}", f"{run.U.std():.2f}")
         rows.append((name, *numbers))
     damping = 1.0 + regime.h * regime.e / regime.d * regime.I * slope / regime.c
-    return (
-        "`three-scale`, 500 MTU. The mean of the Z in a sector has a correlation of "
-        f"{follow:.4f} with its Y and is {slope:.5f} Y on average: Z is slaved to Y, and acts as if the damping c of Y were "
-        f"{damping:.4f} c.\n\n" + table(("", "std of X", "std of Y", "mean of U", "std of U"), rows)
+    caption = (
+        f"`three-scale`, 500 MTU. The mean of the Z in a sector has a correlation of {follow:.4f} with its Y and is "
+        f"{slope:.5f} Y on average: Z is slaved to Y, and acts as if the damping c of Y were {damping:.4f} c."
     )
+    return f"{caption}\n\n" + table(("", "std of X", "std of Y", "mean of U", "std of U"), rows)
 
 
 def two_targets() -> str:
@@ -76,8 +76,8 @@ def blocks(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         low, high = interval(100.0 * pointwise.r2_replicates(weights, sse, sst))
         rows.append((length, len(sse), f"{high - low:.3f}"))
     return (
-        "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the 95 % interval stops growing well below blocks of 10 MTU.\n\n"
-        + table(("block (MTU)", "blocks", "width of the interval (points)"), rows)
+        "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the interval stops growing below blocks of 10 MTU.\n\n"
+        + table(("block (MTU)", "blocks", "width of the 95 % interval (points)"), rows)
     )
 
 
@@ -108,7 +108,7 @@ def drift(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         window = run[round(start / 0.05) : round(end / 0.05)]
         rows.append((f"{start}-{end}", f"{wasserstein_distance(window.ravel(), reference.ravel()):.3f}"))
     return (
-        "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from the truth.\n\n"
+        "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from it.\n\n"
         + table(("window (MTU)", "distance"), rows)
     )
 

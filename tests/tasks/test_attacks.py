@@ -261,7 +261,7 @@ def test_online(real_online: Online, name: str) -> None:
 
 
 def test_online_white_noise_is_worth_no_more_than_the_literatures_noise(real_online: Online) -> None:
-    """White noise makes a stochastic closure of the quartic; it is not better than AR(1) noise, and more of it is worse."""
+    """White noise makes a stochastic closure of the quartic: not better than AR(1) noise, and more of it is worse."""
     honest = real_online.task.evaluate(AR1Regressor().fit(real_online.task.train.X, real_online.task.train.U)).score
     moderate, strong = (
         real_online.task.evaluate(Altered(real_online.quartic, _white(std), deterministic=False)).score
