@@ -16,6 +16,7 @@ from .errors import (
 from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
 from .tasks.base import Task
+from .tasks.da_increment import AssimilationSystem
 from .tasks.registry import list_tasks, make_task
 from .tasks.result import ModelInfo, Result
 
@@ -25,6 +26,7 @@ __all__ = [
     "PUBLISHED",
     "AR1Closure",
     "AR1Regressor",
+    "AssimilationSystem",
     "BlowUpError",
     "Closure",
     "DataError",

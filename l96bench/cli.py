@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,7 @@ app.add_typer(data, name="data")
 _INTERRUPTED = 130
 """The exit code with which typer ends on an interrupt."""
 
-Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime; repeat for several.")]
+Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
 Splits = Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for several. All if not given.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
 Results = Annotated[Path, typer.Option(help="Folder of result files.")]
@@ -51,44 +52,30 @@ def run_script(path: str) -> None:
     main(["run", path, *sys.argv[1:]])
 
 
-def _chosen(regimes: list[str] | None, splits: list[str] | None) -> list[tuple[str, str]]:
-    from l96bench.data.splits import DATA_REGIMES, get_split, splits_of
-
-    for name in splits or ():
-        get_split(DATA_REGIMES[0], name)  # the first regime has every split
-    pairs = []
-    for regime in regimes or DATA_REGIMES:
-        there = [split.name for split in splits_of(regime)]
-        pairs += [(regime, get_split(regime, name).name) for name in splits or there if regimes or name in there]
-    return pairs
-
-
 @data.command("list")
 def data_list(regime: Regimes = None, split: Splits = None) -> None:
-    """Show every split: its size, and whether the cache holds it."""
+    """Show every data set: its size, and whether the cache holds it."""
     from rich.console import Console
     from rich.table import Table
 
-    from l96bench.data.splits import get_split
-    from l96bench.data.store import cache_folder, state_of
+    from l96bench.data.store import cache_folder
+    from l96bench.tasks.datasets import data_sets
 
-    table = Table("regime", "split", "trajectories", "MTU each", "interval", "cache", "purpose")
-    for name, part in _chosen(regime, split):
-        spec = get_split(name, part)
-        row = (name, part, spec.n_trajectories, f"{spec.duration:g}", spec.interval, state_of(name, part), spec.purpose)
-        table.add_row(*map(str, row))
+    table = Table("regime or track", "split", "size", "cache", "purpose")
+    for each in data_sets(regime, split):
+        table.add_row(each.owner, each.name, each.size, each.state(), each.purpose)
     Console().print(table)
     print(f"cache: {cache_folder()}")
 
 
 @data.command("make")
 def data_make(regime: Regimes = None, split: Splits = None) -> None:
-    """Make the splits that the cache does not hold."""
-    from l96bench.data.store import load
+    """Make the data sets that the cache does not hold."""
+    from l96bench.tasks.datasets import data_sets
 
-    for name, part in _chosen(regime, split):
-        load(name, part)
-        print(f"{name}/{part}")
+    for each in data_sets(regime, split):
+        each.load()
+        print(each.key)
 
 
 @data.command("verify")
@@ -97,26 +84,27 @@ def data_verify(
     split: Splits = None,
     threads: Annotated[int | None, typer.Option(help="Threads; the bits do not depend on it.")] = None,
 ) -> None:
-    """Make the splits anew, without the cache, and compare their SHA-256 with those recorded; exit 1 if they differ."""
-    from l96bench.data.store import digests, remake
+    """Make data sets anew, without the cache, and compare their SHA-256 with those recorded; exit 1 on a difference."""
+    from l96bench.data.store import digests
+    from l96bench.tasks.datasets import data_sets
 
     recorded, wrong = digests(), 0
-    for name, part in _chosen(regime, split):
-        for array, digest in remake(name, part, threads).items():
-            same = recorded.get(f"{name}/{part}/{array}") == digest
+    for each in data_sets(regime, split):
+        for array, digest in each.remake(None, threads).items():
+            same = recorded.get(f"{each.key}/{array}") == digest
             wrong += not same
-            print(f"{'ok  ' if same else 'DIFF'} {digest} {name}/{part}/{array}")
+            print(f"{'ok  ' if same else 'DIFF'} {digest} {each.key}/{array}")
     raise typer.Exit(1 if wrong else 0)
 
 
 @data.command("record")
 def data_record(regime: Regimes = None, split: Splits = None) -> None:
-    """For maintainers: make splits and print their digests as lines for l96bench/data/digests.json."""
-    from l96bench.data.store import remake
+    """For maintainers: make data sets and print their digests as lines for l96bench/data/digests.json."""
+    from l96bench.tasks.datasets import data_sets
 
-    for name, part in _chosen(regime, split):
-        for array, digest in remake(name, part).items():
-            print(f'  "{name}/{part}/{array}": "{digest}",')
+    for each in data_sets(regime, split):
+        for array, digest in each.remake().items():
+            print(f'  "{each.key}/{array}": "{digest}",')
 
 
 @data.command("export")
@@ -159,7 +147,7 @@ def run(
     if task and regime:
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
     planned = plan(entries or None, task or None, regime or QUICK_REGIMES)
-    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, report=print)
+    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, report=partial(print, flush=True))
 
 
 @app.command()

@@ -2,15 +2,17 @@
 
 A cycle of hundreds of analyses amplifies the last bit of each, so an archive of increments has the same digest on
 every CPU only if the filter has no BLAS, no LAPACK and no libm in it. Nothing is lost by that: for the 8 to 40 rows of
-these matrices the factorization below is faster than a LAPACK call, and it needs no eigenvectors.
+these matrices the factorization below is several times faster than a LAPACK call, and it needs no eigenvectors.
 
 With S = R^{-1/2} H A / sqrt(m - 1), one row an observation and one column a member, d = R^{-1/2} (y - H mean), and the
-eigenvalues l of S' S (members) or S S' (observations, when they are fewer), q = sqrt(1 + l), the analysis is
+eigenvalues l and eigenvectors V of S' S (members) or S S' (observations, when they are fewer), the analysis is
 
-    mean + A' S' V q^-2 V' d / sqrt(m - 1)        A (I + S' S)^{-1/2}
+    mean + A' (I + S' S)^{-1} S' d / sqrt(m - 1)        and        (I + S' S)^{-1/2} A
 
-(Hunt, Kostelich and Szunyogh 2007, section 2.3). V is kept as the reflections and rotations that made it: the columns
-of A pass through them forth and back.
+(Hunt, Kostelich and Szunyogh 2007, Physica D 230, 112, section 2.3). V is kept as the reflections and rotations that
+made it: the columns of A pass through them forth and back.
+
+Loops are written over indices, not slices: making a slice costs more than a short row of these matrices.
 """
 
 from __future__ import annotations
@@ -22,68 +24,44 @@ from numba import njit
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
 _EPSILON = 2.0**-52
-_SWEEPS = 8
+_ITERATIONS = 8
 """Iterations allowed for each eigenvalue, on average; 1.7 are usual."""
 
 
 @_jit
-def _dot(a, b):
-    """The sum of a_i b_i in one fixed order: four interleaved partial sums, then the rest."""
-    n = a.shape[0]
-    quarters = n // 4
-    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-    for i in range(quarters):
-        s0 += a[4 * i] * b[4 * i]
-        s1 += a[4 * i + 1] * b[4 * i + 1]
-        s2 += a[4 * i + 2] * b[4 * i + 2]
-        s3 += a[4 * i + 3] * b[4 * i + 3]
-    total = (s0 + s1) + (s2 + s3)
-    for i in range(4 * quarters, n):
-        total += a[i] * b[i]
-    return total
+def _tridiagonalize(B, d, e, w):
+    """Reduce the symmetric B to the diagonal d and, beside it, e; row k of B keeps its reflection behind column k.
 
-
-@_jit
-def _add(scale, x, y):
-    """Add scale x to y."""
-    for i in range(x.shape[0]):
-        y[i] += scale * x[i]
-
-
-@_jit
-def _reflect(v, M, w):
-    """M becomes (I - v v') M; w is work space of the width of M."""
-    w[:] = 0.0
-    for i in range(v.shape[0]):
-        _add(v[i], M[i], w)
-    for i in range(v.shape[0]):
-        _add(-v[i], w, M[i])
-
-
-@_jit
-def _tridiagonalize(B, d, e, work):
-    """Reduce the symmetric B to the diagonal d and, beside it, e; row k of B keeps its reflection behind column k."""
+    Householder's reduction; the reflection is I - v v'. w is work space.
+    """
     n = B.shape[0]
     for k in range(n - 2):
-        v = B[k, k + 1 :]
-        norm = math.sqrt(_dot(v, v))
+        square = 0.0
+        for i in range(k + 1, n):
+            square += B[k, i] * B[k, i]
+        norm = math.sqrt(square)
         d[k] = B[k, k]
-        e[k] = -norm if v[0] > 0.0 else norm
+        e[k] = -norm if B[k, k + 1] > 0.0 else norm
         if norm == 0.0:
             continue
-        v[0] -= e[k]
-        scale = math.sqrt(2.0 / _dot(v, v))
-        for i in range(v.shape[0]):
-            v[i] *= scale
-        w = work[k + 1 : n]
-        w[:] = 0.0
-        for i in range(v.shape[0]):
-            _add(v[i], B[k + 1 + i, k + 1 :], w)
-        _add(-0.5 * _dot(v, w), v, w)
-        for i in range(v.shape[0]):
-            row, vi, wi = B[k + 1 + i, k + 1 :], v[i], w[i]
-            for j in range(v.shape[0]):
-                row[j] -= vi * w[j] + wi * v[j]
+        scale = 1.0 / math.sqrt(norm * (norm + abs(B[k, k + 1])))
+        B[k, k + 1] -= e[k]
+        for i in range(k + 1, n):
+            B[k, i] *= scale
+            w[i] = 0.0
+        for i in range(k + 1, n):
+            f = B[k, i]
+            for j in range(k + 1, n):
+                w[j] += f * B[i, j]
+        product = 0.0
+        for i in range(k + 1, n):
+            product += B[k, i] * w[i]
+        for i in range(k + 1, n):
+            w[i] -= 0.5 * product * B[k, i]
+        for i in range(k + 1, n):
+            f, g = B[k, i], w[i]
+            for j in range(k + 1, n):
+                B[i, j] -= f * w[j] + g * B[k, j]
     for k in range(max(n - 2, 0), n):
         d[k] = B[k, k]
         e[k] = B[k, k + 1] if k + 1 < n else 0.0
@@ -100,12 +78,12 @@ def _diagonalize(d, e, cosines, sines, rows):
     for first in range(n):
         while True:
             last = first
-            while last < n - 1 and abs(e[last]) > _EPSILON * (abs(d[last]) + abs(d[last + 1])):
+            while last < n - 1 and not abs(e[last]) <= _EPSILON * (abs(d[last]) + abs(d[last + 1])):
                 last += 1
             if last == first:
                 break
             iterations += 1
-            if not iterations <= _SWEEPS * n:
+            if iterations > _ITERATIONS * n:
                 return -1
             g = (d[first + 1] - d[first]) / (2.0 * e[first])
             r = math.sqrt(g * g + 1.0)
@@ -136,110 +114,145 @@ def _diagonalize(d, e, cosines, sines, rows):
 
 
 @_jit
-def _rotate(c, s, upper, lower):
-    """Replace two rows (a, b) by (c a - s b, s a + c b)."""
-    for i in range(upper.shape[0]):
-        a, b = upper[i], lower[i]
-        lower[i] = s * a + c * b
-        upper[i] = c * a - s * b
+def _reflect(v, first, M, w):
+    """M becomes (I - v v') M for a v that is zero before `first`; w is work space."""
+    n, c = M.shape
+    for j in range(c):
+        w[j] = 0.0
+    for i in range(first, n):
+        f = v[i]
+        for j in range(c):
+            w[j] += f * M[i, j]
+    for i in range(first, n):
+        f = v[i]
+        for j in range(c):
+            M[i, j] -= f * w[j]
+
+
+@_jit
+def _rotate_rows(cosine, sine, i, M):
+    """Replace the rows i and i + 1 of M, (a, b), by (cosine a - sine b, sine a + cosine b)."""
+    for j in range(M.shape[1]):
+        a, b = M[i, j], M[i + 1, j]
+        M[i, j] = cosine * a - sine * b
+        M[i + 1, j] = sine * a + cosine * b
 
 
 @_jit
 def _to_eigenvectors(B, rotations, count, M, w):
     """M becomes V' M."""
     cosines, sines, rows = rotations
-    n = B.shape[0]
-    for k in range(n - 2):
-        _reflect(B[k, k + 1 :], M[k + 1 : n], w)
+    for k in range(B.shape[0] - 2):
+        _reflect(B[k], k + 1, M, w)
     for t in range(count):
-        _rotate(cosines[t], sines[t], M[rows[t]], M[rows[t] + 1])
+        _rotate_rows(cosines[t], sines[t], rows[t], M)
 
 
 @_jit
 def _from_eigenvectors(B, rotations, count, M, w):
     """M becomes V M."""
     cosines, sines, rows = rotations
-    n = B.shape[0]
     for t in range(count - 1, -1, -1):
-        _rotate(cosines[t], -sines[t], M[rows[t]], M[rows[t] + 1])
-    for k in range(n - 3, -1, -1):
-        _reflect(B[k, k + 1 :], M[k + 1 : n], w)
+        _rotate_rows(cosines[t], -sines[t], rows[t], M)
+    for k in range(B.shape[0] - 3, -1, -1):
+        _reflect(B[k], k + 1, M, w)
 
 
 @_jit
 def _work_space(size, width):
     """Diagonal, off-diagonal, a vector, the stored rotations, and a row of the given width."""
-    most = _SWEEPS * size * size
+    most = _ITERATIONS * size * size
     rotations = (np.empty(most), np.empty(most), np.empty(most, np.int64))
     return np.empty(size), np.empty(size), np.empty(size), rotations, np.empty(width)
 
 
 @_jit
-def _update_by_members(S, d, M, B, work, increment):
-    """The columns of M (member, column + 1) are anomalies and become the analysis's; the last one is work space."""
+def _update_by_members(S, d, M, B, work, change):
+    """The columns of M (member, column + 1) are anomalies and become the analysis's; the last one is work space.
+
+    `change` becomes sqrt(m - 1) times the increments of their means. False when the factorization failed.
+    """
     m, last = M.shape[0], M.shape[1] - 1
     eigenvalues, beside, vector, rotations, row = work
-    B[:] = 0.0
-    M[:, last] = 0.0
+    eigenvalues, beside = eigenvalues[:m], beside[:m]
+    for i in range(m):
+        M[i, last] = 0.0
+        for j in range(m):
+            B[i, j] = 0.0
     for r in range(S.shape[0]):
         for i in range(m):
-            _add(S[r, i], S[r], B[i])
-            M[i, last] += d[r] * S[r, i]
-    eigenvalues, beside, row = eigenvalues[:m], beside[:m], row[: last + 1]
+            f = S[r, i]
+            M[i, last] += f * d[r]
+            for j in range(m):
+                B[i, j] += f * S[r, j]
     _tridiagonalize(B, eigenvalues, beside, vector)
     count = _diagonalize(eigenvalues, beside, *rotations)
     _to_eigenvectors(B, rotations, count, M, row)
     for i in range(m):
         square = 1.0 + max(eigenvalues[i], 0.0)
-        _add(M[i, last] / square, M[i, :last], increment)
-        scale = 1.0 / math.sqrt(square)
+        f, g = M[i, last] / square, 1.0 / math.sqrt(square)
         for j in range(last):
-            M[i, j] *= scale
+            change[j] += f * M[i, j]
+            M[i, j] *= g
     _from_eigenvectors(B, rotations, count, M, row)
     return count >= 0
 
 
 @_jit
-def _update_by_observations(S, d, M, B, C, work, increment):
-    """As `_update_by_members`, for fewer observations than members; C (observation, column + 1) is work space."""
-    p, m = S.shape
-    last = M.shape[1] - 1
+def _update_by_observations(S, d, M, B, C, work, change):
+    """As `_update_by_members`, for fewer observations than members; C (observation, column + 1) is work space.
+
+    It uses (I + S' S)^{-1/2} = I - S' V g V' S with g = (1 - 1 / q) / l = 1 / (q (1 + q)), q = sqrt(1 + l).
+    """
+    (p, m), last = S.shape, M.shape[1] - 1
     eigenvalues, beside, vector, rotations, row = work
-    C[:] = 0.0
+    eigenvalues, beside = eigenvalues[:p], beside[:p]
     for r in range(p):
-        for i in range(r + 1):
-            B[r, i] = _dot(S[r], S[i])
-            B[i, r] = B[r, i]
-        for i in range(m):
-            _add(S[r, i], M[i], C[r])
+        for s in range(r + 1):
+            total = 0.0
+            for i in range(m):
+                total += S[r, i] * S[s, i]
+            B[r, s] = B[s, r] = total
+        for j in range(last):
+            C[r, j] = 0.0
         C[r, last] = d[r]
-    eigenvalues, beside, row = eigenvalues[:p], beside[:p], row[: last + 1]
+        for i in range(m):
+            f = S[r, i]
+            for j in range(last):
+                C[r, j] += f * M[i, j]
     _tridiagonalize(B, eigenvalues, beside, vector)
     count = _diagonalize(eigenvalues, beside, *rotations)
     _to_eigenvectors(B, rotations, count, C, row)
     for r in range(p):
         square = 1.0 + max(eigenvalues[r], 0.0)
-        _add(C[r, last] / square, C[r, :last], increment)
         q = math.sqrt(square)
-        scale = 1.0 / (q * (1.0 + q))
+        f, g = C[r, last] / square, 1.0 / (q * (1.0 + q))
         for j in range(last):
-            C[r, j] *= scale
+            change[j] += f * C[r, j]
+            C[r, j] *= g
     _from_eigenvectors(B, rotations, count, C, row)
     for r in range(p):
         for i in range(m):
-            _add(-S[r, i], C[r, :last], M[i, :last])
+            f = S[r, i]
+            for j in range(last):
+                M[i, j] -= f * C[r, j]
     return count >= 0
 
 
 @_jit
-def _means(ensemble, mean):
-    """The mean of the members (member, n)."""
-    m = ensemble.shape[0]
-    mean[:] = 0.0
+def _centre(ensemble, mean, anomalies):
+    """The mean (n,) of the members (member, n), and what is left of them."""
+    m, n = ensemble.shape
+    for j in range(n):
+        mean[j] = 0.0
     for i in range(m):
-        _add(1.0, ensemble[i], mean)
-    for j in range(mean.shape[0]):
+        for j in range(n):
+            mean[j] += ensemble[i, j]
+    for j in range(n):
         mean[j] /= m
+    for i in range(m):
+        for j in range(n):
+            anomalies[i, j] = ensemble[i, j] - mean[j]
 
 
 @_jit
@@ -278,36 +291,26 @@ def analyse(ensembles, points, values, roots, root_taper, order, starts):
     order, starts : (n,), (K + 2,) arrays of int
         The components of the state sorted by group, and where each group starts.
     """
-    m, n = ensembles.shape[1:]
-    p, K = points.shape[1], root_taper.shape[0]
-    size, half = min(p, m), math.sqrt(m - 1.0)
-    S, d, mean, innovations, increment = np.empty((p, m)), np.empty(p), np.empty(n), np.empty(p), np.empty(n)
-    anomalies, B = np.empty((m, n)), np.empty(size * size)
-    M, C = np.empty(m * (n + 1)), np.empty(p * (n + 1))
-    work = _work_space(max(size, 1), n + 1)
+    (_, m, n), p, K = ensembles.shape, points.shape[1], root_taper.shape[0]
+    size, scale = min(p, m), 1.0 / math.sqrt(m - 1.0)
+    S, d, mean, innovations, change = np.empty((p, m)), np.empty(p), np.empty(n), np.empty(p), np.empty(n)
+    anomalies, B, M, C = np.empty((m, n)), np.empty(size * size), np.empty(m * (n + 1)), np.empty(p * (n + 1))
+    work = _work_space(size, n + 1)
     for e in range(ensembles.shape[0]):
-        ensemble = ensembles[e]
-        _means(ensemble, mean)
-        for i in range(m):
-            for j in range(n):
-                anomalies[i, j] = ensemble[i, j] - mean[j]
+        _centre(ensembles[e], mean, anomalies)
         for r in range(p):
             innovations[r] = values[e, r] - mean[points[e, r]] if roots[e, r] > 0.0 else 0.0
         for group in range(K + 1):
             columns = order[starts[group] : starts[group + 1]]
             c = columns.shape[0]
-            if c == 0:
-                continue
-            count = _select(anomalies, innovations, points[e], roots[e], root_taper, group, S, d)
+            count = _select(anomalies, innovations, points[e], roots[e], root_taper, group, S, d) if c else 0
             if count == 0:
                 continue
-            block = M[: m * (c + 1)].reshape(m, c + 1)
-            for i in range(m):
-                for j in range(c):
+            block, k = M[: m * (c + 1)].reshape(m, c + 1), min(count, m)
+            for j in range(c):
+                change[j] = 0.0
+                for i in range(m):
                     block[i, j] = anomalies[i, columns[j]]
-            change = increment[:c]
-            change[:] = 0.0
-            k = min(count, m)
             square = B[: k * k].reshape(k, k)
             if count < m:
                 observed = C[: count * (c + 1)].reshape(count, c + 1)
@@ -316,8 +319,8 @@ def analyse(ensembles, points, values, roots, root_taper, order, starts):
                 done = _update_by_members(S[:count], d[:count], block, square, work, change)
             for i in range(m):
                 for j in range(c):
-                    moved = mean[columns[j]] + change[j] / half + block[i, j]
-                    ensemble[i, columns[j]] = moved if done else np.nan
+                    moved = mean[columns[j]] + (scale * change[j] + block[i, j])
+                    ensembles[e, i, columns[j]] = moved if done else np.nan
 
 
 @_jit
@@ -325,35 +328,33 @@ def rotate(ensembles, normals):
     """Multiply the anomalies of (experiment, member, n), in place, by random orthogonal matrices that keep the mean.
 
     A reflection takes the direction of the mean to the first axis; in the space that remains a matrix uniform over the
-    orthogonal group is the product of reflections made of normal vectors of falling length (Stewart 1980, SIAM J.
+    orthogonal group is the product of reflections made of normal vectors of growing length (Stewart 1980, SIAM J.
     Numer. Anal. 17, 403); the first reflection takes everything back. `normals` is (experiment, m (m - 1) / 2).
     """
-    m, n = ensembles.shape[1:]
+    _, m, n = ensembles.shape
     anomalies, mean, row = np.empty((m, n)), np.empty(n), np.empty(n)
-    to_mean, v = np.empty(m), np.empty(m)
-    to_mean[:] = 1.0 / math.sqrt(m + math.sqrt(m))
-    to_mean[0] *= 1.0 + math.sqrt(m)
+    to_axis, v = np.full(m, 1.0 / math.sqrt(m + math.sqrt(m))), np.empty(m)
+    to_axis[0] *= 1.0 + math.sqrt(m)
     for e in range(ensembles.shape[0]):
-        _means(ensembles[e], mean)
-        for i in range(m):
+        _centre(ensembles[e], mean, anomalies)
+        _reflect(to_axis, 0, anomalies, row)
+        drawn = 0
+        for first in range(m - 1, 0, -1):
+            square = 0.0
+            for i in range(first, m):
+                v[i] = normals[e, drawn]
+                square += v[i] * v[i]
+                drawn += 1
+            norm = math.sqrt(square)
+            scale = 1.0 / math.sqrt(norm * (norm + abs(v[first])))
+            sign = 1.0 if v[first] > 0.0 else -1.0
+            v[first] += sign * norm
+            for i in range(first, m):
+                v[i] *= scale
+            _reflect(v, first, anomalies, row)
             for j in range(n):
-                anomalies[i, j] = ensembles[e, i, j] - mean[j]
-        _reflect(to_mean, anomalies, row)
-        start = 0
-        for length in range(1, m):
-            x, block = v[:length], anomalies[m - length :]
-            x[:] = normals[e, start : start + length]
-            start += length
-            norm = math.sqrt(_dot(x, x))
-            sign = 1.0 if x[0] > 0.0 else -1.0
-            x[0] += sign * norm
-            scale = math.sqrt(2.0 / _dot(x, x))
-            for i in range(length):
-                x[i] *= scale
-            _reflect(x, block, row)
-            for j in range(n):
-                block[0, j] *= -sign
-        _reflect(to_mean, anomalies, row)
+                anomalies[first, j] *= -sign
+        _reflect(to_axis, 0, anomalies, row)
         for i in range(m):
             for j in range(n):
                 ensembles[e, i, j] = mean[j] + anomalies[i, j]

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from l96bench.data.splits import DATA_VERSION, get_split
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
 
-__all__ = ["array_digest", "cache_folder", "digests", "load", "state_of"]
+__all__ = ["array_digest", "cache_folder", "digests", "fetch", "load", "remake", "state_of"]
 
 
 def cache_folder() -> Path:
@@ -49,20 +50,24 @@ def array_digest(array: NDArray) -> str:
     return digest.hexdigest()
 
 
-def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """The arrays of a split, read-only and memory-mapped; made first when the cache does not hold them intact.
+def fetch(key: str, names: Sequence[str], make: Callable[[], Mapping[str, NDArray]]) -> dict[str, NDArray[np.float64]]:
+    """The arrays of a data set, read-only and memory-mapped; made first when the cache does not hold them intact.
+
+    Parameters
+    ----------
+    key : str
+        The set's name, ``regime/split``; the digest of an array is recorded under ``key/name``.
+    names : sequence of str
+        Its arrays.
+    make : callable
+        Makes them.
 
     Raises
     ------
-    UnknownIdError
-        For a regime or split without data.
     DataError
-        If this machine makes other bits than the repository records.
+        If no digest is recorded, or this machine makes other bits than the repository records.
     """
-    regime = get_regime(regime)
-    spec = get_split(regime, split)
-    expected = {name: _expected(regime, split, name) for name in spec.arrays}
-    place = _place(regime, split)
+    expected, place = _expected(key, names), _place(key)
     arrays = _read(place, expected)
     if arrays is None:
         from filelock import FileLock
@@ -71,22 +76,34 @@ def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict
         with FileLock(place.with_suffix(".lock")):
             arrays = _read(place, expected)
             if arrays is None:
-                _write(place, generate(regime, spec, progress), expected)
+                _write(place, make(), expected)
                 arrays = _read(place, expected)
     if arrays is None:
         raise DataError(f"{place} changed while it was read; is another program writing there? Try again.")
     return arrays
 
 
-def state_of(regime: str | Regime, split: str) -> str:
-    """Whether the cache holds a split: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+    """The arrays of a split; see `fetch`.
+
+    Raises
+    ------
+    UnknownIdError
+        For a regime or split without data.
+    DataError
+        As `fetch`.
+    """
     regime = get_regime(regime)
     spec = get_split(regime, split)
-    place = _place(regime, split)
+    return fetch(f"{regime.id}/{split}", spec.arrays, lambda: generate(regime, spec, progress))
+
+
+def state_of(key: str, names: Sequence[str]) -> str:
+    """Whether the cache holds a data set: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+    place = _place(key)
     if not place.exists():
         return "absent"
-    expected = {name: _expected(regime, split, name) for name in spec.arrays}
-    return "damaged" if _read(place, expected) is None else "intact"
+    return "damaged" if _read(place, _expected(key, names)) is None else "intact"
 
 
 def remake(
@@ -98,16 +115,16 @@ def remake(
     return {name: array_digest(array) for name, array in arrays.items()}
 
 
-def _expected(regime: Regime, split: str, name: str) -> str:
-    key = f"{regime.id}/{split}/{name}"
+def _expected(key: str, names: Sequence[str]) -> dict[str, str]:
     recorded = digests()
-    if key not in recorded:
-        raise DataError(f"no digest is recorded for {key}; a maintainer records it with `l96bench data record`")
-    return recorded[key]
+    missing = [name for name in names if f"{key}/{name}" not in recorded]
+    if missing:
+        raise DataError(f"no digest is recorded for {missing} of {key}; `l96bench data record` prints it")
+    return {name: recorded[f"{key}/{name}"] for name in names}
 
 
-def _place(regime: Regime, split: str) -> Path:
-    return cache_folder() / f"v{DATA_VERSION}" / regime.id / split
+def _place(key: str) -> Path:
+    return cache_folder() / f"v{DATA_VERSION}" / key
 
 
 def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:
@@ -124,7 +141,7 @@ def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64
     return arrays
 
 
-def _write(place: Path, arrays: dict[str, NDArray[np.float64]], expected: dict[str, str]) -> None:
+def _write(place: Path, arrays: Mapping[str, NDArray[np.float64]], expected: dict[str, str]) -> None:
     """Check fresh arrays against their digests and put them in place by one rename."""
     for name, array in arrays.items():
         came = array_digest(array)

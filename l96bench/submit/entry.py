@@ -47,6 +47,8 @@ class Entry:
         The regimes for which it makes sense; all if not given.
     source, description : str
         A citation, and one line.
+    trained_on : str, optional
+        What `make` itself trains on, where that is not the task's training set.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Entry:
     regimes: Sequence[str] | None = None
     source: str = ""
     description: str = ""
+    trained_on: str | None = None
 
     def tasks(self, regimes: Sequence[str] = QUICK_REGIMES) -> list[Task]:
         """The entry's tasks on these regimes."""
@@ -65,19 +68,22 @@ class Entry:
         all_tasks = [make_task(id) for family in self.families for id in list_tasks(family)]
         return [task for task in all_tasks if task.regime_id in wanted]
 
+    def is_trained(self, model: Any) -> bool:
+        """Whether there is a training to speak of: `make` did it, or the model has ``fit``."""
+        return self.trained_on is not None or callable(getattr(model, "fit", None))
+
     def accepts(self, task: Task) -> bool:
         """Whether the entry enters this task."""
         return task.family in self.families and (self.regimes is None or task.regime_id in self.regimes)
 
     def info(self, task: Task, model: Any, seed: int, command: str) -> ModelInfo:
         """How the row of one training seed is described."""
-        trained = callable(getattr(model, "fit", None))
         return ModelInfo(
             name=self.name,
             kind=self.kind,
             inputs=self.inputs,
             parameters=count_parameters(model),
-            trained_on="train, 2000 MTU" if trained else None,
+            trained_on=(self.trained_on or task.training_set) if self.is_trained(model) else None,
             seeds=[seed],
             command=command,
             source=self.source,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +17,13 @@ from importlib import resources
 from itertools import chain
 from pathlib import Path
 
-from l96bench.data.splits import get_split, splits_of
-from l96bench.data.store import cache_folder, digests, load
+from l96bench.data.store import cache_folder, digests
 from l96bench.dynamics.truth import available_processors
-from l96bench.errors import L96BenchError
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.progress import progress as show_progress
 from l96bench.submit.entry import baseline_names, find_entry
 from l96bench.tasks.base import SCORER_VERSION, Task
-from l96bench.tasks.registry import make_task
+from l96bench.tasks.registry import FAMILIES, make_task
 from l96bench.tasks.result import Result, combine_seeds
 
 __all__ = ["Job", "plan", "result_path", "run_jobs"]
@@ -76,8 +76,10 @@ def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Se
     L96BenchError
         If an entry does not enter a task that was asked for by its id.
     """
+    known = {id for family in FAMILIES for id in family.regime_ids}
     for regime in regimes:
-        get_split(regime, "test")
+        if regime not in known:
+            raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
     jobs = []
     for name in baseline_names() if entries is None else entries:
         entry, _ = find_entry(name)
@@ -131,10 +133,8 @@ def run_jobs(
     units = _units(jobs, n_seeds)
     needs = {job: {key for unit in units for key in unit.keys_of(job)} for job in jobs}
     todo = [unit for unit in units if fresh or not all(_kept(key).exists() for key in unit.keys)]
-    for regime in dict.fromkeys(make_task(unit.tasks[0]).regime_id for unit in todo):
-        for split in splits_of(regime):
-            if split.name != "train-fine":
-                load(regime, split.name, progress)
+    for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
+        make_task(id).prepare(progress)
     missing = {key for unit in todo for key in unit.keys}
     finished: dict[Job, Result] = {}
     faults: list[str] = []
@@ -206,8 +206,10 @@ def _evaluate(unit: _Unit) -> None:
         return
     entry, _ = find_entry(unit.entry)
     first = make_task(unit.tasks[0])
+    start = time.perf_counter()
     model = entry.make(first, unit.seed)
-    seconds = first.fit(model) if callable(getattr(model, "fit", None)) else None
+    first.fit(model)
+    seconds = time.perf_counter() - start if entry.is_trained(model) else None
     for id, key in zip(unit.tasks, unit.keys, strict=True):
         task = make_task(id)
         info = entry.info(task, model, unit.seed, f"l96bench run {_shown(unit.entry)} --task {id}")

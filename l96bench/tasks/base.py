@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.data.splits import get_split, split_regime
+from l96bench.data.splits import DATA_REGIMES, get_split, split_regime
 from l96bench.data.store import digests, load
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.dynamics.truth import TRUTH_DT, advance, random_state
@@ -106,6 +106,10 @@ class Task:
 
     Attributes
     ----------
+    regime_ids : tuple of str
+        The regimes (or tracks) that the family has tasks for.
+    training_set : str
+        What models are fitted to, in words.
     training_budgets : tuple of float
         Training budgets in MTU besides the whole 2,000: prefixes of the training trajectory.
     """
@@ -115,6 +119,8 @@ class Task:
 
     family: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
+    regime_ids: ClassVar[tuple[str, ...]] = DATA_REGIMES
+    training_set: ClassVar[str] = "train, 2000 MTU"
     training_budgets: ClassVar[tuple[float, ...]] = (10.0, 100.0, 1000.0)
 
     @property
@@ -157,15 +163,21 @@ class Task:
         """Whether the regime has a shifted climate."""
         return self.regime.scales == 2
 
-    def _arrays(self, split: str) -> dict[str, NDArray[np.float64]]:
+    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
         """The arrays of a split; miniature tasks take them from elsewhere."""
-        return load(self.regime, split)
+        return load(self.regime, split, progress)
 
     def _samples(self, name: str) -> Samples:
         split = get_split(self.regime, name)
         arrays = self._arrays(name)
         X, U = (arrays[key][0] if split.n_trajectories == 1 else arrays[key] for key in ("X", "U"))
         return Samples(X, U, split.interval)
+
+    def prepare(self, progress: bool | None = None) -> None:
+        """Make the data that the task reads, where the cache does not hold them."""
+        for split in self.splits:
+            if self.has_shift or "shift" not in split:
+                self._arrays(split, progress)
 
     def to_xarray(self) -> xarray.DataTree:
         """All splits as an xarray tree, one dataset a split, with dimensions, units and the regime's parameters."""

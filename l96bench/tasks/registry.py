@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from l96bench.data.splits import DATA_REGIMES
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.tasks.base import Task
+from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 __all__ = ["FAMILIES", "list_tasks", "make_task"]
 
-FAMILIES: tuple[type[Task], ...] = (SubgridForcing, SubgridForcingMemory, OnlineRollout)
+FAMILIES: tuple[type[Task], ...] = (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement)
 """The families of tasks, one class each."""
 
-_TASKS: dict[str, Task] = {task.id: task for family in FAMILIES for regime in DATA_REGIMES for task in [family(regime)]}
+_TASKS: dict[str, Task] = {task.id: task for family in FAMILIES for task in map(family, family.regime_ids)}
 
 
 def list_tasks(family: str | None = None) -> list[str]:

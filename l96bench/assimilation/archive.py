@@ -1,0 +1,174 @@
+"""The `da-increment` data: cycles of a model without closure, and what the analyses changed in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.ensemble_filters import ETKF, LETKF
+from l96bench.assimilation.filters import Filter
+from l96bench.assimilation.models import ForecastModel, ResolvedModel
+from l96bench.assimilation.observations import Network
+from l96bench.assimilation.record import Cycled
+from l96bench.data.splits import DATA_VERSION
+from l96bench.data.store import fetch
+from l96bench.dynamics.truth import simulate
+from l96bench.errors import UnknownIdError, nearest
+from l96bench.regimes import Regime, get_regime, seed_word
+
+__all__ = ["ARRAYS", "PARTS", "TRACKS", "Part", "Track", "get_track", "load_archive", "make_archive", "run_cycle"]
+
+ARRAYS = ("truth", "background", "spread", "increment")
+"""What an archive holds: truth (segment, 1 + cycle, K) from the start of the spin-up on; the others without it."""
+SPIN_UP = 100
+"""Cycles before the first one of every segment that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an archive.
+
+    Attributes
+    ----------
+    name : str
+    n_segments, n_cycles : int
+        Segments, each from its own seed, and the cycles that are kept of each.
+    """
+
+    name: str
+    n_segments: int
+    n_cycles: int
+
+
+PARTS = {part.name: part for part in (Part("train", 1, 6000), Part("valid", 1, 2000), Part("test", 10, 400))}
+"""The parts of every archive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One setting in which increments are learned and corrected models assimilate.
+
+    Attributes
+    ----------
+    id : str
+    regime_id : str
+        The two-scale truth.
+    network : Network
+        What is observed.
+    filter : Filter
+    n_members : int
+    archive_inflation : float
+        The inflation of the archive's cycles: the best of `inflations` for the model without closure.
+    inflations : tuple of float
+        The grid from which every entry's inflation is chosen, on the validation segment.
+    """
+
+    id: str
+    regime_id: str
+    network: Network
+    filter: Filter
+    archive_inflation: float
+    n_members: int = 20
+    inflations: tuple[float, ...] = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8)
+
+    @property
+    def regime(self) -> Regime:
+        """The system."""
+        return get_regime(self.regime_id)
+
+    @property
+    def window(self) -> float:
+        """MTU between analyses."""
+        return self.network.window
+
+
+TRACKS = {
+    track.id: track
+    for track in (
+        Track("dense", "wilks-f20", Network(8, 0.05, 1.0), ETKF(), 1.75),
+        Track("sparse", "da-k40", Network(40, 0.1, 0.5, n_random=20), LETKF(radius=5.0), 1.5),
+    )
+}
+"""The tracks of `da-increment`."""
+
+
+def get_track(id: str) -> Track:
+    """The track of that id.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none; the message names the closest ones.
+    """
+    if id not in TRACKS:
+        raise UnknownIdError(f"no track {id!r}." + nearest(id, TRACKS))
+    return TRACKS[id]
+
+
+def seeds(track: Track, part: Part) -> list[list[int]]:
+    """The seed words of each segment: of its truth, its observations and its cycle."""
+    words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part.name}")]
+    return [[*words, i] for i in range(part.n_segments)]
+
+
+def run_cycle(
+    track: Track,
+    part: Part,
+    truth: NDArray[np.float64],
+    model: ForecastModel,
+    filter: Filter | None = None,
+    inflations: tuple[float, ...] | None = None,
+    progress: bool | None = False,
+) -> Cycled:
+    """Cycle a model over the segments of a part, with the part's observations.
+
+    Parameters
+    ----------
+    truth : (segment, time, K) array
+        The part's truth, or the beginning of it.
+    inflations : tuple of float, optional
+        Run every segment once with each of these, as experiments (inflation, segment); else the archive's.
+    """
+    chosen = (track.archive_inflation,) if inflations is None else inflations
+    words = seeds(track, part)[: len(truth)]
+    return cycle(
+        np.concatenate([truth] * len(chosen)),
+        model,
+        track.filter if filter is None else filter,
+        track.network,
+        n_members=track.n_members,
+        seed=words * len(chosen),
+        spin_up_cycles=SPIN_UP,
+        inflation=np.repeat(chosen, len(truth)),
+        progress=progress,
+    )
+
+
+def make_archive(track: Track, part: Part, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+    """The arrays of a part: cycles of the resolved model without closure, in the track's filter."""
+    n_samples = 1 + SPIN_UP + part.n_cycles
+    run_of_truth = simulate(
+        track.regime,
+        n_samples * track.window,
+        interval=track.window,
+        seed=seeds(track, part)[0][:-1],
+        n_trajectories=part.n_segments,
+        store_fast=False,
+        progress=progress,
+    )
+    truth = run_of_truth.X.reshape(part.n_segments, n_samples, track.regime.K)
+    run = run_cycle(track, part, truth, ResolvedModel(track.regime), progress=progress)
+    return {
+        "truth": truth,
+        "background": run.background_mean,
+        "spread": run.background_spread,
+        "increment": run.increments,
+    }
+
+
+def load_archive(track: Track, part: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+    """The arrays of a part, read-only and memory-mapped, checked against their digests; made when first needed."""
+    return fetch(f"{track.id}/{part}", ARRAYS, lambda: make_archive(track, PARTS[part], progress))

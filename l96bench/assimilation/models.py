@@ -1,0 +1,363 @@
+"""Forecast models: what carries an ensemble from one analysis to the next."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.assimilation.draws import draw_normals
+from l96bench.assimilation.layout import Layout
+from l96bench.dynamics import ensembles, kernels
+from l96bench.dynamics.closures import Closure, as_closure, checked_forcing, checked_start, checked_step
+from l96bench.dynamics.polynomial import NoClosure, Polynomial
+from l96bench.dynamics.resolved import MODEL_DT
+from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, count, in_threads, parameters
+from l96bench.errors import L96BenchError, ModelError
+from l96bench.regimes import Regime, get_regime
+
+__all__ = ["AugmentedModel", "ForecastModel", "FunctionModel", "ResolvedModel", "TruthModel", "checked_advance"]
+
+Array = NDArray[np.float64]
+Streams = Sequence[np.random.Generator]
+
+
+@runtime_checkable
+class ForecastModel(Protocol):
+    """What a cycle needs of a model: states are rows (row, n), all members of all experiments together.
+
+    The first K components are X; `layout` says where the others are. A model may also offer ``constrain(ensembles)``,
+    called with every analysis (experiment, member, n): what it returns is carried on.
+
+    Attributes
+    ----------
+    layout : Layout
+    stateful : bool
+        Whether the model remembers something of its rows from one call to the next (a closure with memory, a random
+        stream): the state of a cycle then holds a copy of it.
+    """
+
+    layout: Layout
+    stateful: bool
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Forget everything; `n_rows` rows are coming, the same ones in every call, and all randomness from `rng`."""
+
+    def embed(self, X: Array, rngs: Streams) -> Array:
+        """States (experiment, member, n) around X (experiment, member, K), to start from."""
+
+    def advance(self, states: Array, duration: float) -> Array:
+        """The states (row, n) after `duration` MTU; a row that blew up is not finite."""
+
+
+class ResolvedModel:
+    """The resolved model under any closure, and with none the single-scale model.
+
+    The closure is called once at the start of every step with all rows, its U held through the step, as everywhere in
+    this library. Rows keep their identity: a closure with memory or noise is started once, for the whole cycle, and
+    goes on through the analyses, which move the states under it but not what it remembers.
+
+    Parameters
+    ----------
+    regime : str or Regime
+    closure : model, optional
+        Whatever `as_closure` takes; none (U = 0) by default.
+    F : float, optional
+        Forcing instead of the regime's.
+    dt : float
+        Step in MTU.
+    """
+
+    def __init__(
+        self, regime: str | Regime, closure: Any = None, *, F: float | None = None, dt: float = MODEL_DT
+    ) -> None:
+        self.regime, self.dt = get_regime(regime), float(dt)
+        self.F = self.regime.F if F is None else float(F)
+        self.closure: Closure = as_closure(NoClosure() if closure is None else closure, self.dt)
+        self.layout = Layout.ring(self.regime.K)
+        # Equal states give equal U in a deterministic closure, unless it asks to remember other ones.
+        self.stateful = not self.closure.deterministic or hasattr(self.closure, "remember")
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Start the closure for that many rows."""
+        checked_start(self.closure, n_rows, rng)
+
+    def embed(self, X: Array, rngs: Streams) -> Array:
+        """The states are X."""
+        return X
+
+    def advance(self, states: Array, duration: float) -> Array:
+        """X (row, K) after `duration` MTU; a row that left the finite numbers is NaN."""
+        X, n_steps = np.array(states), count(duration, self.dt, "dt")
+        bounds = _Bounds(len(X), self.F)
+        if isinstance(self.closure, Polynomial):
+            kernels.advance_polynomial(
+                X, self.closure.coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0
+            )
+            return bounds.marked(X)
+        for step in range(n_steps):
+            U = checked_step(self.closure, X)
+            kernels.advance_resolved(X, U, bounds.F, self.dt, *bounds.limits, bounds.left, step)
+        return bounds.marked(X)
+
+    def __repr__(self) -> str:
+        return f"ResolvedModel({self.regime.id!r}, {self.closure!r}, F={self.F}, dt={self.dt})"
+
+
+class AugmentedModel:
+    """The resolved model whose state is X and the coefficients of a polynomial closure, estimated together.
+
+    Every member has coefficients of its own, which no dynamics change; the filter moves them by their sample
+    covariance with the observed X. They belong to no grid point, so that localization leaves them alone, and every
+    observation counts for them. A cycle's inflation spares them too: where X does not tell coefficients apart nothing
+    takes their spread back, and tried on `wilks-f20` an inflated quartic diverges. Their spread is kept above `floor`
+    times that of the prior instead, after every analysis (conditional covariance inflation; Aksoy, Zhang and
+    Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801), and the members inside the bounds.
+
+    Parameters
+    ----------
+    regime : str or Regime
+    mean, std : (degree + 1,) arrays
+        Prior of the coefficients of U = sum_i c_i X^i, lowest first; members start from independent normal draws.
+    floor : float
+        The smallest spread of a coefficient, as a fraction of `std`; 0 for none.
+    bounds : (low, high), optional
+        Numbers or arrays (degree + 1,) that no member's coefficient leaves.
+    F : float, optional
+        Forcing instead of the regime's.
+    dt : float
+        Step in MTU.
+
+    Raises
+    ------
+    L96BenchError
+        For a prior without spread, a negative floor, or bounds that the mean is outside of.
+    """
+
+    stateful = False
+
+    def __init__(
+        self,
+        regime: str | Regime,
+        mean: ArrayLike,
+        std: ArrayLike,
+        *,
+        floor: float = 0.1,
+        bounds: tuple[ArrayLike, ArrayLike] | None = None,
+        F: float | None = None,
+        dt: float = MODEL_DT,
+    ) -> None:
+        self.regime, self.dt, self.floor = get_regime(regime), float(dt), float(floor)
+        self.F = self.regime.F if F is None else float(F)
+        self.mean = np.array(mean, dtype=np.float64, ndmin=1)
+        self.std = np.broadcast_to(np.asarray(std, dtype=np.float64), self.mean.shape)
+        ends = (-np.inf, np.inf) if bounds is None else bounds
+        self.low, self.high = (np.broadcast_to(np.asarray(end, dtype=np.float64), self.mean.shape) for end in ends)
+        inside = (self.low <= self.mean) & (self.mean <= self.high)
+        if self.mean.ndim != 1 or not (inside & (self.std > 0) & (self.std < np.inf)).all() or not self.floor >= 0:
+            raise L96BenchError(
+                f"expected a mean (degree + 1,) inside its bounds, a positive std and floor >= 0, got mean {mean!r}, "
+                f"std {std!r}, bounds {bounds!r} and floor {floor}"
+            )
+        self.layout = Layout.ring(self.regime.K, self.mean.size)
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Nothing to forget: the coefficients are part of the states."""
+
+    def embed(self, X: Array, rngs: Streams) -> Array:
+        """X and coefficients drawn from the prior."""
+        drawn = self.mean + self.std * draw_normals(rngs, (X.shape[1], self.mean.size))
+        return np.concatenate([X, np.clip(drawn, self.low, self.high)], axis=2)
+
+    def constrain(self, ensembles: Array) -> Array:
+        """The analysis with the coefficients' spread raised to its floor, and all of them inside their bounds."""
+        K, m = self.regime.K, ensembles.shape[1]
+        coefficients = ensembles[:, :, K:]
+        mean = coefficients.mean(axis=1, keepdims=True)
+        anomalies = coefficients - mean
+        spread = np.sqrt((anomalies * anomalies).sum(axis=1, keepdims=True) / max(m - 1, 1))
+        least = self.floor * self.std
+        anomalies *= np.divide(least, spread, out=np.ones_like(spread), where=(spread < least) & (spread > 0))
+        kept = np.clip(mean + anomalies, self.low, self.high)
+        return np.concatenate([ensembles[:, :, :K], kept], axis=2)
+
+    def advance(self, states: Array, duration: float) -> Array:
+        """(X, coefficients) after `duration` MTU; a row that left the finite numbers is NaN."""
+        K, n_steps = self.regime.K, count(duration, self.dt, "dt")
+        X, coefficients = np.array(states[:, :K]), np.array(states[:, K:])
+        bounds = _Bounds(len(X), self.F)
+        ensembles.advance_polynomials(X, coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left)
+        return bounds.marked(np.concatenate([X, coefficients], axis=1))
+
+    def __repr__(self) -> str:
+        return f"AugmentedModel({self.regime.id!r}, mean={self.mean.tolist()}, std={self.std.tolist()}, dt={self.dt})"
+
+
+class TruthModel:
+    """The full equations as forecast model, X observed: the state is (X, Y) or (X, Y, Z), flattened.
+
+    Fast variables are updated by their covariance with the observed X, at the grid point of their sector. Members
+    start from fast variables that are random and then driven for `drive` MTU by an X that stands still.
+
+    Parameters
+    ----------
+    regime : str or Regime
+    dt : float
+        Step in MTU.
+    drive : float
+        MTU for the fast variables to find their state under X.
+    threads : int, optional
+        Threads over rows; all processors if not given. The bits do not depend on it.
+    """
+
+    stateful = False
+
+    def __init__(
+        self, regime: str | Regime, *, dt: float = TRUTH_DT, drive: float = 1.0, threads: int | None = None
+    ) -> None:
+        self.regime, self.dt, self.drive, self.threads = get_regime(regime), float(dt), float(drive), threads
+        shapes = self.regime.state_shapes
+        sectors = [np.indices(shape)[0].ravel() for shape in shapes]
+        self.layout = Layout(self.regime.K, tuple(np.concatenate(sectors).tolist()))
+        self._ends = np.cumsum([len(sector) for sector in sectors])
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+    def embed(self, X: Array, rngs: Streams) -> Array:
+        """X and fast variables that belong to it."""
+        n, b, d = self.layout.n, self.regime.b, self.regime.d
+        states = np.empty((*X.shape[:2], n))
+        for state, rng in zip(states, rngs, strict=True):
+            state[:] = rng.random(state.shape) - 0.5
+        states[:, :, self.regime.K :] /= b
+        if self.regime.scales == 3:
+            states[:, :, self._ends[1] :] /= d
+        states[:, :, : self.regime.K] = X
+        if self.regime.scales > 1:
+            self._run(states.reshape(-1, n), count(self.drive, self.dt, "dt"), driven=True)
+        return states
+
+    def advance(self, states: Array, duration: float) -> Array:
+        """The states (row, n) after `duration` MTU."""
+        states = np.array(states)
+        self._run(states, count(duration, self.dt, "dt"), driven=False)
+        return states
+
+    def _run(self, states: Array, n_steps: int, driven: bool) -> None:
+        """Advance all rows in place, in one block for every thread."""
+        n_blocks = min(len(states), self.threads or available_processors())
+        blocks = np.array_split(np.arange(len(states)), n_blocks)
+
+        def work(block: int) -> None:
+            if self.regime.scales == 2 and not driven:
+                rows, regime = states[blocks[block][0] : blocks[block][-1] + 1], self.regime
+                numbers = (regime.K, regime.J, regime.F, *parameters(regime), regime.coupling == "flux")
+                ensembles.advance_two_scale(rows, *numbers, self.dt, n_steps)
+                return
+            for row in blocks[block]:
+                parts = self._parts(states[row])
+                if driven:
+                    stages = np.empty((n_steps, 4, self.regime.K))
+                    stages[:] = parts[0]
+                    advance(self.regime, parts, n_steps, self.dt, stages=stages, mode=kernels.DRIVEN)
+                else:
+                    advance(self.regime, parts, n_steps, self.dt)
+
+        in_threads(work, n_blocks, self.threads)
+
+    def _parts(self, state: Array) -> tuple[Array, ...]:
+        """Views of X, Y and Z in a flat state."""
+        pieces = np.split(state, self._ends[:-1])
+        return tuple(piece.reshape(shape) for piece, shape in zip(pieces, self.regime.state_shapes, strict=True))
+
+    def __repr__(self) -> str:
+        return f"TruthModel({self.regime.id!r}, dt={self.dt})"
+
+
+class FunctionModel:
+    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
+
+    Parameters
+    ----------
+    function : callable
+    K : int
+        Points of the ring.
+    layout : Layout, optional
+        Where the components are, when there are more than X.
+    """
+
+    stateful = False
+
+    def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:
+        self.function = function
+        self.layout = Layout.ring(K) if layout is None else layout
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+    def embed(self, X: Array, rngs: Streams) -> Array:
+        """The states are X, when there is nothing else."""
+        if self.layout.n > X.shape[2]:
+            raise ModelError(f"expected `initial` for a FunctionModel with {self.layout.n} components, got none")
+        return X
+
+    def advance(self, states: Array, duration: float) -> Any:
+        """Whatever the function returns."""
+        return self.function(states, duration)
+
+
+class _Bounds:
+    """What the resolved kernels want to know of every row: forcing, limits (all finite numbers), and who left."""
+
+    def __init__(self, n_rows: int, F: float) -> None:
+        largest = np.finfo(np.float64).max
+        self.F = np.full(n_rows, F)
+        self.limits = (np.full(n_rows, -largest), np.full(n_rows, largest), np.zeros(n_rows))
+        self.left = np.full(n_rows, -1)
+
+    def marked(self, states: Array) -> Array:
+        """The states with NaN in the rows that left."""
+        states[self.left >= 0] = np.nan
+        return states
+
+
+def checked_advance(model: ForecastModel, states: Array, duration: float) -> Array:
+    """The model's states after `duration`, float64, in the shape that they had.
+
+    Raises
+    ------
+    ModelError
+        When the model's own code raises, or when it returns anything else.
+    """
+    try:
+        moved = model.advance(states, duration)
+    except (ModelError, L96BenchError):
+        raise
+    except Exception as error:
+        raise ModelError(f"{type(model).__name__}.advance raised {type(error).__name__}: {error}") from error
+    if type(moved) is np.ndarray and moved.dtype == np.float64 and moved.shape == states.shape:
+        return moved
+    return checked_forcing(moved, states.shape, type(model).__name__)
+
+
+def copied(model: ForecastModel) -> ForecastModel | None:
+    """A copy of what a model remembers, to be continued from; None for a model that remembers nothing.
+
+    Raises
+    ------
+    ModelError
+        When it cannot be copied.
+    """
+    if not model.stateful:
+        return None
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        raise ModelError(
+            f"{model!r} remembers something and cannot be copied ({type(error).__name__}: {error}): expected a closure "
+            "that copy.deepcopy takes, so that a cycle can be resumed"
+        ) from error

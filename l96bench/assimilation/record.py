@@ -1,0 +1,212 @@
+"""What a cycle leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.inflation import spread
+from l96bench.assimilation.layout import Layout
+from l96bench.assimilation.observations import Observations, Observed
+from l96bench.errors import L96BenchError
+
+if TYPE_CHECKING:
+    from l96bench.assimilation.cycle import CycleState
+
+__all__ = ["Cycled", "joined"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cycled:
+    """The cycles of a batch of experiments after the spin-up; NaN from the cycle on in which an experiment diverged.
+
+    Attributes
+    ----------
+    time : (cycle,) array
+        MTU since the start, at the end of each window.
+    truth : (experiment, cycle, K) array
+    background_mean, background_spread, analysis_mean, analysis_spread : (experiment, cycle, K) array
+        Ensemble mean and standard deviation (divided by m - 1) of X, after inflation.
+    coefficient_mean, coefficient_spread : (experiment, cycle, coefficient) array
+        The same of the analysis, for the components of the state that belong to no grid point.
+    points : (experiment, cycle, p) array of int
+        What was observed.
+    innovations : (experiment, cycle, p) array
+        Observations minus the background mean; NaN where there was none.
+    residuals : (experiment, cycle, p) array
+        Observations minus the analysis mean.
+    observation_std : (experiment, cycle, p) array
+        Standard deviations of the observation errors, as the filter assumes them.
+    missing : (experiment,) array of int
+        How many observations were due and missing.
+    ranks : (experiment, cycle, K) array of int
+        How many background members lie below the truth; -1 after a divergence.
+    n_members : int
+    diverged : (experiment,) array
+        MTU since the start at which an experiment diverged; infinity for those that did not.
+    limit : float
+        The RMSE that counts as divergence.
+    state : CycleState
+        To go on from.
+    background_ensembles, analysis_ensembles : (experiment, cycle, member, n) array, or None
+    """
+
+    time: Array
+    truth: Array
+    background_mean: Array
+    background_spread: Array
+    analysis_mean: Array
+    analysis_spread: Array
+    coefficient_mean: Array
+    coefficient_spread: Array
+    points: NDArray[np.int64]
+    innovations: Array
+    residuals: Array
+    observation_std: Array
+    missing: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    n_members: int
+    diverged: Array
+    limit: float
+    state: CycleState
+    background_ensembles: Array | None = None
+    analysis_ensembles: Array | None = None
+
+    @property
+    def increments(self) -> Array:
+        """Analysis mean minus background mean, (experiment, cycle, K)."""
+        return self.analysis_mean - self.background_mean
+
+    @property
+    def n_diverged(self) -> int:
+        """How many experiments diverged."""
+        return int(np.isfinite(self.diverged).sum())
+
+    @property
+    def background_rmse(self) -> Array:
+        """RMSE of the background mean over the points, (experiment, cycle); `limit` after a divergence."""
+        return self._rmse(self.background_mean)
+
+    @property
+    def analysis_rmse(self) -> Array:
+        """RMSE of the analysis mean over the points, (experiment, cycle); `limit` after a divergence."""
+        return self._rmse(self.analysis_mean)
+
+    def _rmse(self, mean: Array) -> Array:
+        rmse = np.sqrt(np.square(mean - self.truth).mean(axis=2))
+        return np.where(np.isnan(rmse), self.limit, rmse)
+
+    @property
+    def pooled_rmse(self) -> Array:
+        """RMSE of the background mean pooled over cycles and points, (experiment,)."""
+        return np.asarray(np.sqrt(np.square(self.background_rmse).mean(axis=1)), dtype=np.float64)
+
+
+_BY_CYCLE = (
+    *("truth", "background_mean", "background_spread", "analysis_mean", "analysis_spread", "coefficient_mean"),
+    *("coefficient_spread", "points", "innovations", "residuals", "observation_std", "ranks"),
+)
+
+
+def joined(*runs: Cycled) -> Cycled:
+    """One result from those of a cycle that was stopped and resumed, in order.
+
+    Raises
+    ------
+    L96BenchError
+        If there is none.
+    """
+    if not runs:
+        raise L96BenchError("expected at least one result to join, got none")
+    parts: dict[str, Any] = {name: np.concatenate([getattr(run, name) for run in runs], axis=1) for name in _BY_CYCLE}
+    for name in ("background_ensembles", "analysis_ensembles"):
+        stored = [getattr(run, name) for run in runs]
+        parts[name] = None if any(array is None for array in stored) else np.concatenate(stored, axis=1)
+    parts["time"] = np.concatenate([run.time for run in runs])
+    parts["missing"] = np.sum([run.missing for run in runs], axis=0)
+    return replace(runs[-1], **parts)
+
+
+class Recorder:
+    """The arrays of a `Cycled` while they are filled."""
+
+    def __init__(
+        self,
+        truth: Array,
+        observations: Observations,
+        layout: Layout,
+        n_members: int,
+        first: int,
+        n_cycles: int,
+        store_ensembles: bool,
+    ) -> None:
+        E, K, p, C = len(truth), layout.K, observations.values.shape[2], n_cycles
+        last = first + n_cycles
+        self.first, self.n_members, self.K, self.window = first, n_members, K, observations.window
+        self.coefficients = layout.coefficients
+        d = self.coefficients.size
+        shapes = {"innovations": (E, C, p), "residuals": (E, C, p), "observation_std": (E, C, p)}
+        shapes |= {name: (E, C, K) for name in _BY_CYCLE if name.split("_")[0] in ("background", "analysis")}
+        shapes |= {"coefficient_mean": (E, C, d), "coefficient_spread": (E, C, d)}
+        self.arrays: dict[str, Any] = {name: np.full(shape, np.nan) for name, shape in shapes.items()}
+        self.arrays["ranks"] = np.full((E, C, K), -1)
+        self.arrays["truth"] = truth[:, first + 1 : last + 1]
+        self.arrays["points"] = observations.points[:, first:last]
+        self.missing = observations.missing[:, first:last].sum(axis=(1, 2))
+        self.stored: tuple[Array, Array] | None = None
+        if store_ensembles:
+            self.stored = np.full((E, C, n_members, layout.n), np.nan), np.full((E, C, n_members, layout.n), np.nan)
+
+    def add(self, cycle: int, background: Array, analysis: Array, observed: Observed | None) -> None:
+        """Store one cycle of all experiments."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._add(cycle, background, analysis, observed)
+
+    def _add(self, cycle: int, background: Array, analysis: Array, observed: Observed | None) -> None:
+        i, K, out = cycle - self.first, self.K, self.arrays
+        mean = background[:, :, :K].mean(axis=1)
+        out["background_mean"][:, i], out["background_spread"][:, i] = mean, spread(background[:, :, :K])
+        out["ranks"][:, i] = (background[:, :, :K] < out["truth"][:, i, None]).sum(axis=1)
+        after = analysis[:, :, :K].mean(axis=1)
+        out["analysis_mean"][:, i], out["analysis_spread"][:, i] = after, spread(analysis[:, :, :K])
+        if self.coefficients.size:
+            coefficients = analysis[:, :, self.coefficients]
+            out["coefficient_mean"][:, i] = coefficients.mean(axis=1)
+            out["coefficient_spread"][:, i] = spread(coefficients)
+        if observed is not None:
+            out["innovations"][:, i] = observed.values - np.take_along_axis(mean, observed.points, axis=1)
+            out["residuals"][:, i] = observed.values - np.take_along_axis(after, observed.points, axis=1)
+            out["observation_std"][:, i] = observed.std
+        if self.stored is not None:
+            self.stored[0][:, i], self.stored[1][:, i] = background, analysis
+
+    def finished(self, left: NDArray[np.int64], limit: float, state: CycleState) -> Cycled:
+        """The result, with nothing in it that comes after a divergence."""
+        n_cycles = len(self.arrays["ranks"][0])
+        for e in np.flatnonzero(left >= 0):
+            gone = slice(max(left[e] - self.first, 0), None)
+            for name, array in self.arrays.items():
+                if name not in ("truth", "points", "ranks"):
+                    array[e, gone] = np.nan
+            self.arrays["ranks"][e, gone] = -1
+            for array in self.stored or ():
+                array[e, gone] = np.nan
+        time = np.asarray((self.first + 1 + np.arange(n_cycles)) * self.window, dtype=np.float64)
+        diverged = np.where(left >= 0, (left + 1) * self.window, np.inf)
+        before, after = self.stored or (None, None)
+        return Cycled(
+            time=time,
+            missing=self.missing,
+            n_members=self.n_members,
+            diverged=diverged,
+            limit=limit,
+            state=state,
+            background_ensembles=before,
+            analysis_ensembles=after,
+            **self.arrays,
+        )

@@ -1,0 +1,121 @@
+"""Is the filter consistent: innovations against what the filter assumes, spread against error, and rank histograms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.record import Cycled
+from l96bench.errors import L96BenchError
+
+__all__ = ["InnovationStatistics", "innovation_statistics", "rank_counts", "spread_error_ratio"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class InnovationStatistics:
+    """What the innovations say about the errors that the filter assumes; in squares of the units of X.
+
+    Attributes
+    ----------
+    n, n_missing : int
+        Innovations that are pooled, and observations that were due and missing.
+    bias : float
+        Mean innovation (not squared).
+    variance : float
+        Mean square of the innovations y - H x_b.
+    expected : float
+        What it should be: mean of the ensemble's variance at the observed points, H P_b H', plus that of the
+        observation errors, R.
+    ratio : float
+        `variance` over `expected`: 1 for a consistent filter, more for an overconfident one.
+    background_variance, observation_variance, analysis_variance : float
+        Error variances that the data themselves diagnose: the mean products of y - H x_b with H (x_a - x_b), of
+        y - H x_b with y - H x_a, and of H (x_a - x_b) with y - H x_a (Desroziers et al. 2005, Q. J. R. Meteorol. Soc.
+        131, 3385, equations 2 to 4). They are the true ones if the filter's gain is the right one.
+    """
+
+    n: int
+    n_missing: int
+    bias: float
+    variance: float
+    expected: float
+    ratio: float
+    background_variance: float
+    observation_variance: float
+    analysis_variance: float
+
+
+def innovation_statistics(run: Cycled) -> InnovationStatistics:
+    """The statistics of all innovations of a run, cycles after a divergence left out.
+
+    Raises
+    ------
+    L96BenchError
+        If there is no innovation at all.
+    """
+    seen = np.isfinite(run.innovations)
+    if not seen.any():
+        raise L96BenchError("expected a run with observations before any divergence, got no innovation")
+    innovations, residuals = run.innovations[seen], run.residuals[seen]
+    spread = np.take_along_axis(run.background_spread, run.points, axis=2)[seen]
+    moves = innovations - residuals
+    variance = float(np.mean(innovations * innovations))
+    expected = float(np.mean(spread * spread + run.observation_std[seen] ** 2))
+    return InnovationStatistics(
+        n=int(seen.sum()),
+        n_missing=int(run.missing.sum()),
+        bias=float(innovations.mean()),
+        variance=variance,
+        expected=expected,
+        ratio=variance / expected,
+        background_variance=float(np.mean(moves * innovations)),
+        observation_variance=float(np.mean(residuals * innovations)),
+        analysis_variance=float(np.mean(moves * residuals)),
+    )
+
+
+def rank_counts(run: Cycled, every: int = 1) -> NDArray[np.int64]:
+    """The rank histogram of the truth among the background members, pooled over experiments, cycles and points.
+
+    Flat for a reliable ensemble (Hamill 2001, Mon. Wea. Rev. 129, 550). Neighbouring cycles and points are correlated:
+    a test that takes counts for independent ones must thin them.
+
+    Parameters
+    ----------
+    run : Cycled
+    every : int
+        Use only every that many cycles.
+
+    Returns
+    -------
+    (member + 1,) array of int
+        From below all members to above all of them.
+
+    Raises
+    ------
+    L96BenchError
+        If `every` is not positive.
+    """
+    if every < 1:
+        raise L96BenchError(f"expected every >= 1, got {every}")
+    ranks = run.ranks[:, ::every]
+    return np.bincount(ranks[ranks >= 0], minlength=run.n_members + 1)
+
+
+def spread_error_ratio(run: Cycled) -> float:
+    """Spread of the background over the RMSE of its mean, both pooled over everything before a divergence.
+
+    With the factor sqrt((m + 1) / m) for the sampling error of a mean of m members, 1 is reliable and less is
+    overconfident (Fortin et al. 2014, J. Hydrometeorol. 15, 1708); NaN if there is nothing to pool.
+    """
+    kept = np.isfinite(run.background_spread)
+    if not kept.any():
+        return float("nan")
+    error = (run.background_mean - run.truth)[kept]
+    spread = run.background_spread[kept]
+    factor = (run.n_members + 1) / run.n_members
+    return float(np.sqrt(factor * np.mean(spread * spread) / np.mean(error * error)))

@@ -1,0 +1,306 @@
+"""`da-increment`: learn the analysis increments of a biased model, so that it assimilates better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.archive import PARTS, SPIN_UP, TRACKS, Track, get_track, load_archive, run_cycle
+from l96bench.assimilation.corrections import corrected
+from l96bench.assimilation.filters import Filter
+from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthModel
+from l96bench.assimilation.record import Cycled
+from l96bench.data.store import array_digest
+from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.resolved import rollout
+from l96bench.metrics import climate, pointwise
+from l96bench.metrics.uncertainty import recentre
+from l96bench.progress import progress as show_progress
+from l96bench.regimes import Regime
+from l96bench.tasks.base import COMMAND, Parts, Reference, Samples, Task, value_of
+from l96bench.tasks.result import Failures, ModelInfo, Result, Value
+from l96bench.tasks.subgrid_forcing import predict
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["AssimilationSystem", "Cycles", "DAIncrement"]
+
+_BLOCK = 40
+"""Consecutive cycles in a block of the bootstrap."""
+_TUNING_CYCLES = 500
+"""Cycles of the validation segment on which the inflation is chosen, the spin-up not counted."""
+_METHOD = "paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; percentile interval"
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class AssimilationSystem:
+    """An entry that is not a model of increments: a forecast model of its own, and perhaps a filter of its own.
+
+    Attributes
+    ----------
+    model : ForecastModel
+        Such as ``ResolvedModel(task.regime, closure)``.
+    filter : Filter, optional
+        Instead of the track's.
+    closure : model, optional
+        What free forecasts and the climate are run with; none if they make no sense for the entry.
+    """
+
+    model: ForecastModel
+    filter: Filter | None = None
+    closure: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cycles:
+    """A system's cycles over the test segments.
+
+    Attributes
+    ----------
+    run : Cycled
+    inflation : float
+        Chosen on the validation segment.
+    squared : (segment, cycle) array
+        Squared error of the background mean, averaged over points.
+    """
+
+    run: Cycled
+    inflation: float
+    squared: Array
+
+
+@dataclass(frozen=True)
+class DAIncrement(Task):
+    """Assimilation skill: ``100 (E_none - E) / (E_none - E_perfect)``, E the background RMSE of the cycle.
+
+    A model maps the background mean X ``(n, K)`` to the increment of the analysis ``(n, K)``: an estimator with
+    ``predict``, a function, or a closure; ``task.train.X`` and ``task.train.U`` are backgrounds and increments. Its
+    prediction over the window becomes a tendency of the forecast model, and the cycle is run again on the test
+    segments. An `AssimilationSystem` brings a forecast model of its own instead. Inflation is chosen for every entry
+    alike, from the track's grid, on the validation segment. A segment whose filter diverged scores 0 and is counted.
+
+    ``regime_id`` is the track, dense or sparse.
+    """
+
+    family: ClassVar[str] = "da-increment"
+    regime_ids: ClassVar[tuple[str, ...]] = tuple(TRACKS)
+    splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
+    training_set: ClassVar[str] = "train, 6000 cycles"
+
+    @property
+    def track(self) -> Track:
+        """What is observed, and the filter."""
+        return get_track(self.regime_id)
+
+    @property
+    def regime(self) -> Regime:
+        """The system behind the track."""
+        return self.track.regime
+
+    @property
+    def has_shift(self) -> bool:
+        """There is no shifted climate in this family."""
+        return False
+
+    def _samples(self, name: str) -> Samples:
+        arrays = self._arrays(name)
+        X, U = (arrays[key][0] if PARTS[name].n_segments == 1 else arrays[key] for key in ("background", "increment"))
+        return Samples(X, U, self.track.window)
+
+    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, Array]:
+        return load_archive(self.track, split, progress)
+
+    def to_xarray(self) -> xarray.DataTree:
+        """The archive as an xarray tree, one dataset a part; truth at the times of the analyses."""
+        import xarray
+
+        dims = ("segment", "time", "k")
+        parts = {}
+        for name in self.splits:
+            arrays = dict(self._arrays(name))
+            arrays["truth"] = arrays["truth"][:, 1 + SPIN_UP :]
+            time = self.track.window * np.arange(1, 1 + arrays["truth"].shape[1])
+            parts[name] = xarray.Dataset(
+                {key: (dims, array, {"units": "1"}) for key, array in arrays.items()},
+                coords={"time": ("time", time, {"units": "MTU"})},
+                attrs={"task": self.id, "split": name, "regime": self.regime.id, "F": self.regime.F},
+            )
+        return xarray.DataTree.from_dict(parts)
+
+    def evaluate(
+        self,
+        model: Any,
+        info: ModelInfo | None = None,
+        *,
+        budgets: bool = False,
+        training_seconds: float | None = None,
+        progress: bool | None = None,
+    ) -> Result:
+        """Score a fitted model of increments, or an `AssimilationSystem`; see `Task.evaluate`."""
+        system = self.system(model)
+        parts = self._parts(self.cycles(system, progress), system)
+        if not isinstance(model, AssimilationSystem):
+            parts.metrics.update(self._offline(model))
+        return self.result(model, info, parts, training_seconds)
+
+    def system(self, model: Any) -> AssimilationSystem:
+        """The model without closure, corrected by a model of increments; an `AssimilationSystem` as it is."""
+        if isinstance(model, AssimilationSystem):
+            return model
+        closure = corrected(model, self.track.window)
+        return AssimilationSystem(ResolvedModel(self.regime, closure), None, closure)
+
+    def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:
+        """Choose the inflation on the validation segment, then cycle over the test segments."""
+        track, filter = self.track, system.filter
+        with show_progress(f"assimilating ({track.id})", 2, progress) as report:
+            truth = self._arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
+            tuning = run_cycle(track, PARTS["valid"], truth, system.model, filter, track.inflations)
+            inflation = track.inflations[int(np.argmin(tuning.pooled_rmse))]
+            report(1)
+            run = run_cycle(track, PARTS["test"], self._arrays("test")["truth"], system.model, filter, (inflation,))
+            report(1)
+        return Cycles(run, inflation, np.square(run.background_rmse))
+
+    def train_again(self, model: Any, progress: bool | None = False) -> Samples:
+        """Backgrounds and total increments of the training segment under a corrected model.
+
+        The cycle is run again with the model's correction, from the same observations. What the analyses still change,
+        added to what the correction did over the window (the model's increment at the background), is the next
+        training set: learning is iterated on the model's own analyses.
+
+        Parameters
+        ----------
+        model : fitted model of increments
+        """
+        system, track = self.system(model), self.track
+        inflation = self.cycles(system, progress).inflation
+        truth = self._arrays("train")["truth"]
+        run = run_cycle(track, PARTS["train"], truth, system.model, system.filter, (inflation,), progress)
+        background = run.background_mean[0]
+        return Samples(
+            background, run.increments[0] + predict(model, background, np.random.default_rng(0))[0], track.window
+        )
+
+    @cached_property
+    def without_correction(self) -> Cycles:
+        """The resolved model without closure: 0 points."""
+        return self.cycles(AssimilationSystem(ResolvedModel(self.regime)))
+
+    @cached_property
+    def perfect(self) -> Cycles:
+        """The two-scale model: 100 points."""
+        return self.cycles(AssimilationSystem(TruthModel(self.regime)))
+
+    # Scoring.
+
+    def _parts(self, own: Cycles, system: AssimilationSystem) -> Parts:
+        none, perfect = self.without_correction, self.perfect
+        diverged = np.isfinite(own.run.diverged)
+        squared = np.where(diverged[:, None], none.squared, own.squared)
+        blocks = [each.reshape(-1, _BLOCK).mean(axis=1) for each in (none.squared, squared, perfect.squared)]
+        weights = self.weights(len(blocks[0]), "cycles")
+        weights = weights / weights.sum(axis=1, keepdims=True)
+        estimates = [float(np.sqrt(block.mean())) for block in blocks]
+        replicates = [np.sqrt(weights @ block) for block in blocks]
+        score = 100.0 * (estimates[0] - estimates[1]) / (estimates[0] - estimates[2])
+        score_replicates = 100.0 * (replicates[0] - replicates[1]) / (replicates[0] - replicates[2])
+        run = own.run
+        errors = np.square(np.nan_to_num(run.analysis_mean - run.truth, nan=run.limit)).mean(axis=2)
+        analysis = errors.reshape(-1, _BLOCK).mean(axis=1)
+        # As for forecasts: with this factor a reliable ensemble's spread is the error of its mean.
+        variance = (run.n_members + 1) / run.n_members * np.square(np.nan_to_num(run.background_spread))
+        spread = variance.mean(axis=2).reshape(-1, _BLOCK).mean(axis=1)
+        metrics = {
+            "background_rmse": value_of(estimates[1], replicates[1]),
+            "analysis_rmse": value_of(float(np.sqrt(analysis.mean())), np.sqrt(weights @ analysis)),
+            "spread_over_error": value_of(
+                float(np.sqrt(spread.mean()) / estimates[1]), np.sqrt(weights @ spread) / replicates[1]
+            ),
+            "inflation": Value(value=own.inflation),
+        }
+        if system.closure is not None:
+            metrics |= self._free(system.closure)
+        failures = Failures(diverged=int(diverged.sum()), of=len(diverged), note="test segments")
+        series = {"background_rmse_by_segment": np.sqrt(squared.mean(axis=1))}
+        digest = array_digest(np.nan_to_num(run.background_mean, nan=run.limit))
+        return Parts(score, recentre(score_replicates, score), _METHOD, metrics, failures, digest, series)
+
+    def _offline(self, model: Any) -> dict[str, Value]:
+        """R² of the predicted increments: against the increments, and against the background's true error."""
+        arrays, train = self._arrays("test"), self._arrays("train")
+        background = np.array(arrays["background"])
+        rows = background.reshape(-1, self.regime.K)
+        order = np.random.default_rng(0).permutation(len(rows))
+        predicted = np.empty_like(rows)
+        predicted[order] = predict(model, rows[order], np.random.default_rng(0))[0]
+        predicted = np.where(np.isfinite(predicted), predicted, 0.0).reshape(background.shape)
+        targets = {
+            "r2_increment": (arrays["increment"], train["increment"]),
+            "r2_error": (
+                arrays["truth"][:, 1 + SPIN_UP :] - background,
+                train["truth"][:, 1 + SPIN_UP :] - train["background"],
+            ),
+        }
+        metrics = {}
+        for name, (target, training) in targets.items():
+            mean = float(np.mean(training))
+            sse, sst = pointwise.block_sums(target, predicted, mean, _BLOCK)
+            weights = self.weights(len(sse), "cycles")
+            metrics[name] = value_of(pointwise.r2(target, predicted, mean), pointwise.r2_replicates(weights, sse, sst))
+        return metrics
+
+    def _free(self, closure: Any) -> dict[str, Value]:
+        """Free forecasts from the true state, and the climate, under a closure: RMSE after 1 MTU, climate distance."""
+        window, truth = self.track.window, self._arrays("test")["truth"]
+        steps = round(1.0 / window)
+        starts = truth[:, SPIN_UP : -steps - 1 : 20]
+        ends = truth[:, SPIN_UP + steps :: 20][:, : starts.shape[1]]
+        long = self._arrays("train")["truth"].swapaxes(0, 1)
+        grid = climate.DistanceGrid.from_truth(long, window)
+        limits = (grid.mean[0] - 10.0 * grid.std[0], grid.mean[0] + 10.0 * grid.std[0])
+        closure = as_closure(closure)
+        options: dict[str, Any] = {"regime": self.regime, "interval": window, "limits": limits, "progress": False}
+        forecast = rollout(closure, starts.reshape(-1, self.regime.K), (steps + 1) * window, **options).X[-1]
+        error: Array = np.square(forecast - ends.reshape(forecast.shape)).mean(axis=1)
+        error = np.where(np.isnan(error), grid.std[0] ** 2, error)
+        run = rollout(closure, starts[:, ::2].reshape(-1, self.regime.K), 100.0, spin_up=50.0, **options).X
+        run = np.where(np.isnan(run), grid.mean[0], run)
+        cdfs, reference = (climate.member_cdfs(X, window, grid).mean(axis=0) for X in (run, long))
+        return {
+            "free_rmse_1": Value(value=float(np.sqrt(error.mean()))),
+            "climate_distance": Value(value=float(climate.climate_distance(cdfs, reference, grid))),
+        }
+
+    @property
+    def references(self) -> Mapping[str, Reference]:
+        """No correction (0) and the two-scale model as forecast model (100)."""
+        return MappingProxyType(
+            {"floor": Reference(_FLOOR, self._evaluate_floor), "ceiling": Reference(_CEILING, self._evaluate_ceiling)}
+        )
+
+    def _evaluate_floor(self) -> Result:
+        system = AssimilationSystem(ResolvedModel(self.regime), None, ResolvedModel(self.regime).closure)
+        return self.result(None, _FLOOR, self._parts(self.without_correction, system), None)
+
+    def _evaluate_ceiling(self) -> Result:
+        system = AssimilationSystem(TruthModel(self.regime))
+        return self.result(None, _CEILING, self._parts(self.perfect, system), None)
+
+
+_FLOOR = ModelInfo(name="no correction (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
+_CEILING = ModelInfo(
+    name="perfect model",
+    kind="reference",
+    inputs="X and Y",
+    command=COMMAND,
+    description="The two-scale truth model as forecast model, in the same filter.",
+)
