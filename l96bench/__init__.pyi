@@ -16,7 +16,7 @@ from .errors import (
 from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
 from .tasks.base import Task
-from .tasks.da_increment import AssimilationSystem
+from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.registry import list_tasks, make_task
 from .tasks.result import ModelInfo, Result
 
@@ -29,6 +29,7 @@ __all__ = [
     "AssimilationSystem",
     "BlowUpError",
     "Closure",
+    "DAIncrement",
     "DataError",
     "Entry",
     "L96BenchError",

@@ -52,7 +52,7 @@ class Mini:
 
     regime: Regime
 
-    def _arrays(self, split: str) -> dict[str, NDArray[np.float64]]:
+    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
         return arrays(self.regime, split)
 
 
@@ -107,7 +107,6 @@ def online() -> OnlineRollout:
 def miniature_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """`make_task` gives miniatures, and the cache is an empty folder, which is the fixture's value."""
     monkeypatch.setattr(registry, "_TASKS", minis())
-    monkeypatch.setattr("l96bench.submit.run.load", lambda *_: {})
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
     registry.make_task.cache_clear()
     yield tmp_path / "cache"

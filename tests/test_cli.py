@@ -12,8 +12,9 @@ import pytest
 import xarray
 
 from l96bench import cli
+from l96bench.assimilation.archive import TRACKS, Part, make_archive
 from l96bench.data import store
-from l96bench.data.splits import DATA_REGIMES, Split
+from l96bench.data.splits import Split
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.tasks.registry import list_tasks
 from l96bench.tasks.result import Result
@@ -24,6 +25,7 @@ SPLITS = (
     Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),
     Split("shift", 1, 0.5, 0.05, ("X",), True, "shift", "a warmer climate"),
 )
+PART = Part("valid", 1, 5)
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -49,14 +51,14 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     ("arguments", "message"),
     [
         (["tasks", "online"], "no family 'online'. Did you mean 'online-rollout'?"),
-        (["data", "make", "--regime", "wilks-f21"], "no regime 'wilks-f21'. Did you mean 'wilks-f20'"),
-        (["data", "list", "--regime", "da-k40"], "regime 'da-k40' has no data sets."),
-        (["data", "list", "--split", "trian"], "has no split 'trian'. Did you mean 'train'"),
-        (["data", "verify", "--regime", "three-scale", "--split", "shift"], "three-scale has no split 'shift'."),
+        (["data", "make", "--regime", "wilks-f21"], "no data sets of 'wilks-f21'. Did you mean 'wilks-f20'"),
+        (["data", "list", "--regime", "da-k40"], "no data sets of 'da-k40'."),
+        (["data", "list", "--split", "trian"], "no data sets of 'trian'. Did you mean 'train'"),
+        (["data", "verify", "--regime", "three-scale", "--split", "shift"], "three-scale has no shift"),
         (["data", "export", "subgrid-forcing/wilks-f20", "out"], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
         (["run", "quartik"], "no entry 'quartik': expected a baseline, the path of a script, or MODULE:OBJECT."),
         (["run", "quartic", "--task", "nothing"], "no task 'nothing'."),
-        (["run", "quartic", "--regime", "wilks-f21"], "no regime 'wilks-f21'."),
+        (["run", "quartic", "--regime", "wilks-f21"], "no tasks for the regime 'wilks-f21'."),
         (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
         (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
         (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
@@ -125,9 +127,12 @@ def test_tasks_are_listed(run: Run) -> None:
 
 @pytest.fixture
 def digests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """The recorded digests of miniature splits of one regime, in front of an empty cache."""
+    """The recorded digests of miniature splits of one regime and of a miniature archive, before an empty cache."""
     monkeypatch.setattr("l96bench.data.splits.SPLITS", SPLITS)
-    monkeypatch.setattr("l96bench.data.splits.DATA_REGIMES", ("wilks-f20",))
+    for module in ("l96bench.data.splits", "l96bench.tasks.datasets"):
+        monkeypatch.setattr(f"{module}.DATA_REGIMES", ("wilks-f20",))
+    monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"dense": TRACKS["dense"]})
+    monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
     recorded = {
@@ -135,6 +140,8 @@ def digests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         for split in SPLITS
         for name, digest in store.remake("wilks-f20", split.name).items()
     }
+    archive = make_archive(TRACKS["dense"], PART, progress=False)
+    recorded |= {f"dense/valid/{name}": store.array_digest(array) for name, array in archive.items()}
     monkeypatch.setattr(store, "digests", lambda: recorded)
     return recorded
 
@@ -148,14 +155,16 @@ def states(text: str) -> dict[str, str]:
 def test_data_are_made_listed_and_mended(run: Run, digests: dict[str, str], tmp_path: Path) -> None:
     code, out, _ = run("data", "list")
     assert code == 0
-    assert states(out) == {"train": "absent", "shift": "absent"}
+    assert states(out) == {"train": "absent", "shift": "absent", "valid": "absent"}
     assert str(tmp_path / "cache") in out.replace("\n", "")
     assert run("data", "make", "--split", "train") == (0, "wilks-f20/train\n", "")
-    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent"}
-    assert run("data", "make")[1] == "wilks-f20/train\nwilks-f20/shift\n"
+    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "absent"}
+    assert run("data", "make", "--regime", "dense") == (0, "dense/valid\n", "")
+    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "intact"}
+    assert run("data", "make")[1] == "wilks-f20/train\nwilks-f20/shift\ndense/valid\n"
     file = tmp_path / "cache" / "v1" / "wilks-f20" / "train" / "X.npy"
     file.write_bytes(file.read_bytes()[:-1])
-    assert states(run("data", "list")[1]) == {"train": "damaged", "shift": "intact"}
+    assert states(run("data", "list")[1]) == {"train": "damaged", "shift": "intact", "valid": "intact"}
     assert run("data", "make", "--regime", "wilks-f20")[0] == 0
     assert states(run("data", "list", "--split", "train")[1]) == {"train": "intact"}
 
@@ -183,11 +192,15 @@ def test_bits_that_are_not_the_recorded_ones_are_refused(run: Run, digests: dict
     assert f"wilks-f20/train/U: expected SHA-256 {'0' * 64}, got " in err
 
 
-def test_a_split_that_some_regimes_lack_is_taken_of_the_others() -> None:
-    chosen = cli._chosen(None, ["test", "shift"])
-    assert [regime for regime, name in chosen if name == "test"] == list(DATA_REGIMES)
-    assert [regime for regime, name in chosen if name == "shift"] == [
-        each for each in DATA_REGIMES if each != "three-scale"
+def test_regimes_and_tracks_are_listed_with_what_they_hold(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L96BENCH_CACHE", "nowhere")
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, _ = run("data", "list", "--regime", "dense", "--regime", "wilks-f20", "--split", "test")
+    assert code == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if "│" in line]
+    assert [row[:4] for row in rows] == [
+        ["wilks-f20", "test", "10 x 200 MTU every 0.05", "absent"],
+        ["dense", "test", "10 x 400 cycles every 0.05 MTU", "absent"],
     ]
 
 

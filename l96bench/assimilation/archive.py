@@ -72,7 +72,7 @@ class Track:
     filter: Filter
     archive_inflation: float
     n_members: int = 20
-    inflations: tuple[float, ...] = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8)
+    inflations: tuple[float, ...] = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8)
 
     @property
     def regime(self) -> Regime:
@@ -88,7 +88,7 @@ class Track:
 TRACKS = {
     track.id: track
     for track in (
-        Track("dense", "wilks-f20", Network(8, 0.05, 1.0), ETKF(), 1.75),
+        Track("dense", "wilks-f20", Network(8, 0.05, 1.0), ETKF(), 1.6),
         Track("sparse", "da-k40", Network(40, 0.1, 0.5, n_random=20), LETKF(radius=5.0), 1.5),
     )
 }

@@ -61,6 +61,22 @@ FAMILIES = (
             Column("climate shift", "climate_part_shift", ".3f"),
         ),
     ),
+    Family(
+        "da-increment",
+        "Data assimilation",
+        "Learn the analysis increments of a biased model, or bring a better model or filter: does it assimilate better? "
+        "0 points: the model without correction. 100 points: the two-scale model.",
+        (
+            Column("background RMSE", "background_rmse", ".3f"),
+            Column("analysis RMSE", "analysis_rmse", ".3f"),
+            Column("spread over error", "spread_over_error", ".2f"),
+            Column("inflation", "inflation", ".2f"),
+            Column("R² of increments", "r2_increment", ".3f"),
+            Column("R² of true errors", "r2_error", ".3f"),
+            Column("free RMSE at 1 MTU", "free_rmse_1", ".2f"),
+            Column("climate distance", "climate_distance", ".3f"),
+        ),
+    ),
 )
 
 

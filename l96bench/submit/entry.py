@@ -38,7 +38,8 @@ class Entry:
     inputs : str
         What it sees, such as ``"X_k"`` or ``"X_{k-2..k+2}"``.
     make : (Task, int) -> model
-        A fresh model for a task and a training seed. One with ``fit`` is fitted to ``task.train``.
+        A fresh model for a task and a training seed. One with ``fit`` is fitted to ``task.train``, unless `trained_on`
+        says that `make` has done it.
     seeds : sequence of int
         Training seeds: one where training is not random, five where it is.
     families : sequence of str
@@ -54,7 +55,7 @@ class Entry:
     name: str
     kind: str
     inputs: str
-    make: Callable[[Task, int], Any]
+    make: Callable[[Any, int], Any]
     seeds: Sequence[int] = (0,)
     families: Sequence[str] = ("subgrid-forcing", "online-rollout")
     regimes: Sequence[str] | None = None

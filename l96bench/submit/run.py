@@ -30,7 +30,7 @@ __all__ = ["Job", "plan", "result_path", "run_jobs"]
 
 CEILING = "@ceiling"
 """The name under which a task's own ceiling is scored, as a row to compare with."""
-_SCORING_CODE = ("regimes.py", "dynamics", "data", "metrics", "tasks", "submit")
+_SCORING_CODE = ("regimes.py", "dynamics", "data", "metrics", "assimilation", "tasks", "submit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,8 @@ def _evaluate(unit: _Unit) -> None:
     first = make_task(unit.tasks[0])
     start = time.perf_counter()
     model = entry.make(first, unit.seed)
-    first.fit(model)
+    if entry.trained_on is None:
+        first.fit(model)
     seconds = time.perf_counter() - start if entry.is_trained(model) else None
     for id, key in zip(unit.tasks, unit.keys, strict=True):
         task = make_task(id)

@@ -34,7 +34,7 @@ __all__ = ["AssimilationSystem", "Cycles", "DAIncrement"]
 
 _BLOCK = 40
 """Consecutive cycles in a block of the bootstrap."""
-_TUNING_CYCLES = 500
+_TUNING_CYCLES = 300
 """Cycles of the validation segment on which the inflation is chosen, the spin-up not counted."""
 _METHOD = "paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; percentile interval"
 Array = NDArray[np.float64]
@@ -235,14 +235,20 @@ class DAIncrement(Task):
         return Parts(score, recentre(score_replicates, score), _METHOD, metrics, failures, digest, series)
 
     def _offline(self, model: Any) -> dict[str, Value]:
-        """R² of the predicted increments: against the increments, and against the background's true error."""
+        """R² of the predicted increments: against the increments, and against the background's true error.
+
+        What is not finite counts as no increment, and what exceeds 10 climatological standard deviations as these.
+        """
         arrays, train = self._arrays("test"), self._arrays("train")
         background = np.array(arrays["background"])
         rows = background.reshape(-1, self.regime.K)
         order = np.random.default_rng(0).permutation(len(rows))
         predicted = np.empty_like(rows)
         predicted[order] = predict(model, rows[order], np.random.default_rng(0))[0]
-        predicted = np.where(np.isfinite(predicted), predicted, 0.0).reshape(background.shape)
+        reach = 10.0 * float(train["truth"].std())
+        usable: Array = np.clip(np.where(np.isfinite(predicted), predicted, 0.0), -reach, reach).reshape(
+            background.shape
+        )
         targets = {
             "r2_increment": (arrays["increment"], train["increment"]),
             "r2_error": (
@@ -253,9 +259,9 @@ class DAIncrement(Task):
         metrics = {}
         for name, (target, training) in targets.items():
             mean = float(np.mean(training))
-            sse, sst = pointwise.block_sums(target, predicted, mean, _BLOCK)
+            sse, sst = pointwise.block_sums(target, usable, mean, _BLOCK)
             weights = self.weights(len(sse), "cycles")
-            metrics[name] = value_of(pointwise.r2(target, predicted, mean), pointwise.r2_replicates(weights, sse, sst))
+            metrics[name] = value_of(pointwise.r2(target, usable, mean), pointwise.r2_replicates(weights, sse, sst))
         return metrics
 
     def _free(self, closure: Any) -> dict[str, Value]:

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.assimilation import draws
+from l96bench.assimilation import kernels as filters
+from l96bench.assimilation.archive import PARTS, TRACKS, Part, make_archive
 from l96bench.data.generate import perfect_forecast
 from l96bench.data.splits import DATA_REGIMES, Cases
+from l96bench.data.store import array_digest
 from l96bench.dynamics import kernels
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
@@ -20,6 +24,8 @@ from l96bench.regimes import get_regime
 
 CASES = Cases(per_trajectory=1, n_trajectories=2, first=0.5, memory=0.5, spacing=1.5, lead=0.5, members=2)
 CUBIC = Polynomial([-0.704, -1.111, -0.0009, 0.00294])
+ARCHIVES = {"dense": PARTS["valid"], "sparse": Part("bits", 2, 20)}
+"""A whole part of one archive, and a short one of the other, by their tracks."""
 
 
 def runs(threads: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -33,8 +39,18 @@ def runs(threads: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
     yield "resolved model", rollout(CUBIC, states, 5.0, regime="wilks-f20").X
 
 
+def archives() -> dict[str, str]:
+    """The digests of every array of the archives, by ``track/part/array``."""
+    return {
+        f"{track}/{part.name}/{name}": array_digest(array)
+        for track, part in ARCHIVES.items()
+        for name, array in make_archive(TRACKS[track], part, progress=False).items()
+    }
+
+
 def assembly() -> str:
-    functions = [getattr(kernels, name) for name in dir(kernels) if hasattr(getattr(kernels, name), "inspect_asm")]
+    found = [vars(module).values() for module in (kernels, filters, draws)]
+    functions = [each for values in found for each in values if hasattr(each, "inspect_asm")]
     return "\n".join(text for function in functions for text in function.inspect_asm().values())
 
 
@@ -43,10 +59,11 @@ def main() -> None:
         str(threads): {name: hashlib.sha256(array.tobytes()).hexdigest()[:16] for name, array in runs(threads)}
         for threads in (1, 2)
     }
+    archived = archives()
     text = assembly()
     registers = [name for name in ("xmm", "ymm", "zmm") if name in text]
     fused = sorted(set(re.findall(r"\b(v?fn?m(?:add|sub)\w*|fml[as])\b", text)))
-    print(json.dumps({"digests": found, "registers": registers, "fused": fused}))
+    print(json.dumps({"digests": found, "archives": archived, "registers": registers, "fused": fused}))
 
 
 if __name__ == "__main__":

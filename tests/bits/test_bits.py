@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from l96bench.assimilation.archive import ARRAYS
+from l96bench.data.store import digests
+
 # SHA-256 (first 16 digits) of X, then U, of two trajectories over 2 MTU; recorded once, the same everywhere.
 EXPECTED = {
     "wilks-f18": "d53539b7c5a74b1b",
@@ -27,10 +30,16 @@ EXPECTED = {
     "resolved model": "cd37c529a2945d80",
 }
 
-# Without NUMBA_CPU_FEATURES Numba would add the host's own features to the named processor.
+# Without NUMBA_CPU_FEATURES Numba would add the host's own features to the named processor. The others change what
+# NumPy's loops and matrix products run on, where it was built with such choices.
 PROCESSORS = {
-    "generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
-    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
+    "generic": {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX2 AVX512F FMA3",
+    },
+    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "", "OPENBLAS_CORETYPE": "Haswell"},
     "host": {},
 }
 
@@ -53,12 +62,12 @@ def runnable(processor: str) -> bool:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """One process for each processor, two at a time, each compiling into a cache of its own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    caches = {name: {"NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp(name))} for name in PROCESSORS}
 
     def run(processor: str) -> subprocess.CompletedProcess[str]:
-        cache = {"NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp(processor))}
         return subprocess.run(
             [sys.executable, str(Path(__file__).with_name("program.py"))],
-            env=inherited | PROCESSORS[processor] | cache,
+            env=inherited | PROCESSORS[processor] | caches[processor],
             capture_output=True,
             text=True,
             timeout=300,
@@ -82,6 +91,15 @@ def report(runs: Runs, processor: str) -> dict[str, Any]:
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_same_bits(runs: Runs, processor: str, threads: str) -> None:
     assert report(runs, processor)["digests"][threads] == EXPECTED
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_same_archives(runs: Runs, processor: str) -> None:
+    """A whole part as recorded, and a short one of the other track as the other processors make it."""
+    found, recorded = report(runs, processor)["archives"], digests()
+    for name in ARRAYS:
+        assert found[f"dense/valid/{name}"] == recorded[f"dense/valid/{name}"], name
+    assert found == report(runs, "generic")["archives"]
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)

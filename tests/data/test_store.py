@@ -74,10 +74,10 @@ def test_digest_is_of_dtype_shape_and_little_endian_bytes() -> None:
 
 
 def test_made_when_first_needed_and_never_again(cache: Cache) -> None:
-    assert store.state_of("wilks-f20", "train") == "absent"
+    assert store.state_of("wilks-f20/train", ("X", "U")) == "absent"
     first = store.load("wilks-f20", "train")
     assert cache.made == ["train"]
-    assert store.state_of("wilks-f20", "train") == "intact"
+    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
     second = store.load("wilks-f20", "train")
     assert cache.made == ["train"]
     for name in ("X", "U"):
@@ -156,12 +156,12 @@ DAMAGES += [missing, exchanged, other_values]
 def test_damage_is_noticed_and_mended(cache: Cache, damage: Any) -> None:
     good = {name: np.array(array) for name, array in store.load("wilks-f20", "train").items()}
     damage(cache)
-    assert store.state_of("wilks-f20", "train") == "damaged"
+    assert store.state_of("wilks-f20/train", ("X", "U")) == "damaged"
     mended = store.load("wilks-f20", "train")
     assert cache.made == ["train", "train"]
     for name in ("X", "U"):
         np.testing.assert_array_equal(mended[name], good[name])
-    assert store.state_of("wilks-f20", "train") == "intact"
+    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
     assert sorted(path.name for path in cache.place.iterdir()) == ["U.npy", "X.npy"]
 
 
@@ -196,7 +196,7 @@ def test_interrupted_generation_leaves_nothing(
             store.load("wilks-f20", "train")
     assert not cache.place.exists()
     store.load("wilks-f20", "train")
-    assert store.state_of("wilks-f20", "train") == "intact"
+    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
 
 
 def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_other_bits_than_recorded_are_an_error_and_are_not_kept(cache: Cache) ->
 
 def test_a_split_without_digest_is_an_error(cache: Cache) -> None:
     del cache.digests["wilks-f20/train/U"]
-    with pytest.raises(DataError, match="wilks-f20/train/U"):
+    with pytest.raises(DataError, match=r"\['U'\] of wilks-f20/train"):
         store.load("wilks-f20", "train")
     assert cache.made == []
 

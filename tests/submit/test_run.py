@@ -95,7 +95,14 @@ def test_names_given_twice_are_planned_once() -> None:
 def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     jobs = plan(None, [OFFLINE.replace("f20", "f18")], ())
     planned = {job.entry for job in jobs} - {CEILING}
-    assert planned == set(baseline_names()) - {"arnold"}
+    assert planned == {name for name in baseline_names() if not name.startswith("da_")} - {"arnold"}
+    assert {job.task for job in jobs} == {OFFLINE.replace("f20", "f18")}
+
+
+def test_a_track_is_planned_for_the_baselines_of_assimilation() -> None:
+    jobs = plan(None, None, ["dense", "sparse"])
+    assert {job.entry for job in jobs} - {CEILING} == {name for name in baseline_names() if name.startswith("da_")}
+    assert {job.task for job in jobs} == {"da-increment/dense-v1", "da-increment/sparse-v1"}
 
 
 @pytest.mark.parametrize(
@@ -103,8 +110,8 @@ def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     [
         (["quartik"], None, ["wilks-f20"], "Did you mean 'quartic'"),
         (["quartic"], ["subgrid-forcing/wilks-f21-v1"], [], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
-        (["quartic"], None, ["wilks-f21"], "no regime 'wilks-f21'. Did you mean 'wilks-f20'"),
-        (["quartic"], None, ["da-k40"], "regime 'da-k40' has no data sets"),
+        (["quartic"], None, ["wilks-f21"], "no tasks for the regime 'wilks-f21'. Did you mean 'wilks-f20'"),
+        (["quartic"], None, ["da-k40"], "no tasks for the regime 'da-k40'"),
         (["arnold"], ["online-rollout/wilks-f18-v1"], [], "does not enter .*regimes .'wilks-f20', 'arnold-c4'."),
         (["linear"], ["subgrid-forcing-memory/wilks-f18-v1"], [], "does not enter .*families .'subgrid-forcing', "),
     ],

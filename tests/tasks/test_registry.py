@@ -15,11 +15,14 @@ from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]*")
 
 
-def test_every_family_has_a_task_for_every_regime_with_data() -> None:
+def test_every_family_has_a_task_for_every_regime_or_track() -> None:
     ids = list_tasks()
-    assert len(ids) == len(set(ids)) == 3 * 6
+    assert len(ids) == len(set(ids)) == 3 * 6 + 2
     assert all(ID.fullmatch(id) for id in ids)
-    assert set(ids) == {f"{family.family}/{regime}-v1" for family in FAMILIES for regime in DATA_REGIMES}
+    assert set(ids) == {f"{family.family}/{id}-v1" for family in FAMILIES for id in family.regime_ids}
+    for family in FAMILIES[:3]:
+        assert family.regime_ids == DATA_REGIMES
+    assert list_tasks("da-increment") == ["da-increment/dense-v1", "da-increment/sparse-v1"]
 
 
 def test_an_id_makes_its_task_and_always_the_same_one() -> None:
@@ -43,6 +46,7 @@ def test_one_familys_tasks_are_its_own() -> None:
         ("subgrid-forcing/wilks-f20", "subgrid-forcing/wilks-f20-v1"),
         ("subgrid_forcing/wilks-f20-v1", "subgrid-forcing/wilks-f20-v1"),
         ("online-rollout/arnold-c4-v2", "online-rollout/arnold-c4-v1"),
+        ("da-increment/dence-v1", "da-increment/dense-v1"),
     ],
 )
 def test_an_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
@@ -55,5 +59,5 @@ def test_an_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
 def test_an_unknown_family_names_the_nearest() -> None:
     with pytest.raises(UnknownIdError, match=r"no family 'online'\. Did you mean 'online-rollout'"):
         list_tasks("online")
-    with pytest.raises(UnknownIdError, match="Known: online-rollout, subgrid-forcing"):
+    with pytest.raises(UnknownIdError, match="Known: da-increment, online-rollout, subgrid-forcing"):
         list_tasks("zzz")

@@ -1,0 +1,133 @@
+"""Every data set that a task reads is listed once, recorded once, and made by whoever owns it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, Part, make_archive
+from l96bench.data import store
+from l96bench.data.splits import DATA_REGIMES, Split
+from l96bench.errors import DataError, UnknownIdError
+from l96bench.tasks.datasets import DataSet, data_sets
+from l96bench.tasks.registry import list_tasks, make_task
+
+SPLITS = (Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
+PART = Part("valid", 2, 4)
+
+
+@pytest.fixture
+def miniatures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[DataSet]:
+    """One split and one archive, recorded, in front of an empty cache."""
+    monkeypatch.setattr("l96bench.data.splits.SPLITS", SPLITS)
+    monkeypatch.setattr("l96bench.tasks.datasets.DATA_REGIMES", ("wilks-f20",))
+    monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"sparse": TRACKS["sparse"]})
+    monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
+    found = data_sets()
+    recorded = {f"{each.key}/{name}": digest for each in found for name, digest in each.remake().items()}
+    monkeypatch.setattr(store, "digests", lambda: recorded)
+    return found
+
+
+# What there is.
+
+
+def test_every_recorded_digest_belongs_to_a_data_set_and_the_other_way_round() -> None:
+    keys = [f"{each.key}/{array}" for each in data_sets() for array in each.arrays]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == set(store.digests())
+
+
+def test_owners_are_the_regimes_and_the_tracks_in_order() -> None:
+    assert list(dict.fromkeys(each.owner for each in data_sets())) == [*DATA_REGIMES, *TRACKS]
+    for track in TRACKS:
+        found = data_sets([track])
+        assert [each.name for each in found] == list(PARTS)
+        assert all(each.arrays == ARRAYS for each in found)
+
+
+@pytest.mark.parametrize("id", list_tasks())
+def test_every_task_reads_data_sets(id: str) -> None:
+    task = make_task(id)
+    names = [split for split in task.splits if task.has_shift or "shift" not in split]
+    assert {each.name for each in data_sets([task.regime_id], names)} == set(names)
+
+
+def test_every_size_is_that_of_the_arrays() -> None:
+    sizes = {each.key: each.size for each in data_sets()}
+    assert sizes["wilks-f18/train"] == "1 x 2000 MTU every 0.05"
+    assert sizes["dense/test"] == "10 x 400 cycles every 0.05 MTU"
+    assert sizes["sparse/train"] == "1 x 6000 cycles every 0.1 MTU"
+
+
+# Which are chosen.
+
+
+def test_some_are_chosen_by_owner_and_name() -> None:
+    assert [each.key for each in data_sets(["dense"])] == ["dense/train", "dense/valid", "dense/test"]
+    assert [each.key for each in data_sets(["dense", "wilks-f18"], ["test"])] == ["wilks-f18/test", "dense/test"]
+    assert [each.key for each in data_sets([], [])] == [each.key for each in data_sets()]
+
+
+def test_a_name_that_some_owners_lack_is_taken_of_the_others() -> None:
+    chosen = data_sets(None, ["test", "shift"])
+    assert [each.owner for each in chosen if each.name == "test"] == [*DATA_REGIMES, *TRACKS]
+    assert [each.owner for each in chosen if each.name == "shift"] == [id for id in DATA_REGIMES if id != "three-scale"]
+
+
+@pytest.mark.parametrize(
+    ("owners", "names", "message"),
+    [
+        (["wilks-f21"], None, r"no data sets of 'wilks-f21'\. Did you mean 'wilks-f20'"),
+        (["dence"], None, r"no data sets of 'dence'\. Did you mean 'dense'"),
+        (["dense", "da-k40"], None, r"no data sets of 'da-k40'\."),
+        (None, ["trian"], r"'trian'\. Did you mean 'train'"),
+        (["dense"], ["shift"], r"dense has no shift"),
+        (["three-scale"], ["shift"], r"three-scale has no shift"),
+    ],
+)
+def test_unknown_names_are_errors(owners: list[str] | None, names: list[str] | None, message: str) -> None:
+    with pytest.raises(UnknownIdError, match=message):
+        data_sets(owners, names)
+
+
+# What each of them does.
+
+
+def test_a_set_is_made_loaded_and_checked(miniatures: list[DataSet], tmp_path: Path) -> None:
+    split, archive = miniatures
+    assert (split.key, archive.key) == ("wilks-f20/train", "sparse/valid")
+    assert archive.state() == split.state() == "absent"
+    arrays = archive.load()
+    assert (archive.state(), split.state()) == ("intact", "absent")
+    made = make_archive(TRACKS["sparse"], PART, progress=False)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(arrays[name], made[name])
+    assert set(split.load()) == {"X", "U"}
+    (tmp_path / "cache" / "v1" / "sparse" / "valid" / "spread.npy").unlink()
+    assert archive.state() == "damaged"
+    archive.load()
+    assert archive.state() == split.state() == "intact"
+
+
+def test_remaking_neither_reads_nor_writes_the_cache(miniatures: list[DataSet], tmp_path: Path) -> None:
+    for each in miniatures:
+        digests = each.remake(progress=False, threads=1)
+        assert digests == each.remake(threads=2) == {name: store.digests()[f"{each.key}/{name}"] for name in each.arrays}
+    assert not (tmp_path / "cache").exists()
+
+
+def test_other_bits_than_recorded_are_refused(miniatures: list[DataSet]) -> None:
+    store.digests()["sparse/valid/increment"] = "0" * 64
+    with pytest.raises(DataError, match=r"sparse/valid/increment: expected SHA-256 0000"):
+        miniatures[1].load()
+    assert miniatures[1].state() == "absent"
+
+
+def test_a_set_that_is_not_recorded_says_what_to_do(miniatures: list[DataSet]) -> None:
+    del store.digests()["sparse/valid/spread"]
+    with pytest.raises(DataError, match=r"\['spread'\] of sparse/valid; `l96bench data record`"):
+        miniatures[1].load()
