@@ -59,8 +59,8 @@ def two_targets() -> str:
         printed = -l96bench.PUBLISHED[published].polynomial.coefficients
         rows.append((name, "Arnold et al. 2013, as published", *(f"{value:g}" for value in printed)))
     return (
-        f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published numbers "
-        "are those of the forward difference, in both regimes.\n\n"
+        f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published "
+        "numbers are those of the forward difference, in both regimes.\n\n"
         + table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
     )
 
@@ -142,8 +142,8 @@ def iterations() -> str:
     run = l96bench.simulate(task.regime, 500.0, seed=1, store_fast=False)
     full = l96bench.PolynomialRegressor(degree=1).fit(run.X, run.U).coef_[1]
     caption = (
-        f"Linear correction on `dense`. The slope of U on X is {full:.2f}. One pass finds less: an analysis moves only a "
-        "part of the way from the background to the truth, so that increments show only a part of what the model lacks. "
+        f"Linear correction on `dense`. The slope of U on X is {full:.2f}. One pass finds less: an analysis moves "
+        "only part of the way from the background to the truth, so that increments show only part of what is missing. "
         "Learning again from the corrected model's own analyses adds what was left."
     )
     header = ("passes", "slope of the correction (per MTU)", "R² of increments", "background RMSE", "score")

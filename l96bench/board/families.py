@@ -64,7 +64,7 @@ FAMILIES = (
     Family(
         "da-increment",
         "Data assimilation",
-        "Learn the analysis increments of a biased model, or bring a better model or filter: does it assimilate better? "
+        "Learn the increments of a biased model, or bring a better model or filter: does it assimilate better? "
         "0 points: the model without correction. 100 points: the two-scale model.",
         (
             Column("background RMSE", "background_rmse", ".3f"),
