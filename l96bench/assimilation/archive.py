@@ -72,7 +72,7 @@ class Track:
     filter: Filter
     archive_inflation: float
     n_members: int = 20
-    inflations: tuple[float, ...] = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8)
+    inflations: tuple[float, ...] = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2.2)
 
     @property
     def regime(self) -> Regime:

@@ -18,6 +18,7 @@ from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthMode
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.polynomial import NoClosure
 from l96bench.dynamics.resolved import rollout
 from l96bench.metrics import climate, pointwise
 from l96bench.metrics.uncertainty import recentre
@@ -266,25 +267,53 @@ class DAIncrement(Task):
 
     def _free(self, closure: Any) -> dict[str, Value]:
         """Free forecasts from the true state, and the climate, under a closure: RMSE after 1 MTU, climate distance."""
+        steps, truth = round(1.0 / self.track.window), self._arrays("test")["truth"]
+        ends = truth[:, SPIN_UP + steps :: 20].reshape(-1, self.regime.K)
+        forecast, run = self._free_runs(closure)
+        if np.isnan(forecast).any() or np.isnan(run).any():
+            # As in `online-rollout`, what leaves the attractor goes on as the run without closure.
+            none = self._free_none
+            forecast, run = np.where(np.isnan(forecast), none[0], forecast), np.where(np.isnan(run), none[1], run)
+        error = np.square(forecast - ends).mean(axis=1)
+        weights = self.weights(len(error), "forecasts") / len(error)
+        reference = climate.member_cdfs(self._long_truth, self.track.window, self._grid).mean(axis=0)
+        cdfs = climate.member_cdfs(run, self.track.window, self._grid)
+        distance = float(climate.climate_distance(cdfs.mean(axis=0), reference, self._grid))
+        members = self.weights(len(cdfs), "members") / len(cdfs)
+        pooled = (members @ cdfs.reshape(len(cdfs), -1)).reshape(-1, *cdfs.shape[1:])
+        distances = climate.climate_distance(pooled, reference, self._grid)
+        return {
+            "free_rmse_1": value_of(float(np.sqrt(error.mean())), np.sqrt(weights @ error)),
+            "climate_distance": value_of(distance, recentre(distances, distance)),
+        }
+
+    def _free_runs(self, closure: Any) -> tuple[Array, Array]:
+        """X after 1 MTU from true states (case, K), and a climate run (time, member, K) of 100 + 200 MTU."""
         window, truth = self.track.window, self._arrays("test")["truth"]
         steps = round(1.0 / window)
-        starts = truth[:, SPIN_UP : -steps - 1 : 20]
-        ends = truth[:, SPIN_UP + steps :: 20][:, : starts.shape[1]]
-        long = self._arrays("train")["truth"].swapaxes(0, 1)
-        grid = climate.DistanceGrid.from_truth(long, window)
-        limits = (grid.mean[0] - 10.0 * grid.std[0], grid.mean[0] + 10.0 * grid.std[0])
+        starts = truth[:, SPIN_UP:-steps:20].reshape(-1, self.regime.K)
+        mean, std = self._grid.mean[0], self._grid.std[0]
+        options: dict[str, Any] = {"regime": self.regime, "interval": window, "progress": False}
+        options["limits"] = (mean - 10.0 * std, mean + 10.0 * std)
         closure = as_closure(closure)
-        options: dict[str, Any] = {"regime": self.regime, "interval": window, "limits": limits, "progress": False}
-        forecast = rollout(closure, starts.reshape(-1, self.regime.K), (steps + 1) * window, **options).X[-1]
-        error: Array = np.square(forecast - ends.reshape(forecast.shape)).mean(axis=1)
-        error = np.where(np.isnan(error), grid.std[0] ** 2, error)
-        run = rollout(closure, starts[:, ::2].reshape(-1, self.regime.K), 100.0, spin_up=50.0, **options).X
-        run = np.where(np.isnan(run), grid.mean[0], run)
-        cdfs, reference = (climate.member_cdfs(X, window, grid).mean(axis=0) for X in (run, long))
-        return {
-            "free_rmse_1": Value(value=float(np.sqrt(error.mean()))),
-            "climate_distance": Value(value=float(climate.climate_distance(cdfs, reference, grid))),
-        }
+        forecast = rollout(closure, starts, (steps + 1) * window, **options).X[-1]
+        members = truth[:, SPIN_UP::200][:, :2].reshape(-1, self.regime.K)
+        return forecast, rollout(closure, members, 200.0, spin_up=100.0, **options).X
+
+    @cached_property
+    def _free_none(self) -> tuple[Array, Array]:
+        """`_free_runs` without closure; the climatological mean where even that leaves."""
+        forecast, run = (np.nan_to_num(X, nan=self._grid.mean[0]) for X in self._free_runs(NoClosure()))
+        return forecast, run
+
+    @property
+    def _long_truth(self) -> Array:
+        """The training segment's truth as a run (time, 1, K)."""
+        return self._arrays("train")["truth"].swapaxes(0, 1)
+
+    @cached_property
+    def _grid(self) -> climate.DistanceGrid:
+        return climate.DistanceGrid.from_truth(self._long_truth, self.track.window)
 
     @property
     def references(self) -> Mapping[str, Reference]:

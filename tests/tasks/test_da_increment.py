@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import PARTS, SPIN_UP, run_cycle
@@ -17,6 +18,7 @@ from l96bench.assimilation.corrections import corrected
 from l96bench.assimilation.ensemble_filters import EnKF
 from l96bench.assimilation.filters import NoAssimilation
 from l96bench.assimilation.models import ResolvedModel
+from l96bench.data.export import write_netcdf
 from l96bench.data.store import digests
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.regressors import PolynomialRegressor
@@ -286,6 +288,13 @@ def test_to_xarray(scored: Scored) -> None:
     }
 
 
+def test_the_archive_is_exported_as_it_is(scored: Scored, tmp_path: Path) -> None:
+    files = write_netcdf(scored.task.to_xarray(), tmp_path)
+    assert [path.stem for path in files] == ["train", "valid", "test"]
+    with xarray.open_dataset(tmp_path / "train.nc", engine="scipy") as dataset:
+        np.testing.assert_array_equal(dataset["increment"][0], scored.task.train.U)
+
+
 # Learning again.
 
 
@@ -464,6 +473,7 @@ class Late:
         (lambda X: X[:, :4], r"\(\d+, 8\)"),
         (lambda X: X.sum(axis=1), r"\(\d+, 8\)"),
         (lambda X: X.astype(complex), "complex"),
+        (Polynomial, "class"),
         (Raises(), "broken"),
         (Late(), "broken"),
         (PolynomialRegressor(degree=1), "fit"),
@@ -472,7 +482,6 @@ class Late:
         (AssimilationSystem(Polynomial([0.0])), "ResolvedModel"),  # type: ignore[arg-type]
         (AssimilationSystem(ResolvedModel), "ResolvedModel"),  # type: ignore[arg-type]
     ],
-    ids=["points", "rows", "complex", "raises", "late", "not fitted", "nothing", "class", "closure as model", "type"],
 )
 def test_what_cannot_be_used_is_an_error(scored: Scored, model: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
