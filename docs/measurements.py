@@ -126,7 +126,7 @@ def step(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         rows.append((dt, f"{np.sqrt(np.mean((after - truth) ** 2)):.3f}", f"{distance:.3f}"))
     caption = (
         f"Fitted quartic, `wilks-f20`: RMSE of {len(starts)} forecasts after 1 MTU, and 1-Wasserstein distance of X "
-        f"from the test data in {len(starts[::5])} runs of 200 MTU after 100. Held over 0.05 MTU, U changes the climate."
+        f"from the test data in {len(starts[::5])} runs of 200 MTU after 100. Held over 0.05 MTU, U alters the climate."
     )
     return f"{caption}\n\n" + table(("dt (MTU)", "RMSE", "distance"), rows)
 

@@ -353,7 +353,8 @@ def _fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
         trees = [tree.tree_ for tree in estimator.estimators_]
 
         def forest(rows: NDArray) -> NDArray:
-            rows = np.ascontiguousarray(rows, dtype=np.float32)
+            with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
+                rows = np.ascontiguousarray(rows, dtype=np.float32)
             total = np.zeros(len(rows))
             for tree in trees:
                 total += tree.predict(rows)[:, 0]

@@ -1,0 +1,257 @@
+"""The offline family and its models: what they are shown, what they may return, and what they may remember."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
+
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.regressors import LocalRegressor, PolynomialRegressor
+from l96bench.errors import ModelError
+from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+
+Array = NDArray[np.float64]
+
+
+class Recorder:
+    """A model that keeps every batch of states that it is asked about, and spoils it."""
+
+    def __init__(self) -> None:
+        self.batches: list[Array] = []
+
+    def predict(self, X: Array) -> Array:
+        self.batches.append(X.copy())
+        X[:] = 0.0
+        return np.zeros(X.shape)
+
+
+class Returns:
+    def __init__(self, make: Callable[[Array], Any]) -> None:
+        self.make = make
+
+    def predict(self, X: Array) -> Any:
+        return self.make(X)
+
+
+# What a model sees.
+
+
+def test_rows_come_shuffled_and_as_copies(offline: SubgridForcing) -> None:
+    model = Recorder()
+    first = offline.evaluate(model)
+    rows = np.concatenate(model.batches[: _batches(offline)])
+    truth = offline.test.X.reshape(-1, 8)
+    assert rows.shape == truth.shape
+    place = {row.tobytes(): i for i, row in enumerate(truth)}
+    order = np.array([place[row.tobytes()] for row in rows])
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(truth)))
+    # In a random order, one pair of neighbours is expected; in the order of time, all are.
+    assert np.sum(np.abs(np.diff(order)) == 1) <= 6
+    again = Recorder()
+    assert offline.evaluate(again).score == first.score
+    assert all((a == b).all() for a, b in zip(model.batches, again.batches, strict=False))
+
+
+def _batches(task: SubgridForcing) -> int:
+    return -(-task.test.X[..., 0].size // 4000)
+
+
+def test_memory_of_earlier_rows_is_worth_nothing(offline: SubgridForcing) -> None:
+    """A model with lags, which takes the rows before for the past, falls behind the same model without them."""
+    lagged = LocalRegressor(LinearRegression(), lags=(0.05,)).fit(offline.train.X, offline.train.U)
+    plain = LocalRegressor(LinearRegression()).fit(offline.train.X, offline.train.U)
+    assert offline.score(lagged) < offline.score(plain) - 5.0
+
+
+@pytest.mark.parametrize("kind", ["estimator", "function", "closure", "predictor"])
+def test_every_kind_of_model_gets_the_same_score(offline: SubgridForcing, kind: str) -> None:
+    linear = PolynomialRegressor(degree=1).fit(offline.train.X, offline.train.U)
+
+    class Stepper:
+        deterministic = True
+
+        def start(self, n_members: int, rng: np.random.Generator) -> None:
+            self.n = n_members
+
+        def step(self, X: Array) -> Array:
+            assert len(X) == self.n
+            return linear.predict(X)
+
+    class Predictor:
+        def predict(self, X: Array) -> list[list[float]]:
+            return linear.predict(X).tolist()
+
+    models: dict[str, Any] = {"estimator": linear, "function": linear.predict, "closure": Stepper()}
+    result = offline.evaluate(models.get(kind, Predictor()))
+    expected = offline.evaluate(linear)
+    assert result.score.value == pytest.approx(expected.score.value, abs=1e-9)
+    assert "crps" not in result.metrics
+
+
+# What cannot be scored, and what is counted.
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_count_as_the_climatological_mean(
+    offline: SubgridForcing, quartic: Polynomial, value: float
+) -> None:
+    def broken(X: Array, instead: float) -> Array:
+        return np.where(X > 6.0, instead, quartic.predict(X))
+
+    result = offline.evaluate(lambda X: broken(X, value))
+    by_hand = offline.evaluate(lambda X: broken(X, float(offline.train.U.mean())))
+    assert result.failures.non_finite == np.sum(offline.test.X > 6.0) > 100
+    assert result.score == by_hand.score
+    assert result.metrics == by_hand.metrics
+    assert result.predictions_digest == by_hand.predictions_digest
+    assert by_hand.failures.non_finite == 0
+
+
+class NotFitted(PolynomialRegressor):
+    pass
+
+
+class Raises:
+    def predict(self, X: Array) -> Array:
+        raise KeyError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Returns(lambda X: X[:, 0]), r"Returns\.predict must return U .* of shape \(1200, 8\).*got shape \(1200,\)"),
+        (Returns(lambda X: X[:, :1]), r"got shape \(1200, 1\).*LocalRegressor"),
+        (Returns(lambda X: X.T), r"got shape \(8, 1200\).*transpose"),
+        (Returns(lambda X: X[1:]), r"got shape \(1199, 8\)"),
+        (Returns(lambda X: X + 0j), r"dtype complex128"),
+        (Returns(lambda X: X.astype(str)), r"dtype <U"),
+        (Returns(lambda X: X.astype(object)), r"dtype object"),
+        (Returns(lambda X: X > 0), r"dtype bool"),
+        (Returns(lambda X: None), r"got a NoneType"),
+        (Returns(lambda X: "U"), r"got a str"),
+        (Raises(), r"Raises\.predict raised KeyError: 'no such thing' for X of shape \(1200, 8\)"),
+        (lambda X: X @ np.ones(3), r"raised ValueError"),
+        (lambda X: X[0], r"must return U .*got shape \(8,\)"),
+        (NotFitted(), r"Expected a fitted model, got a NotFitted"),
+        (PolynomialRegressor, r"got the class PolynomialRegressor\. Try an instance"),
+        (3, r"Expected an object with predict.*got an int"),
+        (None, r"got a NoneType"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_used_says_what_was_expected_and_what_came(
+    offline: SubgridForcing, memory: SubgridForcingMemory, model: Any, message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        offline.evaluate(model)
+    with pytest.raises(ModelError):
+        memory.evaluate(model)
+
+
+def test_enormous_predictions_have_a_finite_score(offline: SubgridForcing) -> None:
+    result = offline.evaluate(lambda X: np.full_like(X, 1e300))
+    assert -2e4 < result.score.value < -5e3  # every value 10 std from the mean: 100 (1 - about 10**2)
+    assert result.failures.non_finite == 0
+    assert result.failures.diverged == result.failures.of
+
+
+# Models that draw members of their own.
+
+
+def test_crps_is_that_of_the_members_that_were_drawn(offline: SubgridForcing) -> None:
+    class Sampler(Recorder):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            self.rows = np.concatenate([getattr(self, "rows", X[:0]), self.batches[-1]])
+            draws = rng.normal(-2.0, 4.0, (n_members, *X.shape))
+            self.draws = np.concatenate([getattr(self, "draws", draws[:, :0]), draws], axis=1)
+            return draws
+
+    model = Sampler()
+    metrics = offline.evaluate(model).metrics
+    n = offline.test.X[..., 0].size
+    place = {row.tobytes(): i for i, row in enumerate(offline.test.X.reshape(-1, 8))}
+    truth = offline.test.U.reshape(-1, 8)[[place[row.tobytes()] for row in model.rows[:n]]]
+    draws = model.draws[:, :n]
+    pairs = sum(np.abs(draws - member).mean() for member in draws) / len(draws)
+    assert metrics["crps"].value == pytest.approx(np.abs(draws - truth).mean() - pairs / 2, abs=1e-9)
+    spread = np.sqrt(21 / 20 * draws.var(axis=0, ddof=1).mean())
+    skill = np.sqrt(np.mean((draws.mean(axis=0) - truth) ** 2))
+    assert metrics["spread_skill"].value == pytest.approx(spread / skill, rel=1e-9)
+
+
+def test_members_that_are_not_finite_are_counted(offline: SubgridForcing) -> None:
+    class Sampler(Returns):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            draws = np.repeat(self.make(X)[None], n_members, axis=0)
+            draws[3] = np.where(X > 6.0, np.nan, draws[3])
+            return draws
+
+    result = offline.evaluate(Sampler(lambda X: -X))
+    assert result.failures.non_finite == np.sum(offline.test.X > 6.0)
+    assert result.score == offline.evaluate(Returns(lambda X: -X)).score
+
+
+def test_samples_of_the_wrong_shape_are_refused(offline: SubgridForcing) -> None:
+    class Sampler(Returns):
+        def sample(self, X: Array, n_members: int, rng: np.random.Generator) -> Array:
+            return X
+
+    with pytest.raises(ModelError, match=r"Sampler\.sample must return U .* \(20, 1200, 8\).*got shape \(1200, 8\)"):
+        offline.evaluate(Sampler(lambda X: X))
+
+
+# Memory.
+
+
+def test_lags_are_allowed_and_worth_something(memory: SubgridForcingMemory) -> None:
+    lagged = LocalRegressor(LinearRegression(), lags=(0.05, 0.1))
+    plain = LocalRegressor(LinearRegression())
+    for model in (lagged, plain):
+        memory.fit(model)
+    assert memory.score(lagged) > memory.score(plain) + 3.0
+
+
+def test_trajectories_come_whole_and_in_time_order(memory: SubgridForcingMemory) -> None:
+    model = Recorder()
+    memory.evaluate(model)
+    whole = [batch for batch in model.batches if len(batch) == 600]
+    np.testing.assert_array_equal(np.stack(whole[:2]), memory.test.X)
+    np.testing.assert_array_equal(np.stack(whole[2:4]), memory.shift.X)
+
+
+@pytest.mark.parametrize(
+    "peek",
+    [
+        lambda X: np.roll(X, -1, axis=0),
+        lambda X: X - X.mean(axis=0),
+        lambda X: np.gradient(X, axis=0),
+        lambda X: np.convolve(X.ravel(), np.ones(17), mode="same").reshape(X.shape),
+        lambda X: X / X.std(),
+        lambda X: X[::-1],
+    ],
+    ids=["next row", "mean over time", "centred difference", "smoothed", "scaled by the whole", "reversed"],
+)
+def test_a_model_that_looks_into_the_future_is_refused(
+    memory: SubgridForcingMemory, peek: Callable[[Array], Array]
+) -> None:
+    with pytest.raises(ModelError, match="uses the future"):
+        memory.evaluate(Returns(peek))
+
+
+@pytest.mark.parametrize(
+    "causal",
+    [
+        lambda X: np.vstack([X[:1], X[:-1]]),
+        lambda X: np.cumsum(X, axis=0) / np.arange(1, len(X) + 1)[:, None],
+        lambda X: X.astype(np.float32),
+        lambda X: np.full(X.shape, np.nan),
+    ],
+    ids=["row before", "mean of the past", "single precision", "nan"],
+)
+def test_a_model_of_the_past_is_not(memory: SubgridForcingMemory, causal: Callable[[Array], Array]) -> None:
+    assert np.isfinite(memory.evaluate(Returns(causal)).score.value)
