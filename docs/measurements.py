@@ -147,9 +147,10 @@ def iterations() -> str:
     run = l96bench.simulate(task.regime, 500.0, seed=1, store_fast=False)
     intercept, slope = l96bench.PolynomialRegressor(degree=1).fit(run.X, run.U).coef_
     caption = (
-        f"Linear correction on `dense`, all per MTU. U has a mean of {run.U.mean():.2f}, and its fit is {intercept:.2f} "
-        f"{slope:+.2f} X. Increments show less than half of the mean: an analysis moves only part of the way from the "
-        "background to the truth. Learning again from the corrected model's own analyses adds what was left, pass by pass."
+        f"Linear correction on `dense`, all per MTU. U has a mean of {run.U.mean():.2f}, and its fit is "
+        f"{intercept:.2f} {slope:+.2f} X. Increments show less than half of the mean: an analysis moves only part of the "
+        "way from the background to the truth. Learning again from the corrected model's own analyses adds, pass by "
+        "pass, what was left."
     )
     header = ("passes", "mean of the total increments", "intercept", "slope", "background RMSE", "score")
     return f"{caption}\n\n" + table(header, rows)

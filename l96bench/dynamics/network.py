@@ -117,7 +117,8 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
         ]
         out = np.empty((len(X), len(self.intercepts_[-1])))
-        with torch.inference_mode(), _one_thread():
+        # A member that blows up becomes infinite in single precision, as it soon would anyway.
+        with torch.inference_mode(), _one_thread(), np.errstate(over="ignore"):
             for first in range(0, len(X), _BLOCK):
                 x = torch.from_numpy(X[first : first + _BLOCK].astype(np.float32))
                 for weight, bias in layers[:-1]:
