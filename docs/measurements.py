@@ -149,8 +149,8 @@ def iterations() -> str:
     caption = (
         f"Linear correction on `dense`, all per MTU. U has a mean of {run.U.mean():.2f}, and its fit is "
         f"{intercept:.2f} {slope:+.2f} X. Increments show less than half of the mean: an analysis moves only part of "
-        "the way from the background to the truth. Learning again from the corrected model's own analyses adds, pass by "
-        "pass, what was left."
+        "the way from the background to the truth. Learning again from the corrected model's own analyses adds, pass "
+        "by pass, what was left."
     )
     header = ("passes", "mean of the total increments", "intercept", "slope", "background RMSE", "score")
     return f"{caption}\n\n" + table(header, rows)
