@@ -87,7 +87,7 @@ class PolynomialRegressor(_RingRegressor):
         fitted = Series.fit(X[:, self._points()].ravel(), U.ravel(), self.degree)
         self.coef_ = np.zeros(self.degree + 1)
         converted = fitted.convert().coef
-        self.coef_[: converted.size] = converted
+        self.coef_[: converted.size] = [_ten_digits(float(value)) for value in np.asarray(converted, dtype=np.float64)]
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -321,8 +321,8 @@ class AR1Regressor(_RingRegressor):
         together = labels[:-1] == labels[1:]
         earlier, later = earlier[together], later[together]
         power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
-        self.phi_ = float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12)) if power > 0 else 0.0
-        self.sigma_ = float(residual.std())
+        phi = float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12)) if power > 0 else 0.0
+        self.phi_, self.sigma_ = _ten_digits(phi), _ten_digits(float(residual.std()))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -341,6 +341,11 @@ class AR1Regressor(_RingRegressor):
         check_is_fitted(self)
         mean: Closure = as_closure(self.estimator_, dt)
         return AR1Closure(mean, self.phi_, self.sigma_, self.interval, dt)
+
+
+def _ten_digits(value: float) -> float:
+    """To 10 significant digits: the last bits depend on the BLAS, and a chaotic run makes another run of them."""
+    return float(f"{value:.10g}")
 
 
 def _fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
