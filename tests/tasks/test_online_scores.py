@@ -298,7 +298,8 @@ def test_the_quartic_drifts_to_a_climate_of_its_own(real: SimpleNamespace) -> No
     assert std * own.value == pytest.approx(0.22, abs=0.07)
     assert std * truth.value < 0.05
     assert own.low > 2.0 * truth.value
-    assert real.quartic.metrics["climate_part"].high < 0.9
+    # The part is about .85 with a half-width of .04, from one sample of 50 members to the next; perfect is 1.
+    assert real.quartic.metrics["climate_part"].high < 0.95
 
 
 def test_noise_makes_the_quartic_better_beyond_doubt(real: SimpleNamespace) -> None:
