@@ -177,7 +177,7 @@ def test_the_free_forecast_by_hand(scored: SimpleNamespace) -> None:
 def test_a_better_model_forecasts_better_and_has_a_better_climate(scored: SimpleNamespace) -> None:
     good, honest, floor = (each.metrics for each in (scored.good, scored.honest, scored.floor))
     assert good["free_rmse_1"].high < honest["free_rmse_1"].low < honest["free_rmse_1"].high < floor["free_rmse_1"].low
-    # The quartic drifts (FACTS.md), so that its climate is no better than the corrected model's; both are far from none.
+    # The quartic drifts (FACTS.md), so that its climate is no better than the corrected one; both are far from none.
     for better in (good, honest):
         assert better["climate_distance"].high < 0.5 * floor["climate_distance"].low
 
