@@ -65,46 +65,6 @@ def bias(truth: ArrayLike, prediction: ArrayLike) -> float:
     return float(((prediction - truth) / truth.size).sum())
 
 
-def r2_by_quantile(
-    truth: ArrayLike,
-    prediction: ArrayLike,
-    X: ArrayLike,
-    reference_mean: float,
-    edges: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1),
-) -> dict[str, float]:
-    """R² within quantile bins of the resolved state, which shows what happens in the tails.
-
-    Each bin's squared error is divided by the same bin's sum of squares about the reference mean, so a bin's value is 0
-    for the training mean and 1 for the truth. A bin where the truth stays close to that mean is hard, and may be
-    negative.
-
-    Parameters
-    ----------
-    truth, prediction, X : array of one shape, (..., K)
-        ``X`` is the resolved variable at the point and time of the truth.
-    reference_mean : float
-        Mean of the training data, in the units of the truth.
-    edges : sequence of float
-        Increasing quantiles from 0 to 1. A bin holds its lower edge, the last one its upper edge as well.
-
-    Returns
-    -------
-    dict
-        From the bin in percent (``"0-5%"``) to its R², in the order of the edges.
-
-    Raises
-    ------
-    ValueError
-        If the edges do not rise from 0 to 1, or a bin is empty or holds nothing but the reference mean.
-    """
-    truth, prediction = finite_pair(truth, prediction)
-    bins, names = _quantile_bins(truth, X, edges)
-    error = np.bincount(bins, weights=_squared_error(truth, prediction).ravel(), minlength=len(names))
-    total = np.bincount(bins, weights=_squared_error(truth, reference_mean).ravel(), minlength=len(names))
-    _require_variation(names, total)
-    return {name: float(1.0 - e / t) for name, e, t in zip(names, error, total, strict=True)}
-
-
 def _quantile_bins(truth: FloatArray, X: ArrayLike, edges: Sequence[float]) -> tuple[NDArray[np.intp], list[str]]:
     """The quantile bin of X in which every value lies, flat, and the bins' names."""
     state = finite("X", X)
@@ -117,12 +77,6 @@ def _quantile_bins(truth: FloatArray, X: ArrayLike, edges: Sequence[float]) -> t
     return bins, [f"{100 * low:g}-{100 * high:g}%" for low, high in pairwise(levels)]
 
 
-def _require_variation(names: list[str], total: NDArray) -> None:
-    if (total == 0).any():
-        empty = [name for name, value in zip(names, total, strict=True) if value == 0]
-        raise ValueError(f"no variation of the truth in the bins {empty}: use fewer edges or more samples.")
-
-
 def block_sums_by_quantile(
     truth: ArrayLike,
     prediction: ArrayLike,
@@ -131,25 +85,32 @@ def block_sums_by_quantile(
     block: int,
     edges: Sequence[float] = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1),
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """`block_sums` of each quantile bin of X: what a bootstrap of `r2_by_quantile` resamples.
+    """`block_sums` within quantile bins of the resolved state: R² in the tails, and what its bootstrap resamples.
+
+    Each bin's squared error is compared with the same bin's sum of squares about the reference mean, so a bin's R² is 0
+    for the training mean and 1 for the truth. A bin where the truth stays close to that mean is hard, and may be
+    negative.
 
     Parameters
     ----------
     truth, prediction, X : array of one shape, (..., time, K)
-    reference_mean, edges
-        As in `r2_by_quantile`.
+        ``X`` is the resolved variable at the point and time of the truth.
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
     block : int
         Samples in a block; it must divide the number of samples in a trajectory.
+    edges : sequence of float
+        Increasing quantiles from 0 to 1. A bin holds its lower edge, the last one its upper edge as well.
 
     Returns
     -------
     dict
-        From the bin in percent to its sums of squares, two arrays (n_blocks,).
+        From the bin in percent (``"0-5%"``) to its sums of squares, two arrays (n_blocks,), in the order of the edges.
 
     Raises
     ------
     ValueError
-        As `block_sums` and `r2_by_quantile`.
+        As `block_sums`; if the edges do not rise from 0 to 1, or a bin is empty or holds nothing but the reference mean.
     """
     truth, prediction = finite_pair(truth, prediction)
     bins, names = _quantile_bins(truth, X, edges)
@@ -159,7 +120,9 @@ def block_sums_by_quantile(
         # Outside the bin the truth and the prediction are the reference mean: they add nothing to either sum.
         inner_truth, inner = (np.where(inside, values, reference_mean) for values in (truth, prediction))
         sums[name] = block_sums(inner_truth, inner, reference_mean, block)
-    _require_variation(names, np.array([sst.sum() for _, sst in sums.values()]))
+    empty = [name for name, (_, sst) in sums.items() if sst.sum() == 0]
+    if empty:
+        raise ValueError(f"no variation of the truth in the bins {empty}: use fewer edges or more samples.")
     return sums
 
 

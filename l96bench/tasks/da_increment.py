@@ -26,7 +26,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.tasks.base import COMMAND, Parts, Reference, Samples, Task, value_of
 from l96bench.tasks.result import Failures, ModelInfo, Result, Value
-from l96bench.tasks.subgrid_forcing import predict
+from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
 
 if TYPE_CHECKING:
     import xarray
@@ -246,10 +246,7 @@ class DAIncrement(Task):
         order = np.random.default_rng(0).permutation(len(rows))
         predicted = np.empty_like(rows)
         predicted[order] = predict(model, rows[order], np.random.default_rng(0))[0]
-        reach = 10.0 * float(train["truth"].std())
-        usable: Array = np.clip(np.where(np.isfinite(predicted), predicted, 0.0), -reach, reach).reshape(
-            background.shape
-        )
+        usable = within_reach(predicted, 0.0, REACH * float(train["truth"].std()))[0].reshape(background.shape)
         targets = {
             "r2_increment": (arrays["increment"], train["increment"]),
             "r2_error": (

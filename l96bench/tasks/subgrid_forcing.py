@@ -24,7 +24,7 @@ __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
 _CHUNK = 4000
 _MEMBERS = 20
-_LIMIT = 10.0
+REACH = 10.0
 """Predictions further from the climatological mean than so many standard deviations are cut off there, and counted."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
@@ -199,18 +199,13 @@ class SubgridForcing(Task):
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
         """Count the values whose mean or members are unusable, and put usable ones in their place."""
-        mean, wrong, far = self._within_reach(mean)
+        reach = REACH * self.std_U
+        mean, wrong, far = within_reach(mean, self.mean_U, reach)
         if members is not None:
-            members, wrong_member, far_member = self._within_reach(members.reshape(len(members), *mean.shape))
+            members = members.reshape(len(members), *mean.shape)
+            members, wrong_member, far_member = within_reach(members, self.mean_U, reach)
             wrong, far = wrong | wrong_member.any(axis=0), far | far_member.any(axis=0)
         return _Prediction(mean, members, int(wrong.sum()), int(far.sum()))
-
-    def _within_reach(self, U: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray, NDArray]:
-        """U with the mean for what is not finite, and cut off where it is too far; and where these were."""
-        wrong = ~np.isfinite(U)
-        U = np.where(wrong, self.mean_U, U)
-        reach = _LIMIT * self.std_U
-        return np.clip(U, self.mean_U - reach, self.mean_U + reach), wrong, np.abs(U - self.mean_U) > reach
 
     @property
     def references(self) -> Mapping[str, Reference]:
@@ -270,6 +265,15 @@ class SubgridForcingMemory(SubgridForcing):
                     f"{type(model).__name__}.predict uses the future: expected the first {n} predictions "
                     f"of a trajectory to stay when its rest is taken away, but they changed by up to {change:.3g}"
                 )
+
+
+def within_reach(
+    values: NDArray[np.float64], mean: float, reach: float
+) -> tuple[NDArray[np.float64], NDArray, NDArray]:
+    """Predictions with the mean for what is not finite, and cut off where they are too far from it; and where."""
+    wrong = ~np.isfinite(values)
+    usable = np.where(wrong, mean, values)
+    return np.clip(usable, mean - reach, mean + reach), wrong, np.abs(usable - mean) > reach
 
 
 def predict(

@@ -69,9 +69,9 @@ def test_overflow_is_infinitely_bad_not_nan(sample: tuple[Array, Array, Array]) 
     sse, sst = pointwise.block_sums(truth, huge, -3.9, 100)
     assert np.isinf(sse).tolist() == [True] + [False] * 39
     assert np.isfinite(sst).all()
-    by_quantile = pointwise.r2_by_quantile(truth, huge, X, -3.9)
-    assert sum(value == -np.inf for value in by_quantile.values()) == 1
-    assert not np.isnan(list(by_quantile.values())).any()
+    errors = [sums[0].sum() for sums in pointwise.block_sums_by_quantile(truth, huge, X, -3.9, 100).values()]
+    assert sum(error == np.inf for error in errors) == 1
+    assert not np.isnan(errors).any()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -89,16 +89,17 @@ def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="truth that varies"):
         pointwise.r2([2.0, 2.0], [1.0, 1.0], 2.0)
     with pytest.raises(ValueError, match="increase from 0 to 1"):
-        pointwise.r2_by_quantile([1.0, 2.0], [1.0, 2.0], [1.0, 2.0], 0.0, edges=(0, 0.5))
+        pointwise.block_sums_by_quantile([[1.0], [2.0]], [[1.0], [2.0]], [[1.0], [2.0]], 0.0, 1, edges=(0, 0.5))
     with pytest.raises(ValueError, match="no variation"):
-        pointwise.r2_by_quantile([1.0, 2.0], [1.0, 2.0], [3.0, 3.0], 0.0)
+        pointwise.block_sums_by_quantile([[1.0], [2.0]], [[1.0], [2.0]], [[3.0], [3.0]], 0.0, 1)
     with pytest.raises(ValueError, match="X must have the shape"):
-        pointwise.r2_by_quantile([1.0, 2.0], [1.0, 2.0], [3.0], 0.0)
+        pointwise.block_sums_by_quantile([[1.0], [2.0]], [[1.0], [2.0]], [[3.0]], 0.0, 1)
 
 
-def test_r2_by_quantile_against_masks(sample: tuple[Array, Array, Array]) -> None:
+def test_sums_by_quantile_against_masks(sample: tuple[Array, Array, Array]) -> None:
     X, truth, honest = sample
-    result = pointwise.r2_by_quantile(truth, honest, X, -3.9)
+    sums = pointwise.block_sums_by_quantile(truth, honest, X, -3.9, 100)
+    result = {name: 1 - sse.sum() / sst.sum() for name, (sse, sst) in sums.items()}
     assert list(result) == ["0-5%", "5-25%", "25-50%", "50-75%", "75-95%", "95-100%"]
     ranks = X.ravel().argsort().argsort().reshape(X.shape) / X.size
     for name, value in result.items():
