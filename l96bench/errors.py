@@ -21,12 +21,24 @@ class ModelError(L96BenchError):
     """A model that cannot be used: not fitted, wrong shape or dtype, or its own code raised."""
 
 
+class EquationError(ModelError):
+    """An equation that cannot be read: outside the grammar, out of range, or too large to expand."""
+
+
 class DataError(L96BenchError):
     """A data set that cannot be made, read or trusted."""
 
 
 class ResultError(L96BenchError):
     """A result file that cannot be read, or that does not belong where it was put."""
+
+
+class ActionError(L96BenchError):
+    """An action of the wrong shape or dtype, or outside of the environment's box."""
+
+
+class EpisodeError(L96BenchError):
+    """An environment that was stepped or reset out of turn: before its first reset, after an end, or after `close`."""
 
 
 class BlowUpError(L96BenchError):

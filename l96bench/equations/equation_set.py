@@ -1,0 +1,230 @@
+"""A set of equations as data: read from texts, expanded to canonical monomials, evaluated, printed."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.equations.printing import Latex, Names, Style, Text, write
+from l96bench.equations.terms import Atoms, Monomial, Terms, in_order
+from l96bench.errors import EquationError
+
+if TYPE_CHECKING:
+    from l96bench.equations.evaluation import Program
+
+MAX_PAIRS = 250_000
+"""Coefficients of a set (all quadratics in 72 variables for 72 targets are 194,472)."""
+
+
+@dataclass(frozen=True)
+class EquationSet:
+    """The tendencies of a system's variables, each a canonical sum of monomials.
+
+    States and targets are in flat order: X[0], .., X[K-1], then Y[0,0], Y[0,1], .., Y[K-1,J-1]. Sets that say the
+    same are equal, however they were written: decimal numbers are taken exactly, products and whole powers are
+    multiplied out, and terms that cancel are gone. A function, a power that is not whole and a denominator count as
+    one factor each.
+
+    Attributes
+    ----------
+    K, J : int
+        Points, and fast variables per point (0 for none).
+    equations : tuple of ((Monomial, float), ..)
+        The sorted terms of every target.
+    atoms : mapping of str to Atom
+        The factors that are not variables, by their names.
+    """
+
+    K: int
+    J: int
+    equations: tuple[tuple[tuple[Monomial, float], ...], ...] = field(repr=False)
+    atoms: Atoms = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, texts: Sequence[str], K: int, J: int = 0, *, left: str = "dX/dt") -> EquationSet:
+        """The set that these texts say; a target that none of them gives is 0.
+
+        Parameters
+        ----------
+        texts : list of str
+            Equations such as ``"dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"`` (for all k), ``"dX[3]/dt = .."``
+            or ``"dY[k,j]/dt = .."``; or right-hand sides alone: one for X[k] (and one for Y[k,j]), or one for every
+            target. See `l96bench.equations.grammar`.
+        K, J : int
+            Points, and fast variables per point (0 for none).
+        left : {"dX/dt", "U"}
+            The left-hand side that texts may name; ``"U"`` for closures, ``"U[k] = .."``.
+
+        Raises
+        ------
+        EquationError
+            When a text is outside the grammar or its bounds.
+        """
+        from l96bench.equations.expansion import Expander
+
+        expander = Expander(K, J)
+        return cls._of(dict(expander.read(texts, left)), expander.ledger.atoms, K, J)
+
+    @classmethod
+    def from_coefficients(
+        cls, monomials: Sequence[Monomial | str], coefficients: ArrayLike, K: int, J: int = 0
+    ) -> EquationSet:
+        """The set of these coefficients of a library of monomials.
+
+        Parameters
+        ----------
+        monomials : list of Monomial or str
+            The library: factors with exponents, ``((0, 1), (7, 2))``, or texts, ``"X[0]*X[7]**2"``, ``"sin(X[0])"``.
+        coefficients : array-like of float, shape (n_targets, n_monomials)
+        K, J : int
+            Points, and fast variables per point (0 for none).
+
+        Raises
+        ------
+        EquationError
+            When the shape is another, a coefficient is not finite, or a monomial is outside the grammar.
+        """
+        values = np.asarray(coefficients, dtype=np.float64)
+        n_targets = K + K * J
+        if values.shape != (n_targets, len(monomials)) or not np.isfinite(values).all():
+            raise EquationError(
+                f"expected finite coefficients of shape {(n_targets, len(monomials))}, one row per target and one "
+                f"column per monomial, got shape {values.shape} with {np.count_nonzero(~np.isfinite(values))} that "
+                "are not finite."
+            )
+        library, atoms = _library(monomials, K, J)
+        equations: dict[int, Terms] = {}
+        for target, row in enumerate(values):
+            terms: Terms = {}
+            for column in np.flatnonzero(row):
+                for key, value in library[column].items():
+                    terms[key] = terms.get(key, 0.0) + float(row[column]) * value
+            if not all(map(math.isfinite, terms.values())):
+                raise EquationError(f"the coefficients of {_left(Names(K, J), target, 'dX/dt')} are too large.")
+            equations[target] = terms
+        return cls._of(equations, atoms, K, J)
+
+    @classmethod
+    def _of(cls, equations: dict[int, Terms], atoms: Atoms, K: int, J: int) -> EquationSet:
+        """The set of these terms by target, sorted, without zeros."""
+        n_terms = sum(map(len, equations.values()))
+        if n_terms > MAX_PAIRS:
+            raise EquationError(f"expected at most {MAX_PAIRS} terms in all equations together, got {n_terms}.")
+        rows = []
+        for target in range(K + K * J):
+            terms = in_order(equations.get(target, {}))
+            rows.append(tuple((key, value) for key, value in terms.items() if value))
+        return cls(K, J, tuple(rows), dict(atoms))
+
+    @property
+    def n_targets(self) -> int:
+        """The number of variables whose tendency is given: K + K J."""
+        return self.K + self.K * self.J
+
+    @property
+    def n_terms(self) -> int:
+        """The number of (target, monomial) pairs."""
+        return sum(map(len, self.equations))
+
+    @functools.cached_property
+    def support(self) -> frozenset[tuple[int, Monomial]]:
+        """The (target, monomial) pairs."""
+        return frozenset((target, key) for target, terms in enumerate(self.equations) for key, _ in terms)
+
+    def monomials(self, target: int) -> Terms:
+        """The coefficients of the monomials in the tendency of a target."""
+        return dict(self.equations[target])
+
+    @functools.cached_property
+    def _program(self) -> Program:
+        from l96bench.equations.evaluation import compiled
+
+        return compiled(map(dict, self.equations), self.atoms, self.n_targets)
+
+    def tendency(self, states: ArrayLike) -> NDArray[np.float64]:
+        """The tendencies (n, n_targets) of the states (n, n_targets), both in flat order.
+
+        Where a tendency is not a finite number (a logarithm of a negative number, an overflow), it is NaN or infinite.
+
+        Raises
+        ------
+        ValueError
+            When the states have another shape.
+        """
+        from l96bench.equations.evaluation import run
+
+        array = np.ascontiguousarray(states, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] != self.n_targets:
+            raise ValueError(f"expected states of shape (n, {self.n_targets}), got {array.shape}.")
+        return run(self._program, array)
+
+    def texts(self, left: str = "dX/dt") -> list[str]:
+        """Equations that `parse` reads as the same set: one for all k where that says it, else one for every target."""
+        return [f"{_left(names, target, left)} = {body}" for names, target, body in self._written(Text())]
+
+    def latex(self, left: str = "dX/dt") -> list[str]:
+        """The equations of `texts` in LaTeX, with coefficients to four digits."""
+        lines = []
+        for names, target, body in self._written(Latex()):
+            letter, indices = names(target)
+            variable = Latex().variable("U" if left == "U" else letter, indices)
+            tendency = variable if left == "U" else rf"\frac{{d{variable}}}{{dt}}"
+            lines.append(f"{tendency} = {body}")
+        return lines
+
+    @property
+    def n_equations(self) -> int:
+        """The number of equations it takes to write the set: 1 (2 with Y) where they are the same all around."""
+        return len(self._layout)
+
+    @functools.cached_property
+    def _layout(self) -> list[tuple[Names, int]]:
+        """How every equation is named, and the target whose terms it has."""
+        layout: list[tuple[Names, int]] = []
+        for letter, targets in (("X", range(self.K)), ("Y", range(self.K, self.n_targets))):
+            if targets:
+                names = self._symmetric(letter, targets)
+                absolute = [(Names(self.K, self.J), target) for target in targets]
+                layout += absolute if names is None else [(names, targets[0])]
+        return layout
+
+    def _symmetric(self, letter: str, targets: range) -> Names | None:
+        """The relative names by which the first of these equations says all of them, if it does."""
+        if not self.atoms and len({tuple(sorted(v for _, v in self.equations[target])) for target in targets}) > 1:
+            return None
+        for sectors in (True, False) if self.J else (True,):
+            names = Names(self.K, self.J, letter, sectors)
+            text = f"{_left(names, targets[0], 'dX/dt')} = {self._body(targets[0], names, Text())}"
+            try:
+                said = EquationSet.parse([text], self.K, self.J)
+            except EquationError:
+                continue
+            if all(said.equations[target] == self.equations[target] for target in targets):
+                return names
+        return None
+
+    def _written(self, style: Style) -> list[tuple[Names, int, str]]:
+        return [(names, target, self._body(target, names, style)) for names, target in self._layout]
+
+    def _body(self, target: int, names: Names, style: Style) -> str:
+        return write(dict(self.equations[target]), self.atoms, names, style)
+
+
+def _left(names: Names, target: int, left: str) -> str:
+    """The left-hand side of a target."""
+    letter, indices = names(target)
+    return Text().variable("U", indices) if left == "U" else f"d{Text().variable(letter, indices)}/dt"
+
+
+def _library(monomials: Sequence[Monomial | str], K: int, J: int) -> tuple[list[Terms], Atoms]:
+    """The terms of every entry of a library, with the atoms in them."""
+    from l96bench.equations.expansion import Expander
+
+    expander = Expander(K, J)
+    return [expander.entry(each) for each in monomials], expander.ledger.atoms

@@ -1,0 +1,286 @@
+"""From texts to syntax trees: what may be written, and how much of it.
+
+An equation is `dX[k]/dt = rhs`, `dX[3]/dt = rhs`, `dY[k,j]/dt = rhs`, `dY[3,4]/dt = rhs`, or a right-hand side
+alone. A right-hand side is made of decimal numbers, variables, + - * / ** (or ^), parentheses and `FUNCTIONS`.
+Variables are `X[k]`, `X[k-2]`, `X[3]`, `Y[k,j]`, `Y[k+1,j-2]`, `Y[3,4]`, and `sum(Y[k])` for the sum of a sector. All
+indices are periodic; j runs on into the next sector, as the fast ring does.
+
+Texts come from strangers: they are scanned for strange characters, adjacency, depth and length before Python's own
+parser sees them, and only its tree is used. Nothing is ever evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias
+
+from l96bench.errors import EquationError, nearest
+
+MAX_LENGTH = 500_000
+"""Characters in all texts of a set together."""
+MAX_DEPTH = 60
+"""Brackets, signs, powers, products and quotients inside each other."""
+MAX_DIGITS = 60
+"""Characters in a number."""
+_CHUNK = 200
+"""Terms of a sum that are given to Python's parser at once, whose tree of a sum is as deep as the sum is long."""
+
+FUNCTIONS: dict[str, int] = {
+    "abs": 1,
+    "arctan": 1,
+    "cos": 1,
+    "cosh": 1,
+    "exp": 1,
+    "log": 1,
+    "maximum": 2,
+    "minimum": 2,
+    "sign": 1,
+    "sin": 1,
+    "sinh": 1,
+    "sqrt": 1,
+    "tan": 1,
+    "tanh": 1,
+}
+"""The functions that may be called, with their numbers of arguments."""
+
+ALLOWED = (
+    "Allowed are decimal numbers, X[k], X[k-1], X[3], Y[k,j], Y[k,j+1], Y[3,4], sum(Y[k]), + - * / **, parentheses "
+    f"and {', '.join(FUNCTIONS)}."
+)
+
+Target: TypeAlias = tuple[int, int | None, int | None]
+
+_TOKEN = re.compile(
+    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z]\w*)|(?P<op>\*\*|[-+*/()\[\],])", re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some terms of a right-hand side: their text, Python's syntax tree of it, and how messages call the equation."""
+
+    label: str
+    text: str
+    tree: ast.expr
+
+    def show(self, node: ast.AST) -> str:
+        """The text of a node, shortened for a message."""
+        text = self.text[getattr(node, "col_offset", 0) : getattr(node, "end_col_offset", None)]
+        return text if len(text) <= 60 else f"{text[:57]}..."
+
+    def fail(self, what: str) -> NoReturn:
+        """Raise an `EquationError` about this equation."""
+        fail(self.label, what)
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """One equation that was read but not expanded.
+
+    Attributes
+    ----------
+    targets : list of (int, int or None, int or None)
+        The flat indices of the variables whose tendency it gives, with the k and j of each where they run.
+    parts : list of Part
+        Their sum is the right-hand side.
+    """
+
+    targets: list[Target]
+    parts: list[Part]
+
+
+def read(texts: Sequence[str], K: int, J: int, left: str) -> Iterator[Equation]:
+    """The equations of these texts; `left` is the left-hand side they may name, `"dX/dt"` or `"U"`.
+
+    Raises
+    ------
+    EquationError
+        When a text is outside the grammar, or a target has two equations.
+    """
+    texts = [texts] if isinstance(texts, str) else texts
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise EquationError(f"expected a list of equations as strings, got {texts!r:.100}. {ALLOWED}")
+    if sum(map(len, texts)) > MAX_LENGTH or len(texts) > K + K * J:
+        raise EquationError(
+            f"expected at most {K + K * J} equations of {MAX_LENGTH} characters together, got {len(texts)} of "
+            f"{sum(map(len, texts))}."
+        )
+    sides = [text.split("=") for text in texts]
+    bare = [len(side) == 1 for side in sides]
+    if any(bare) and not all(bare):
+        raise EquationError("some equations have a left-hand side and some have none: expected all, or none.")
+    written: dict[int, str] = {}
+    for i, (text, side) in enumerate(zip(texts, sides, strict=True)):
+        label = f"equation {i + 1}, {' '.join(text.split())!r:.80}"
+        if len(side) > 2:
+            fail(label, "has more than one '='.")
+        targets = _bare_targets(i, len(texts), K, J) if len(side) == 1 else _named_targets(side[0], K, J, left, label)
+        for target, _, _ in targets:
+            if target in written:
+                fail(label, f"gives the tendency of {variable(target, K, J)} again, after {written[target]}.")
+            written[target] = label
+        yield Equation(targets, right_side(side[-1], label))
+
+
+def variable(index: int, K: int, J: int) -> str:
+    """The name of a state variable: X[3] or Y[3, 4]."""
+    return f"X[{index}]" if index < K else f"Y[{(index - K) // J}, {(index - K) % J}]"
+
+
+def fail(label: str, what: str) -> NoReturn:
+    """Raise an `EquationError` about the equation of that label."""
+    raise EquationError(f"{label}: {what}")
+
+
+def right_side(text: str, label: str) -> list[Part]:
+    """The parts of a right-hand side."""
+    return [Part(label, part, _tree(part, label)) for part in _parts(text, label)]
+
+
+def _all_targets(letter: str, k: int | None, j: int | None, K: int, J: int) -> list[Target]:
+    """The targets of a left-hand side, None standing for an index that runs."""
+    ks = [(k, None)] if k is not None else [(each, each) for each in range(K)]
+    if letter == "X":
+        return [(at, bound, None) for at, bound in ks]
+    js = [(j, None)] if j is not None else [(each, each) for each in range(J)]
+    return [(K + at_k * J + at_j, k_bound, j_bound) for at_k, k_bound in ks for at_j, j_bound in js]
+
+
+def _bare_targets(i: int, n: int, K: int, J: int) -> list[Target]:
+    """The targets of the i-th of n right-hand sides alone."""
+    if n <= 1 + (J > 0):
+        return _all_targets("XY"[i], None, None, K, J)
+    if n not in (K, K + K * J):
+        counts = f"2 (X[k], then Y[k,j]), {K} or {K + K * J}" if J else f"{K}"
+        raise EquationError(f"expected 1 right-hand side (that of X[k] for all k) or {counts}, got {n}.")
+    return [(i, i, None) if i < K else (i, *divmod(i - K, J))]
+
+
+def _named_targets(side: str, K: int, J: int, left: str, label: str) -> list[Target]:
+    """The targets that a left-hand side names."""
+    compact = "".join(side.split())
+    match = re.fullmatch(r"U\[([^\]]*)\]()" if left == "U" else r"d([XY])\[([^\]]*)\]/dt", compact, re.ASCII)
+    expected = "U[k] or U[3]" if left == "U" else "dX[k]/dt, dX[3]/dt" + (", dY[k,j]/dt or dY[3,4]/dt" if J else "")
+    if match is None:
+        fail(label, f"expected {expected} left of '=', got {side.strip()!r:.40}.")
+    letter, inside = ("X", match[1]) if left == "U" else (match[1], match[2])
+    indices = inside.split(",")
+    if len(indices) != (1 if letter == "X" else 2) or (letter == "Y" and not J):
+        fail(label, f"expected {expected} left of '=', got {side.strip()!r:.40}.")
+    found: list[int | None] = []
+    for index, name, size in zip(indices, "kj", (K, J), strict=False):
+        if index != name and not (index.isascii() and index.isdigit() and len(index) < 10 and int(index) < size):
+            fail(label, f"expected the index {name} or one of 0 .. {size - 1} left of '=', got {index!r:.40}.")
+        found.append(None if index == name else int(index))
+    return _all_targets(letter, found[0], found[1] if letter == "Y" else None, K, J)
+
+
+def _parts(text: str, label: str) -> list[str]:
+    """A right-hand side, cut into sums of at most `_CHUNK` terms, after a scan of all its tokens."""
+    text = " ".join(text.split()).replace("^", "**")
+    cuts, terms, operand = [0], 0, False
+    runs = [0]  # the operators one inside the other since the last sum, for every open bracket
+    depth = 1
+    position = 0
+    while position < len(text):
+        if text[position] == " ":
+            position += 1
+            continue
+        match = _TOKEN.match(text, position)
+        if match is None:
+            fail(label, f"unexpected {text[position]!r}. {ALLOWED}")
+        token, start, position = match[0], position, match.end()
+        if match["op"] is None:
+            if operand:
+                fail(label, f"expected an operator before {token!r:.40}.")
+            if len(token) > MAX_DIGITS:
+                fail(label, f"a number or name of {len(token)} characters; expected at most {MAX_DIGITS}.")
+            operand = True
+        elif token in "([":
+            runs.append(0)
+            depth += 1
+            operand = False
+        elif token in ")]":
+            if len(runs) == 1:
+                fail(label, f"{token!r} closes nothing.")
+            depth -= 1 + runs.pop()
+            operand = True
+        else:
+            ends = operand and token in "+-,"
+            depth += -runs[-1] if ends else 1
+            runs[-1] = 0 if ends else runs[-1] + 1
+            if ends and len(runs) == 1:
+                terms += 1
+                if terms % _CHUNK == 0:
+                    cuts.append(start)
+            operand = False
+        if depth > MAX_DEPTH:
+            fail(label, f"nested more than {MAX_DEPTH} deep.")
+    return [text[start:end].strip() for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+def _tree(text: str, label: str) -> ast.expr:
+    """Python's syntax tree of a part that was scanned."""
+    if not text:
+        fail(label, "the right-hand side is empty. For no tendency, write 0.")
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        near = text[max(0, (error.offset or 1) - 10) : (error.offset or 1) + 10]
+        fail(label, f"{error.msg} near {near!r}. {ALLOWED}")
+    except (ValueError, RecursionError, MemoryError):
+        fail(label, "a sum in parentheses that is too long, or nested too deep.")
+
+
+def index(part: Part, node: ast.expr, name: str, bound: int | None, size: int) -> int:
+    """The value of an index, not yet wrapped around the ring.
+
+    Parameters
+    ----------
+    part : Part
+    node : ast.expr
+        The running index, that plus or minus a number, or a number.
+    name : str
+        The running index, k or j.
+    bound : int or None
+        Its value here; None where the left-hand side does not name it.
+    size : int
+        The number of its values.
+    """
+    expected = f"{name}, {name}+1, {name}-1, .. or one of 0 .. {size - 1}"
+    shift: Any = 0
+    match node:
+        case ast.Constant(value=value) if type(value) is int:
+            if value >= size:
+                part.fail(f"the index {part.show(node)} is not one of 0 .. {size - 1}.")
+            return value
+        case ast.Name(id=found):
+            pass
+        case ast.BinOp(left=ast.Name(id=found), op=ast.Add(), right=ast.Constant(value=shift)) if type(shift) is int:
+            pass
+        case ast.BinOp(left=ast.Name(id=found), op=ast.Sub(), right=ast.Constant(value=value)) if type(value) is int:
+            shift = -value
+        case _:
+            part.fail(f"the index {part.show(node)!r} is not {expected}.")
+    if found != name:
+        part.fail(f"the index {part.show(node)!r} is not {expected}.")
+    if abs(shift) > size:
+        part.fail(f"the index {part.show(node)!r} is further than {size} away.")
+    if bound is None:
+        part.fail(f"the index {name} means nothing here, because it is not left of '='.")
+    return bound + shift
+
+
+def call(part: Part, node: ast.Call) -> str:
+    """The name of the function that is called, after all that can be wrong with a call."""
+    if not isinstance(node.func, ast.Name):
+        part.fail(f"{part.show(node.func)!r} cannot be called. {ALLOWED}")
+    name = node.func.id
+    if name not in FUNCTIONS:
+        part.fail(f"there is no function {name!r}.{nearest(name, FUNCTIONS)}")
+    if node.keywords or len(node.args) != FUNCTIONS[name]:
+        part.fail(f"{name} takes {FUNCTIONS[name]} argument(s), got {part.show(node)!r}.")
+    return name
