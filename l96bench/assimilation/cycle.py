@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.assimilation.draws import Seed, Streams, draw_normals, streams, words_of
 from l96bench.assimilation.filters import Filter, NoAssimilation
 from l96bench.assimilation.inflation import Inflation
 from l96bench.assimilation.models import ForecastModel, checked_advance, copied
 from l96bench.assimilation.observations import Network, Observations, Observed, checked_truth
 from l96bench.assimilation.record import Cycled, Recorder
+from l96bench.dynamics.draws import Seed, Streams, draw_normals, streams, words_of
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.progress import progress as show_progress
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation import kernels
-from l96bench.assimilation.draws import draw_normals
 from l96bench.assimilation.filters import (
     BatchFilter,
     Streams,
@@ -21,6 +20,7 @@ from l96bench.assimilation.filters import (
 )
 from l96bench.assimilation.layout import Layout, gaspari_cohn, groups, root_taper, taper_between
 from l96bench.assimilation.observations import Observed
+from l96bench.dynamics.draws import draw_normals
 from l96bench.errors import L96BenchError
 
 __all__ = ["ETKF", "LETKF", "EnKF", "HybridEnKF"]

@@ -9,10 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.assimilation.draws import draw_normals
 from l96bench.assimilation.layout import Layout
-from l96bench.dynamics import ensembles, kernels
+from l96bench.dynamics import ensembles, kernels, resolved_kernels
 from l96bench.dynamics.closures import Closure, as_closure, checked_forcing, checked_start, checked_step
+from l96bench.dynamics.draws import draw_normals
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, count, in_threads, parameters
@@ -94,13 +94,13 @@ class ResolvedModel:
         X, n_steps = np.array(states), count(duration, self.dt, "dt")
         bounds = _Bounds(len(X), self.F)
         if isinstance(self.closure, Polynomial):
-            kernels.advance_polynomial(
+            resolved_kernels.advance_polynomial(
                 X, self.closure.coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0
             )
             return bounds.marked(X)
         for step in range(n_steps):
             U = checked_step(self.closure, X)
-            kernels.advance_resolved(X, U, bounds.F, self.dt, *bounds.limits, bounds.left, step)
+            resolved_kernels.advance_resolved(X, U, bounds.F, self.dt, *bounds.limits, bounds.left, step)
         return bounds.marked(X)
 
     def __repr__(self) -> str:

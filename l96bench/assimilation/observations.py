@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.assimilation.draws import Seed, draw_subsets, standard_normal, streams
+from l96bench.dynamics.draws import Seed, draw_subsets, standard_normal, streams
 from l96bench.errors import L96BenchError
 
 __all__ = ["Network", "Observations", "Observed"]

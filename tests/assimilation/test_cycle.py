@@ -12,7 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from l96bench.assimilation.cycle import cycle
-from l96bench.assimilation.draws import standard_normal
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF, EnKF, HybridEnKF
 from l96bench.assimilation.filters import Filter, NoAssimilation, OptimalInterpolation, static_covariance
 from l96bench.assimilation.inflation import Inflation
@@ -21,6 +20,7 @@ from l96bench.assimilation.observations import Network, Observations
 from l96bench.assimilation.record import Cycled, joined
 from l96bench.assimilation.variational import ThreeDVar
 from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.draws import standard_normal
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.truth import Trajectory
 from l96bench.errors import L96BenchError, ModelError

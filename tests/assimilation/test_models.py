@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from l96bench.assimilation.corrections import CorrectedClosure, corrected
-from l96bench.assimilation.draws import streams
 from l96bench.assimilation.layout import Layout
 from l96bench.assimilation.models import (
     AugmentedModel,
@@ -22,6 +21,7 @@ from l96bench.assimilation.models import (
     checked_advance,
 )
 from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.draws import streams
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.dynamics.truth import simulate

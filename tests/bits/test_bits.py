@@ -103,6 +103,16 @@ def test_same_archives(runs: Runs, processor: str) -> None:
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
+def test_same_instances(runs: Runs, processor: str) -> None:
+    """An instance of every track as recorded, and what is observed of another as the other processors make it."""
+    found, recorded = report(runs, processor)["instances"], digests()
+    kept = {key: digest for key, digest in recorded.items() if "/instance-0/" in key}
+    assert kept.items() <= found.items()
+    assert len(kept) == len(found) - 2
+    assert found == report(runs, "generic")["instances"]
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
 def test_no_fused_multiply_add(runs: Runs, processor: str) -> None:
     """A fused operation rounds once where others round twice."""
     assert report(runs, processor)["fused"] == []

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import kstest
 
-from l96bench.assimilation.draws import _quantiles, draw_normals, draw_subsets, standard_normal, streams
+from l96bench.dynamics.draws import _quantiles, draw_normals, draw_subsets, standard_normal, streams
 from l96bench.errors import L96BenchError
 
 

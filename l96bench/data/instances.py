@@ -1,0 +1,304 @@
+"""The systems whose equations are to be recovered: Lorenz-96 systems with drawn coefficients.
+
+Seeds are words, as in `l96bench.data.splits`: instance i of a base track is ``[track, version, "instance", i]``, of a
+fresh set ``[track, version, "fresh", seed, i]``, names becoming words by `l96bench.regimes.seed_word`; a word for the
+purpose follows ("coefficients" and the number of the attempt, and for its trial "trial"; "train", "test", "noise").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.splits import DATA_VERSION
+from l96bench.dynamics.generalized import Coefficients, advance, lyapunov_exponent, random_state, record
+from l96bench.errors import BlowUpError, L96BenchError, UnknownIdError, nearest
+from l96bench.regimes import Regime, get_regime, seed_word
+
+__all__ = [
+    "RECOVERY_TRACKS",
+    "Instance",
+    "RecoveryTrack",
+    "draw_instance",
+    "get_track",
+    "instances",
+    "textbook_instance",
+]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryTrack:
+    """Which systems, and what of them is observed.
+
+    Attributes
+    ----------
+    id : str
+    base : str
+        The track whose instances these are: tracks of one base sample the same trajectories.
+    K, J : int
+        Slow variables, and fast ones in each sector (0: single-scale).
+    interval : float
+        MTU between samples.
+    noises : tuple of float
+        Standard deviations of the observation noise, over that of each variable.
+    budgets : tuple of float
+        MTU of the training trajectory that a method gets: prefixes of one.
+    n_instances : int
+    """
+
+    id: str
+    base: str
+    K: int
+    J: int
+    interval: float
+    noises: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1)
+    budgets: tuple[float, ...] = (5.0, 20.0, 100.0)
+    n_instances: int = 10
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the fast variables are not observed."""
+        return self.base == "hidden"
+
+
+_BASES = {"single": 0, "two-scale": 8, "hidden": 32}
+RECOVERY_TRACKS: dict[str, RecoveryTrack] = {
+    f"{base}{suffix}": RecoveryTrack(f"{base}{suffix}", base, 8, J, interval)
+    for suffix, interval in (("", 0.01), ("-coarse", 0.05))
+    for base, J in _BASES.items()
+}
+"""Every track by its id."""
+
+
+_TEXTBOOK = {
+    "single": Regime("single", 8, 0, 10.0, source="Lorenz 1996, with a forcing that is chaotic on 8 points"),
+    "two-scale": Regime("two-scale", 8, 8, 20.0, source="Lorenz 1996, with 8 fast variables in each sector"),
+}
+"""What the instances are drawn around, where that is no registered regime."""
+_HIDDEN, _GROUP = ("weak-h01", "wilks-f18"), 5
+"""What hidden instances are drawn around, and how many of each."""
+
+_NEAREST, _FARTHEST = 0.1, 0.3
+"""How far coefficients are from the textbook's, as fractions of those: nothing can be recalled."""
+_NEAREST_RATIO, _FARTHEST_RATIO = 0.05, 0.15
+"""How far a2 / a1 and p2 / p1 are from 1. Systems may run away from 0.3 on, where the sum of squares can grow fast."""
+_SAFE = 10.0
+"""A system is bounded if |X| stays below so many F."""
+_STILL = 0.1
+"""X moves if its standard deviation is more than so many F."""
+_FORGOTTEN = 0.2
+"""X forgets itself if the size of its autocorrelation stays below this between lags of 10 and 20 MTU."""
+_MAX_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One system with coefficients of its own.
+
+    The *state* is X, or X and then Y[0, 0], Y[0, 1] .. Y[K - 1, J - 1] on ``two-scale``.
+
+    Attributes
+    ----------
+    base : str
+        ``"single"``, ``"two-scale"`` or ``"hidden"``.
+    index : int
+        Its number in its set.
+    words : tuple of int
+        Seed words; a purpose follows.
+    coefficients : Coefficients
+    textbook : Coefficients
+        What they were drawn around.
+    K, J : int
+        Slow variables, and fast ones in each sector, observed or not.
+    """
+
+    base: str
+    index: int
+    words: tuple[int, ...]
+    coefficients: Coefficients
+    textbook: Coefficients
+    K: int
+    J: int
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the fast variables exist but are not observed."""
+        return self.base == "hidden"
+
+    @property
+    def observed_J(self) -> int:
+        """Fast variables in each sector that are part of the state: the J of its equations."""
+        return 0 if self.hidden else self.J
+
+    @property
+    def n_state(self) -> int:
+        """Variables of the state."""
+        return self.K * (1 + self.observed_J)
+
+    @property
+    def clock(self) -> float:
+        """Units of valid time in an MTU: the Lyapunov exponent where there is a single scale, else 1."""
+        return 1.0 if self.J else _lyapunov(self.coefficients, self.K)
+
+    @property
+    def texts(self) -> list[str]:
+        """The true equations; where Y is hidden those of X without it, to which a closure is to be added."""
+        return _texts(self.coefficients, self.observed_J)
+
+    @property
+    def textbook_texts(self) -> list[str]:
+        """The same equations with the textbook's coefficients."""
+        return _texts(self.textbook, self.observed_J)
+
+    def tendency(self, states: Array, U: Array | None = None) -> Array:
+        """The right-hand side (n, n_state) of the true equations.
+
+        Parameters
+        ----------
+        states : (n, n_state) array
+        U : (n, K) array, optional
+            The tendency of hidden fast variables, to be added.
+        """
+        o, X = self.coefficients, states[:, : self.K]
+        before = np.roll(X, 1, axis=1)
+        tendency = before * (o.a1 * np.roll(X, -1, axis=1) - o.a2 * np.roll(X, 2, axis=1)) - o.d * X + o.F
+        if U is not None:
+            tendency = tendency + U
+        if not self.observed_J:
+            return tendency
+        Y = states[:, self.K :]
+        ahead = np.roll(Y, -1, axis=1)
+        fast = ahead * (o.p2 * np.roll(Y, 1, axis=1) - o.p1 * np.roll(Y, -2, axis=1)) - o.c * Y
+        fast += o.hy * np.repeat(X, self.J, axis=1)
+        return np.hstack([tendency - o.hx * Y.reshape(-1, self.K, self.J).sum(axis=2), fast])
+
+
+def get_track(track: str | RecoveryTrack) -> RecoveryTrack:
+    """The track of that id; a `RecoveryTrack` is returned as it is.
+
+    Raises
+    ------
+    UnknownIdError
+        If no track has that id.
+    """
+    if isinstance(track, RecoveryTrack):
+        return track
+    if track not in RECOVERY_TRACKS:
+        raise UnknownIdError(f"no track {track!r}." + nearest(str(track), RECOVERY_TRACKS))
+    return RECOVERY_TRACKS[track]
+
+
+def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Instance, ...]:
+    """The instances of a track: the registered ones, or a set of its own for every seed.
+
+    a1, d, F, hx, p1, c and hy are 10 to 30 % larger or smaller than the textbook's, a2 / a1 and p2 / p1 are 5 to 15 %
+    larger or smaller than 1: all independent, uniform on either side, and rounded to four digits. A draw is repeated if
+    |X| does not stay below 10 F, or the autocorrelation of X below 0.2 at lags of 10 to 20 MTU, for 120 MTU: where
+    coupling is strong, that is every other draw, with an X that is a nearly periodic wave.
+
+    Tracks of one base have the same instances. The first five of ``hidden`` are drawn around ``weak-h01``, the others
+    around ``wilks-f18``.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown track.
+    L96BenchError
+        For a negative seed.
+    """
+    track = get_track(track)
+    if seed is not None and seed < 0:
+        raise L96BenchError(f"expected a seed >= 0, got {seed}")
+    return tuple(draw_instance(track.base, i, seed) for i in range(track.n_instances))
+
+
+def textbook_instance(regime: str | Regime) -> Instance:
+    """A regime as an instance: with its fast variables hidden, if it has any.
+
+    ``"single"`` and ``"two-scale"`` give the systems around which the instances of these tracks are drawn.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown regime.
+    L96BenchError
+        For a regime with three scales, or a coupling by fluxes.
+    """
+    found = _TEXTBOOK[regime] if isinstance(regime, str) and regime in _TEXTBOOK else get_regime(regime)
+    coefficients = Coefficients.of(found)
+    base = "two-scale" if found == _TEXTBOOK["two-scale"] else "hidden" if found.J else "single"
+    words = (seed_word(base), DATA_VERSION, seed_word("textbook"), found.word)
+    return Instance(base, 0, words, coefficients, coefficients, found.K, found.J)
+
+
+# How they are drawn.
+
+
+def words_of(base: str, index: int, seed: int | None) -> tuple[int, ...]:
+    """The seed words of instance `index` of a set; see above."""
+    own = (seed_word("instance"), index) if seed is None else (seed_word("fresh"), seed, index)
+    return seed_word(base), DATA_VERSION, *own
+
+
+@lru_cache(maxsize=256)
+def draw_instance(base: str, index: int, seed: int | None = None) -> Instance:
+    """Instance `index` of a set of `instances`: the first attempt that is bounded and forgets its past."""
+    regime = get_regime(_HIDDEN[index // _GROUP]) if base == "hidden" else _TEXTBOOK[base]
+    words = words_of(base, index, seed)
+    textbook = Coefficients.of(regime)
+    for attempt in range(_MAX_ATTEMPTS):
+        drawing = [*words, seed_word("coefficients"), attempt]
+        coefficients = _draw(textbook, drawing)
+        if _usable(coefficients, regime.K, regime.J, [*drawing, seed_word("trial")]):
+            return Instance(base, index, words, coefficients, textbook, regime.K, regime.J)
+    raise BlowUpError(f"no usable system of {base!r} in {_MAX_ATTEMPTS} draws")
+
+
+def _draw(textbook: Coefficients, words: Sequence[int]) -> Coefficients:
+    """Coefficients around the textbook's, in decimals of four digits, which are exact as text."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(words))))
+    drawn: dict[str, float] = {}
+    for field in fields(Coefficients):
+        ratio = field.name in ("a2", "p2")
+        least, most = (_NEAREST_RATIO, _FARTHEST_RATIO) if ratio else (_NEAREST, _FARTHEST)
+        u = 2.0 * rng.random() - 1.0
+        away = least + (most - least) * abs(u)
+        around = drawn[f"{field.name[0]}1"] if ratio else getattr(textbook, field.name)
+        drawn[field.name] = float(f"{around * (1.0 + away if u >= 0.0 else 1.0 - away):.4g}")
+    return Coefficients(**drawn)
+
+
+def _usable(coefficients: Coefficients, K: int, J: int, words: Sequence[int]) -> bool:
+    """Whether X stays bounded, moves, and forgets itself, over 100 MTU after 20 MTU of spin-up.
+
+    Where coupling is strong, X is often a wave that hardly changes while Y is chaotic: the exponent would not tell.
+    """
+    X, Y = random_state(coefficients, K, J, words)
+    advance(coefficients, X, Y, 20_000)
+    xs = record(coefficients, X, Y, 1000, 100, store_fast=False)[0]
+    if not np.abs(xs).max() < _SAFE * coefficients.F:
+        return False
+    xs -= xs.mean()
+    covariances = [np.mean(xs[:-lag] * xs[lag:]) for lag in range(100, 201)]
+    moves = xs.std() > _STILL * coefficients.F
+    return bool(moves and np.max(np.abs(covariances)) < _FORGOTTEN * np.mean(xs**2))
+
+
+@lru_cache(maxsize=256)
+def _lyapunov(coefficients: Coefficients, K: int) -> float:
+    return lyapunov_exponent(coefficients, K)
+
+
+def _texts(o: Coefficients, J: int) -> list[str]:
+    """Equations in the grammar of `l96bench.equations`; numbers are written so that they read back exactly."""
+    slow = f"dX[k]/dt = {o.a1!r}*X[k-1]*X[k+1] - {o.a2!r}*X[k-1]*X[k-2] - {o.d!r}*X[k] + {o.F!r}"
+    if not J:
+        return [slow]
+    fast = f"dY[k,j]/dt = -{o.p1!r}*Y[k,j+1]*Y[k,j+2] + {o.p2!r}*Y[k,j+1]*Y[k,j-1] - {o.c!r}*Y[k,j] + {o.hy!r}*X[k]"
+    return [f"{slow} - {o.hx!r}*sum(Y[k])", fast]
