@@ -2,6 +2,10 @@
 
 import lazy_loader
 
+from l96bench.envs.registration import register as _register
+
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+_register()

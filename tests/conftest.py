@@ -13,16 +13,18 @@ import pytest
 from numpy.typing import NDArray
 
 from l96bench.data.generate import generate, perfect_forecast
+from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance
 from l96bench.data.splits import Cases, get_split, split_regime, split_seed
 from l96bench.dynamics.truth import simulate
 from l96bench.regimes import Regime
 from l96bench.tasks import registry
 from l96bench.tasks.base import Task
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 CASES = Cases(per_trajectory=10, n_trajectories=2, spacing=2.0, members=4)
-SIZES = {"train": (1, 60.0), "valid": (1, 10.0), "test": (2, 30.0), "shift": (2, 30.0)}
+SIZES = {"train": (1, 60.0), "train-fine": (1, 60.0), "valid": (1, 10.0), "test": (2, 30.0), "shift": (2, 30.0)}
 CLIMATE = (5, 20.0)
 
 
@@ -74,12 +76,27 @@ class MiniOnlineRollout(Mini, OnlineRollout):
     duration: ClassVar[float] = CLIMATE[1]
 
 
+@dataclass(frozen=True)
+class MiniRecovery(EquationRecovery):
+    """Two instances that nobody has seen, of one strength of coupling each, and four problems with each."""
+
+    seed: int | None = 11
+
+    @property
+    def track(self) -> RecoveryTrack:
+        return replace(RECOVERY_TRACKS[self.regime_id], noises=(0.0, 0.05), budgets=(5.0, 20.0), n_instances=2)
+
+    @functools.cached_property
+    def instances(self) -> tuple[Instance, ...]:
+        return tuple(draw_instance(self.track.base, index, self.seed) for index in (0, 5))
+
+
 @functools.cache
 def minis() -> dict[str, Task]:
     """The miniature tasks by the ids of the real ones."""
     families = (MiniSubgridForcing, MiniSubgridForcingMemory, MiniOnlineRollout)
     tasks: list[Task] = [family(regime) for family in families for regime in ("wilks-f20", "arnold-c4", "three-scale")]
-    return {task.id: task for task in tasks}
+    return {task.id: task for task in [*tasks, MiniRecovery("single")]}
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +118,26 @@ def online() -> OnlineRollout:
     task = minis()["online-rollout/wilks-f20-v1"]
     assert isinstance(task, OnlineRollout)
     return task
+
+
+@pytest.fixture(scope="session")
+def single() -> MiniRecovery:
+    """A miniature of `equation-recovery/single`."""
+    task = minis()["equation-recovery/single-v1"]
+    assert isinstance(task, MiniRecovery)
+    return task
+
+
+@pytest.fixture(scope="session")
+def two_scale() -> MiniRecovery:
+    """A miniature of `equation-recovery/two-scale`."""
+    return MiniRecovery("two-scale")
+
+
+@pytest.fixture(scope="session")
+def hidden() -> MiniRecovery:
+    """A miniature of `equation-recovery/hidden`."""
+    return MiniRecovery("hidden")
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class ResolvedModel:
         bounds = _Bounds(len(X), self.F)
         if isinstance(self.closure, Polynomial):
             resolved_kernels.advance_polynomial(
-                X, self.closure.coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0
+                X, self.closure.coefficients[None], bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0
             )
             return bounds.marked(X)
         for step in range(n_steps):
@@ -189,7 +189,7 @@ class AugmentedModel:
         K, n_steps = self.regime.K, count(duration, self.dt, "dt")
         X, coefficients = np.array(states[:, :K]), np.array(states[:, K:])
         bounds = _Bounds(len(X), self.F)
-        ensembles.advance_polynomials(X, coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left)
+        resolved_kernels.advance_polynomial(X, coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0)
         return bounds.marked(np.concatenate([X, coefficients], axis=1))
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Ensembles in one call: resolved models with a polynomial each, and two-scale models."""
+"""Ensembles of two-scale models in one call."""
 
 from __future__ import annotations
 
@@ -9,26 +9,6 @@ from numpy.typing import NDArray
 from l96bench.dynamics import kernels
 
 _jit = njit(cache=True, nogil=True, error_model="numpy")
-
-
-@_jit
-def advance_polynomials(
-    X: NDArray,
-    coefficients: NDArray,
-    F: NDArray,
-    dt: float,
-    n_steps: int,
-    low: NDArray,
-    high: NDArray,
-    rest: NDArray,
-    left: NDArray,
-) -> None:
-    """As `kernels.advance_polynomial`, row i of X (member, K) under coefficients[i] of (member, degree + 1)."""
-    for i in range(X.shape[0]):
-        one = slice(i, i + 1)
-        kernels.advance_polynomial(
-            X[one], coefficients[i], F[one], dt, n_steps, low[one], high[one], rest[one], left[one], 0
-        )
 
 
 @_jit

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.dynamics import kernels
+from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.truth import count
@@ -155,12 +155,12 @@ class _Run:
         """Make n_steps steps: inside the kernel for polynomials, one call of the closure a step for all others."""
         bounds = (self.low, self.high, self.rest, self.left)
         if isinstance(self.closure, Polynomial):
-            kernels.advance_polynomial(
-                self.X, self.closure.coefficients, self.forcing, self.dt, n_steps, *bounds, self.steps
+            resolved_kernels.advance_polynomial(
+                self.X, self.closure.coefficients[None], self.forcing, self.dt, n_steps, *bounds, self.steps
             )
             self.steps += n_steps
             return
         for _ in range(n_steps):
             U = checked_step(self.closure, self.X)
-            kernels.advance_resolved(self.X, U, self.forcing, self.dt, *bounds, self.steps)
+            resolved_kernels.advance_resolved(self.X, U, self.forcing, self.dt, *bounds, self.steps)
             self.steps += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.dynamics import kernels
+from l96bench.dynamics import kernels, resolved_kernels
 from l96bench.errors import BlowUpError, L96BenchError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, get_regime
@@ -253,7 +253,7 @@ def advance(
         n = min(_CHUNK, n_steps - start)
         piece = np.empty((0, 4, regime.K)) if stages is None else stages[start : start + n]
         if regime.scales == 1:
-            kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
+            resolved_kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
         elif regime.scales == 2:
             flux = regime.coupling == "flux"
             kernels.advance_two_scale(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
@@ -272,7 +272,7 @@ def _record(
     for start in range(0, len(out[0]), step):
         pieces = [array[start : start + step] for array in out]
         if regime.scales == 1:
-            kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
+            resolved_kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
         elif regime.scales == 2:
             kernels.record_two_scale(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
         else:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from l96bench.data.splits import DATA_REGIMES, get_split, split_regime
 from l96bench.data.store import digests, load
-from l96bench.dynamics.closures import as_closure, checked_start, checked_step
-from l96bench.dynamics.truth import TRUTH_DT, advance, random_state
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
 from l96bench.regimes import Regime, get_regime, seed_word
+from l96bench.tasks.cost import count_parameters, measure_cost
 from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
 
 if TYPE_CHECKING:
+    import gymnasium
     import xarray
 
 __all__ = ["LEVEL", "N_REPLICATES", "SCORER_VERSION", "Reference", "Samples", "Task"]
@@ -112,6 +112,10 @@ class Task:
         What models are fitted to, in words.
     training_budgets : tuple of float
         Training budgets in MTU besides the whole 2,000: prefixes of the training trajectory.
+    env_id : str or None
+        Gymnasium's id of the family's environment, where it has one.
+    env_option : str
+        The environment's argument that names the regime (or track).
     """
 
     regime_id: str
@@ -122,6 +126,8 @@ class Task:
     regime_ids: ClassVar[tuple[str, ...]] = DATA_REGIMES
     training_set: ClassVar[str] = "train, 2000 MTU"
     training_budgets: ClassVar[tuple[float, ...]] = (10.0, 100.0, 1000.0)
+    env_id: ClassVar[str | None] = None
+    env_option: ClassVar[str] = "regime"
 
     @property
     def id(self) -> str:
@@ -196,6 +202,30 @@ class Task:
             )
         return xarray.DataTree.from_dict(parts)
 
+    def make_env(self, num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:
+        """The task as a Gymnasium environment, of one row or, given `num_envs`, natively batched.
+
+        Parameters
+        ----------
+        num_envs : int, optional
+            Rows of a vector environment.
+        **options
+            What the environment takes besides the regime (or track); see the family's class in `l96bench.envs`.
+
+        Raises
+        ------
+        L96BenchError
+            If the family has no environment, or an option cannot be used.
+        """
+        import gymnasium
+
+        if self.env_id is None:
+            raise L96BenchError(f"{self.family} has no environment; try that of subgrid-forcing")
+        options = {self.env_option: self.regime_id, **options}
+        if num_envs is None:
+            return gymnasium.make(self.env_id, **options)
+        return gymnasium.make_vec(self.env_id, num_envs=num_envs, **options)
+
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the training split, or to its first `budget` MTU; the seconds that it took.
 
@@ -263,6 +293,12 @@ class Task:
         model = PolynomialRegressor(degree=4)
         return self.evaluate(model, LITERATURE, training_seconds=self.fit(model))
 
+    @property
+    def data_digests(self) -> dict[str, str]:
+        """SHA-256 of the arrays behind the task, by ``regime/split/array``."""
+        names = [f"{self.regime_id}/{split}/" for split in self.splits]
+        return {key: value for key, value in digests().items() if any(key.startswith(name) for name in names)}
+
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
         """How often each bootstrap replicate holds each block: the same for all entries of the task."""
         seed = (self.regime.word, self.version, seed_word(f"bootstrap {purpose}"))
@@ -282,13 +318,13 @@ class Task:
             replicates=parts.replicates.tolist(),
             seeds=seeds,
         )
-        recorded = digests()
-        names = [f"{self.regime_id}/{split}/" for split in self.splits]
-        used = {key: value for key, value in recorded.items() if any(key.startswith(name) for name in names)}
+        cost = Cost(training_seconds=training_seconds)
+        if model is not None:
+            cost = measure_cost(self.regime, model, training_seconds)
         return Result(
             task=self.id,
             task_version=self.version,
-            data_digests=used,
+            data_digests=self.data_digests,
             scorer_version=SCORER_VERSION,
             split="test",
             model=info,
@@ -296,7 +332,7 @@ class Task:
             metrics=parts.metrics,
             series={name: np.asarray(values).tolist() for name, values in parts.series.items()},
             failures=parts.failures,
-            cost=measure_cost(self.regime, model, training_seconds),
+            cost=cost,
             environment=Environment.current(),
             predictions_digest=parts.digest,
         )
@@ -331,57 +367,3 @@ def describe(model: Any) -> ModelInfo:
         command="task.evaluate(model)",
         description=" ".join(repr(model).split())[:500],
     )
-
-
-def count_parameters(model: Any) -> int | None:
-    """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds, leaf values."""
-    try:
-        return _count_parameters(model)
-    except Exception:  # a user's model may mean anything by these names
-        return None
-
-
-def _count_parameters(model: Any) -> int | None:
-    if hasattr(model, "estimators_"):
-        parts = model.estimators_.ravel() if isinstance(model.estimators_, np.ndarray) else model.estimators_
-        counts = [_count_parameters(part) for part in parts]
-        known = [count for count in counts if count is not None]
-        return sum(known) if len(known) == len(counts) else None
-    for inner in ("estimator_", "best_estimator_"):
-        if hasattr(model, inner):
-            return _count_parameters(getattr(model, inner))
-    if hasattr(model, "n_parameters"):
-        return int(model.n_parameters)
-    if hasattr(model, "coefficients"):
-        return int(np.size(model.coefficients))
-    if hasattr(model, "named_steps"):
-        return _count_parameters(model[-1])
-    if hasattr(model, "coef_"):
-        return int(np.size(model.coef_) + np.size(getattr(model, "intercept_", ())))
-    if hasattr(model, "tree_"):
-        # A tree's inner node holds a point and a threshold, a leaf a value.
-        return int(2 * model.tree_.node_count - model.tree_.n_leaves)
-    return None
-
-
-def measure_cost(regime: Regime, model: Any, training_seconds: float | None, n_members: int = 100) -> Cost:
-    """Microseconds of a closure call per member (in a batch of 100), and over the cost of one step of the truth."""
-    rng = np.random.default_rng(0)
-    try:
-        closure = as_closure(model)
-        X = rng.normal(2.5, 3.0, (n_members, regime.K))
-        checked_start(closure, n_members, rng)
-        call = min(_seconds(lambda: checked_step(closure, X)) for _ in range(20)) / n_members
-    except ModelError:
-        return Cost(training_seconds=training_seconds)
-    state = random_state(regime, [0])
-    n_steps = 1000
-    advance(regime, state, n_steps)
-    step = min(_seconds(lambda: advance(regime, state, n_steps, TRUTH_DT)) for _ in range(5)) / n_steps
-    return Cost(training_seconds=training_seconds, microseconds_per_call=1e6 * call, kernel_steps_per_call=call / step)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start

@@ -92,6 +92,8 @@ class DAIncrement(Task):
     """
 
     family: ClassVar[str] = "da-increment"
+    env_id: ClassVar[str | None] = "l96bench/DAIncrement-v1"
+    env_option: ClassVar[str] = "track"
     regime_ids: ClassVar[tuple[str, ...]] = tuple(TRACKS)
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     training_set: ClassVar[str] = "train, 6000 cycles"

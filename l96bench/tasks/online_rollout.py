@@ -62,6 +62,7 @@ class OnlineRollout(Task):
     """
 
     family: ClassVar[str] = "online-rollout"
+    env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
     splits: ClassVar[tuple[str, ...]] = (
         *("train", "test", "shift", "perfect"),
         *("climate", "climate-twin", "climate-shift", "climate-shift-twin"),

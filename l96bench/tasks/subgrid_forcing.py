@@ -50,6 +50,7 @@ class SubgridForcing(Task):
     """
 
     family: ClassVar[str] = "subgrid-forcing"
+    env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v1"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift")
     block: ClassVar[float] = 10.0
     warm_up: ClassVar[float] = 0.0
@@ -243,6 +244,7 @@ class SubgridForcingMemory(SubgridForcing):
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
+    env_id: ClassVar[str | None] = None
     warm_up: ClassVar[float] = 10.0
 
     def _predict(self, model: Any, samples: Samples) -> _Prediction:

@@ -245,12 +245,3 @@ def test_driven_fast_variables_feel_the_prescribed_slow_ones() -> None:
         ends.append(np.abs(driven[1]).max())
     assert ends[0] < 1e-10
     assert ends[1] > 0.1
-
-
-@pytest.mark.parametrize("K", [4, 5, 8, 36])
-def test_resolved_step_is_the_reference(K: int, reference: SimpleNamespace) -> None:
-    rng = np.random.default_rng(K)
-    x, U = 5 * rng.standard_normal(K), 4 * rng.standard_normal(K)
-    expected = reference.resolved_step(x, U, 20.0, 0.01)
-    kernels.resolved_step(x, U, 20.0, 0.01, *(np.empty(K) for _ in range(3)))
-    np.testing.assert_allclose(x, expected, rtol=0, atol=1e-13 * np.abs(expected).max())

@@ -20,6 +20,7 @@ from l96bench.dynamics.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
 from l96bench.tasks import base
 from l96bench.tasks.base import Samples, Task, count_parameters, describe, measure_cost, value_of
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import list_tasks, make_task
 from l96bench.tasks.result import Result
@@ -229,6 +230,11 @@ def test_every_registered_task_stands_for_a_regime_or_track_with_data(id: str) -
         assert task.regime.id == {"dense": "wilks-f20", "sparse": "da-k40"}[task.regime_id]
         assert not task.has_shift
         assert set(task.references) == {"floor", "ceiling"}
+    elif task.family == "equation-recovery":
+        assert isinstance(task, EquationRecovery)
+        assert task.track.id == task.regime_id
+        assert not task.has_shift
+        assert set(task.references) == {"floor", "literature", "ceiling"}
     else:
         assert task.regime.id == task.regime_id
         assert task.has_shift == (task.regime.scales == 2)

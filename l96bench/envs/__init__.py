@@ -1,0 +1,1 @@
+"""The tasks as Gymnasium environments, natively batched, for `gymnasium.make` and `make_vec`."""

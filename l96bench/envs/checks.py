@@ -1,0 +1,152 @@
+"""What arguments of the environments may be, and what is said when they are something else."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from l96bench.envs import kernels
+from l96bench.errors import ActionError, L96BenchError, UnknownIdError, nearest
+
+_TOLERANCE = 1e-6
+"""How far an action may lie outside of its box, for the rounding of wrappers that rescale."""
+
+
+def positive(value: Any, name: str) -> int:
+    """A whole number from 1 on.
+
+    Raises
+    ------
+    L96BenchError
+        If it is anything else.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise L96BenchError(f"expected {name} as a whole number from 1 on, got {value!r}")
+    return number
+
+
+def chosen(value: Any, choices: Sequence[str | None], name: str) -> Any:
+    """A value that is one of the choices.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is not; the message names the closest ones.
+    """
+    if value not in choices:
+        raise UnknownIdError(f"no {name} {value!r}." + nearest(str(value), [str(choice) for choice in choices]))
+    return value
+
+
+def systems_of(num_envs: int | None, agents: int) -> int:
+    """How many systems have that many rows; one for None.
+
+    Raises
+    ------
+    L96BenchError
+        If the rows of a system do not come together.
+    """
+    rows = agents if num_envs is None else positive(num_envs, "num_envs")
+    if rows % agents:
+        raise L96BenchError(
+            f"expected num_envs as a multiple of {agents}, since each of a system's {agents} points is a row with "
+            f"local=True, got {num_envs}; try {max(rows // agents, 1) * agents} or {(rows // agents + 1) * agents}"
+        )
+    return rows // agents
+
+
+def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
+    """The autoreset mode of that name or value."""
+    if isinstance(mode, AutoresetMode):
+        return mode
+    by_name = {each.value: each for each in AutoresetMode} | {each.name: each for each in AutoresetMode}
+    return by_name[chosen(mode, list(by_name), "autoreset_mode")]
+
+
+def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
+    """One seed, or None, for every system: ``seed + i`` for a number.
+
+    Raises
+    ------
+    L96BenchError
+        If they are no whole numbers from 0 on, or not as many as systems.
+    """
+    expected = f"expected seed as a whole number from 0 on, None, or a sequence of {n_systems} of these"
+    try:
+        if seed is None:
+            return [None] * n_systems
+        if isinstance(seed, (list, tuple, np.ndarray)):
+            seeds = [None if word is None else operator.index(word) for word in seed]
+        else:
+            seeds = [operator.index(seed) + i for i in range(n_systems)]
+    except TypeError as error:
+        raise L96BenchError(f"{expected}, got {seed!r}") from error
+    if len(seeds) != n_systems or any(word is not None and word < 0 for word in seeds):
+        raise L96BenchError(f"{expected}, got {seed!r}")
+    return seeds
+
+
+def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) -> NDArray[np.intp]:
+    """The systems that the options of a reset ask for.
+
+    Raises
+    ------
+    L96BenchError
+        For an unknown option, or a mask that cannot be used.
+    """
+    for name in options or ():
+        if name != "reset_mask":
+            raise L96BenchError(f"no option {name!r} of reset." + nearest(str(name), ["reset_mask"]))
+    mask = None if options is None else options.get("reset_mask")
+    if mask is None:
+        return np.arange(n_systems)
+    array = np.asarray(mask)
+    if array.dtype != bool or array.shape != (n_systems * agents,):
+        raise L96BenchError(
+            f"expected reset_mask as a boolean array of shape ({n_systems * agents},), got dtype {array.dtype} and "
+            f"shape {array.shape}"
+        )
+    by_system = array.reshape(n_systems, agents)
+    if (by_system.any(axis=1) != by_system.all(axis=1)).any() or not array.any():
+        raise L96BenchError(f"expected reset_mask true somewhere, and alike in the {agents} rows of each system")
+    return np.flatnonzero(by_system[:, 0])
+
+
+def checked_actions(actions: Any, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
+    """The actions as a float32 array of their own, if they have that shape, a floating dtype, and fit the box.
+
+    Raises
+    ------
+    ActionError
+        If they do not; what lies outside by a rounding error of wrappers that rescale is cut off instead.
+    """
+    try:
+        array = np.asarray(actions)
+    except (TypeError, ValueError) as error:
+        raise ActionError(f"expected actions of shape {shape}, got {type(actions).__name__}: {error}") from error
+    if array.dtype.kind != "f":
+        raise ActionError(
+            f"expected floating-point actions of shape {shape}, got dtype {array.dtype} and shape {array.shape}; "
+            "try actions.astype(numpy.float32)"
+        )
+    if array.shape != shape:
+        raise ActionError(f"expected actions of shape {shape}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        own = np.array(array, dtype=np.float32, order="C")
+    bad = kernels.clip_actions(own, low, high, _TOLERANCE)
+    if bad >= 0:
+        index = tuple(map(int, np.unravel_index(bad, shape)))
+        raise ActionError(
+            f"expected actions in [{low:g}, {high:g}], got {array[index]:.6g} at {index}; "
+            "try numpy.clip, or a wrapper such as ClipAction"
+        )
+    return own

@@ -1,0 +1,90 @@
+"""What the two environments about closures share: an agent that sees X and acts U."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from l96bench.envs.checks import systems_of
+from l96bench.envs.core import BatchedEnv
+from l96bench.envs.scaling import BOUND, RADIUS, REACH, Scaling
+from l96bench.errors import L96BenchError
+from l96bench.regimes import get_regime
+
+
+class ClosureEnv(BatchedEnv):
+    """Agents that see the resolved state and act the subgrid forcing, beside a truth.
+
+    Without `local` a row sees X (K,) and acts U (K,). With it row ``i K + k`` sees the stencil X_{k-2} .. X_{k+2} of
+    system i and acts U_k. Both are scaled as `Scaling` says.
+
+    Parameters
+    ----------
+    regime : str
+    num_envs : int or None
+        Rows; None for one system.
+    local : bool
+    truth : (trajectory, time, K) array
+        An episode begins at a random sample of it.
+    **options
+        Those of `BatchedEnv`.
+    """
+
+    def __init__(
+        self,
+        regime: str,
+        scaling: Scaling,
+        num_envs: int | None,
+        local: bool,
+        truth: NDArray[np.float64],
+        **options: Any,
+    ) -> None:
+        self.regime, self.scaling, self.local = get_regime(regime), scaling, bool(local)
+        K = self.regime.K
+        agents = K if local else 1
+        n_systems = systems_of(num_envs, agents)
+        super().__init__(
+            n_systems,
+            agents=agents,
+            observation_space=spaces.Box(-BOUND, BOUND, (2 * RADIUS + 1 if local else K,), np.float32),
+            action_space=spaces.Box(-1.0, 1.0, (1 if local else K,), np.float32),
+            **options,
+        )
+        self._n_trajectories, self._n_times = truth.shape[:2]
+        if self._n_times <= self.episode_steps:
+            raise L96BenchError(
+                f"expected episode_steps below {self._n_times}, the samples of a trajectory, got {self.episode_steps}"
+            )
+        self._truth = np.asarray(truth).reshape(-1, K)
+        self._at = np.zeros(n_systems, dtype=np.int64)
+        self._reach = REACH * scaling.std_U
+
+    @property
+    def observed(self) -> NDArray[np.int64]:
+        """The points that each row of a system sees, (agents, width)."""
+        K = self.regime.K
+        stencil = np.arange(-RADIUS, RADIUS + 1) if self.local else np.arange(K)
+        return (np.arange(self.agents)[:, None] + stencil) % K
+
+    @property
+    def at(self) -> NDArray[np.int64]:
+        """Trajectory and sample of the truth that every system has come to, (n_systems, 2)."""
+        return np.stack(np.divmod(self._at, self._n_times), axis=1)
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        """Draw a trajectory and a sample, all those alike that leave room for an episode."""
+        room = self._n_times - self.episode_steps
+        drawn = np.array([self.generators[i].random() for i in systems])
+        trajectory, sample = np.divmod((drawn * (self._n_trajectories * room)).astype(np.int64), room)
+        self._at[systems] = trajectory * self._n_times + sample
+
+    def _see(self, X: NDArray[np.float64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """Fill `out` with the observations of the states X[rows]."""
+
+        def work(first: int, last: int) -> None:
+            self.scaling.observe(X, rows, self.local, first, last, out)
+
+        self.over_systems(work)

@@ -1,0 +1,357 @@
+"""The batched core of every environment: seeds, episodes, automatic resets, checks, threads and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from l96bench.envs import kernels
+from l96bench.envs.checks import autoreset_mode_of, checked_actions, checked_mask, checked_seeds, chosen, positive
+from l96bench.envs.infos import final_infos, vector_infos
+from l96bench.envs.render import FPS, History, Hovmoeller
+from l96bench.errors import EpisodeError
+
+__all__ = ["BatchedEnv"]
+
+
+class BatchedEnv(VectorEnv):
+    """Many independent systems of one family, stepped together: the base of the native vector environments.
+
+    A *system* is one episode's world: it has a random generator, a clock and an end of its own. A *row* is what
+    Gymnasium counts: one agent. Without ``local`` a system is one row; with it each of the system's ``agents`` points
+    is a row, system i being the rows ``i * agents .. (i + 1) * agents - 1``, which begin and end together. System i,
+    seeded ``seed + i``, equals bit for bit the scalar environment seeded ``seed + i``: each draws from the generator
+    that Gymnasium makes of that seed, and only when an episode begins.
+
+    A family says what a system is by the hooks below. They get and fill arrays over all systems, and must treat every
+    system apart, so that its bits depend on no other.
+
+    Hooks
+    -----
+    ``_begin(systems)``
+        Begin new episodes of the systems (an index array), drawing from ``self.generators[i]`` alone.
+    ``_advance(actions, active, rewards, terminated)``
+        Step the systems where ``active`` (n_systems,) is true. `actions` (n_systems, n_actions) are float32 in the
+        action box; fill `rewards` (n_systems, agents), zeros before, and `terminated` (n_systems,), false before.
+        ``self.steps`` (n_systems,) holds the steps that each episode made before this one. Rewards are finite.
+    ``_observe(out)``
+        Fill `out` (n_systems, agents * width), float32, with the observations of all systems, those that have ended
+        included. They must lie in the box.
+    ``_infos()``
+        Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
+    ``_picture()``, ``_records()``, ``_caption(system)``
+        For ``render_mode="rgb_array"``: the `Hovmoeller` of the environment; after every step and reset, the values
+        (n_systems, K) of each of its panels; and optionally a line and more lines of text for one system.
+
+    Parameters
+    ----------
+    n_systems : int
+    agents : int
+        Rows of each system.
+    observation_space, action_space : gymnasium.spaces.Box
+        Of one row; one-dimensional.
+    episode_steps : int
+        Steps of an episode, after which it is truncated.
+    max_episode_steps : int, optional
+        A lower limit, by the name that Gymnasium gives it.
+    autoreset_mode : AutoresetMode or str
+        When a row that has ended begins anew: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"`` (see
+        `gymnasium.vector.AutoresetMode`).
+    threads : int
+        Threads that a step is divided among; the bits do not depend on it.
+    render_mode : {None, "rgb_array"}
+
+    Attributes
+    ----------
+    generators : list of numpy Generator
+        One a system.
+    steps : (n_systems,) array
+        Steps that the present episodes have made.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": FPS}  # type: ignore[misc]
+
+    def __init__(
+        self,
+        n_systems: int,
+        *,
+        agents: int = 1,
+        observation_space: spaces.Box,
+        action_space: spaces.Box,
+        episode_steps: int,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        threads: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        self.n_systems, self.agents = n_systems, agents
+        self.num_envs = n_systems * agents
+        self.single_observation_space, self.single_action_space = observation_space, action_space
+        self.observation_space = batch_space(observation_space, self.num_envs)
+        self.action_space = batch_space(action_space, self.num_envs)
+        self.episode_steps = positive(episode_steps, "episode_steps")
+        if max_episode_steps is not None:
+            self.episode_steps = min(self.episode_steps, positive(max_episode_steps, "max_episode_steps"))
+        self.autoreset_mode = autoreset_mode_of(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
+        self.threads = min(positive(threads, "threads"), n_systems)
+        self.render_mode = chosen(render_mode, (None, "rgb_array"), "render_mode")
+        self.generators: list[Any] = [None] * n_systems
+        self._seeds: list[Any] = [None] * n_systems
+        self._started = False
+        self.steps = np.zeros(n_systems, dtype=np.int64)
+        self._last_rewards = np.zeros(n_systems)
+        self._ended = np.zeros(n_systems, dtype=bool)
+        self._any_ended = False
+        self._everyone = np.ones(n_systems, dtype=bool)
+        self._low, self._high = float(action_space.low.min()), float(action_space.high.max())
+        self._action_shape = (self.num_envs, *action_space.low.shape)
+        self._observation_shape = (self.num_envs, *observation_space.low.shape)
+        self._pool: ThreadPoolExecutor | None = None
+        self._history: History | None = None
+
+    # What a family fills in.
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        raise NotImplementedError
+
+    def _advance(
+        self,
+        actions: NDArray[np.float32],
+        active: NDArray[np.bool_],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        raise NotImplementedError
+
+    def _observe(self, out: NDArray[np.float32]) -> None:
+        raise NotImplementedError
+
+    def _infos(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def _picture(self) -> Hovmoeller:
+        raise NotImplementedError
+
+    def _records(self) -> tuple[NDArray[np.float64], ...]:
+        raise NotImplementedError
+
+    def _caption(self, system: int) -> tuple[str, Sequence[str]]:
+        return f"reward {self._last_rewards[system]:.3g}", ()
+
+    # Gymnasium's interface.
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin new episodes.
+
+        Parameters
+        ----------
+        seed : int or sequence of int or None, optional
+            System i is seeded ``seed + i``, or by its own number of the sequence. Systems without a seed go on drawing
+            from the generator that they have.
+        options : dict, optional
+            ``{"reset_mask": (num_envs,) bool array}`` begins anew only the rows where it is true; rows of one system go
+            together.
+
+        Returns
+        -------
+        observations : (num_envs, width) float32 array
+            Of all rows.
+        infos : dict
+
+        Raises
+        ------
+        EpisodeError
+            For a mask before the first reset, or after `close`.
+        L96BenchError
+            For seeds, options or a mask that cannot be used. Nothing has changed then.
+        """
+        self._require(not self.closed, "the environment is closed: make a new one")
+        seeds = checked_seeds(seed, self.n_systems)
+        systems = checked_mask(options, self.n_systems, self.agents)
+        everyone = len(systems) == self.n_systems
+        self._require(self._started or everyone, "expected a first reset of all rows before one with a mask")
+        for i in systems:
+            if seeds[i] is not None or self.generators[i] is None:
+                self.generators[i], self._seeds[i] = seeding.np_random(seeds[i])
+        self._started = True
+        self._restart(systems)
+        self._remember(systems)
+        return self._observations(), vector_infos(self._infos(), self.agents)
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Step every row, or begin its next episode, as the autoreset mode says.
+
+        Parameters
+        ----------
+        actions : (num_envs, n_actions) floating-point array
+            In the action box.
+
+        Returns
+        -------
+        observations : (num_envs, width) float32 array
+        rewards : (num_envs,) float64 array
+        terminations, truncations : (num_envs,) bool arrays
+            Never both: an episode that blows up in its last step is terminated.
+        infos : dict
+            In the mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` of the rows that ended, as
+            `gymnasium.vector.SyncVectorEnv` has them.
+
+        Raises
+        ------
+        ActionError
+            For actions of the wrong shape or dtype, outside of the box, or NaN. Nothing has changed then.
+        EpisodeError
+            Before the first reset, after `close`, or, in the mode ``DISABLED``, while a row that ended waits for its
+            reset.
+        """
+        observations, rewards, terminated, truncated = self.advance(self.checked_actions(actions, self._action_shape))
+        infos: dict[str, Any] = {}
+        if self._any_ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            infos = final_infos(self._infos(), observations, np.array(self._by_row(self._ended)))
+            systems = np.flatnonzero(self._ended)
+            self._restart(systems)
+            self._remember(systems)
+            observations = self._observations()
+        infos |= vector_infos(self._infos(), self.agents)
+        return observations, rewards.reshape(-1), self._by_row(terminated), self._by_row(truncated), infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A picture (height, width, 3) of every row's episode so far; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        return tuple(frame for i in range(self.n_systems) for frame in (self.frame(i),) * self.agents)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generators of all systems, None before their first reset."""
+        return tuple(self.generators)
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seeds of all systems."""
+        return tuple(self._seeds)
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What made the environment, in terms that can be written as JSON."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, value: EnvSpec | None) -> None:
+        if value is not None and isinstance(value.kwargs.get("autoreset_mode"), AutoresetMode):
+            value.kwargs["autoreset_mode"] = value.kwargs["autoreset_mode"].value
+        self._spec = value
+
+    _spec: EnvSpec | None = None
+
+    # What the scalar environment shares.
+
+    def checked_actions(self, actions: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """The actions as float32 (n_systems, n_actions), if they have that shape, a floating dtype, and fit the box."""
+        return checked_actions(actions, shape, self._low, self._high).reshape(self.n_systems, -1)
+
+    def advance(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """One step under checked actions, without resets in the same step: what `step` returns, by system."""
+        self._require(not self.closed, "the environment is closed: make a new one")
+        self._require(self._started, "expected reset() before the first step")
+        active, waiting = self._everyone, None
+        if self._any_ended:
+            if self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+                rows = np.flatnonzero(self._by_row(self._ended))
+                self._require(
+                    False,
+                    f"expected a reset of the rows whose episodes have ended, {rows[:8].tolist()}, before the next "
+                    "step; try reset() or, for these rows alone, reset(options={'reset_mask': mask})",
+                )
+            active, waiting = ~self._ended, np.flatnonzero(self._ended)
+        rewards = np.zeros((self.n_systems, self.agents))
+        terminated, truncated = np.zeros((2, self.n_systems), dtype=bool)
+        self._advance(actions, active, rewards, terminated)
+        if self.render_mode is not None:
+            self._last_rewards = rewards.mean(axis=1)
+        self._any_ended = kernels.count_steps(
+            self.steps, active, self.episode_steps, terminated, truncated, self._ended
+        )
+        if waiting is not None:
+            self._restart(waiting)
+        if self.render_mode is not None:
+            self._remember(np.arange(self.n_systems))
+        return self._observations(), rewards, terminated, truncated
+
+    def frame(self, system: int) -> NDArray[np.uint8]:
+        """The picture of one system's episode so far, uint8 (height, width, 3)."""
+        self._require(self._history is not None, "expected reset() before render()")
+        assert self._history is not None
+        picture = self._picture()
+        records, gone = self._history.of(system)
+        status, lines = self._caption(system)
+        return picture.frame(records, status, lines, gone * picture.interval)
+
+    def over_systems(self, work: Callable[[int, int], object]) -> None:
+        """Call ``work(first, last)`` for ranges that together are all systems, one a thread."""
+        if self.threads == 1:
+            work(0, self.n_systems)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="l96bench")
+        ends = [self.n_systems * i // self.threads for i in range(self.threads + 1)]
+        list(self._pool.map(work, ends[:-1], ends[1:]))
+
+    # Inside.
+
+    def _restart(self, systems: NDArray[np.intp]) -> None:
+        """Begin new episodes."""
+        self._begin(systems)
+        self.steps[systems] = 0
+        self._last_rewards[systems] = 0.0
+        self._ended[systems] = False
+        self._any_ended = bool(self._ended.any())
+        if self._history is not None:
+            self._history.clear(systems)
+
+    def _remember(self, systems: NDArray[np.intp]) -> None:
+        """Keep the present values of the systems for their pictures."""
+        if self.render_mode is None:
+            return
+        records = self._records()
+        if self._history is None:
+            picture = self._picture()
+            self._history = History(self.n_systems, len(records), picture.n_times, picture.K)
+        self._history.add(systems, *(record[systems] for record in records))
+
+    def _observations(self) -> NDArray[np.float32]:
+        """The observations of all rows, in an array of their own."""
+        out = np.empty(self._observation_shape, dtype=np.float32)
+        self._observe(out.reshape(self.n_systems, -1))
+        return out
+
+    def _by_row(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of systems as values of rows."""
+        return values if self.agents == 1 else np.repeat(values, self.agents, axis=0)
+
+    @staticmethod
+    def _require(condition: bool, message: str) -> None:
+        if not condition:
+            raise EpisodeError(message)

@@ -1,0 +1,250 @@
+"""`DAIncrement`: correct a biased forecast model inside the cycle of an ensemble filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from l96bench.assimilation.archive import PARTS, SPIN_UP, get_track, load_archive
+from l96bench.assimilation.inflation import Inflation
+from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation.observations import Observed
+from l96bench.dynamics.closures import Stateless
+from l96bench.envs import kernels
+from l96bench.envs.checks import chosen, systems_of
+from l96bench.envs.core import BatchedEnv
+from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.scalar import ScalarEnv
+from l96bench.envs.scaling import BOUND, RADIUS, REACH
+from l96bench.errors import L96BenchError
+
+__all__ = ["INFLATIONS", "DAIncrement", "DAIncrementVector"]
+
+INFLATIONS = {"dense": 1.3, "sparse": 1.2}
+"""Inflation of every track: what `da-increment` chooses for the network of increments.
+
+It is too little for the model without correction, whose error grows to 1.06 (dense, .84 with an inflation of 1.6).
+"""
+WORST = 2.0
+"""Climatological standard deviations beyond which a point's error counts no more: a state drawn at random has 1.4."""
+
+
+class DAIncrementVector(BatchedEnv):
+    """A batch of filter cycles whose forecast model the agent corrects.
+
+    Every system cycles the resolved model without closure over noisy observations of a true trajectory, in the filter
+    of its track: ``dense`` (`wilks-f20`, all points each 0.05 MTU, ETKF) or ``sparse`` (`da-k40`, 20 random points of
+    40 each 0.1 MTU, LETKF), 20 members, with a fixed inflation of the analysis (`INFLATIONS`). A step is one window:
+
+    1. the agent sees the background mean X, and acts the increment ``mean + 4.5 std a`` of every point; mean and std
+       are those of the increments of the training archive, over all points;
+    2. the filter analyses the observations made now, and its analysis is inflated;
+    3. all members are carried to the next window, the increment divided by the window length being added to their
+       tendency all along. In the task the same quotient is evaluated at every member and model step: held through
+       the window it assimilates as well (see `CorrectedClosure`).
+
+    **Observation**: the background mean, less its mean and over its std in the training archive, cut off at 10; with
+    ``local`` the points k - 2 .. k + 2. **Reward**: ``(e_none² - e²) / e_archive²``, e the error of the new background
+    mean, e_none the one that the same analysis has at that time without correction, e_archive the RMSE of the training
+    archive's backgrounds; the mean over the points, with ``local`` the point's own. So an increment of zero gets 0, and
+    undoing an average error 1. No error counts for more than 2 climatological std. **End**: ``terminated`` when the
+    RMSE of the background mean exceeds the climatological std (the filter has diverged) or is not finite, with the
+    worst reward that there is, as if e had been 2 climatological std and e_none 0; ``truncated`` after `episode_steps`.
+
+    An episode starts at a random cycle of the split's archive, from the archive's background mean there. Members lie
+    around it as the archive's background errors at random cycles do (less their mean), scaled at every point to the
+    archive's spread, so that their covariance is that of a cycle in full run: with the archive's inflation, errors rise
+    by 3 % (``sparse``: 7 %) in the first windows and come back. Observations of the whole episode are drawn then, too.
+
+    ``info`` holds `background_rmse` and `uncorrected_rmse`, the latter being that of e_none.
+
+    Parameters
+    ----------
+    track : {"dense", "sparse"}
+    num_envs : int, optional
+        Rows; with ``local`` a multiple of the K points, of which each is a row. One system by default.
+    local : bool
+        Whether every point is an agent of its own.
+    episode_steps : int
+        Windows of an episode.
+    split : {"train", "valid", "test"}
+        The part of the archive whose truth is observed.
+    **options
+        Those of `BatchedEnv`: ``autoreset_mode``, ``threads``, ``render_mode``, ``max_episode_steps``.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown track, split or mode.
+    L96BenchError
+        For numbers that make no sense, or an episode longer than the split.
+    """
+
+    def __init__(
+        self,
+        track: str = "dense",
+        *,
+        num_envs: int | None = None,
+        local: bool = False,
+        episode_steps: int = 100,
+        split: str = "train",
+        **options: Any,
+    ) -> None:
+        self.track, self.local, self.split = get_track(track), bool(local), chosen(split, list(PARTS), "split")
+        regime, train = self.track.regime, load_archive(self.track, "train")
+        self.K, agents = regime.K, regime.K if local else 1
+        width, n_actions = (2 * RADIUS + 1, 1) if local else (self.K, self.K)
+        super().__init__(
+            systems_of(num_envs, agents),
+            agents=agents,
+            observation_space=spaces.Box(-BOUND, BOUND, (width,), np.float32),
+            action_space=spaces.Box(-1.0, 1.0, (n_actions,), np.float32),
+            episode_steps=episode_steps,
+            **options,
+        )
+        self._archive = train if split == "train" else load_archive(self.track, split)
+        self._n_starts = PARTS[split].n_cycles - self.episode_steps
+        if self._n_starts < 1:
+            raise L96BenchError(
+                f"expected episode_steps below the {PARTS[split].n_cycles} cycles of {split!r}, "
+                f"got {self.episode_steps}"
+            )
+        self._increment = float(train["increment"].mean()), float(train["increment"].std())
+        self._seen = float(train["background"].mean()), float(train["background"].std())
+        self._errors = (train["truth"][:, 1 + SPIN_UP :] - train["background"]).reshape(-1, self.K)
+        self._variance, self._unit = float(train["truth"].var()), float(np.square(self._errors).mean())
+        self._model = ResolvedModel(regime)
+        self._inflation = Inflation(posterior=INFLATIONS[self.track.id])
+        n, m, T, p = self.n_systems, self.track.n_members, self.episode_steps, self._observed_points()
+        self._ensembles, self._background = np.zeros((n, m, self.K)), np.zeros((n, self.K))
+        self._truth = np.zeros((n, T + 1, self.K))
+        self._observed = Observed(np.zeros((n, T, p)), np.zeros((n, T, p), np.int64), np.ones((n, T, p)))
+        self._rmse, self._rows = np.zeros((2, n)), np.arange(n)
+
+    def _observed_points(self) -> int:
+        network = self.track.network
+        return network.n_random or len(network.points or range(network.K))
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        archive, m, T = self._archive, self.track.n_members, self.episode_steps
+        n_segments = len(archive["truth"])
+        truths, words = np.empty((len(systems), T + 2, self.K)), []
+        for row, i in enumerate(systems):
+            rng = self.generators[i]
+            segment, start = int(rng.integers(n_segments)), int(rng.integers(self._n_starts))
+            truths[row] = archive["truth"][segment, SPIN_UP + start : SPIN_UP + start + T + 2]
+            mean, spread = archive["background"][segment, start], archive["spread"][segment, start]
+            anomalies = self._errors[rng.integers(len(self._errors), size=m)]
+            anomalies -= anomalies.mean(axis=0)
+            self._ensembles[i] = mean + anomalies * (spread / anomalies.std(axis=0, ddof=1))
+            words.append(rng.integers(2**32, size=4).tolist())
+        self._truth[systems] = truths[:, 1:]
+        observations = self.track.network.draw(truths[:, :-1], words)
+        self._observed.values[systems], self._observed.points[systems] = observations.values, observations.points
+        self._observed.std[systems] = observations.std
+        self._background[systems] = self._ensembles[systems].mean(axis=1)
+        self._rmse[:, systems] = np.sqrt(np.square(self._background[systems] - self._truth[systems, 0]).mean(axis=1))
+
+    def _advance(
+        self,
+        actions: NDArray[np.float32],
+        active: NDArray[np.bool_],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        mean, std = self._increment
+        U = (mean + REACH * std * actions.astype(np.float64)) / self.track.window
+
+        def work(first: int, last: int) -> None:
+            systems = first + np.flatnonzero(active[first:last])
+            if systems.size:
+                self._window(systems, U[systems], rewards, terminated)
+
+        self.over_systems(work)
+
+    def _window(
+        self,
+        systems: NDArray[np.intp],
+        U: NDArray[np.float64],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        """Analysis and forecast of some systems under the tendencies U (system, K), and what they are worth."""
+        now = self.steps[systems]
+        observed = Observed(*(part[systems, now] for part in _parts(self._observed)))
+        background = self._ensembles[systems]
+        analysis = self.track.filter.analyse(background, observed, (), self._model.layout)
+        analysis = self._inflation.after(analysis, background)
+        with np.errstate(over="ignore", invalid="ignore"):
+            none, self._ensembles[systems] = self._forecasts(analysis, np.stack([np.zeros_like(U), U]))
+            means = none.mean(axis=1), self._ensembles[systems].mean(axis=1)
+            squares = np.square(np.stack(means) - self._truth[systems, now + 1])
+            self._background[systems] = means[1]
+            self._rmse[:, systems] = np.sqrt(squares.mean(axis=2))
+            terminated[systems] = ~(self._rmse[1, systems] <= np.sqrt(self._variance))
+            # A minimum that takes the number when the other is NaN.
+            worst = WORST * WORST * self._variance
+            worth = np.subtract(*np.fmin(squares, worst)) / self._unit
+            worth[terminated[systems]] = -worst / self._unit
+        rewards[systems] = worth if self.local else worth.mean(axis=1, keepdims=True)
+
+    def _forecasts(self, analysis: NDArray[np.float64], U: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The members (case, system, member, K) one window after the analysis, under every U (case, system, K)."""
+        n_cases, m = len(U), analysis.shape[1]
+        rows = np.tile(analysis.reshape(-1, self.K), (n_cases, 1))
+        held = _Held(np.repeat(U.reshape(-1, self.K), m, axis=0))
+        model = ResolvedModel(self._model.regime, held)
+        return model.advance(rows, self.track.window).reshape(n_cases, *analysis.shape)
+
+    def _observe(self, out: NDArray[np.float32]) -> None:
+        background = np.nan_to_num(self._background)
+        radius = RADIUS if self.local else -1
+        kernels.observe(background, self._rows, *self._seen, BOUND, radius, 0, self.n_systems, out)
+
+    def _infos(self) -> dict[str, NDArray[Any]]:
+        return {"background_rmse": self._rmse[1], "uncorrected_rmse": self._rmse[0]}
+
+    def _picture(self) -> Hovmoeller:
+        mean, std = float(self._archive["truth"].mean()), float(np.sqrt(self._variance))
+        states = Panel("truth X", mean, 2.5 * std)
+        error = Panel("background \N{MINUS SIGN} truth", 0.0, 2.5 * np.sqrt(self._unit), error=True)
+        panels = (states, replace(states, title="background mean"), error)
+        title = f"DAIncrement, {self.track.id} ({self.track.regime_id})"
+        return Hovmoeller(title, panels, self.K, self.episode_steps + 1, self.track.window)
+
+    def _records(self) -> tuple[NDArray[np.float64], ...]:
+        truth = self._truth[self._rows, self.steps]
+        return truth, self._background, self._background - truth
+
+    def _caption(self, system: int) -> tuple[str, Sequence[str]]:
+        none, own = self._rmse[:, system]
+        reward, _ = super()._caption(system)
+        return f"RMSE {own:.2f}, uncorrected {none:.2f}   {reward}", ()
+
+
+class DAIncrement(ScalarEnv):
+    """One filter cycle whose forecast model the agent corrects: `DAIncrementVector` with one system.
+
+    The parameters are those of `DAIncrementVector`, but for `num_envs`, `autoreset_mode` and `threads`.
+    """
+
+    core_class: ClassVar[type[Any]] = DAIncrementVector
+
+
+class _Held(Stateless):
+    """The closure that gives every row a U of its own, whatever the states."""
+
+    def __init__(self, U: NDArray[np.float64]) -> None:
+        self.U = U
+
+    def predict(self, X: NDArray) -> NDArray:
+        return self.U
+
+
+def _parts(observed: Observed) -> tuple[NDArray[Any], ...]:
+    return observed.values, observed.points, observed.std

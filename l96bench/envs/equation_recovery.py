@@ -1,0 +1,315 @@
+"""`EquationRecovery`: choose the coefficients of candidate terms, so that few of them explain a trajectory."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import cache, lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from l96bench.data.instances import RecoveryTrack, draw_instance, get_track
+from l96bench.data.recovery import observe
+from l96bench.envs.checks import chosen, systems_of
+from l96bench.envs.core import BatchedEnv
+from l96bench.envs.render import Hovmoeller, Panel, shortened
+from l96bench.envs.scalar import ScalarEnv
+from l96bench.equations.derivatives import WeakForm
+from l96bench.equations.library import Candidates, RingLibrary
+
+__all__ = ["CHARGE", "DEAD_ZONE", "REACH", "EquationRecovery", "EquationRecoveryVector"]
+
+Array = NDArray[np.float64]
+
+REACH = 3.0
+"""What an action of 1 means: so many times the coefficient with which the term alone is as large as the tendency.
+
+True terms of the tracks are between 0.010 (the sum of Y in X) and 2.5 (advection of Y); but up to 17 for the Y of
+`two-scale-coarse`, whose samples are too far apart for any such regression.
+"""
+DEAD_ZONE = 0.003
+"""Smaller actions leave a term out."""
+CHARGE = 0.002
+"""The price of a term, in units of the residual."""
+BOUND = 10.0
+"""Where observations are cut off."""
+BLOCK = 5.0
+"""MTU of the blocks that windows of data are made of; the shortest budget."""
+_HALF_WIDTH, _STRIDE = 10, 4
+"""Samples to each side of a window's centre, and from one window to the next."""
+_WEAK_FORM = WeakForm(half_width=_HALF_WIDTH)
+_LINES, _LINE_WIDTH = 6, 92
+"""Lines of equations in a picture, and letters in each."""
+_SPLITS = {"train": 1, "valid": 2, "test": None}
+"""The seeds of each split's instances; None for the registered ones, which the task scores."""
+
+
+class EquationRecoveryVector(BatchedEnv):
+    """A batch of trajectories whose equations the agent writes, coefficient by coefficient.
+
+    Every system is one data set of a track of `equation-recovery`: an instance, an observation noise and a budget drawn
+    at reset from the track's, and a random window of that length in the instance's noisy training trajectory. The
+    library holds the 21 monomials up to degree 2 of ``X[k-2] .. X[k+2]``; on the tracks with fast variables also
+    ``sum(Y[k])``, and for Y the 21 monomials of ``Y[k,j-2] .. Y[k,j+2]`` and ``X[k]``. A term has one coefficient all
+    around the ring; with ``local`` every point is an agent with coefficients of its own.
+
+    **Action**: coefficient i is ``3 a_i s_i``, with ``s_i = |y| / |theta_i|`` the one with which term i alone would
+    be as large as the tendency; ``|a_i| < 0.003`` leaves it out. Every action writes the equations anew.
+    **Data**: y and theta are tendency and terms in the weak form (`WeakForm`), averaged over windows of the observed,
+    noisy states. Norms and products are over all windows and points; with ``local`` over those of the point. Neither
+    the true equations nor test data are ever looked at. **Observation**: the correlations
+    ``<theta_i, y> / |theta_i| |y|``, those of each term with what is left, ``<theta_i, y - f> / |theta_i| |y|``, the
+    present a (0 for terms left out), and the relative residual ``|y - f| / |y|`` of each kind of variable; cut off at
+    10. **Reward**: the fall of ``r + 0.002 n``, r the residual (the mean of that of X and that of Y), n the number of
+    terms: a term is charged when it comes and paid back when it goes, so that an episode's rewards add up to
+    ``1 - r - 0.002 n`` of its last equations. **End**: ``truncated`` after `episode_steps`; never ``terminated``.
+
+    ``info`` holds `residual` and `n_terms` of the system, the `instance`, `noise` and `budget` (MTU) drawn, and after
+    the last step `equations` in the grammar of the task: a tuple of texts, empty before.
+
+    Parameters
+    ----------
+    track : str
+        ``single``, ``two-scale``, ``hidden``, or one of them with ``-coarse``.
+    num_envs : int, optional
+        Rows; with ``local`` a multiple of the K points, of which each is a row. One system by default.
+    local : bool
+        Whether every point is an agent of its own.
+    episode_steps : int
+    split : {"train", "valid", "test"}
+        The instances: ten that the task does not score, ten others, or the registered ones that it scores.
+    **options
+        Those of `BatchedEnv`: ``autoreset_mode``, ``threads``, ``render_mode``, ``max_episode_steps``.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown track, split or mode.
+    L96BenchError
+        For numbers that make no sense.
+    """
+
+    def __init__(
+        self,
+        track: str = "single",
+        *,
+        num_envs: int | None = None,
+        local: bool = False,
+        episode_steps: int = 20,
+        split: str = "train",
+        **options: Any,
+    ) -> None:
+        self.track = get_track(track)
+        self.local, self.split = bool(local), chosen(split, list(_SPLITS), "split")
+        self._candidates = _candidates(self.track)
+        self.K, self._n_terms = self.track.K, len(self._candidates[0].terms)
+        n_actions = len(self._candidates) * self._n_terms
+        agents = self.K if local else 1
+        super().__init__(
+            systems_of(num_envs, agents),
+            agents=agents,
+            observation_space=spaces.Box(-BOUND, BOUND, (3 * n_actions + len(self._candidates),), np.float32),
+            action_space=spaces.Box(-1.0, 1.0, (n_actions,), np.float32),
+            episode_steps=episode_steps,
+            **options,
+        )
+        shape = (self.n_systems, agents, len(self._candidates), self._n_terms)
+        self._gram, self._moment, self._scale = np.zeros((*shape, self._n_terms)), np.zeros(shape), np.ones(shape)
+        self._actions, self._left, self._residual = np.zeros(shape), np.zeros(shape), np.ones(shape[:3])
+        self._cost = np.zeros(shape[:2])
+        self._drawn = np.zeros((self.n_systems, 4), dtype=np.int64)
+        self._texts = np.full(self.n_systems, None, dtype=object)
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        track = self.track
+        for i in systems:
+            rng = self.generators[i]
+            instance, noise = int(rng.integers(track.n_instances)), int(rng.integers(len(track.noises)))
+            n_blocks = round(track.budgets[int(rng.integers(len(track.budgets)))] / BLOCK)
+            first = int(rng.integers(round(max(track.budgets) / BLOCK) - n_blocks + 1))
+            self._drawn[i] = instance, noise, first, n_blocks
+            gram, moment, square = (
+                part[:, first : first + n_blocks].sum(axis=1).swapaxes(0, 1)
+                for part in _moments(track.id, self.split, instance, track.noises[noise])
+            )
+            if not self.local:
+                gram, moment, square = (part.sum(axis=0, keepdims=True) for part in (gram, moment, square))
+            norm = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1))
+            self._gram[i] = gram / (norm[..., :, None] * norm[..., None, :])
+            self._moment[i] = moment / (norm * np.sqrt(square)[..., None])
+            self._scale[i] = np.sqrt(square)[..., None] / norm
+            self._texts[i] = ()
+        self._actions[systems] = 0.0
+        self._write(systems)
+
+    def _write(self, systems: NDArray[np.intp] | slice) -> None:
+        """What the present coefficients of some systems leave unexplained, and cost."""
+        a, moment = REACH * self._actions[systems], self._moment[systems]
+        explained = (self._gram[systems] * a[..., None, :]).sum(axis=-1)
+        self._left[systems] = moment - explained
+        square = 1.0 + (a * (explained - 2.0 * moment)).sum(axis=-1)
+        self._residual[systems] = np.sqrt(np.maximum(square, 0.0))
+        n_terms = np.count_nonzero(a, axis=(2, 3))
+        self._cost[systems] = self._residual[systems].mean(axis=2) + CHARGE * n_terms
+
+    def _advance(
+        self,
+        actions: NDArray[np.float32],
+        active: NDArray[np.bool_],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        chosen_actions = np.where(np.abs(actions) < DEAD_ZONE, 0.0, actions.astype(np.float64))
+
+        def work(first: int, last: int) -> None:
+            # A slice where possible: the products of all terms are large to copy.
+            everyone = bool(active[first:last].all())
+            systems = slice(first, last) if everyone else first + np.flatnonzero(active[first:last])
+            before = self._cost[systems].copy()
+            self._actions[systems] = chosen_actions[systems].reshape(-1, *self._actions.shape[1:])
+            self._write(systems)
+            rewards[systems] = before - self._cost[systems]
+
+        self.over_systems(work)
+        for i in np.flatnonzero(active & (self.steps + 1 >= self.episode_steps)):
+            self._texts[i] = tuple(self._equations(int(i)))
+
+    def _equations(self, system: int) -> list[str]:
+        """The equations that a system's present coefficients make."""
+        coefficients = REACH * self._actions[system] * self._scale[system]
+        texts: list[str] = []
+        for i, candidates in enumerate(self._candidates):
+            if self.local:
+                every = candidates.n_targets // self.K
+                texts += candidates.texts(np.repeat(coefficients[:, i], every, axis=0))
+            else:
+                texts.append(candidates.shared_text(coefficients[0, i]))
+        return texts
+
+    def _observe(self, out: NDArray[np.float32]) -> None:
+        n, agents = self._actions.shape[:2]
+        parts = (self._moment, self._left, self._actions, self._residual)
+        row = np.concatenate([part.reshape(n, agents, -1) for part in parts], axis=2)
+        out[:] = np.clip(row, -BOUND, BOUND).reshape(out.shape)
+
+    def _infos(self) -> dict[str, NDArray[Any]]:
+        instance, noise, _, n_blocks = self._drawn.T
+        return {
+            "residual": self._residual.mean(axis=(1, 2)),
+            "n_terms": np.count_nonzero(self._actions, axis=(1, 2, 3)),
+            "instance": instance,
+            "noise": np.array(self.track.noises)[noise],
+            "budget": BLOCK * n_blocks,
+            "equations": self._texts,
+        }
+
+    def _remember(self, systems: NDArray[np.intp]) -> None:
+        """Nothing: a picture shows the present equations on all of the data."""
+
+    def frame(self, system: int) -> NDArray[np.uint8]:
+        """The tendencies of X in the first 5 MTU of the data, as observed and by the equations, and the equations."""
+        self._require(self._started, "expected reset() before render()")
+        instance, noise, first, _ = self._drawn[system].tolist()
+        level = self.track.noises[noise]
+        states = _states(self.track.id, self.split, instance, level, first)
+        features, tendency = _windows(self._candidates[0], states, self.track)
+        coefficients = (REACH * self._actions * self._scale)[system, :, 0]
+        model = (features * coefficients).sum(axis=-1)
+        reach = 2.5 * float(tendency.std())
+        panels = (
+            Panel("dX/dt, data", 0.0, reach),
+            Panel("dX/dt, equations", 0.0, reach),
+            Panel("equations \N{MINUS SIGN} data", 0.0, reach, error=True),
+        )
+        title = f"EquationRecovery, {self.track.id}, instance {instance}, noise {100 * level:g} %"
+        interval = _STRIDE * self.track.interval
+        picture = Hovmoeller(title, panels, self.K, len(tendency), interval, n_lines=_LINES)
+        status = (
+            f"residual {self._residual[system].mean():.3f}   {np.count_nonzero(self._actions[system])} terms   "
+            f"reward {self._last_rewards[system]:.3g}"
+        )
+        corner = f"step {self.steps[system]}"
+        return picture.frame((tendency, model, model - tendency), status, self._lines(system), corner=corner)
+
+    def _lines(self, system: int) -> list[str]:
+        """The present equations, of the first point if they differ, with three digits, as lines for a picture."""
+        coefficients = REACH * self._actions[system, 0] * self._scale[system, 0]
+        rounded = np.array([float(f"{value:.3g}") for value in coefficients.ravel()]).reshape(coefficients.shape)
+        lines: list[str] = []
+        for candidates, row in zip(self._candidates, rounded, strict=True):
+            text = candidates.shared_text(row) + (" at k = 0" if self.local else "")
+            most = _LINES // len(self._candidates)
+            lines += shortened(textwrap.wrap(text, _LINE_WIDTH, subsequent_indent="    "), most)
+        return lines
+
+
+class EquationRecovery(ScalarEnv):
+    """One trajectory whose equations the agent writes: `EquationRecoveryVector` with one system.
+
+    The parameters are those of `EquationRecoveryVector`, but for `num_envs`, `autoreset_mode` and `threads`.
+    """
+
+    core_class: ClassVar[type[Any]] = EquationRecoveryVector
+
+
+def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:
+    """The library of each kind of variable that the track shows; all of the same size."""
+    J = 0 if track.hidden else track.J
+    return RingLibrary(degree=2, radius=2, J=J, pooled=True).candidates(track.K * (1 + J))
+
+
+@cache
+def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array, Array, Array]:
+    """Sums over windows of products of both sides of the equations, which say all about any coefficients.
+
+    Returns
+    -------
+    gram : (kind, block, K, term, term) array
+        Terms times terms.
+    moment : (kind, block, K, term) array
+        Terms times tendency.
+    square : (kind, block, K) array
+        Tendency times tendency.
+    """
+    from threadpoolctl import threadpool_limits
+
+    about = get_track(track)
+    candidates = _candidates(about)
+    n_blocks, n_terms = round(max(about.budgets) / BLOCK), len(candidates[0].terms)
+    shape = (len(candidates), n_blocks, about.K)
+    gram, moment, square = np.empty((*shape, n_terms, n_terms)), np.empty((*shape, n_terms)), np.empty(shape)
+    with threadpool_limits(1, "blas"):
+        for block in range(n_blocks):
+            states = _states(track, split, instance, noise, block)
+            for kind, each in enumerate(candidates):
+                features, tendency = _windows(each, states, about)
+                # All rows of a grid point together: its variables of this kind, in all windows.
+                A = features.reshape(len(features), about.K, -1, n_terms).swapaxes(0, 1).reshape(about.K, -1, n_terms)
+                y = tendency.reshape(len(tendency), about.K, -1).swapaxes(0, 1).reshape(about.K, -1)
+                gram[kind, block] = A.swapaxes(1, 2) @ A
+                moment[kind, block] = (A.swapaxes(1, 2) @ y[:, :, None])[:, :, 0]
+                square[kind, block] = (y * y).sum(axis=1)
+    return gram, moment, square
+
+
+def _states(track: str, split: str, instance: int, noise: float, block: int) -> Array:
+    """The observed states (time, n) of a block, and those after it that its last windows reach."""
+    about = get_track(track)
+    length = round(BLOCK / about.interval)
+    states = _observed(track, split, instance, noise)
+    return states[block * length : (block + 1) * length + 2 * _HALF_WIDTH]
+
+
+@lru_cache(maxsize=4)
+def _observed(track: str, split: str, instance: int, noise: float) -> Array:
+    about = get_track(track)
+    return observe(draw_instance(about.base, instance, _SPLITS[split]), about, noise)[0]
+
+
+def _windows(candidates: Candidates, states: Array, track: RecoveryTrack) -> tuple[Array, Array]:
+    """Terms (window, variable, term) and tendency (window, variable) of one kind of variable, in the weak form."""
+    X, Y = states[:, : track.K], states[:, track.K :]
+    _, (scheme,) = _WEAK_FORM.schemes([X if candidates.kind == "X" else Y], track.interval, [_STRIDE])
+    return candidates.features(X, Y, scheme.project), scheme.tendency

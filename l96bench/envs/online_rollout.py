@@ -1,0 +1,194 @@
+"""`l96bench/OnlineRollout-v1`: the resolved model runs under the agent's U from a state of the truth."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.splits import get_split, split_seed
+from l96bench.dynamics.resolved import MODEL_DT
+from l96bench.dynamics.truth import simulate
+from l96bench.envs import kernels
+from l96bench.envs.checks import chosen
+from l96bench.envs.climate_reward import ClimateReward
+from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.scalar import ScalarEnv
+from l96bench.envs.scaling import BOUND, Scaling
+from l96bench.regimes import Regime
+from l96bench.tasks.base import Samples
+from l96bench.tasks.registry import make_task
+
+__all__ = ["REWARDS", "OnlineRollout", "OnlineRolloutVector"]
+
+REWARDS = {"forecast": 100, "tendency": 100, "climate": 1000}
+"""The rewards, and the steps of an episode that each has by default."""
+SPLITS = ("train", "valid", "test")
+_KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY, "climate": kernels.CLIMATE}
+_WORST = (2.0 * BOUND) ** 2
+"""The largest squared error of two states inside the bounds, over the variance."""
+
+
+class OnlineRolloutVector(ClosureEnv):
+    """The resolved model under the agent's U, held through every step of 0.01 MTU.
+
+    An episode begins at a state of the truth, drawn from all its samples 0.01 MTU apart. The observation is the model's
+    X. With ``x`` the model's state, ``x*`` the truth's at the same time, and variances those of the training data over
+    times and points, the reward of a step is
+
+    ``"forecast"``
+        ``-mean_k (x_k - x*_k)^2 / var X`` after the step. Errors grow through the model, and count.
+    ``"tendency"``
+        ``-mean_k ((x_k - x*_k) / dt)^2 / var U`` after the step, and then the model is put back on the truth: so x - x*
+        is the error of one step from the truth, and over dt that of the agent's U against the U that the truth felt on
+        average during the step. What is done now changes nothing later (a contextual bandit, for a discount of 0).
+    ``"climate"``
+        The fall of a distance, ``D(t - 1) - D(t)``, see `ClimateReward`: the rewards of an episode add up to minus
+        the distance of the episode's statistics from the climate of the training data. No path of the truth is needed.
+
+    With `local` each row's reward is that of its own point, without the mean; the climate is the whole system's.
+
+    An episode is terminated when a point leaves `BOUND` climatological standard deviations around the mean, or is not
+    finite. The observation is then the upper bound everywhere, and the reward counts all steps that are left as the
+    worst that there are (400 each for the squared errors; the largest distance for the climate), so that it never pays
+    to end an episode.
+
+    Parameters
+    ----------
+    regime : str
+        One of `l96bench.data.splits.DATA_REGIMES`.
+    num_envs : int, optional
+        Rows; by default those of one system. With `local` a multiple of K.
+    local : bool
+        Make every point an agent that sees its stencil of 5 points and acts its own U.
+    reward : {"forecast", "tendency", "climate"}
+    split : {"train", "valid", "test"}
+        Which trajectories the episodes begin on. The stored samples of the last two are 0.05 MTU apart: the same
+        trajectories are integrated anew, which takes a second or two.
+    episode_steps : int, optional
+        Steps of an episode; by default 100, and 1,000 for the climate.
+    **options
+        `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`.
+
+    Raises
+    ------
+    L96BenchError
+        If an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        regime: str = "wilks-f20",
+        *,
+        num_envs: int | None = None,
+        local: bool = False,
+        reward: str = "forecast",
+        split: str = "train",
+        episode_steps: int | None = None,
+        **options: Any,
+    ) -> None:
+        scaling = Scaling.of(regime)
+        self.reward = chosen(reward, list(REWARDS), "reward")
+        truth = fine_truth(regime, chosen(split, SPLITS, "split"))
+        steps = REWARDS[reward] if episode_steps is None else episode_steps
+        super().__init__(regime, scaling, num_envs, local, truth, episode_steps=steps, **options)
+        n = self.n_systems
+        self._X, self._U = np.zeros((2, n, self.regime.K))
+        self._rows = np.arange(n)
+        self._F = np.full(n, self.regime.F)
+        reach = BOUND * scaling.std_X
+        self._bounds = (np.full(n, scaling.mean_X - reach), np.full(n, scaling.mean_X + reach))
+        self._left = np.full(n, -1)
+        self._variance = (scaling.std_U if reward == "tendency" else scaling.std_X) ** 2
+        self._climate: ClimateReward | None = None
+        if reward == "climate":
+            task = make_task(f"online-rollout/{regime}-v1")
+            self._climate = ClimateReward(task, n, self.episode_steps, MODEL_DT)
+
+    @property
+    def X(self) -> NDArray[np.float64]:
+        """The model's states, (n_systems, K)."""
+        return self._X.copy()
+
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        """The truth's states at the same times, (n_systems, K)."""
+        return self._truth[self._at]
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        super()._begin(systems)
+        self._X[systems] = self._truth[self._at[systems]]
+        if self._climate is not None:
+            self._climate.begin(systems, self._X)
+
+    def _advance(
+        self,
+        actions: NDArray[np.float32],
+        active: NDArray[np.bool_],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        def work(first: int, last: int) -> None:
+            kernels.roll(
+                *(actions, self._X, self._U, self._truth, self._at, active),
+                *(self.scaling.mean_U, self._reach, self._F, MODEL_DT, self._bounds, self._left),
+                *(_KINDS[self.reward], self._variance, first, last, rewards, terminated),
+            )
+            if self._climate is not None:
+                self._climate.judge(self._X, active, terminated, self.steps, first, last, rewards)
+
+        self.over_systems(work)
+        if terminated.any():
+            if self._climate is not None:
+                rewards[terminated] = self._climate.loss(terminated)[:, None]
+            else:
+                rewards[terminated] = -_WORST * (self.episode_steps - self.steps[terminated])[:, None]
+
+    def _observe(self, out: NDArray[np.float32]) -> None:
+        self._see(self._X, self._rows, out)
+
+    def _picture(self) -> Hovmoeller:
+        mean, std = self.scaling.mean_X, self.scaling.std_X
+        return Hovmoeller(
+            title=f"OnlineRollout, {self.regime.id}, {self.reward} reward",
+            panels=(
+                Panel("truth X", mean, 3.0 * std),
+                Panel("model X", mean, 3.0 * std),
+                Panel("error", 0.0, 2.0 * std, error=True),
+            ),
+            K=self.regime.K,
+            n_times=min(self.episode_steps + 1, 501),
+            interval=MODEL_DT,
+        )
+
+    def _records(self) -> tuple[NDArray[np.float64], ...]:
+        return self.truth, self._X, self._X - self.truth
+
+
+class OnlineRollout(ScalarEnv):
+    """One system of `OnlineRolloutVector`, which says what it does and takes."""
+
+    core_class: ClassVar[type[Any]] = OnlineRolloutVector
+
+
+def fine_truth(regime: str, split: str) -> NDArray[np.float64]:
+    """The trajectories of a split sampled every 0.01 MTU, (trajectory, time, K)."""
+    task = make_task(f"online-rollout/{regime}-v1")
+    if split == "train":
+        return np.asarray(task.train_fine.X)[None]
+    samples: Samples = getattr(task, split)
+    n = 1 if samples.X.ndim == 2 else len(samples.X)
+    return _integrated(task.regime, split, n, samples.X.shape[-2] * samples.interval)
+
+
+@lru_cache(maxsize=4)
+def _integrated(regime: Regime, split: str, n: int, duration: float) -> NDArray[np.float64]:
+    """The first n trajectories of a split, from their own seeds."""
+    seed = split_seed(regime, get_split(regime, split).stream)
+    run = simulate(regime, duration, interval=MODEL_DT, seed=seed, n_trajectories=n, store_fast=False)
+    X = run.X.reshape(n, -1, regime.K)
+    X.flags.writeable = False
+    return X

@@ -1,0 +1,97 @@
+"""How numbers of an agent become numbers of the model and back: the affine maps of a regime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.data.splits import DATA_REGIMES
+from l96bench.envs import kernels
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.tasks.base import Samples
+from l96bench.tasks.registry import make_task
+
+__all__ = ["BOUND", "RADIUS", "REACH", "Scaling"]
+
+BOUND = 10.0
+"""Observations are cut off at this many standard deviations, where the model counts as blown up, too."""
+REACH = 4.5
+"""Standard deviations of U that an action of 1 stands for; the true U of the regimes reaches -4.1 and +3.3."""
+RADIUS = 2
+"""Points on each side that an agent of ``local=True`` sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The climatology of a regime's training data, over times and points.
+
+    Attributes
+    ----------
+    mean_X, std_X, mean_U, std_U : float
+    """
+
+    mean_X: float
+    std_X: float
+    mean_U: float
+    std_U: float
+
+    @classmethod
+    def of(cls, regime: str) -> Scaling:
+        """The climatology of a regime.
+
+        Raises
+        ------
+        UnknownIdError
+            If there are no data of such a regime.
+        """
+        if regime not in DATA_REGIMES:
+            raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), DATA_REGIMES))
+        train: Samples = make_task(f"subgrid-forcing/{regime}-v1").train
+        return cls(float(np.mean(train.X)), float(np.std(train.X)), float(np.mean(train.U)), float(np.std(train.U)))
+
+    def observation(self, X: ArrayLike, local: bool = False) -> NDArray[np.float32]:
+        """What agents see of states X.
+
+        Parameters
+        ----------
+        X : (n, K) array
+        local : bool
+            Whether every point is an agent.
+
+        Returns
+        -------
+        (n, K) or, if local, (n K, 2 RADIUS + 1) float32 array
+            ``(X - mean_X) / std_X``, cut off at +-BOUND; if local, of the points k - RADIUS .. k + RADIUS.
+        """
+        states = np.ascontiguousarray(X, dtype=np.float64)
+        if states.ndim != 2:
+            raise L96BenchError(f"expected states (n, K), got {states.shape}")
+        n, K = states.shape
+        width = 2 * RADIUS + 1 if local else 1
+        out = np.empty((n, K * width), dtype=np.float32)
+        self.observe(states, np.arange(n), local, 0, n, out)
+        return out.reshape(n * K, width) if local else out
+
+    def observe(
+        self,
+        X: NDArray[np.float64],
+        rows: NDArray[np.int64],
+        local: bool,
+        first: int,
+        last: int,
+        out: NDArray[np.float32],
+    ) -> None:
+        """Fill out[first:last] with what agents see of the states X[rows[first:last]], for each state in one row."""
+        kernels.observe(X, rows, self.mean_X, self.std_X, BOUND, RADIUS if local else -1, first, last, out)
+
+    def forcing(self, actions: ArrayLike) -> NDArray[np.float64]:
+        """The U that actions stand for, of their shape: ``mean_U + (REACH std_U) action`` in double precision."""
+        values = np.asarray(actions, dtype=np.float32).astype(np.float64)
+        return np.asarray(self.mean_U + (REACH * self.std_U) * values, dtype=np.float64)
+
+    def action(self, U: ArrayLike) -> NDArray[np.float32]:
+        """The float32 actions closest to U, of its shape; cut off at the box."""
+        values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (REACH * self.std_U)
+        return np.clip(values, -1.0, 1.0).astype(np.float32)

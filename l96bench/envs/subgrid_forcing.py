@@ -1,0 +1,115 @@
+"""`l96bench/SubgridForcing-v1`: see X along a truth trajectory, act U, be rewarded for the true one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.envs import kernels
+from l96bench.envs.checks import chosen
+from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.scalar import ScalarEnv
+from l96bench.envs.scaling import Scaling
+from l96bench.tasks.base import Samples
+from l96bench.tasks.registry import make_task
+
+__all__ = ["SubgridForcing", "SubgridForcingVector"]
+
+SPLITS = ("train", "valid", "test")
+
+
+class SubgridForcingVector(ClosureEnv):
+    """The offline question as a contextual bandit: what the agent does never changes what it sees next.
+
+    Every step is one sample, 0.05 MTU. The observation is X at a time, the action U at that time, and the reward minus
+    the squared error of U over the variance of the training U, averaged over points; with `local` each point's own. An
+    agent that acts the climatological mean gets -1 on average, and 1 + the average reward of another is its R². Nothing
+    ever terminates an episode.
+
+    Parameters
+    ----------
+    regime : str
+        One of `l96bench.data.splits.DATA_REGIMES`.
+    num_envs : int, optional
+        Rows; by default those of one system. With `local` a multiple of K.
+    local : bool
+        Make every point an agent that sees its stencil of 5 points and acts its own U.
+    split : {"train", "valid", "test"}
+        Which trajectories the states come from.
+    episode_steps : int
+        Steps of an episode.
+    **options
+        `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`.
+
+    Raises
+    ------
+    L96BenchError
+        If an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        regime: str = "wilks-f20",
+        *,
+        num_envs: int | None = None,
+        local: bool = False,
+        split: str = "train",
+        episode_steps: int = 200,
+        **options: Any,
+    ) -> None:
+        scaling = Scaling.of(regime)
+        samples: Samples = getattr(make_task(f"subgrid-forcing/{regime}-v1"), chosen(split, SPLITS, "split"))
+        X, U = (array.reshape(-1, *array.shape[-2:]) for array in (samples.X, samples.U))
+        super().__init__(regime, scaling, num_envs, local, X, episode_steps=episode_steps, **options)
+        self.interval = samples.interval
+        self._U = np.asarray(U).reshape(-1, self.regime.K)
+        self._acted = np.full((self.n_systems, self.regime.K), np.nan)
+
+    def _begin(self, systems: NDArray[np.intp]) -> None:
+        super()._begin(systems)
+        self._acted[systems] = np.nan
+
+    def _advance(
+        self,
+        actions: NDArray[np.float32],
+        active: NDArray[np.bool_],
+        rewards: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+    ) -> None:
+        mean, variance = self.scaling.mean_U, self.scaling.std_U**2
+
+        def work(first: int, last: int) -> None:
+            kernels.judge_forcing(actions, self._U, self._at, active, mean, self._reach, variance, first, last, rewards)
+
+        self.over_systems(work)
+        if self.render_mode is not None:
+            self._acted[active] = self.scaling.forcing(actions[active])
+
+    def _observe(self, out: NDArray[np.float32]) -> None:
+        self._see(self._truth, self._at, out)
+
+    def _picture(self) -> Hovmoeller:
+        return Hovmoeller(
+            title=f"SubgridForcing, {self.regime.id}",
+            panels=(
+                Panel("true U", self.scaling.mean_U, 4.0 * self.scaling.std_U),
+                Panel("agent's U", self.scaling.mean_U, 4.0 * self.scaling.std_U),
+                Panel("error", 0.0, 2.0 * self.scaling.std_U, error=True),
+            ),
+            K=self.regime.K,
+            n_times=self.episode_steps + 1,
+            interval=self.interval,
+        )
+
+    def _records(self) -> tuple[NDArray[np.float64], ...]:
+        truth = np.where(np.isnan(self._acted), np.nan, self._U[np.maximum(self._at - 1, 0)])
+        return truth, self._acted, self._acted - truth
+
+
+class SubgridForcing(ScalarEnv):
+    """One system of `SubgridForcingVector`, which says what it does and takes."""
+
+    core_class: ClassVar[type[Any]] = SubgridForcingVector
