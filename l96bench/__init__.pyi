@@ -5,9 +5,16 @@ from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClos
 from .dynamics.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.truth import Trajectory, simulate
+from .equations import EquationClosure, EquationSet
+from .equations.derivatives import SavitzkyGolay, WeakForm
+from .equations.discoverers import KnownEquations, PySINDyRegression, as_discoverer
+from .equations.library import RingLibrary
+from .equations.regression import SparseRegression, ThresholdSelection
+from .equations.symbolic_regression import SymbolicRegression
 from .errors import (
     BlowUpError,
     DataError,
+    EquationError,
     L96BenchError,
     ModelError,
     ResultError,
@@ -17,6 +24,7 @@ from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
 from .tasks.base import Task
 from .tasks.da_increment import AssimilationSystem, DAIncrement
+from .tasks.equation_recovery import EquationRecovery
 from .tasks.registry import list_tasks, make_task
 from .tasks.result import ModelInfo, Result
 
@@ -32,6 +40,11 @@ __all__ = [
     "DAIncrement",
     "DataError",
     "Entry",
+    "EquationClosure",
+    "EquationError",
+    "EquationRecovery",
+    "EquationSet",
+    "KnownEquations",
     "L96BenchError",
     "LocalRegressor",
     "ModelError",
@@ -40,15 +53,23 @@ __all__ = [
     "Polynomial",
     "PolynomialRegressor",
     "PublishedClosure",
+    "PySINDyRegression",
     "Regime",
     "Result",
     "ResultError",
+    "RingLibrary",
     "Rollout",
+    "SavitzkyGolay",
+    "SparseRegression",
+    "SymbolicRegression",
     "Task",
+    "ThresholdSelection",
     "TorchRegressor",
     "Trajectory",
     "UnknownIdError",
+    "WeakForm",
     "as_closure",
+    "as_discoverer",
     "get_regime",
     "list_regimes",
     "list_tasks",

@@ -153,12 +153,15 @@ def run(
 @app.command()
 def score(
     model: Annotated[
-        str, typer.Argument(help="A file predictions.npz with arrays test and, if wanted, shift; or MODULE:OBJECT.")
+        str,
+        typer.Argument(
+            help="A file predictions.npz with arrays test and, if wanted, shift; equations.json; or MODULE:OBJECT."
+        ),
     ],
     task: Annotated[str, typer.Option(help="Task id.")],
     output: Annotated[Path | None, typer.Option(help="Folder to write the result file into.")] = None,
 ) -> None:
-    """Score a ready model, or a file of predictions, on one task."""
+    """Score a ready model, or a file of predictions or equations, on one task."""
     from l96bench.submit.run import result_path
     from l96bench.submit.score import score_model
 

@@ -62,6 +62,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
         (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
         (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
+        (["score", "a.json", "--task", ONLINE], "cannot score a file of equations"),
+        (["score", "a.json", "--task", "equation-recovery/single-v1"], "a.json: expected a JSON file of equations"),
         (["leaderboard", "--results", "nowhere"], "nowhere: expected a folder of results"),
         (["card", "quartic", "--results", "nowhere"], "nowhere: expected a folder of results"),
     ],
@@ -133,6 +135,7 @@ def digests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
         monkeypatch.setattr(f"{module}.DATA_REGIMES", ("wilks-f20",))
     monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"dense": TRACKS["dense"]})
     monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
+    monkeypatch.setattr("l96bench.tasks.datasets.RECOVERY_TRACKS", {})
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
     recorded = {

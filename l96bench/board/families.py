@@ -77,6 +77,24 @@ FAMILIES = (
             Column("climate distance", "climate_distance", ".3f"),
         ),
     ),
+    Family(
+        "equation-recovery",
+        "Equation recovery",
+        "Recover the governing equations, or the resolved ones with a closure, from noisy trajectories. "
+        "0 points: the empty equation. 100 points: the exact equation.",
+        (
+            Column("F1", "f1", ".3f"),
+            Column("precision", "precision", ".3f"),
+            Column("recall", "recall", ".3f"),
+            Column("coefficient error", "coefficient_error", ".3f"),
+            Column("operator residual", "operator_residual", ".3f"),
+            Column("valid time", "valid_prediction_time", ".2f"),
+            Column("terms", "n_terms", ".0f"),
+            Column("failed", "failed", ".2f"),
+            Column("score, no noise", "score_noise_00", ".1f"),
+            Column("score, 10 % noise", "score_noise_10", ".1f"),
+        ),
+    ),
 )
 
 

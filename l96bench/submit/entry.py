@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
-from l96bench.tasks.base import Task, count_parameters
+from l96bench.tasks.base import Task
+from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.registry import list_tasks, make_task
 from l96bench.tasks.result import ModelInfo
 
@@ -50,6 +51,8 @@ class Entry:
         A citation, and one line.
     trained_on : str, optional
         What `make` itself trains on, where that is not the task's training set.
+    quick : bool
+        Whether it runs with all baselines when none is named; one that trains for minutes a seed waits for its name.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Entry:
     source: str = ""
     description: str = ""
     trained_on: str | None = None
+    quick: bool = True
 
     def tasks(self, regimes: Sequence[str] = QUICK_REGIMES) -> list[Task]:
         """The entry's tasks on these regimes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.progress import progress as show_progress
 from l96bench.submit.entry import baseline_names, find_entry
 from l96bench.tasks.base import SCORER_VERSION, Task
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import FAMILIES, make_task
 from l96bench.tasks.result import Result, combine_seeds
 
@@ -30,7 +32,7 @@ __all__ = ["Job", "plan", "result_path", "run_jobs"]
 
 CEILING = "@ceiling"
 """The name under which a task's own ceiling is scored, as a row to compare with."""
-_SCORING_CODE = ("regimes.py", "dynamics", "data", "metrics", "assimilation", "tasks", "submit")
+_SCORING_CODE = ("regimes.py", "dynamics", "equations", "data", "metrics", "assimilation", "tasks", "submit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class _Unit:
 def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Sequence[str]) -> list[Job]:
     """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
 
-    Without entries, all baselines, each on those of the tasks that it enters.
+    Without entries, all quick baselines, each on those of the tasks that it enters.
 
     Raises
     ------
@@ -83,6 +85,8 @@ def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Se
     jobs = []
     for name in baseline_names() if entries is None else entries:
         entry, _ = find_entry(name)
+        if entries is None and not entry.quick:
+            continue
         chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
         for task in chosen:
             if entries is None and not entry.accepts(task):
@@ -133,6 +137,8 @@ def run_jobs(
     units = _units(jobs, n_seeds)
     needs = {job: {key for unit in units for key in unit.keys_of(job)} for job in jobs}
     todo = [unit for unit in units if fresh or not all(_kept(key).exists() for key in unit.keys)]
+    for key in (key for unit in todo if fresh for key in unit.keys):
+        shutil.rmtree(_discoveries(key), ignore_errors=True)
     for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
         make_task(id).prepare(progress)
     missing = {key for unit in todo for key in unit.keys}
@@ -155,12 +161,14 @@ def _in_processes(units: Sequence[_Unit], n_jobs: int) -> Iterator[tuple[tuple[s
     """What `_run_unit` gives for each unit as it is finished, in processes when there is more than one to do."""
     from joblib import Parallel, delayed
 
-    n_jobs = min(n_jobs, len(units))
-    if n_jobs <= 1:
-        yield from map(_run_unit, units)
+    outer = max(1, min(n_jobs, len(units)))
+    # What a unit may use that works in parallel itself; a ceiling is soon done.
+    inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
+    if outer == 1:
+        yield from (_run_unit(unit, inner) for unit in units)
     else:
-        pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-        yield from pool(delayed(_run_unit)(unit) for unit in units)
+        pool = Parallel(n_jobs=outer, return_as="generator_unordered", batch_size=1)
+        yield from pool(delayed(_run_unit)(unit, inner) for unit in units)
 
 
 def result_path(output: Path, result: Result) -> Path:
@@ -187,10 +195,10 @@ def _code_and_seeds(name: str) -> tuple[str, Sequence[int]]:
     return code, entry.seeds
 
 
-def _run_unit(unit: _Unit) -> tuple[tuple[str, ...], str]:
+def _run_unit(unit: _Unit, n_jobs: int) -> tuple[tuple[str, ...], str]:
     """Train and score a unit: the keys of the results that are kept now, or none and what went wrong."""
     try:
-        _evaluate(unit)
+        _evaluate(unit, n_jobs)
     except Exception as error:
         # One entry's fault, in its own code or in what it returns, must not take the others' results with it.
         where = f"{_shown(unit.entry)} on {make_task(unit.tasks[0]).regime_id}, seed {unit.seed}"
@@ -198,7 +206,7 @@ def _run_unit(unit: _Unit) -> tuple[tuple[str, ...], str]:
     return unit.keys, ""
 
 
-def _evaluate(unit: _Unit) -> None:
+def _evaluate(unit: _Unit, n_jobs: int) -> None:
     """Train a model and score it on its tasks, keeping each result as it comes."""
     if unit.entry == CEILING:
         for id, key in zip(unit.tasks, unit.keys, strict=True):
@@ -214,8 +222,14 @@ def _evaluate(unit: _Unit) -> None:
     for id, key in zip(unit.tasks, unit.keys, strict=True):
         task = make_task(id)
         info = entry.info(task, model, unit.seed, f"l96bench run {_shown(unit.entry)} --task {id}")
-        result = task.evaluate(model, info, budgets=True, training_seconds=seconds, progress=False)
+        if isinstance(task, EquationRecovery):
+            result = task.evaluate(model, info, n_jobs=n_jobs, checkpoint=_discoveries(key), progress=False)
+        else:
+            result = task.evaluate(model, info, budgets=True, training_seconds=seconds, progress=False)
+            curve = getattr(model, "learning_curve", {})
+            result.series.update({f"learning_{name}": list(values) for name, values in curve.items()})
         result.write(_kept(key))
+        shutil.rmtree(_discoveries(key), ignore_errors=True)
 
 
 def _collect(job: Job, units: Iterable[_Unit], output: Path, report: Callable[[str], None]) -> Result:
@@ -241,10 +255,15 @@ def _kept(key: str) -> Path:
     return cache_folder() / "runs" / f"{key}.json"
 
 
+def _discoveries(key: str) -> Path:
+    """The equations of a unit that is not finished: an interrupted run carries on from them."""
+    return cache_folder() / "discoveries" / key
+
+
 def _fingerprint(code: str, task: Task, seed: int) -> str:
     """SHA-256 of what a result depends on: the entry's code, ours, the task, its data and the seed."""
     data = {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")}
-    parts = [code, _scoring_code(), task.id, SCORER_VERSION, data, seed]
+    parts = [code, _scoring_code(), task.id, SCORER_VERSION, data | task.data_digests, seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,20 +1,26 @@
-"""Scoring what is ready: a model from a module of the user's, or a file of predictions."""
+"""Scoring what is ready: a model from a module of the user's, or a file of predictions or equations."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.submit.entry import find_entry
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.cost import count_parameters
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import ModelInfo, Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 __all__ = ["score_model"]
+
+_MAX_BYTES = 150_000_000
+"""Of a file of equations: every problem of a track has room for the longest that are read."""
 
 
 def score_model(model: str, task_id: str) -> Result:
@@ -24,7 +30,9 @@ def score_model(model: str, task_id: str) -> Result:
     ----------
     model : str
         ``file.npz`` with an array ``test`` (and, if wanted, ``shift``) of predicted U in the shape of ``task.test.U``,
-        for the families that score predictions; or ``module:object``, a fitted model, function or closure.
+        for the families that score predictions; ``file.json`` with equations for `equation-recovery`: a list of texts
+        for all problems, or such lists by the ids of the problems; or ``module:object``, a fitted model, function or
+        closure.
     task_id : str
 
     Raises
@@ -33,6 +41,16 @@ def score_model(model: str, task_id: str) -> Result:
         If there is no such task or module, or the predictions are unusable.
     """
     task = make_task(task_id)
+    if model.endswith(".json"):
+        if not isinstance(task, EquationRecovery):
+            raise L96BenchError(f"{task.id} cannot score a file of equations; try MODULE:OBJECT")
+        info = ModelInfo(
+            name=Path(model).stem,
+            kind="equations",
+            inputs="unknown",
+            command=f"l96bench score {model} --task {task.id}",
+        )
+        return task.evaluate_equations(_read_equations(Path(model)), info)
     if model.endswith(".npz"):
         if not isinstance(task, SubgridForcing):
             raise L96BenchError(f"{task.id} runs its models and cannot score a file of predictions; try MODULE:OBJECT")
@@ -54,6 +72,16 @@ def score_model(model: str, task_id: str) -> Result:
         description=entry.description,
     )
     return task.evaluate(ready, info)
+
+
+def _read_equations(path: Path) -> Any:
+    """What a file of equations holds; nothing in it is ever evaluated."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: expected at most {_MAX_BYTES:,} bytes of equations, got more")
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: expected a JSON file of equations, got {error}") from error
 
 
 def _read(path: Path) -> dict[str, NDArray]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, make_archive
 from l96bench.data.generate import generate
+from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
+from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
 from l96bench.data.splits import DATA_REGIMES, split_regime, splits_of
 from l96bench.data.store import array_digest, fetch, state_of
 from l96bench.errors import UnknownIdError, nearest
@@ -20,12 +22,12 @@ __all__ = ["DataSet", "data_sets"]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One split of a regime, or one part of an assimilation archive.
+    """One split of a regime, one part of an assimilation archive, or one instance of a track of equation recovery.
 
     Attributes
     ----------
     owner, name : str
-        The regime or track, and the split or part.
+        The regime or track, and the split, part or instance.
     arrays : tuple of str
         What it holds.
     size : str
@@ -69,7 +71,7 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
     UnknownIdError
         For an owner or a name that no data set has.
     """
-    every = [*_splits(), *_archives()]
+    every = [*_splits(), *_archives(), *_instances()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
         for one in given or ():
             if one not in known:
@@ -99,4 +101,14 @@ def _archives() -> list[DataSet]:
             size = f"{part.n_segments} x {part.n_cycles} cycles every {track.window:g} MTU"
             make = lambda progress, threads, track=track, part=part: make_archive(track, part, progress)  # noqa: E731
             sets.append(DataSet(track.id, part.name, ARRAYS, size, f"increments, {track.regime_id}", make))
+    return sets
+
+
+def _instances() -> list[DataSet]:
+    sets = []
+    for track in (each for each in RECOVERY_TRACKS.values() if each.id == each.base):
+        for i in range(track.n_instances):
+            make = lambda progress, threads, base=track.base, i=i: make_instance(draw_instance(base, i), progress)  # noqa: E731
+            size, purpose = TRAJECTORIES.summary, f"equation recovery, {track.base}"
+            sets.append(DataSet(track.base, f"instance-{i}", arrays_of(track.base), size, purpose, make))
     return sets

@@ -7,12 +7,13 @@ from functools import cache
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.tasks.base import Task
 from l96bench.tasks.da_increment import DAIncrement
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 __all__ = ["FAMILIES", "list_tasks", "make_task"]
 
-FAMILIES: tuple[type[Task], ...] = (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement)
+FAMILIES: tuple[type[Task], ...] = (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery)
 """The families of tasks, one class each."""
 
 _TASKS: dict[str, Task] = {task.id: task for family in FAMILIES for task in map(family, family.regime_ids)}

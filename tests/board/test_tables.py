@@ -67,7 +67,7 @@ def test_compact_tables(results: list[Result]) -> None:
 
 
 def test_an_unknown_family_has_the_common_columns(make_result: Callable[..., Result]) -> None:
-    (table,) = make_tables([make_result("a", 1.0, task="equation-recovery/single-v1")])
+    (table,) = make_tables([make_result("a", 1.0, task="neural-operator/single-v1")])
     assert len(cells(table_markdown(table, "cards"))[0]) == 7
 
 

@@ -15,6 +15,7 @@ from l96bench.data.store import cache_folder
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.submit.entry import baseline_names
 from l96bench.submit.run import CEILING, Job, plan, result_path, run_jobs
+from l96bench.tasks import discovery
 from l96bench.tasks.result import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
@@ -305,3 +306,53 @@ def test_an_error_in_a_process_says_where_it_was(own_runs: Callable[[str], None]
 def test_unknown_names_are_found_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError):
         run_jobs(plan(["linear", "nothing"], [OFFLINE], ()), tmp_path / "out")
+
+
+# Equations.
+
+RECOVERY = "equation-recovery/single-v1"
+EQUATIONS = """
+from pathlib import Path
+
+import l96bench
+
+LOG = Path(__file__).with_suffix(".log")
+
+
+class Guess:
+    def fit(self, X, t):
+        with LOG.open("a") as log:
+            print(len(X), file=log)
+
+    def equations(self):
+        return ["8 - X[k]"]
+
+
+entry = l96bench.Entry("guess", "guess", "none", lambda task, seed: Guess(), families=["equation-recovery"])
+"""
+
+
+def test_equations_are_discovered_again_only_where_they_are_missing(
+    miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "guess.py"
+    path.write_text(EQUATIONS)
+    discover, calls = discovery._Child.discover, []
+
+    def interrupted(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return discover(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(discovery._Child, "discover", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([str(path)], tmp_path / "out", [RECOVERY])
+    (kept,) = (cache_folder() / "discoveries").iterdir()
+    result, ceiling = run([str(path)], tmp_path / "out", [RECOVERY])
+    assert path.with_suffix(".log").read_text().splitlines() == ["500", "2000"] * 4
+    assert not kept.exists()
+    assert 0.0 < result.score.value < ceiling.score.value == 100.0
+    assert result.cost.training_seconds is not None
+    run([str(path)], tmp_path / "out", [RECOVERY], fresh=True)
+    assert len(path.with_suffix(".log").read_text().splitlines()) == 16

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import sys
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
 from l96bench.submit.score import score_model
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 OFFLINE, MEMORY, ONLINE = (
@@ -177,3 +179,23 @@ def test_unknown_names_are_errors(module: str) -> None:
         score_model(f"{module}:closure", "subgrid-forcing/wilks-f20")
     with pytest.raises(UnknownIdError, match=r"has no object 'closur'\. Did you mean 'closure'"):
         score_model(f"{module}:closur", OFFLINE)
+
+
+def test_files_of_equations_are_scored(single: EquationRecovery, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({problem.id: problem.instance.texts for problem in single.problems}))
+    result = score_model(str(path), single.id)
+    assert result.score.value == 100.0
+    assert (result.task, result.model.name, result.model.kind) == (single.id, "mine", "equations")
+    path.write_text('["0"]')
+    assert score_model(str(path), single.id).score.value == 0.0
+    with pytest.raises(L96BenchError, match="cannot score a file of equations"):
+        score_model(str(path), ONLINE)
+
+
+@pytest.mark.parametrize("content", [b"[", b"\xff", b"[" * 100_000, b"3", b'{"a": "0"}', b'[["0"]]', b'"0"', b"null"])
+def test_files_that_hold_no_equations_are_refused(content: bytes, single: EquationRecovery, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="expected"):
+        score_model(str(path), single.id)

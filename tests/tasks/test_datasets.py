@@ -9,6 +9,7 @@ import pytest
 
 from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, Part, make_archive
 from l96bench.data import store
+from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.data.splits import DATA_REGIMES, Split
 from l96bench.errors import DataError, UnknownIdError
 from l96bench.tasks.datasets import DataSet, data_sets
@@ -16,6 +17,7 @@ from l96bench.tasks.registry import list_tasks, make_task
 
 SPLITS = (Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
 PART = Part("valid", 2, 4)
+BASES = ("single", "two-scale", "hidden")
 
 
 @pytest.fixture
@@ -25,6 +27,7 @@ def miniatures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[DataSet]
     monkeypatch.setattr("l96bench.tasks.datasets.DATA_REGIMES", ("wilks-f20",))
     monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"sparse": TRACKS["sparse"]})
     monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
+    monkeypatch.setattr("l96bench.tasks.datasets.RECOVERY_TRACKS", {})
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
     found = data_sets()
     recorded = {f"{each.key}/{name}": digest for each in found for name, digest in each.remake().items()}
@@ -42,14 +45,22 @@ def test_every_recorded_digest_belongs_to_a_data_set_and_the_other_way_round() -
 
 
 def test_owners_are_the_regimes_and_the_tracks_in_order() -> None:
-    assert list(dict.fromkeys(each.owner for each in data_sets())) == [*DATA_REGIMES, *TRACKS]
+    assert list(dict.fromkeys(each.owner for each in data_sets())) == [*DATA_REGIMES, *TRACKS, *BASES]
     for track in TRACKS:
         found = data_sets([track])
         assert [each.name for each in found] == list(PARTS)
         assert all(each.arrays == ARRAYS for each in found)
 
 
-@pytest.mark.parametrize("id", list_tasks())
+@pytest.mark.parametrize("base", BASES)
+def test_instances_are_listed_once_for_all_tracks_that_sample_them(base: str) -> None:
+    found = data_sets([base])
+    assert [each.name for each in found] == [f"instance-{i}" for i in range(10)]
+    assert {len(each.arrays) for each in found} == {4 if base == "hidden" else 2}
+    assert {track.base for track in RECOVERY_TRACKS.values()} == set(BASES)
+
+
+@pytest.mark.parametrize("id", [id for id in list_tasks() if not id.startswith("equation-recovery")])
 def test_every_task_reads_data_sets(id: str) -> None:
     task = make_task(id)
     names = [split for split in task.splits if task.has_shift or "shift" not in split]
@@ -61,6 +72,7 @@ def test_every_size_is_that_of_the_arrays() -> None:
     assert sizes["wilks-f18/train"] == "1 x 2000 MTU every 0.05"
     assert sizes["dense/test"] == "10 x 400 cycles every 0.05 MTU"
     assert sizes["sparse/train"] == "1 x 6000 cycles every 0.1 MTU"
+    assert sizes["hidden/instance-9"] == "100 MTU every 0.01, 20 x 10 every 0.05"
 
 
 # Which are chosen.

@@ -17,12 +17,14 @@ ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]*")
 
 def test_every_family_has_a_task_for_every_regime_or_track() -> None:
     ids = list_tasks()
-    assert len(ids) == len(set(ids)) == 3 * 6 + 2
+    assert len(ids) == len(set(ids)) == 3 * 6 + 2 + 6
     assert all(ID.fullmatch(id) for id in ids)
     assert set(ids) == {f"{family.family}/{id}-v1" for family in FAMILIES for id in family.regime_ids}
     for family in FAMILIES[:3]:
         assert family.regime_ids == DATA_REGIMES
     assert list_tasks("da-increment") == ["da-increment/dense-v1", "da-increment/sparse-v1"]
+    tracks = ("single", "two-scale", "hidden", "single-coarse", "two-scale-coarse", "hidden-coarse")
+    assert list_tasks("equation-recovery") == [f"equation-recovery/{track}-v1" for track in tracks]
 
 
 def test_an_id_makes_its_task_and_always_the_same_one() -> None:
@@ -47,6 +49,7 @@ def test_one_familys_tasks_are_its_own() -> None:
         ("subgrid_forcing/wilks-f20-v1", "subgrid-forcing/wilks-f20-v1"),
         ("online-rollout/arnold-c4-v2", "online-rollout/arnold-c4-v1"),
         ("da-increment/dence-v1", "da-increment/dense-v1"),
+        ("equation-recovery/single", "equation-recovery/single-v1"),
     ],
 )
 def test_an_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
@@ -59,5 +62,5 @@ def test_an_unknown_id_names_the_nearest(asked: str, meant: str) -> None:
 def test_an_unknown_family_names_the_nearest() -> None:
     with pytest.raises(UnknownIdError, match=r"no family 'online'\. Did you mean 'online-rollout'"):
         list_tasks("online")
-    with pytest.raises(UnknownIdError, match="Known: da-increment, online-rollout, subgrid-forcing"):
+    with pytest.raises(UnknownIdError, match="Known: da-increment, equation-recovery, online-rollout, subgrid-forcing"):
         list_tasks("zzz")

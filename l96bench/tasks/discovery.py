@@ -1,0 +1,311 @@
+"""The discovery of equations by other people's code: seeded, in a process that can be killed, resumable.
+
+Fitting is a call that may never return, even from a loop in C, or take its whole process with it. It is therefore made
+in a child process, which has a time limit and is replaced when it has to be killed or dies. A child is started once and
+serves many problems; children run in parallel over instances.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.errors import ModelError
+from l96bench.progress import progress as show_progress
+from l96bench.tasks.result import write_atomic
+
+__all__ = ["DIED", "RAISED", "TOO_SLOW", "Discovery", "Solvable", "discover", "discover_all"]
+
+RAISED, TOO_SLOW, DIED = "raised", "too slow", "died"
+"""Why there may be no equations: the model's code raised, took too long, or ended its process."""
+_START_LIMIT = 120.0
+"""Seconds in which a child must have started and imported what the model needs."""
+_MAX_CHARACTERS = 2_000_000
+"""Equations longer than this in all are an error of the model: nothing that long is ever parsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What a model found for one problem.
+
+    Attributes
+    ----------
+    texts : tuple of str or None
+        The equations; None if there are none.
+    seconds : float
+        What fitting took, in the child.
+    fault : str
+        Empty, or `RAISED`, `TOO_SLOW` or `DIED`.
+    message : str
+        What happened then.
+    """
+
+    texts: tuple[str, ...] | None
+    seconds: float
+    fault: str = ""
+    message: str = ""
+
+
+class Solvable(Protocol):
+    """A problem as this module sees it."""
+
+    @property
+    def id(self) -> str:
+        """A name, unique among the problems."""
+        ...
+
+    @property
+    def group(self) -> Hashable:
+        """Problems of one group are solved one after another, and kept in one file."""
+        ...
+
+    @property
+    def words(self) -> Sequence[int]:
+        """Seed words."""
+        ...
+
+    def observed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The states (time, n) and the times (time,)."""
+        ...
+
+
+def discover(
+    model: Any, X: NDArray[np.float64], t: NDArray[np.float64], *, seed: int = 0, limit: float | None = 10.0
+) -> Discovery:
+    """The equations that a fresh copy of a model finds in one data set, in a process of its own.
+
+    Parameters
+    ----------
+    model : object with ``fit(X, t)`` and ``equations() -> list of str``
+        Left as it is.
+    X : (time, n) array
+    t : (time,) array
+    seed : int
+        Of NumPy's and Python's global generators in that process, and of every parameter of the model that is called
+        ``random_state``.
+    limit : float or None
+        Seconds; then the process is killed.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be sent to a process.
+    """
+    with _Child(_pickled(model)) as child:
+        return child.discover(X, t, seed, limit)
+
+
+def discover_all(
+    model: Any,
+    problems: Sequence[Solvable],
+    *,
+    seed: int = 0,
+    limit: float | None = 10.0,
+    n_jobs: int | None = None,
+    checkpoint: Path | None = None,
+    progress: bool | None = None,
+) -> list[Discovery]:
+    """What a model finds for each problem, in their order; groups of problems in parallel.
+
+    Parameters
+    ----------
+    model, limit
+        As for `discover`.
+    problems : sequence of Solvable
+    seed : int
+        Goes into the seed of every problem, with the problem's own words.
+    n_jobs : int, optional
+        Children, as in joblib: None is 1 unless a ``joblib.parallel_config`` says otherwise, -1 all processors.
+    checkpoint : Path, optional
+        A folder in which what is found is kept, and looked up first: an interrupted call carries on. It must belong to
+        this model and these problems.
+    progress : bool, optional
+        Show progress; by default when standard error is a terminal.
+    """
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    groups: dict[Hashable, list[Solvable]] = {}
+    for problem in problems:
+        groups.setdefault(problem.group, []).append(problem)
+    payload = _pickled(model)
+    children = [_Child(payload) for _ in range(min(effective_n_jobs(n_jobs), len(groups)))]
+    idle: SimpleQueue[_Child] = SimpleQueue()
+    for child in children:
+        idle.put(child)
+    found: dict[str, Discovery] = {}
+
+    def solve(name: Hashable, report: Callable[[int], None]) -> None:
+        child, kept = idle.get(), _Kept(checkpoint, name)
+        try:
+            for problem in groups[name]:
+                if problem.id not in kept.found:
+                    words = np.random.SeedSequence([seed, *problem.words])
+                    kept.add(problem.id, child.discover(*problem.observed(), int(words.generate_state(1)[0]), limit))
+                report(1)
+            found.update(kept.found)
+        finally:
+            idle.put(child)
+
+    try:
+        with show_progress("discovering", len(problems), progress) as report:
+            # Threads, because they only wait: the work is done by the children, one for each thread.
+            Parallel(n_jobs=len(children), require="sharedmem")(delayed(solve)(name, report) for name in groups)
+    finally:
+        for child in children:
+            child.close()
+    return [found[problem.id] for problem in problems]
+
+
+class _Child:
+    """A process that fits copies of one model, started when it is first needed and again when it is gone."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._pool: Any = None
+        self._ready = False
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
+    def discover(self, X: NDArray[np.float64], t: NDArray[np.float64], seed: int, limit: float | None) -> Discovery:
+        """Fit a copy of the model."""
+        self._start()
+        start = time.perf_counter()
+        try:
+            return self._call(_discover, self._payload, X, t, seed, limit=limit)
+        except TimeoutError:
+            return Discovery(None, time.perf_counter() - start, TOO_SLOW, f"stopped after {limit:g} s")
+        except (OSError, RuntimeError) as error:  # the pool's: the process is gone
+            message = f"its process ended, exit code {getattr(error, 'exitcode', 'unknown')}"
+            return Discovery(None, time.perf_counter() - start, DIED, message)
+
+    def _start(self) -> None:
+        """Start the process and import there what the model needs: neither counts as fitting."""
+        if self._pool is None:
+            from joblib.externals.loky.backend import get_context
+            from pebble import ProcessPool
+
+            # joblib's own processes: unlike the standard library's they do not run the caller's script again.
+            self._pool = ProcessPool(max_workers=1, context=get_context("loky"))
+        if self._ready:
+            return
+        try:
+            message = self._call(_load, self._payload, limit=_START_LIMIT)
+        except (OSError, RuntimeError) as error:
+            raise ModelError(f"a process with the model in it does not start: {error}") from error
+        if message:
+            raise ModelError(f"the model cannot be loaded in a process of its own: {message}")
+
+    def _call(self, function: Callable[..., Any], *arguments: Any, limit: float | None) -> Any:
+        self._ready = False
+        value = self._pool.schedule(function, arguments, timeout=limit).result()
+        self._ready = True
+        return value
+
+
+# What runs in the child. Whatever is raised there comes back as text: its class may not exist here.
+
+
+def _load(payload: bytes) -> str:
+    """Import what the model needs; the error if that fails."""
+    import cloudpickle
+
+    sys.path.append("")  # modules of the user's, beside the script
+    try:
+        cloudpickle.loads(payload)
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"[:1000]
+    return ""
+
+
+def _discover(payload: bytes, X: NDArray[np.float64], t: NDArray[np.float64], seed: int) -> Discovery:
+    import cloudpickle
+    from threadpoolctl import threadpool_limits
+
+    start = time.perf_counter()
+    try:
+        # One thread: as many children as processors run side by side, and sums depend on the number of threads.
+        with threadpool_limits(limits=1):
+            model = cloudpickle.loads(payload)
+            _seed(model, seed)
+            model.fit(X, t)
+            texts = _texts(model.equations())
+    except BaseException as error:
+        message = f"{type(error).__name__}: {error}"[:1000]
+        return Discovery(None, time.perf_counter() - start, RAISED, message)
+    return Discovery(texts, time.perf_counter() - start)
+
+
+def _seed(model: Any, seed: int) -> None:
+    """Seed the model's parameters, and the global generators, which pysindy and gplearn draw from."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    if callable(getattr(model, "get_params", None)):
+        names = [name for name in model.get_params(deep=True) if name.rpartition("__")[2] == "random_state"]
+        model.set_params(**dict.fromkeys(names, seed))
+
+
+def _texts(equations: Any) -> tuple[str, ...]:
+    if isinstance(equations, str) or not all(isinstance(text, str) for text in equations):
+        raise ModelError(f"expected equations() to give a list of strings, got {equations!r:.200}")
+    if sum(map(len, equations)) > _MAX_CHARACTERS:
+        raise ModelError(f"expected equations() of at most {_MAX_CHARACTERS} characters in all")
+    return tuple(map(str, equations))
+
+
+def _pickled(model: Any) -> bytes:
+    """The model as bytes, with the classes of scripts and notebooks by value."""
+    import cloudpickle
+
+    missing = [name for name in ("fit", "equations") if not callable(getattr(model, name, None))]
+    if missing or isinstance(model, type):
+        raise ModelError(
+            f"expected a model with fit(X, t) and equations(), got {type(model).__name__} {model!r:.100}"
+            + (f" without {' and '.join(missing)}" if missing else ", a class")
+        )
+    try:
+        return bytes(cloudpickle.dumps(model))
+    except Exception as error:
+        raise ModelError(f"{type(model).__name__} cannot be sent to a process of its own: {error}") from error
+
+
+class _Kept:
+    """What is found for the problems of one group, and its file."""
+
+    def __init__(self, folder: Path | None, name: Hashable) -> None:
+        self._path = None if folder is None else folder / f"{name}.json"
+        self.found: dict[str, Discovery] = {}
+        try:
+            fields = json.loads(self._path.read_text(encoding="utf-8")) if self._path else {}
+            self.found = {id: Discovery(**each | {"texts": _tuple(each["texts"])}) for id, each in fields.items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            pass  # nothing is kept, or it is damaged: it is found again
+
+    def add(self, id: str, discovery: Discovery) -> None:
+        self.found[id] = discovery
+        if self._path is not None:
+            write_atomic(self._path, json.dumps({id: asdict(each) for id, each in self.found.items()}))
+
+
+def _tuple(texts: list[str] | None) -> tuple[str, ...] | None:
+    return None if texts is None else tuple(texts)

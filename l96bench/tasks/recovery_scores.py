@@ -1,0 +1,203 @@
+"""What `equation-recovery` scores: one set of equations against one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.instances import Instance
+from l96bench.data.recovery import InstanceData, load_instance
+from l96bench.equations import EquationSet, Monomial
+from l96bench.errors import EquationError
+from l96bench.metrics import symbolic
+from l96bench.metrics.ensemble import valid_prediction_time
+
+__all__ = ["CAP", "METRICS", "NOT_FINITE", "UNPARSEABLE", "InstanceScorer", "Scores"]
+
+CAP = 10.0
+"""Errors and residuals are cut off here in the record, which holds finite numbers: ten times those of no equation."""
+UNPARSEABLE, NOT_FINITE = "unparseable", "not finite"
+"""Why equations may be unusable."""
+_THRESHOLD = 0.4
+"""Of the climatological standard deviation: forecasts are valid up to this RMSE, as in `online-rollout`."""
+_STRIDE = 10
+"""Test samples from one state to the next at which tendencies are compared: 0.5 MTU."""
+_TRAINING_STRIDE = 10
+"""Training samples from one state to the next to which the best coefficients are fitted: 0.1 MTU."""
+_DT, _FAST_DT = 0.01, 0.0025
+"""Steps of the forecasts in MTU, without and with fast variables: coefficients known to 0.1 % err more."""
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The metrics of equations on one instance; by default, those of a submission that is unusable.
+
+    Attributes
+    ----------
+    precision, recall, f1 : float
+        Of the terms.
+    coefficient_error, operator_residual, effective_residual : float
+        At most `CAP`. The last is for hidden instances: the residual against the best equations with the same terms.
+    valid_prediction_time : float
+        In Lyapunov times, or in MTU where there are fast variables, seen or not.
+    n_terms : float
+    fault : str
+        Why the submission is unusable, or empty.
+    message : str
+        More about it.
+    """
+
+    precision: float = 0.0
+    recall: float = 0.0
+    f1: float = 0.0
+    coefficient_error: float = 1.0
+    operator_residual: float = 1.0
+    effective_residual: float = 1.0
+    valid_prediction_time: float = 0.0
+    n_terms: float = 0.0
+    fault: str = ""
+    message: str = ""
+
+    @property
+    def score(self) -> float:
+        """``100 (F1 + max(0, 1 - operator residual)) / 2``."""
+        return 50.0 * (self.f1 + max(0.0, 1.0 - self.operator_residual))
+
+    @property
+    def failed(self) -> float:
+        """1 if the submission is unusable."""
+        return float(bool(self.fault))
+
+
+METRICS = (*[field.name for field in fields(Scores)][:-2], "failed")
+"""The names of the numbers in `Scores`."""
+
+
+class InstanceScorer:
+    """Scores equations against one instance. What says the same is scored once.
+
+    Parameters
+    ----------
+    instance : Instance
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.true = EquationSet.parse(instance.texts, instance.K, instance.observed_J)
+        ends = [0, instance.K, self.true.n_targets]
+        self.groups = tuple(range(*pair) for pair in pairwise(ends) if pair[0] < pair[1])
+        self._known: dict[EquationSet, tuple[Scores, str]] = {}
+
+    def score(self, texts: Sequence[str]) -> tuple[Scores, str]:
+        """The scores of a submission, and its canonical terms as text: empty if it cannot be read."""
+        try:
+            equations = EquationSet.parse(list(texts), self.true.K, self.true.J)
+        except EquationError as error:
+            return Scores(fault=UNPARSEABLE, message=str(error)), ""
+        if equations not in self._known:
+            self._known[equations] = self._score(equations), repr(equations.equations)
+        return self._known[equations]
+
+    def best(self, equations: EquationSet) -> EquationSet:
+        """The equations with the same terms that fit the full tendencies of the training states best.
+
+        Raises
+        ------
+        ValueError
+            If a term is not finite at a training state.
+        """
+        states = np.ascontiguousarray(self._data.train[::_TRAINING_STRIDE])
+        tendency = self._full_tendency(states, self._data.train_U, _TRAINING_STRIDE)
+        monomials = list(dict.fromkeys(monomial for _, monomial in sorted(equations.support, key=str)))
+        support = np.array(
+            [[(target, monomial) in equations.support for monomial in monomials] for target in range(tendency.shape[1])]
+        )
+        coefficients = symbolic.best_coefficients(self._features(monomials, states), tendency, support)
+        return EquationSet.from_coefficients(monomials, coefficients, equations.K, equations.J)
+
+    def _features(self, monomials: Sequence[Monomial], states: Array) -> Array:
+        """The values (state, monomial) of monomials: as the tendencies of as many variables as there are, in turns."""
+        n = self.true.n_targets
+        blocks = [np.empty((len(states), 0))]
+        for some in (monomials[start : start + n] for start in range(0, len(monomials), n)):
+            each = EquationSet.from_coefficients(some, np.eye(n)[:, : len(some)], self.true.K, self.true.J)
+            blocks.append(each.tendency(states)[:, : len(some)])
+        return np.concatenate(blocks, axis=1)
+
+    def _score(self, equations: EquationSet) -> Scores:
+        tendency = equations.tendency(self._states)
+        wrong = int((~np.isfinite(tendency).all(axis=1)).sum())
+        if wrong:
+            return Scores(fault=NOT_FINITE, message=f"not finite at {wrong} of {len(tendency)} test states")
+        found, true = _coefficients(equations), _coefficients(self.true)
+        support = symbolic.support_scores(found.keys(), true.keys(), self.groups)
+        return Scores(
+            precision=support.precision,
+            recall=support.recall,
+            f1=support.f1,
+            coefficient_error=min(CAP, symbolic.coefficient_error(found, true, self.groups)),
+            operator_residual=min(CAP, symbolic.operator_residual(tendency, self._tendency, self.groups)),
+            effective_residual=self._effective_residual(equations, tendency) if self.instance.hidden else 0.0,
+            valid_prediction_time=self._valid_time(equations),
+            n_terms=float(equations.n_terms),
+        )
+
+    def _effective_residual(self, equations: EquationSet, tendency: Array) -> float:
+        try:
+            difference = tendency - self.best(equations).tendency(self._states)
+            return min(CAP, symbolic.operator_residual(self._tendency + difference, self._tendency, self.groups))
+        except (ValueError, EquationError):  # not finite on the training states, though on the test states
+            return CAP
+
+    def _valid_time(self, equations: EquationSet) -> float:
+        """Of forecasts of X from the first states of the test trajectories."""
+        data, K = self._data, self.instance.K
+        std = float(data.train[:, :K].std())
+        rmse = symbolic.forecast_rmse(
+            equations.tendency,
+            data.test,
+            interval=data.test_interval,
+            dt=_FAST_DT if self.true.J else _DT,
+            K=K,
+            stop=_THRESHOLD * std,
+        )
+        leads = data.test_interval * np.arange(len(rmse))
+        return valid_prediction_time(rmse, leads, std, _THRESHOLD) * self.instance.clock
+
+    # What the equations are held against.
+
+    @cached_property
+    def _data(self) -> InstanceData:
+        return load_instance(self.instance)
+
+    @cached_property
+    def _states(self) -> Array:
+        """The test states (state, variable) at which tendencies are compared."""
+        test = self._data.test[:, ::_STRIDE]
+        return np.array(test).reshape(-1, test.shape[2])
+
+    @cached_property
+    def _tendency(self) -> Array:
+        """The full tendencies (state, target) of the test states."""
+        U = self._data.test_U
+        return self._full_tendency(self._states, None if U is None else U[:, ::_STRIDE].reshape(-1, U.shape[2]), 1)
+
+    def _full_tendency(self, states: Array, U: Array | None, stride: int) -> Array:
+        """The true right-hand side, and what hidden fast variables add to it."""
+        tendency = self.true.tendency(states)
+        return tendency if U is None else tendency + U[::stride]
+
+
+def _coefficients(equations: EquationSet) -> dict[tuple[int, Monomial], float]:
+    """The coefficients by target and monomial."""
+    return {
+        (target, monomial): value
+        for target in range(equations.n_targets)
+        for monomial, value in equations.monomials(target).items()
+    }

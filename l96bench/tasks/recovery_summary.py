@@ -1,0 +1,109 @@
+"""The record of `equation-recovery`: the scores of all problems as a score, metrics and curves with intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.instances import Instance, RecoveryTrack
+from l96bench.tasks.base import Parts, value_of
+from l96bench.tasks.recovery_problems import percent
+from l96bench.tasks.recovery_scores import METRICS, Scores
+from l96bench.tasks.result import Failures, Value
+
+__all__ = ["summarize"]
+
+Array = NDArray[np.float64]
+_BY_COUPLING = ("score", "f1", "operator_residual", "effective_residual")
+"""What is also reported for each strength of a hidden coupling."""
+_CURVES: dict[str, Callable[..., Array]] = {
+    "f1": np.mean,
+    "operator_residual": np.mean,
+    "coefficient_error": np.median,
+    "valid_prediction_time": np.mean,
+}
+"""What is also reported for each noise, by budget, over instances."""
+
+
+def summarize(
+    scores: Sequence[Scores],
+    track: RecoveryTrack,
+    instances: Sequence[Instance],
+    weights: Callable[[int, str], Array],
+    digest: str,
+) -> Parts:
+    """The parts of a result.
+
+    Parameters
+    ----------
+    scores : sequence of Scores
+        Of every instance with every noise and every budget, in this order.
+    track : RecoveryTrack
+    instances : sequence of Instance
+        The blocks of the bootstrap.
+    weights : (number of blocks, purpose) -> (replicate, block) array
+        How often each replicate holds each block.
+    digest : str
+        Of the equations.
+    """
+    shape = (len(instances), len(track.noises), len(track.budgets))
+    grids = {name: np.array([getattr(each, name) for each in scores]).reshape(shape) for name in ("score", *METRICS)}
+    drawn = weights(len(instances), "instances")
+    metrics = {name: _mean(grids[name], drawn) for name in METRICS}
+    metrics["coefficient_error"] = _median(grids["coefficient_error"], drawn)
+    for i, noise in enumerate(track.noises):
+        for name in ("score", "f1"):
+            metrics[f"{name}_noise_{percent(noise)}"] = _mean(grids[name][:, i], drawn)
+    for i, budget in enumerate(track.budgets):
+        metrics[f"score_budget_{budget:g}"] = _mean(grids["score"][:, :, i], drawn)
+    if track.hidden:
+        strengths = np.array([instance.textbook.hx for instance in instances])
+        for h in np.unique(strengths):
+            key, own = f"h_{h:g}".replace(".", "_"), strengths == h
+            drawn_own = weights(int(own.sum()), f"instances {key}")
+            metrics |= {f"{name}_{key}": _mean(grids[name][own], drawn_own) for name in _BY_COUPLING}
+    else:
+        del metrics["effective_residual"]
+    series = {
+        f"{name}_noise_{percent(noise)}": summary(grids[name][:, i], axis=0)
+        for name, summary in _CURVES.items()
+        for i, noise in enumerate(track.noises)
+    }
+    series["score_by_instance"] = grids["score"].mean(axis=(1, 2))
+    return Parts(
+        float(grids["score"].mean()),
+        _mean_replicates(grids["score"], drawn),
+        f"bootstrap over {len(instances)} instances, percentile interval",
+        metrics,
+        _failures(scores),
+        digest,
+        series,
+    )
+
+
+def _mean_replicates(values: Array, drawn: Array) -> Array:
+    return np.asarray(drawn @ values.reshape(len(values), -1).mean(axis=1) / len(values), dtype=np.float64)
+
+
+def _mean(values: Array, drawn: Array) -> Value:
+    """The mean of values (instance, ...) with its interval."""
+    return value_of(float(values.mean()), _mean_replicates(values, drawn))
+
+
+def _median(values: Array, drawn: Array) -> Value:
+    """The median of values (instance, ...) with its interval: one wild equation would decide a mean."""
+    rows = values.reshape(len(values), -1)
+    replicates = [np.median(np.repeat(rows, counts.astype(int), axis=0)) for counts in drawn]
+    return value_of(float(np.median(rows)), np.array(replicates))
+
+
+def _failures(scores: Sequence[Scores]) -> Failures:
+    """How many problems are without usable equations, why, and the first message of each kind."""
+    faults = [each for each in scores if each.fault]
+    first = {each.fault: each.message for each in reversed(faults)}
+    counts = Counter(each.fault for each in faults)
+    notes = [f"{n} {fault} (first: {' '.join(first[fault].split())[:200]})" for fault, n in sorted(counts.items())]
+    return Failures(non_finite=len(faults), of=len(scores), note="; ".join(["problems without equations", *notes]))
