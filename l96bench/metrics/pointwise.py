@@ -110,7 +110,7 @@ def block_sums_by_quantile(
     Raises
     ------
     ValueError
-        As `block_sums`; if the edges do not rise from 0 to 1, or a bin is empty or holds nothing but the reference mean.
+        As `block_sums`; if the edges do not rise from 0 to 1, or a bin is empty or holds only the reference mean.
     """
     truth, prediction = finite_pair(truth, prediction)
     bins, names = _quantile_bins(truth, X, edges)

@@ -1,0 +1,53 @@
+"""PPO, forecast reward: errors grow through the model for 0.2 MTU, and count all the way (needs the rl extra)."""
+
+from typing import Any
+
+import l96bench
+
+STEPS = 3_000_000
+
+
+def make(task: l96bench.Task, seed: int) -> Any:
+    import gymnasium
+    from stable_baselines3 import PPO
+
+    from l96bench.envs.sb3 import SB3VecEnv
+    from l96bench.envs.training import train
+
+    env = gymnasium.make_vec(
+        "l96bench/OnlineRollout-v1",
+        num_envs=128 * task.regime.K,
+        regime=task.regime_id,
+        local=True,
+        reward="forecast",
+        episode_steps=20,
+        autoreset_mode="SameStep",
+    )
+    model = PPO(
+        "MlpPolicy",
+        SB3VecEnv(env),
+        gamma=0.9,
+        n_steps=20,
+        batch_size=4096,
+        learning_rate=lambda left: 1e-3 * left,
+        policy_kwargs={"log_std_init": -1.5},
+        seed=1000 * seed,
+        device="cpu",
+    )
+    return train(model, STEPS)
+
+
+entry = l96bench.Entry(
+    name="PPO, forecast reward",
+    kind="reinforcement learning",
+    inputs="X_{k-2..k+2}",
+    make=make,
+    seeds=range(5),
+    regimes=("wilks-f20", "arnold-c4"),
+    description="One policy 5-64-64-1 shared by all points; episodes of 0.2 MTU, discount 0.9.",
+    trained_on="train, 2000 MTU, in OnlineRollout",
+    quick=False,
+)
+
+if __name__ == "__main__":
+    l96bench.run_script(__file__)

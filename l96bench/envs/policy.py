@@ -1,0 +1,306 @@
+"""Trained policies as closures: what an agent learned, with the environment's scaling inside, and as an ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.network import TorchRegressor
+from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.scaling import BOUND, REACH, Scaling
+from l96bench.errors import ModelError
+
+__all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
+
+_LAYERS: dict[type[torch.nn.Module], str] = {
+    torch.nn.Tanh: "tanh",
+    torch.nn.ReLU: "relu",
+    torch.nn.GELU: "gelu",
+    torch.nn.SiLU: "silu",
+}
+"""The activations that a policy may have between its layers, by the names of `TorchRegressor`."""
+_OPSET, _IR = 17, 8
+"""Versions of ONNX that every runtime of today reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A policy's most likely action, for inputs in their own units.
+
+    Attributes
+    ----------
+    network : TorchRegressor
+        From inputs that were cut off to the action before it is squashed.
+    low, high : (width,) arrays
+        Where inputs are cut off.
+    squashed : bool
+        Whether actions end in a tanh (TD3, SAC) or are cut off at -1 and 1 (PPO).
+    """
+
+    network: TorchRegressor
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    squashed: bool
+
+    @classmethod
+    def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
+        """What a stable-baselines3 model does where its environment shows ``(inputs - mean) / std``, cut off.
+
+        Parameters
+        ----------
+        model : PPO, A2C, TD3, DDPG or SAC
+            With a ``MlpPolicy`` of fully connected layers, with or without `VecNormalize` around its environment.
+        mean, std : (width,) arrays
+
+        Raises
+        ------
+        ModelError
+            If the policy has another form, or another number of inputs.
+        """
+        layers, activation = _layers(model.policy)
+        first, bias = layers[0]
+        if first.shape[1] != len(mean):
+            raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
+        low, high = mean - BOUND * std, mean + BOUND * std
+        normalize = model.get_vec_normalize_env()
+        if normalize is not None and normalize.norm_obs:  # two affine maps in a row are one, and so are two cuts
+            mean, std = mean + std * normalize.obs_rms.mean, std * np.sqrt(normalize.obs_rms.var + normalize.epsilon)
+            reach = normalize.clip_obs * std
+            low, high = np.clip(low, mean - reach, mean + reach), np.clip(high, mean - reach, mean + reach)
+        layers[0] = (first / std, bias - (first / std) @ mean)
+        network = TorchRegressor(hidden=tuple(len(bias) for _, bias in layers[:-1]), activation=activation)
+        state: dict[str, Any] = {"one_output": np.array(False)}
+        for i, (weight, bias) in enumerate(layers):
+            state |= {f"{i}.weight": weight, f"{i}.bias": bias}
+        return cls(network.load_state_dict(state), low, high, bool(model.policy.squash_output))
+
+    def actions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The actions (n, outputs) for inputs (n, width)."""
+        actions = self.network.predict_unchecked(np.clip(inputs, self.low, self.high))
+        return np.tanh(actions) if self.squashed else np.clip(actions, -1.0, 1.0)
+
+    def __repr__(self) -> str:
+        units = [len(self.low), *self.network.hidden, len(self.network.intercepts_[-1])]
+        return "-".join(map(str, units))
+
+
+class PolicyClosure(Stateless):
+    """A trained policy's most likely action as a closure: deterministic, without memory.
+
+    Parameters
+    ----------
+    actor : Actor
+        From the X that a row observes, in its own units, to its action.
+    index : (row, width) array of int
+        The points that each row observes: stencils, or the whole state.
+    scaling : Scaling
+        Of the environment that the policy was trained in.
+
+    Attributes
+    ----------
+    n_parameters : int
+        Trained weights.
+    learning_curve : dict of lists
+        What `l96bench.envs.training.train` saw on the way; empty for other policies.
+    """
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling) -> None:
+        self.learning_curve: dict[str, list[float]] = {}
+        self.actor, self.index, self.scaling = actor, np.array(index), scaling
+        self.K = len(self.index) * len(actor.network.intercepts_[-1])
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """The closure that a stable-baselines3 model stands for.
+
+        Parameters
+        ----------
+        model : PPO, A2C, TD3, DDPG or SAC
+            See `Actor.from_sb3`.
+        env : optional
+            The l96bench environment that it was trained in, where it is no longer ``model.get_env()``.
+
+        Raises
+        ------
+        ModelError
+            If the policy has another form, or observes what a closure does not have.
+        """
+        inner = find_environment(model.get_env() if env is None else env)
+        index = inner.observed
+        if model.observation_space.shape == (index.size,):  # a scalar environment lays side by side what points observe
+            index = index.reshape(1, -1)
+        mean, std = (np.full(index.shape[1], value) for value in (inner.scaling.mean_X, inner.scaling.std_X))
+        return cls(Actor.from_sb3(model, mean, std), index, inner.scaling)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        return self.actor.network.n_parameters
+
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        X = np.asarray(X, dtype=np.float64)
+        if X.ndim != 2 or X.shape[1] != self.K:
+            raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
+        actions = self.actor.actions(X[:, self.index].reshape(-1, self.index.shape[1]))
+        return self.scaling.mean_U + (REACH * self.scaling.std_U) * actions.reshape(X.shape)
+
+    def to_onnx(self, path: str | Path) -> Path:
+        """Write the closure as an ONNX file: input X (n, K) float32, output U (n, K) float32, all scaling inside.
+
+        It needs only operators of opset 17, and is checked before it is written.
+        """
+        import onnx
+
+        path = Path(path)
+        onnx.save(_onnx_model(self), path)
+        return path
+
+    def __repr__(self) -> str:
+        return f"PolicyClosure({self.actor!r}, K={self.K})"
+
+
+class StochasticPolicyClosure(PolicyClosure):
+    """A trained policy as it acts: its most likely action plus normal noise, new in every step of the model.
+
+    Parameters
+    ----------
+    actor, index, scaling
+        As for `PolicyClosure`.
+    std : float
+        Standard deviation of the noise, in units of actions.
+    """
+
+    deterministic = False
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, std: float = 0.0) -> None:
+        super().__init__(actor, index, scaling)
+        self.std = std
+        self._rng = np.random.default_rng(0)
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """The closure that a PPO or A2C model stands for; see `PolicyClosure.from_sb3`."""
+        if not isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
+            raise ModelError("expected a policy with a normal distribution of its actions, like that of PPO and A2C")
+        closure = super().from_sb3(model, env)
+        closure.std = float(np.exp(model.policy.log_std.detach().cpu().numpy()).mean())
+        return closure
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Take the source of the noise."""
+        self._rng = rng
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K), with its noise."""
+        return self._noisy(self.predict(X), self._rng)
+
+    def sample(self, X: NDArray, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""
+        return self._noisy(np.broadcast_to(self.predict(X), (n_members, *np.shape(X))), rng)
+
+    def _noisy(self, U: NDArray, rng: np.random.Generator) -> NDArray:
+        reach, mean = REACH * self.scaling.std_U, self.scaling.mean_U
+        return np.clip(U + reach * self.std * rng.standard_normal(U.shape), mean - reach, mean + reach)
+
+    def __repr__(self) -> str:
+        return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
+
+
+def find_environment(env: Any) -> ClosureEnv:
+    """The batched environment inside wrappers of Gymnasium and stable-baselines3, or behind a scalar one.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    inner = env
+    while not isinstance(inner, ClosureEnv):
+        if isinstance(inner, DummyVecEnv):
+            inner = inner.envs[0]
+            continue
+        name = next((name for name in ("venv", "env", "core") if hasattr(inner, name)), None)
+        if name is None:
+            raise ModelError(
+                f"expected SubgridForcing or OnlineRollout, where the policy was trained, got {type(env).__name__}; "
+                "try from_sb3(model, env)"
+            )
+        inner = getattr(inner, name)
+    return inner
+
+
+def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
+    """The matrices and biases of a policy's mean action, and the activation between them."""
+    actor = getattr(policy, "actor", policy)
+    extractor = getattr(actor, "pi_features_extractor", None) or actor.features_extractor
+    if not isinstance(extractor, FlattenExtractor):
+        raise ModelError(f"expected a policy without features of its own, got {type(extractor).__name__}")
+    if actor is policy:
+        modules = [*policy.mlp_extractor.policy_net, policy.action_net]
+    else:
+        modules = [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
+    if isinstance(modules[-1], torch.nn.Tanh):  # the end of TD3's, which `Actor` puts back
+        modules.pop()
+    linear, between = modules[::2], modules[1::2]
+    names = {_LAYERS.get(type(module), type(module).__name__) for module in between} or {"tanh"}
+    if not all(isinstance(module, torch.nn.Linear) for module in linear) or len(names) > 1 or len(modules) % 2 == 0:
+        raise ModelError(f"expected fully connected layers with one activation between them, got {modules}")
+    [activation] = names
+    if activation not in _LAYERS.values():
+        raise ModelError(f"expected one of the activations {sorted(_LAYERS.values())}, got {activation}")
+    pairs = [(module.weight.detach().cpu().numpy(), module.bias.detach().cpu().numpy()) for module in linear]
+    return [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs], activation
+
+
+def _onnx_model(closure: PolicyClosure) -> Any:
+    """The closure as an ONNX model."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    actor, network = closure.actor, closure.actor.network
+    constants: list[Any] = []
+    nodes: list[Any] = []
+
+    def constant(value: Any, dtype: Any = np.float32) -> str:
+        name = f"c{len(constants)}"
+        constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        return name
+
+    def node(operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        name = output or f"n{len(nodes)}"
+        nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
+        return name
+
+    def activated(x: str) -> str:
+        match network.activation:
+            case "tanh":
+                return node("Tanh", x)
+            case "relu":
+                return node("Relu", x)
+            case "silu":
+                return node("Mul", x, node("Sigmoid", x))
+        erf = node("Erf", node("Mul", x, constant(2**-0.5)))
+        return node("Mul", node("Mul", x, constant(0.5)), node("Add", erf, constant(1.0)))
+
+    x = node("Gather", "X", constant(closure.index, np.int64), axis=1)
+    x = node("Max", node("Min", x, constant(actor.high)), constant(actor.low))
+    for i, (coef, intercept) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
+        x = activated(x) if i else x
+        x = node("Add", node("MatMul", x, constant(coef.T)), constant(intercept))
+    x = node("Tanh", x) if actor.squashed else node("Max", node("Min", x, constant(1.0)), constant(-1.0))
+    x = node("Add", node("Mul", x, constant(REACH * closure.scaling.std_U)), constant(closure.scaling.mean_U))
+    node("Reshape", x, constant([-1, closure.K], np.int64), output="U")
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", closure.K]) for name in "XU"]
+    graph = helper.make_graph(nodes, "closure", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
+    checker.check_model(model, full_check=True)
+    return model

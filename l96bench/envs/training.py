@@ -1,0 +1,115 @@
+"""From a stable-baselines3 model to a trained closure with its learning curve (needs the rl extra)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+from l96bench.dynamics.resolved import rollout
+from l96bench.envs.policy import PolicyClosure, find_environment
+from l96bench.envs.scaling import BOUND
+from l96bench.tasks.registry import make_task
+
+__all__ = ["LearningCurve", "train"]
+
+_LEAD = 1.0
+_CASES = 50
+
+
+def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, looks: int = 12) -> PolicyClosure:
+    """Train a stable-baselines3 model on one thread, and give the closure that it has become.
+
+    Parameters
+    ----------
+    model : PPO, TD3, SAC, ...
+        In an l96bench environment about closures.
+    steps : int
+        Of all rows together.
+    kind : PolicyClosure or StochasticPolicyClosure
+        The closure to make: with the policy's most likely actions, or with its randomness.
+    looks : int
+        Points of the learning curve, which the closure has as `learning_curve`.
+    """
+    curve = LearningCurve(-(-steps // looks), kind)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        model.learn(steps, callback=curve)
+    finally:
+        torch.set_num_threads(threads)
+    closure = kind.from_sb3(model)
+    closure.learning_curve = curve.curve
+    return closure
+
+
+class LearningCurve(BaseCallback):
+    """Look at the closure that a policy stands for while it trains, on the validation trajectory.
+
+    Parameters
+    ----------
+    every : int
+        Steps of all rows together between two looks.
+    kind : PolicyClosure or StochasticPolicyClosure
+
+    Attributes
+    ----------
+    curve : dict of lists
+        By look, the first before all training: ``steps``; ``seconds`` of processor time, without those of the looks;
+        ``r2`` of U; ``error``, the RMSE of forecasts of 1 MTU from 50 states over the standard deviation of X. From the
+        second look on: ``reward``, its mean per step and row since the look before.
+    """
+
+    def __init__(self, every: int, kind: type[PolicyClosure] = PolicyClosure) -> None:
+        super().__init__()
+        self.every, self.kind = every, kind
+        self.curve: dict[str, list[float]] = {name: [] for name in ("steps", "seconds", "r2", "error", "reward")}
+        self._rewards: list[float] = []
+        self._looking = 0.0
+
+    def _on_training_start(self) -> None:
+        env = find_environment(self.training_env)
+        valid = make_task(f"subgrid-forcing/{env.regime.id}-v1").valid
+        ahead, spacing = round(_LEAD / valid.interval), len(valid.X) // _CASES
+        self._regime, self._std, self._valid = env.regime, env.scaling.std_X, valid
+        self._variance = float(np.mean((valid.U - env.scaling.mean_U) ** 2))
+        starts = np.arange(_CASES) * spacing
+        starts = starts[starts + ahead < len(valid.X)]
+        self._starts, self._ends = np.array(valid.X[starts]), np.array(valid.X[starts + ahead])
+        self._start = time.process_time()
+        self._look()
+
+    def _on_step(self) -> bool:
+        self._rewards.append(float(np.mean(self.locals["rewards"])))
+        if self.num_timesteps >= self.every * len(self.curve["steps"]):
+            self._look()
+        return True
+
+    def _on_training_end(self) -> None:
+        if self._rewards:
+            self._look()
+
+    def _look(self) -> None:
+        """Add a point to the curve."""
+        began = time.process_time()
+        closure, rng = self.kind.from_sb3(self.model), np.random.default_rng(0)
+        residual = float(np.mean((closure.predict(self._valid.X) - self._valid.U) ** 2))
+        run = rollout(closure, self._starts, 2 * _LEAD, regime=self._regime, interval=_LEAD, rng=rng, progress=False)
+        apart = np.nan_to_num((run.X[-1] - self._ends) / self._std, nan=BOUND)  # NaN are those that blew up
+        error = float(np.sqrt(np.mean(np.clip(apart, -BOUND, BOUND) ** 2)))
+        seconds = began - self._start - self._looking
+        found = {
+            "steps": float(self.num_timesteps),
+            "seconds": seconds,
+            "r2": 1.0 - residual / self._variance,
+            "error": error,
+        }
+        if self._rewards:
+            found["reward"] = float(np.mean(self._rewards))
+        for name, value in found.items():
+            self.curve[name].append(value)
+        self._rewards.clear()
+        self._looking += time.process_time() - began

@@ -1,0 +1,199 @@
+"""Trained policies as closures and ONNX files, against what stable-baselines3 and onnxruntime say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+
+import l96bench
+from l96bench.errors import ModelError
+from l96bench.tasks.base import count_parameters
+
+sb3 = pytest.importorskip("stable_baselines3")
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from stable_baselines3.common.monitor import Monitor  # noqa: E402
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize  # noqa: E402
+
+from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
+from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
+
+ID = "l96bench/SubgridForcing-v1"
+
+
+@pytest.fixture(autouse=True)
+def _miniatures(miniature_registry: Path) -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def batch(local: bool = True, id: str = ID, **options: Any) -> SB3VecEnv:
+    return SB3VecEnv(gymnasium.make_vec(id, num_envs=16, local=local, **options))
+
+
+def untrained(algorithm: str, env: Any, activation: Any = torch.nn.Tanh, **options: Any) -> Any:
+    """A model with large random weights, so that actions reach the ends of their box."""
+    kwargs = {"net_arch": [6, 5], "activation_fn": activation} | options
+    model = getattr(sb3, algorithm)("MlpPolicy", env, policy_kwargs=kwargs, seed=1, device="cpu")
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for each in model.policy.parameters():
+            each.copy_(torch.randn(each.shape, generator=generator))
+    return model
+
+
+def acted(model: Any, env: Any, X: np.ndarray) -> np.ndarray:
+    """What stable-baselines3 says that the policy does in the states X, as U."""
+    core = env.venv.unwrapped if isinstance(env, SB3VecEnv) else env.unwrapped.core
+    observations = core.scaling.observation(X, local=core.local)
+    inputs = model.observation_space.shape[0]
+    actions, _ = model.predict(observations.reshape(-1, inputs), deterministic=True)
+    return core.scaling.forcing(actions).reshape(X.shape)
+
+
+@pytest.fixture
+def states(rng: np.random.Generator) -> np.ndarray:
+    """States on the attractor, far outside of it, and beyond the bounds of observations."""
+    return rng.normal(3.0, 5.0, (200, 8)) * np.repeat([1.0, 3.0, 20.0], [150, 25, 25])[:, None]
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("algorithm", ["PPO", "A2C", "TD3", "SAC", "DDPG"])
+def test_equals_the_policy(algorithm: str, local: bool, states: np.ndarray, tmp_path: Path) -> None:
+    env = batch(local)
+    model = untrained(algorithm, env)
+    closure = PolicyClosure.from_sb3(model)
+    U = closure.predict(states)
+    assert U.dtype == np.float64
+    np.testing.assert_allclose(U, acted(model, env, states), atol=2e-4)
+    low, high = env.venv.unwrapped.scaling.forcing([-1.0, 1.0])
+    assert low <= U.min() < low + 0.1
+    assert high - 0.1 < U.max() <= high
+    session = onnxruntime.InferenceSession(closure.to_onnx(tmp_path / "closure.onnx"))
+    ready = states.astype(np.float32)
+    exported = session.run(["U"], {"X": ready})[0]
+    assert exported.dtype == np.float32
+    np.testing.assert_allclose(exported, closure.predict(ready), rtol=1e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize("activation", ["Tanh", "ReLU", "GELU", "SiLU"])
+def test_activations(activation: str, states: np.ndarray, tmp_path: Path) -> None:
+    env = batch()
+    model = untrained("PPO", env, getattr(torch.nn, activation))
+    closure = PolicyClosure.from_sb3(model)
+    np.testing.assert_allclose(closure.predict(states), acted(model, env, states), rtol=1e-5, atol=2e-4)
+    path = closure.to_onnx(tmp_path / "closure.onnx")
+    file = onnx.load(path)
+    onnx.checker.check_model(file, full_check=True)
+    assert [(each.domain, each.version) for each in file.opset_import] == [("", 17)]
+    [x], [u] = file.graph.input, file.graph.output
+    assert (x.name, u.name) == ("X", "U")
+    assert [each.type.tensor_type.shape.dim[1].dim_value for each in (x, u)] == [8, 8]
+    ready = states[:150].astype(np.float32)
+    exported = onnxruntime.InferenceSession(path).run(None, {"X": ready})[0]
+    np.testing.assert_allclose(exported, closure.predict(ready), rtol=1e-5, atol=2e-4)
+
+
+def test_a_trained_policy(tmp_path: Path) -> None:
+    """One training from environment to board: closure, parameters, ONNX to 1e-5, score."""
+    options = {"n_steps": 64, "batch_size": 128, "gamma": 0.0, "learning_rate": 3e-3, "n_epochs": 5}
+    env = VecMonitor(batch())
+    model = sb3.PPO("MlpPolicy", env, **options, policy_kwargs={"log_std_init": -1.0}, seed=0, device="cpu")
+    model.learn(12_000)
+    closure = PolicyClosure.from_sb3(model)
+    task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    X = np.array(task.valid.X, dtype=np.float32)
+    exported = onnxruntime.InferenceSession(closure.to_onnx(tmp_path / "c.onnx")).run(None, {"X": X})[0]
+    np.testing.assert_allclose(exported, closure.predict(X), atol=1e-5)
+    assert closure.n_parameters == 5 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+    assert count_parameters(closure) == closure.n_parameters
+    assert l96bench.as_closure(closure) is closure
+    assert task.score(closure) > 20
+    run = l96bench.rollout(closure, X[:3], 1.0, regime="wilks-f20")
+    assert run.survived.all()
+    assert repr(closure) == "PolicyClosure(5-64-64-1, K=8)"
+
+
+def test_a_policy_that_keeps_its_noise(states: np.ndarray) -> None:
+    env = batch(id="l96bench/OnlineRollout-v1", split="valid")
+    model = sb3.PPO("MlpPolicy", env, policy_kwargs={"log_std_init": -2.0}, seed=0, device="cpu")
+    closure, mean = StochasticPolicyClosure.from_sb3(model), PolicyClosure.from_sb3(model)
+    X = states[:150]
+    np.testing.assert_array_equal(closure.predict(X), mean.predict(X))
+    core = env.venv.unwrapped
+    drawn = np.stack(
+        [
+            core.scaling.forcing(model.predict(core.scaling.observation(X, local=True), deterministic=False)[0])
+            for _ in range(40)
+        ]
+    )
+    ours = closure.sample(X, 40, np.random.default_rng(0))
+    spread = 4.5 * core.scaling.std_U * np.exp(-2)
+    assert ours.shape == (40, 150, 8)
+    for each in (drawn.reshape(ours.shape), ours):
+        assert np.std(each - mean.predict(X)) == pytest.approx(spread, rel=0.01)
+    steps = []
+    for _ in range(2):
+        closure.start(150, np.random.default_rng(7))
+        steps.append([closure.step(X), closure.step(X)])
+    np.testing.assert_array_equal(steps[0], steps[1])
+    assert np.corrcoef((steps[0] - mean.predict(X)).reshape(2, -1))[0, 1] == pytest.approx(0, abs=0.1)
+    assert not l96bench.as_closure(closure).deterministic
+    with pytest.raises(ModelError, match="normal distribution"):
+        StochasticPolicyClosure.from_sb3(untrained("TD3", env))
+
+
+def test_normalized_observations(states: np.ndarray) -> None:
+    env = VecNormalize(batch(), clip_obs=1.5)
+    env.reset()
+    for _ in range(20):
+        env.step(np.zeros((16, 1), dtype=np.float32))
+    env.training = False
+    model = untrained("PPO", env)
+    closure = PolicyClosure.from_sb3(model)
+    observations = env.normalize_obs(env.venv.venv.unwrapped.scaling.observation(states, local=True))
+    assert np.abs(observations).max() == 1.5
+    actions, _ = model.predict(observations, deterministic=True)
+    U = env.venv.venv.unwrapped.scaling.forcing(actions).reshape(states.shape)
+    np.testing.assert_allclose(closure.predict(states), U, atol=2e-4)
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_scalar_environments(local: bool, states: np.ndarray) -> None:
+    """stable-baselines3 wraps a scalar environment by itself; with local=True it observes all stencils at once."""
+    env = gymnasium.make(ID, local=local)
+    model = untrained("PPO", Monitor(env))
+    np.testing.assert_allclose(
+        PolicyClosure.from_sb3(model).predict(states), acted(model, env, states), rtol=1e-5, atol=2e-4
+    )
+
+
+def test_an_environment_given_later(states: np.ndarray, tmp_path: Path) -> None:
+    env = batch(id="l96bench/OnlineRollout-v1", split="valid")
+    model = untrained("PPO", env)
+    expected = PolicyClosure.from_sb3(model).predict(states)
+    model.save(tmp_path / "model")
+    loaded = sb3.PPO.load(tmp_path / "model", device="cpu")
+    with pytest.raises(ModelError, match="from_sb3"):
+        PolicyClosure.from_sb3(loaded)
+    np.testing.assert_array_equal(PolicyClosure.from_sb3(loaded, env).predict(states), expected)
+
+
+def test_policies_that_are_no_closures(states: np.ndarray) -> None:
+    with pytest.raises(ModelError, match="activations"):
+        PolicyClosure.from_sb3(untrained("PPO", batch(), torch.nn.ELU))
+    with pytest.raises(ModelError, match="observes 8 values"):
+        PolicyClosure.from_sb3(untrained("PPO", batch()), batch(local=False))
+    other = sb3.PPO("MlpPolicy", "Pendulum-v1", device="cpu")
+    with pytest.raises(ModelError, match="SubgridForcing or OnlineRollout"):
+        PolicyClosure.from_sb3(other)
+    closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
+    with pytest.raises(ModelError, match="K = 8"):
+        closure.predict(states[:, :6])
