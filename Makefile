@@ -3,8 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RECOVERY := $(foreach track,single two-scale hidden,--regime $(track) --regime $(track)-coarse)
+POLICIES := rl_ppo_ensemble rl_ppo_forecast rl_ppo_tendency rl_ppo_climate rl_td3
 
-.PHONY: leaderboard assimilation test lint bench publish picture measurements clean help
+.PHONY: leaderboard assimilation recovery reinforcement test lint bench publish figures measurements clean help
 
 help:  ## Show the targets.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,6 +17,14 @@ leaderboard: $(READY)  ## Make the data, run and score the quick baselines, prin
 
 assimilation: $(READY)  ## Run and score the data-assimilation baselines on both tracks, print the tables.
 	$(BIN)/l96bench run --regime dense --regime sparse --output results
+	$(BIN)/l96bench leaderboard --results results --output results/board --show
+
+recovery: $(READY)  ## Run and score the equation-recovery baselines on all tracks, print the tables.
+	$(BIN)/l96bench run $(RECOVERY) --output results
+	$(BIN)/l96bench leaderboard --results results --output results/board --show
+
+reinforcement: $(READY)  ## Train and score the reinforcement-learning baselines (five seeds each), print the tables.
+	$(BIN)/l96bench run $(POLICIES) --output results
 	$(BIN)/l96bench leaderboard --results results --output results/board --show
 
 test: $(READY)  ## Run the tests.
@@ -31,11 +41,15 @@ bench: $(READY)  ## Measure speeds beside their yardsticks.
 	$(BIN)/pytest benchmarks --benchmark-only
 
 publish: $(READY)  ## For maintainers: score the baselines into the committed results and remake every table.
-	$(BIN)/l96bench run --regime wilks-f20 --regime arnold-c4 --regime dense --regime sparse --output leaderboard/results
+	$(BIN)/l96bench run --regime wilks-f20 --regime arnold-c4 --regime dense --regime sparse $(RECOVERY) \
+		--output leaderboard/results
+	$(BIN)/l96bench run $(POLICIES) --output leaderboard/results
 	$(BIN)/l96bench leaderboard --readme README.md
 
-picture: $(READY)  ## Remake the picture of the README.
+figures: $(READY)  ## Remake the figures, and the pages that belong to them, from the committed results.
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/recovery.py
+	$(BIN)/python docs/reinforcement.py
 
 measurements: $(READY)  ## Remake docs/measurements.md.
 	$(BIN)/python docs/measurements.py

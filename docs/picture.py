@@ -1,4 +1,4 @@
-"""The picture of the README: a forecast, the closures, and offline against online scores. Run by `make picture`."""
+"""The picture of the README: a forecast, the closures, and offline against online scores. Run by `make figures`."""
 
 from pathlib import Path
 
