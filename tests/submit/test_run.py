@@ -13,7 +13,7 @@ import pytest
 
 from l96bench.data.store import cache_folder
 from l96bench.errors import L96BenchError, UnknownIdError
-from l96bench.submit.entry import baseline_names
+from l96bench.submit.entry import baseline_names, find_entry
 from l96bench.submit.run import CEILING, Job, plan, result_path, run_jobs
 from l96bench.tasks import discovery
 from l96bench.tasks.result import Result
@@ -96,7 +96,9 @@ def test_names_given_twice_are_planned_once() -> None:
 def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     jobs = plan(None, [OFFLINE.replace("f20", "f18")], ())
     planned = {job.entry for job in jobs} - {CEILING}
-    assert planned == {name for name in baseline_names() if not name.startswith("da_")} - {"arnold"}
+    quick = {name for name in baseline_names() if find_entry(name)[0].quick}
+    assert planned == {name for name in quick if not name.startswith(("da_", "er_"))} - {"arnold"}
+    assert "rl_ppo_forecast" not in quick
     assert {job.task for job in jobs} == {OFFLINE.replace("f20", "f18")}
 
 

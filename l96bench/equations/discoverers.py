@@ -1,0 +1,147 @@
+"""Whatever finds equations, as a model with ``fit(X, t)`` and ``equations()``: pysindy's models and ready equations."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, is_regressor
+
+from l96bench.equations.library import RingLibrary
+from l96bench.equations.regression import SparseRegression, checked_trajectory
+from l96bench.errors import ModelError
+
+__all__ = ["KnownEquations", "PySINDyRegression", "as_discoverer"]
+
+_DIGITS = 10
+
+
+class PySINDyRegression(BaseEstimator):
+    """A pysindy model, with its own library, optimizer and differentiation, as a model for `equation-recovery`.
+
+    Parameters
+    ----------
+    model : pysindy.SINDy, or function of the times t (time,) that makes one
+        Left as it is; copies are fitted. A function is for libraries that must know the times (the weak form).
+        Features must have names in the grammar: polynomials, Fourier modes, or functions of such names.
+    J : int
+        Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
+
+    Attributes
+    ----------
+    model_ : pysindy.SINDy
+        The fitted copy.
+
+    Examples
+    --------
+    >>> import pysindy
+    >>> model = PySINDyRegression(pysindy.SINDy(optimizer=pysindy.STLSQ(threshold=0.1)))
+    """
+
+    def __init__(self, model: Any, J: int = 0) -> None:
+        self.model = model
+        self.J = J
+
+    def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
+        """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
+
+        Raises
+        ------
+        ModelError
+            If the data do not belong together.
+        """
+        states, _ = checked_trajectory(X, t)
+        K = RingLibrary(J=self.J).points(states.shape[1])
+        self.names_ = [f"X[{k}]" for k in range(K)] + [f"Y[{k},{j}]" for k in range(K) for j in range(self.J)]
+        times = np.asarray(t, dtype=np.float64)
+        # Not scikit-learn's clone, nor get_params below: some libraries of pysindy do not keep their parameters.
+        self.model_ = copy.deepcopy(self.model) if _is_pysindy_model(self.model) else self.model(times)
+        self.model_.fit(states, times, feature_names=self.names_)
+        return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The model and J, not the parameters within the model."""
+        return super().get_params(deep=False)
+
+    def __sklearn_clone__(self) -> Self:
+        return type(self)(copy.deepcopy(self.model), self.J)
+
+    def equations(self) -> list[str]:
+        """The equations, as texts with 10 significant digits."""
+        features = [_in_grammar(name) for name in self.model_.get_feature_names()]
+        rows = np.asarray(self.model_.coefficients(), dtype=np.float64)
+        if rows.shape != (len(self.names_), len(features)):
+            raise ModelError(
+                f"expected an equation for each of {len(self.names_)} variables and a coefficient for each of "
+                f"{len(features)} features, got coefficients of shape {rows.shape}"
+            )
+        lines = []
+        for name, row in zip(self.names_, rows.tolist(), strict=True):
+            terms = [f"{value:.{_DIGITS}g}*{feature}" for value, feature in zip(row, features, strict=True) if value]
+            lines.append(f"d{name}/dt = {' + '.join(terms).replace('+ -', '- ') or '0'}")
+        return lines
+
+
+class KnownEquations(BaseEstimator):
+    """Equations that are known before any data, as a model that learns nothing.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        In the grammar of `EquationSet.parse`.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+
+    def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
+        """Nothing."""
+        return self
+
+    def equations(self) -> list[str]:
+        """The equations."""
+        return list(self.texts)
+
+
+def as_discoverer(model: Any, J: int = 0) -> Any:
+    """A model with ``fit(X, t)`` and ``equations()``, of anything that can be made one.
+
+    Parameters
+    ----------
+    model : object
+        One that has both is returned as it is. A pysindy model becomes a `PySINDyRegression`, and a linear regressor of
+        scikit-learn or an optimizer of pysindy a `SparseRegression` on its default candidates. None is changed.
+    J : int
+        Observed fast variables per point.
+
+    Raises
+    ------
+    ModelError
+        For anything else.
+    """
+    if _is_pysindy_model(model):
+        return PySINDyRegression(model, J)
+    if callable(getattr(model, "fit", None)) and callable(getattr(model, "equations", None)):
+        return model
+    if not isinstance(model, type) and isinstance(model, BaseEstimator) and is_regressor(model):
+        return SparseRegression(model, RingLibrary(J=J))
+    raise ModelError(
+        f"expected a model with fit(X, t) and equations(), a pysindy model or a linear regressor of scikit-learn, got "
+        f"{type(model).__name__} {model!r:.100}; is it an instance?"
+    )
+
+
+def _is_pysindy_model(model: Any) -> bool:
+    """Whether it is one, without importing pysindy for those that are not."""
+    pysindy = sys.modules.get("pysindy")
+    return pysindy is not None and isinstance(model, pysindy.SINDy)
+
+
+def _in_grammar(feature: str) -> str:
+    """The name of a feature of pysindy, whose products are blanks and whose powers are ^, in the grammar."""
+    return re.sub(r"(?<=[\w\])])\s+(?=[\w(])", "*", feature.strip()).replace("^", "**")

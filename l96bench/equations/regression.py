@@ -1,0 +1,220 @@
+"""Equations from linear regressions on candidate terms: any scikit-learn regressor, and what chooses its sparsity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.utils.validation import check_array, check_X_y
+
+from l96bench.equations.derivatives import Derivative, SavitzkyGolay
+from l96bench.equations.library import RingLibrary
+from l96bench.errors import ModelError
+
+__all__ = ["SparseRegression", "ThresholdSelection", "checked_trajectory"]
+
+Array = NDArray[np.float64]
+_FACTOR = 1.5
+"""By which a residual has to grow to be worth a term."""
+_ROUNDING = 1e-6
+"""Residuals below this share of the tendency are all the same."""
+
+
+class SparseRegression(BaseEstimator):
+    """A scikit-learn regressor that fits dX/dt by candidate terms, as a model for `equation-recovery`.
+
+    Parameters
+    ----------
+    estimator : regressor
+        With ``coef_`` after ``fit(features, tendency)``: linear ones of scikit-learn, optimizers of pysindy, or a
+        `ThresholdSelection` of these. It sees candidates and tendency divided by their root mean squares, so that a
+        coefficient is the share of the tendency that its term makes.
+    library : RingLibrary, optional
+        The candidates; all monomials up to degree 2 in the whole ring if not given. Two-scale data need its `J`.
+    derivative : SavitzkyGolay or WeakForm, optional
+        How tendencies are had; local polynomials with a window chosen by cross-validation if not given.
+    symmetric : bool
+        Whether one equation holds at every point: it is then fitted to all of them together and written once, with k.
+    max_rows : int
+        Rows that one regression uses at most, evenly spread over the trajectory.
+
+    Attributes
+    ----------
+    coefficients_ : list of arrays
+        For X, and for Y if there are fast variables: (term,) of a symmetric model, else (target, term).
+    candidates_ : tuple of Candidates
+        What the coefficients belong to.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        library: RingLibrary | None = None,
+        derivative: Derivative | None = None,
+        symmetric: bool = False,
+        max_rows: int = 8_000,
+    ) -> None:
+        self.estimator = estimator
+        self.library = library
+        self.derivative = derivative
+        self.symmetric = symmetric
+        self.max_rows = max_rows
+
+    def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
+        """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
+
+        Raises
+        ------
+        ModelError
+            If the data do not belong together, or the estimator has no coefficients.
+        """
+        states, interval = checked_trajectory(X, t)
+        with config_context(assume_finite=True, skip_parameter_validation=True):  # a third of the time, for 72 targets
+            self._fit(states, interval)
+        return self
+
+    def _fit(self, states: Array, interval: float) -> None:
+        library = RingLibrary() if self.library is None else self.library
+        self.candidates_ = library.candidates(states.shape[1])
+        K = self.candidates_[0].K
+        groups = [states[:, :K], states[:, K:]][: len(self.candidates_)]
+        strides = [self._stride(len(states), each.n_targets) for each in self.candidates_]
+        derivative = SavitzkyGolay() if self.derivative is None else self.derivative
+        smooth, schemes = derivative.schemes(groups, interval, strides)
+        self.coefficients_ = [
+            self._fit_kind(each.features(smooth[0], smooth[-1], scheme.project), scheme.tendency)
+            for each, scheme in zip(self.candidates_, schemes, strict=True)
+        ]
+
+    def equations(self) -> list[str]:
+        """The equations, as texts with 10 significant digits."""
+        pairs = zip(self.candidates_, self.coefficients_, strict=True)
+        if self.symmetric:
+            return [each.shared_text(values) for each, values in pairs]
+        return [text for each, values in pairs for text in each.texts(values)]
+
+    def _stride(self, n: int, n_targets: int) -> int:
+        return max(1, -(-n * (n_targets if self.symmetric else 1) // self.max_rows))
+
+    def _fit_kind(self, features: Array, tendency: Array) -> Array:
+        """Coefficients of one kind of variable, from features (row, target, term) and tendencies (row, target)."""
+        if self.symmetric:
+            return self._fit_one(features.reshape(-1, features.shape[2]), tendency.ravel())
+        return np.stack([self._fit_one(features[:, i], tendency[:, i]) for i in range(tendency.shape[1])])
+
+    def _fit_one(self, features: Array, tendency: Array) -> Array:
+        scales, scale = _rms(features), _rms(tendency)
+        estimator = clone(self.estimator).fit(features / scales, tendency / scale)
+        return _coefficients(estimator, features.shape[1]) * scale / scales
+
+
+class ThresholdSelection(RegressorMixin, BaseEstimator):
+    """A sparse regressor whose threshold is chosen from the data alone: few terms, and a fit like that of all of them.
+
+    Of the values, the one is taken whose coefficients w minimize ``max(D, R) + terms(w)``, the larger one of equals. D,
+    in units of one part in all candidates, is the deviation |A (w - w0)| / |A w0| from least squares w0 without a
+    threshold (Messenger and Bortz 2021, J. Comput. Phys. 443, 110525, doi:10.1016/j.jcp.2021.110525). R, in factors of
+    1.5, is the growth of the residual over that of w0: what is small beside the tendency may be large beside all that
+    is left of it. A term stays if it is worth its cost in either unit. Neither the noise nor the number of terms is known.
+
+    Parameters
+    ----------
+    estimator : regressor with ``coef_``
+        That depends on the rows of its data through their sums of squares and products only, as least squares, ridge,
+        STLSQ and SR3 do: it gets a triangular matrix with the same sums in place of the rows.
+    parameter : str
+        The name of its threshold.
+    values : sequence of float
+        What to choose from.
+
+    Attributes
+    ----------
+    coef_ : (term,) array
+    threshold_ : float
+        The chosen value.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        parameter: str = "threshold",
+        values: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
+    ) -> None:
+        self.estimator = estimator
+        self.parameter = parameter
+        self.values = values
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to candidates X (row, term) and a tendency y (row,)."""
+        features, tendency = check_X_y(X, y, dtype=np.float64)
+        self.n_features_in_ = n = features.shape[1]
+        triangle = np.linalg.qr(np.column_stack([features, tendency]), mode="r") / np.sqrt(len(tendency))
+        A, b = triangle[:, :n], triangle[:, n]
+        full = np.linalg.lstsq(A, b, rcond=None)[0]
+        size, least = _norm(A @ full), max(_norm(b - A @ full), _ROUNDING * _norm(b))
+        best = np.inf
+        for value in sorted(self.values, reverse=True):
+            estimator = clone(self.estimator)
+            estimator.set_params(**{self.parameter: value})
+            coefficients = _coefficients(estimator.fit(A, b), n)
+            deviation = n * _norm(A @ (coefficients - full)) / size
+            growth = math.log(max(1.0, _norm(b - A @ coefficients) / least), _FACTOR)
+            loss = max(deviation, growth) + np.count_nonzero(coefficients)
+            if loss < best:
+                best, self.coef_, self.threshold_ = loss, coefficients, float(value)
+        self.intercept_ = 0.0
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """The tendency (row,) of candidates X (row, term)."""
+        return check_array(X, dtype=np.float64) @ self.coef_
+
+
+def checked_trajectory(X: ArrayLike, t: ArrayLike) -> tuple[Array, float]:
+    """The states as an array (time, variable), and the interval in MTU between them.
+
+    Raises
+    ------
+    ModelError
+        If the states are not finite numbers, or not at regular times.
+    """
+    states, times = np.asarray(X, dtype=np.float64), np.asarray(t, dtype=np.float64)
+    if states.ndim != 2 or times.shape != (len(states),) or len(states) < 2:
+        raise ModelError(
+            f"expected states X (time, variable) and times t (time,), got {states.shape} and {times.shape}"
+        )
+    if not (np.isfinite(states).all() and np.isfinite(times).all()):
+        raise ModelError("expected finite states and times, got some that are not")
+    interval = (times[-1] - times[0]) / (len(times) - 1)
+    if interval <= 0 or np.abs(np.diff(times) - interval).max() > 1e-6 * interval:
+        raise ModelError(
+            f"expected times at one regular interval, got steps of {np.diff(times).min():g} to {np.diff(times).max():g}"
+        )
+    return states, float(interval)
+
+
+def _norm(values: Array) -> float:
+    return float(np.linalg.norm(values))
+
+
+def _rms(values: Array) -> Array:
+    """Root mean squares of columns, and 1 where that is 0."""
+    scales = np.sqrt(np.mean(values**2, axis=0))
+    return np.where(scales > 0, scales, 1.0)
+
+
+def _coefficients(estimator: Any, n: int) -> Array:
+    """What a fitted linear regressor multiplies each of n candidates by; its intercept belongs to the first, the 1."""
+    fitted = getattr(estimator, "best_estimator_", estimator)
+    values = np.array(getattr(fitted, "coef_", np.empty(0)), dtype=np.float64).ravel()
+    if values.size != n:
+        raise ModelError(f"expected a linear regressor with coef_ for {n} candidates, got {type(estimator).__name__}")
+    values[0] += float(np.ravel(getattr(fitted, "intercept_", 0.0))[0])
+    if not np.isfinite(values).all():
+        raise ModelError(f"{type(estimator).__name__} found coefficients that are not finite")
+    return values

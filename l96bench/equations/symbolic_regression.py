@@ -1,0 +1,138 @@
+"""Equations from genetic programming: the expressions of gplearn and pyoperon as texts of the grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+
+from l96bench.equations.derivatives import Derivative, SavitzkyGolay
+from l96bench.equations.library import RingLibrary
+from l96bench.equations.regression import checked_trajectory
+from l96bench.errors import ModelError
+
+__all__ = ["SymbolicRegression", "expression"]
+
+Array = NDArray[np.float64]
+
+_CALLS = {
+    "add": "({} + {})",
+    "sub": "({} - {})",
+    "mul": "({} * {})",
+    "div": "({} / {})",
+    "neg": "(-{})",
+    "inv": "(1 / {})",
+    "abs": "abs({})",
+    "sqrt": "sqrt(abs({}))",
+    "log": "log(abs({}))",
+    "max": "maximum({}, {})",
+    "min": "minimum({}, {})",
+    "sin": "sin({})",
+    "cos": "cos({})",
+    "tan": "tan({})",
+}
+"""gplearn's functions. Its protected ones differ only where a denominator or a logarithm's argument is close to 0."""
+
+
+class SymbolicRegression(BaseEstimator):
+    """A symbolic regressor that fits one equation for all points, as a model for `equation-recovery`.
+
+    Its inputs are the variables of the stencil, divided by their root mean squares: X_{k-r} .. X_{k+r} for X_k and, if
+    there are fast variables, their sum in the sector; Y_{m-2} .. Y_{m+2} and X_k for Y_m.
+
+    Parameters
+    ----------
+    estimator : regressor
+        Of gplearn or pyoperon.
+    radius : int
+        Of the stencil.
+    J : int
+        Observed fast variables per point.
+    derivative : SavitzkyGolay, optional
+        How tendencies are had; local polynomials with a window chosen by cross-validation if not given.
+    max_rows : int
+        Samples that are used at most, evenly spread over the trajectory.
+
+    Attributes
+    ----------
+    texts_ : list of str
+        The equations.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        radius: int = 2,
+        J: int = 0,
+        derivative: Derivative | None = None,
+        max_rows: int = 500,
+    ) -> None:
+        self.estimator = estimator
+        self.radius = radius
+        self.J = J
+        self.derivative = derivative
+        self.max_rows = max_rows
+
+    def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
+        """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
+
+        Raises
+        ------
+        ModelError
+            If the data do not belong together, or the estimator's expression cannot be read.
+        """
+        states, interval = checked_trajectory(X, t)
+        kinds = RingLibrary(1, self.radius, self.J, pooled=True).candidates(states.shape[1])
+        K = kinds[0].K
+        strides = [max(1, -(-len(states) * each.n_targets // self.max_rows)) for each in kinds]
+        derivative = SavitzkyGolay() if self.derivative is None else self.derivative
+        smooth, schemes = derivative.schemes([states[:, :K], states[:, K:]][: len(kinds)], interval, strides)
+        self.texts_ = []
+        for kind, scheme in zip(kinds, schemes, strict=True):
+            # The first candidate is the constant, which a regressor makes by itself.
+            features = kind.features(smooth[0], smooth[-1], scheme.project)[:, :, 1:]
+            text = self._fit_one(features.reshape(-1, features.shape[2]), scheme.tendency.ravel(), kind.symbols()[1:])
+            self.texts_.append(f"d{kind.left}/dt = {text}")
+        return self
+
+    def equations(self) -> list[str]:
+        """The equations."""
+        return list(self.texts_)
+
+    def _fit_one(self, features: Array, tendency: Array, names: Sequence[str]) -> str:
+        scales, scale = np.sqrt(np.mean(features**2, axis=0)), np.sqrt(np.mean(tendency**2))
+        scales, scale = np.where(scales > 0, scales, 1.0), scale or 1.0
+        estimator = clone(self.estimator).fit(features / scales, tendency / scale)
+        scaled = [f"({name} * {1.0 / size:.10g})" for name, size in zip(names, scales, strict=True)]
+        return f"{scale:.10g} * ({expression(estimator, scaled)})"
+
+
+def expression(estimator: Any, names: Sequence[str]) -> str:
+    """The expression that a regressor of gplearn or pyoperon found, its inputs being called `names`.
+
+    Raises
+    ------
+    ModelError
+        If it is another kind of regressor, or a function has no counterpart in the grammar.
+    """
+    program = getattr(estimator, "_program", None)
+    if program is not None and hasattr(program, "program"):
+        return _prefix(iter(program.program), names)
+    if hasattr(estimator, "get_model_string"):
+        return str(estimator.get_model_string(estimator.model_, 10, list(names)))
+    raise ModelError(f"expected a fitted regressor of gplearn or pyoperon, got {type(estimator).__name__}")
+
+
+def _prefix(nodes: Any, names: Sequence[str]) -> str:
+    """A program of gplearn, functions before their arguments, as text."""
+    node = next(nodes)
+    if isinstance(node, int | np.integer):
+        return names[int(node)]
+    if isinstance(node, float | np.floating):
+        return f"({node:.10g})"
+    if node.name not in _CALLS:
+        raise ModelError(f"the function {node.name!r} has no counterpart in the grammar; known: {', '.join(_CALLS)}")
+    return _CALLS[node.name].format(*[_prefix(nodes, names) for _ in range(node.arity)])
