@@ -1,4 +1,4 @@
-"""Stencil network + AR(1): the stencil network and a red-noise residual, fitted to its training errors (needs torch)."""
+"""Stencil network + AR(1): the stencil network and a red-noise residual of its training errors (needs torch)."""
 
 import l96bench
 

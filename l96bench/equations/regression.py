@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -120,7 +121,7 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
     in units of one part in all candidates, is the deviation |A (w - w0)| / |A w0| from least squares w0 without a
     threshold (Messenger and Bortz 2021, J. Comput. Phys. 443, 110525, doi:10.1016/j.jcp.2021.110525). R, in factors of
     1.5, is the growth of the residual over that of w0: what is small beside the tendency may be large beside all that
-    is left of it. A term stays if it is worth its cost in either unit. Neither the noise nor the number of terms is known.
+    is left of it. A term stays if it is worth its cost in either unit; neither noise nor number of terms is known.
 
     Parameters
     ----------
@@ -156,12 +157,15 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
         triangle = np.linalg.qr(np.column_stack([features, tendency]), mode="r") / np.sqrt(len(tendency))
         A, b = triangle[:, :n], triangle[:, n]
         full = np.linalg.lstsq(A, b, rcond=None)[0]
-        size, least = _norm(A @ full), max(_norm(b - A @ full), _ROUNDING * _norm(b))
+        size = _norm(A @ full) or 1.0
+        least = max(_norm(b - A @ full), _ROUNDING * _norm(b)) or 1.0
         best = np.inf
         for value in sorted(self.values, reverse=True):
             estimator = clone(self.estimator)
             estimator.set_params(**{self.parameter: value})
-            coefficients = _coefficients(estimator.fit(A, b), n)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # thresholds that leave nothing are among those tried
+                coefficients = _coefficients(estimator.fit(A, b), n)
             deviation = n * _norm(A @ (coefficients - full)) / size
             growth = math.log(max(1.0, _norm(b - A @ coefficients) / least), _FACTOR)
             loss = max(deviation, growth) + np.count_nonzero(coefficients)

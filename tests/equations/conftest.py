@@ -52,14 +52,14 @@ def integrated(texts: tuple[str, ...], K: int, J: int, duration: float, start: N
 
 
 @pytest.fixture(scope="session")
-def single() -> Ring:
+def ring() -> Ring:
     """20 MTU of six points."""
     text = "dX[k]/dt = 1.2*X[k-1]*X[k+1] - 1.1*X[k-1]*X[k-2] - 0.9*X[k] + 9.5"
     return integrated((text,), 6, 0, 20.0, np.random.default_rng(0).random(6))
 
 
 @pytest.fixture(scope="session")
-def two_scale() -> Ring:
+def two_rings() -> Ring:
     """10 MTU of four points with three fast variables each, which are not very fast."""
     texts = (
         "dX[k]/dt = 1.1*X[k-1]*X[k+1] - 1.2*X[k-1]*X[k-2] - 0.8*X[k] + 12 - 0.9*sum(Y[k])",

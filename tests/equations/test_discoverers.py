@@ -39,36 +39,36 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_models_of_pysindy(single: Any, name: str) -> None:
+def test_models_of_pysindy(ring: Any, name: str) -> None:
     model = as_discoverer(MODELS[name])
     assert isinstance(model, PySINDyRegression)
-    texts = clone(model).fit(single.X, single.t).equations()
-    assert single.error(texts) < 0.05
+    texts = clone(model).fit(ring.X, ring.t).equations()
+    assert ring.error(texts) < 0.05
     assert not hasattr(MODELS[name].optimizer, "coef_")
 
 
 @pytest.mark.filterwarnings("ignore:.*axes labeled")
-def test_the_weak_library_of_pysindy(single: Any) -> None:
+def test_the_weak_library_of_pysindy(ring: Any) -> None:
     np.random.seed(0)  # noqa: NPY002 (where pysindy draws its windows from)
-    for model in (PySINDyRegression(weak), as_discoverer(weak(single.t))):
-        assert single.error(clone(model).fit(single.X, single.t).equations()) < 1e-3
+    for model in (PySINDyRegression(weak), as_discoverer(weak(ring.t))):
+        assert ring.error(clone(model).fit(ring.X, ring.t).equations()) < 1e-3
 
 
-def test_functions_that_are_no_monomials(single: Any) -> None:
-    model = PySINDyRegression(ps.SINDy(ps.STLSQ(0.0), ps.FourierLibrary(2))).fit(single.X, single.t)
-    tendency = single.parse(model.equations()).tendency(single.X)
-    np.testing.assert_allclose(tendency, model.model_.predict(single.X), rtol=1e-6, atol=1e-6)
+def test_functions_that_are_no_monomials(ring: Any) -> None:
+    model = PySINDyRegression(ps.SINDy(ps.STLSQ(0.0), ps.FourierLibrary(2))).fit(ring.X, ring.t)
+    tendency = ring.parse(model.equations()).tendency(ring.X)
+    np.testing.assert_allclose(tendency, model.model_.predict(ring.X), rtol=1e-6, atol=1e-6)
 
 
-def test_two_scales(two_scale: Any) -> None:
+def test_two_scales(two_rings: Any) -> None:
     library = ps.PolynomialLibrary(2)
-    model = as_discoverer(ps.SINDy(ps.STLSQ(0.05), library), J=3).fit(two_scale.X, two_scale.t)
-    tendency = two_scale.parse(model.equations()).tendency(two_scale.X)
-    np.testing.assert_allclose(tendency, model.model_.predict(two_scale.X), rtol=1e-6, atol=1e-6)
+    model = as_discoverer(ps.SINDy(ps.STLSQ(0.05), library), J=3).fit(two_rings.X, two_rings.t)
+    tendency = two_rings.parse(model.equations()).tendency(two_rings.X)
+    np.testing.assert_allclose(tendency, model.model_.predict(two_rings.X), rtol=1e-6, atol=1e-6)
 
 
-def test_models_that_give_no_equation_for_each_variable(single: Any) -> None:
-    model = PySINDyRegression(ps.SINDy()).fit(single.X, single.t)
+def test_models_that_give_no_equation_for_each_variable(ring: Any) -> None:
+    model = PySINDyRegression(ps.SINDy()).fit(ring.X, ring.t)
     model.model_.optimizer.coef_ = model.model_.optimizer.coef_[:2]
     with pytest.raises(ModelError, match=r"each of 6 variables .* \(2, 28\)"):
         model.equations()
@@ -88,19 +88,19 @@ def test_what_is_a_model_already_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("estimator", [LinearRegression(), LassoCV(), ps.STLSQ()], ids=lambda each: type(each).__name__)
-def test_regressors_get_candidates(two_scale: Any, estimator: Any) -> None:
+def test_regressors_get_candidates(two_rings: Any, estimator: Any) -> None:
     model = as_discoverer(estimator, J=3)
     assert isinstance(model, SparseRegression)
     assert model.library == RingLibrary(J=3)
     assert model.estimator is estimator
 
 
-@pytest.mark.parametrize("thing", [None, "0", LinearRegression, object(), ps.PolynomialLibrary()], ids=repr)
+@pytest.mark.parametrize("thing", [None, "0", LinearRegression, object(), ps.PolynomialLibrary()], ids=lambda thing: type(thing).__name__)
 def test_what_can_be_no_model(thing: Any) -> None:
     with pytest.raises(ModelError, match="expected a model with fit"):
         as_discoverer(thing)
 
 
-def test_known_equations_learn_nothing(single: Any) -> None:
-    model = clone(KnownEquations(single.texts)).fit(np.zeros((3, 6)), np.arange(3.0))
-    assert single.error(model.equations()) == 0.0
+def test_known_equations_learn_nothing(ring: Any) -> None:
+    model = clone(KnownEquations(ring.texts)).fit(np.zeros((3, 6)), np.arange(3.0))
+    assert ring.error(model.equations()) == 0.0

@@ -18,6 +18,7 @@ from sklearn.linear_model import (
 )
 from sklearn.model_selection import GridSearchCV
 
+from l96bench.equations import EquationSet
 from l96bench.equations.derivatives import SavitzkyGolay, WeakForm
 from l96bench.equations.library import RingLibrary
 from l96bench.equations.regression import SparseRegression, ThresholdSelection
@@ -34,27 +35,27 @@ def selection() -> ThresholdSelection:
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("derivative", [SavitzkyGolay(), SavitzkyGolay(4, 5), WeakForm()])
 @pytest.mark.parametrize("library", [RingLibrary(), RingLibrary(3, 2)])
-def test_a_single_scale_is_found(single: Any, symmetric: bool, derivative: Any, library: RingLibrary) -> None:
-    model = SparseRegression(selection(), library, derivative, symmetric).fit(single.X, single.t)
+def test_a_single_scale_is_found(ring: Any, symmetric: bool, derivative: Any, library: RingLibrary) -> None:
+    model = SparseRegression(selection(), library, derivative, symmetric).fit(ring.X, ring.t)
     assert len(model.equations()) == (1 if symmetric else 6)
-    assert single.error(model.equations()) < 1e-3
+    assert ring.error(model.equations()) < 1e-3
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("derivative", [SavitzkyGolay(), WeakForm()])
-def test_two_scales_are_found(two_scale: Any, symmetric: bool, derivative: Any) -> None:
+def test_two_scales_are_found(two_rings: Any, symmetric: bool, derivative: Any) -> None:
     library = RingLibrary(J=3, pooled=symmetric)
-    model = SparseRegression(selection(), library, derivative, symmetric).fit(two_scale.X, two_scale.t)
-    assert two_scale.error(model.equations()) < 0.1
+    model = SparseRegression(selection(), library, derivative, symmetric).fit(two_rings.X, two_rings.t)
+    assert two_rings.error(model.equations()) < 0.1
     assert len(model.equations()) == (2 if symmetric else 16)
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.05, 0.1])
-def test_symmetry_and_the_weak_form_find_what_noise_hides(single: Any, noise: float) -> None:
+def test_symmetry_and_the_weak_form_find_what_noise_hides(ring: Any, noise: float) -> None:
     model = SparseRegression(selection(), RingLibrary(radius=2), WeakForm(), symmetric=True)
-    assert single.error(model.fit(single.noisy(noise), single.t).equations()) < 3 * noise
+    assert ring.error(model.fit(ring.noisy(noise), ring.t).equations()) < 3 * noise
     plain = SparseRegression(selection(), derivative=SavitzkyGolay(4, 5))
-    assert single.error(plain.fit(single.noisy(noise), single.t).equations()) > single.error(model.equations())
+    assert ring.error(plain.fit(ring.noisy(noise), ring.t).equations()) > ring.error(model.equations())
 
 
 @pytest.mark.parametrize(
@@ -72,21 +73,21 @@ def test_symmetry_and_the_weak_form_find_what_noise_hides(single: Any, noise: fl
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_any_linear_regressor_of_scikit_learn_and_pysindy(single: Any, estimator: Any) -> None:
-    model = SparseRegression(estimator, RingLibrary(radius=2), symmetric=True, max_rows=1000).fit(single.X, single.t)
-    tendency = single.parse(model.equations()).tendency(single.X)
-    np.testing.assert_allclose(tendency, single.true.tendency(single.X), atol=0.03 * np.abs(tendency).max())
+def test_any_linear_regressor_of_scikit_learn_and_pysindy(ring: Any, estimator: Any) -> None:
+    model = SparseRegression(estimator, RingLibrary(radius=2), symmetric=True, max_rows=1000).fit(ring.X, ring.t)
+    tendency = ring.parse(model.equations()).tendency(ring.X)
+    np.testing.assert_allclose(tendency, ring.true.tendency(ring.X), atol=0.03 * np.abs(tendency).max())
 
 
-def test_least_squares_is_numpys(single: Any) -> None:
+def test_least_squares_is_numpys(ring: Any) -> None:
     model = SparseRegression(LinearRegression(fit_intercept=False), derivative=SavitzkyGolay(2, 3), max_rows=500)
-    model.fit(single.X, single.t)
-    every = -(-len(single.X) // 500)
-    rows, tendency = single.X[1:-1][::every], ((single.X[2:] - single.X[:-2]) / 0.02)[::every]
+    model.fit(ring.X, ring.t)
+    every = -(-len(ring.X) // 500)
+    rows, tendency = ring.X[1:-1][::every], ((ring.X[2:] - ring.X[:-2]) / 0.02)[::every]
     monomials = [(), *[(i,) for i in range(6)], *[(i, j) for i in range(6) for j in range(i, 6)]]
     features = np.column_stack([np.prod(rows[:, list(each)], axis=1) for each in monomials])
     expected = np.linalg.lstsq(features, tendency, rcond=None)[0]
-    found = single.parse(model.equations())
+    found = ring.parse(model.equations())
     for target in range(6):
         terms = found.monomials(target)
         for each, value in zip(monomials, expected[:, target], strict=True):
@@ -94,38 +95,38 @@ def test_least_squares_is_numpys(single: Any) -> None:
             assert terms.get(key, 0.0) == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
-def test_an_intercept_belongs_to_the_constant(single: Any) -> None:
+def test_an_intercept_belongs_to_the_constant(ring: Any) -> None:
     library = RingLibrary(radius=2)
     texts = [
-        SparseRegression(LinearRegression(fit_intercept=intercept), library, symmetric=True).fit(single.X, single.t)
+        SparseRegression(LinearRegression(fit_intercept=intercept), library, symmetric=True).fit(ring.X, ring.t)
         for intercept in (True, False)
     ]
-    values = [single.parse(model.equations()).monomials(0)[()] for model in texts]
+    values = [ring.parse(model.equations()).monomials(0)[()] for model in texts]
     assert values[0] == pytest.approx(values[1], rel=1e-6) == pytest.approx(9.5, rel=1e-3)
 
 
-def test_coefficients_have_ten_digits(single: Any) -> None:
-    model = SparseRegression(selection(), RingLibrary(radius=2), symmetric=True).fit(single.X, single.t)
-    found = single.parse(model.equations()).monomials(0)
+def test_coefficients_have_ten_digits(ring: Any) -> None:
+    model = SparseRegression(selection(), RingLibrary(radius=2), symmetric=True).fit(ring.X, ring.t)
+    found = ring.parse(model.equations()).monomials(0)
     (values,) = model.coefficients_
     assert sorted(found.values()) == pytest.approx(sorted(values[values != 0]), rel=5e-10)
     assert all(float(f"{value:.10g}") == value for value in found.values())
 
 
-def test_copies_are_independent_and_equal(single: Any) -> None:
+def test_copies_are_independent_and_equal(ring: Any) -> None:
     model = SparseRegression(selection(), RingLibrary(radius=2), WeakForm(), symmetric=True, max_rows=1000)
     copy = clone(model)
     assert copy.get_params(deep=False).keys() == model.get_params(deep=False).keys()
     assert (copy.library, copy.derivative, copy.max_rows) == (RingLibrary(radius=2), WeakForm(), 1000)
-    first = copy.fit(single.X, single.t).equations()
+    first = copy.fit(ring.X, ring.t).equations()
     assert not hasattr(model, "coefficients_")
     assert not hasattr(model.estimator, "coef_")
-    assert clone(copy).set_params(max_rows=1000).fit(single.X, single.t).equations() == first
+    assert clone(copy).set_params(max_rows=1000).fit(ring.X, ring.t).equations() == first
 
 
-def test_what_is_no_trajectory(single: Any) -> None:
+def test_what_is_no_trajectory(ring: Any) -> None:
     model = SparseRegression(LinearRegression())
-    X, t = single.X[:200], single.t[:200]
+    X, t = ring.X[:200], ring.t[:200]
     bad = X.copy()
     bad[3, 2] = np.nan
     for states, times, message in (
@@ -140,9 +141,17 @@ def test_what_is_no_trajectory(single: Any) -> None:
             model.fit(states, times)
 
 
-def test_regressors_without_coefficients(single: Any) -> None:
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_what_never_moves_has_no_tendency(symmetric: bool) -> None:
+    model = SparseRegression(selection(), derivative=WeakForm(), symmetric=symmetric)
+    for states in (np.ones((200, 5)), np.zeros((200, 5))):
+        texts = model.fit(states, 0.01 * np.arange(200)).equations()
+        assert abs(EquationSet.parse(texts, 5).tendency(states)).max() < 1e-10
+
+
+def test_regressors_without_coefficients(ring: Any) -> None:
     with pytest.raises(ModelError, match="coef_ for 28 candidates, got RandomForestRegressor"):
-        SparseRegression(RandomForestRegressor(2, max_depth=2), max_rows=50).fit(single.X, single.t)
+        SparseRegression(RandomForestRegressor(2, max_depth=2), max_rows=50).fit(ring.X, ring.t)
 
 
 class TestThresholdSelection:

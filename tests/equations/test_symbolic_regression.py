@@ -56,7 +56,7 @@ def test_trees_of_pyoperon(symbols: str) -> None:
     np.testing.assert_allclose(read.tendency(X)[:, 0], model.predict(X).ravel(), rtol=1e-4, atol=1e-4)
 
 
-def test_pyoperon_finds_a_single_scale(single: Any) -> None:
+def test_pyoperon_finds_a_single_scale(ring: Any) -> None:
     search = pyoperon(
         allowed_symbols="add,sub,mul,constant,variable",
         objectives=["r2", "length"],
@@ -64,21 +64,21 @@ def test_pyoperon_finds_a_single_scale(single: Any) -> None:
         max_evaluations=20_000,
         max_length=30,
     )
-    model = clone(SymbolicRegression(search, max_rows=300)).fit(single.X, single.t)
+    model = clone(SymbolicRegression(search, max_rows=300)).fit(ring.X, ring.t)
     (text,) = model.equations()
     assert text.startswith("dX[k]/dt = ")
-    found = single.parse([text])
-    assert found.support >= single.true.support
-    for target, monomial in single.true.support:
-        assert found.monomials(target)[monomial] == pytest.approx(single.true.monomials(target)[monomial], rel=0.01)
-    assert clone(model).fit(single.X, single.t).equations() == [text]
+    found = ring.parse([text])
+    assert found.support >= ring.true.support
+    for target, monomial in ring.true.support:
+        assert found.monomials(target)[monomial] == pytest.approx(ring.true.monomials(target)[monomial], rel=0.01)
+    assert clone(model).fit(ring.X, ring.t).equations() == [text]
 
 
-def test_two_scales_see_each_other(two_scale: Any) -> None:
+def test_two_scales_see_each_other(two_rings: Any) -> None:
     model = SymbolicRegression(gplearn(function_set=("add", "sub", "mul")), radius=1, J=3, max_rows=100)
-    texts = model.fit(two_scale.X, two_scale.t).equations()
+    texts = model.fit(two_rings.X, two_rings.t).equations()
     assert [text.partition("=")[0] for text in texts] == ["dX[k]/dt ", "dY[k,j]/dt "]
-    assert two_scale.parse(texts).tendency(two_scale.X).shape == two_scale.X.shape
+    assert two_rings.parse(texts).tendency(two_rings.X).shape == two_rings.X.shape
 
 
 def test_what_has_no_expression() -> None:
