@@ -1,6 +1,5 @@
 """The measurements behind the definitions, as docs/measurements.md. Run by `make measurements`."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 import l96bench
+from l96bench.board.text import table
 from l96bench.data.instances import textbook_instance
 from l96bench.data.recovery import observe, pairs
 from l96bench.metrics import climate, pointwise
@@ -15,13 +15,6 @@ from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling
 from l96bench.submit.entry import find_entry
 
 PAGE = Path(__file__).with_suffix(".md")
-
-
-def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    lines = [list(map(str, header)), *[list(map(str, row)) for row in rows]]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def third_scale() -> str:
@@ -161,7 +154,7 @@ def iterations() -> str:
 
 def effective() -> str:
     """The equation of X that data show where Y is hidden, beside the one that is there."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in ("weak-h01", "wilks-f18"):
         instance = textbook_instance(name)
         true = instance.coefficients

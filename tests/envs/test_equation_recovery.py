@@ -43,7 +43,8 @@ def by_hand(texts: tuple[str, ...], states: Array, track: str, K: int, J: int) -
     interval = get_track(track).interval
     tendency = EquationSet.parse(list(texts), K, J).tendency(states)
     u = np.arange(-10, 11) / 10
-    weight, slope = (1 - u**2) ** 4, -8 * u * (1 - u**2) ** 3 / (10 * interval)
+    weight, slope = (1 - u**2) ** 4, u * (1 - u**2) ** 3
+    slope /= 10 * interval * (u @ slope)
     length = round(5 / interval)
     ratios = []
     for own in [slice(0, K)] + [slice(K, None)] * (J > 0):
@@ -51,7 +52,7 @@ def by_hand(texts: tuple[str, ...], states: Array, track: str, K: int, J: int) -
         for block in range(0, len(states) - length + 1, length):
             for start in range(block, min(block + length, len(states) - 20), 4):
                 window = slice(start, start + 21)
-                left.append(-(slope @ states[window, own]) / weight.sum())
+                left.append(slope @ states[window, own])
                 right.append(weight @ tendency[window, own] / weight.sum())
         y, f = np.array(left), np.array(right)
         ratios.append(np.linalg.norm(y - f) / np.linalg.norm(y))

@@ -95,7 +95,9 @@ def test_regressors_get_candidates(two_rings: Any, estimator: Any) -> None:
     assert model.estimator is estimator
 
 
-@pytest.mark.parametrize("thing", [None, "0", LinearRegression, object(), ps.PolynomialLibrary()], ids=lambda thing: type(thing).__name__)
+@pytest.mark.parametrize(
+    "thing", [None, "0", LinearRegression, object(), ps.PolynomialLibrary()], ids=lambda thing: type(thing).__name__
+)
 def test_what_can_be_no_model(thing: Any) -> None:
     with pytest.raises(ModelError, match="expected a model with fit"):
         as_discoverer(thing)
