@@ -181,7 +181,7 @@ def effective() -> str:
         "nearly agree."
     )
     header = ("regime", "equation", "damping", "forcing", "X_{k-1} X_{k+1}", "X_{k-1} X_{k-2}", "of 32 terms")
-    return f"{caption}\n\n" + table(header, rows)
+    return f"{caption}\n\n" + table(header, rows, left=header[:2])
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize  # noqa: E
 
 from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
+from l96bench.envs.training import LearningCurve  # noqa: E402
 
 ID = "l96bench/SubgridForcing-v1"
 
@@ -197,3 +198,23 @@ def test_policies_that_are_no_closures(states: np.ndarray) -> None:
     closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
     with pytest.raises(ModelError, match="K = 8"):
         closure.predict(states[:, :6])
+
+
+def test_a_learning_curve_says_what_the_closures_score() -> None:
+    """The first look is at the untrained policy, the last at the trained one."""
+    model = sb3.PPO("MlpPolicy", batch(), n_steps=8, batch_size=64, n_epochs=1, seed=1, device="cpu")
+    first = PolicyClosure.from_sb3(model)
+    learned = LearningCurve(10**9)
+    model.learn(200, callback=learned)
+    curve, task = learned.curve, l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    valid, mean = task.valid, np.mean(task.train.U)
+    starts = np.arange(50) * (len(valid.X) // 50)
+    starts = starts[starts + 20 < len(valid.X)]
+    for look, closure in enumerate((first, PolicyClosure.from_sb3(model))):
+        errors = (closure.predict(valid.X) - valid.U) ** 2
+        assert curve["r2"][look] == pytest.approx(1 - errors.sum() / ((valid.U - mean) ** 2).sum(), rel=1e-9)
+        run = l96bench.rollout(closure, valid.X[starts], 2.0, regime="wilks-f20", interval=1.0, progress=False)
+        apart = np.clip((run.X[-1] - valid.X[starts + 20]) / np.std(task.train.X), -10, 10)
+        assert curve["error"][look] == pytest.approx(np.sqrt((np.nan_to_num(apart, nan=10) ** 2).mean()), rel=1e-6)
+    assert curve["steps"] == [0.0, 256.0]
+    assert len(curve["reward"]) == 1
