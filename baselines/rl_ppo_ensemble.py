@@ -8,26 +8,12 @@ STEPS = 3_000_000
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    from stable_baselines3 import PPO
-
     from l96bench.envs.ensemble import EnsembleRollout
     from l96bench.envs.policy import StochasticPolicyClosure
-    from l96bench.envs.sb3 import SB3VecEnv
-    from l96bench.envs.training import train
+    from l96bench.envs.training import train_ppo
 
     env = EnsembleRollout(task.regime_id, num_envs=128 * task.regime.K, members=2, episode_steps=20)
-    model = PPO(
-        "MlpPolicy",
-        SB3VecEnv(env),
-        gamma=0.95,
-        n_steps=20,
-        batch_size=4096,
-        learning_rate=lambda left: 1e-3 * left,
-        policy_kwargs={"log_std_init": -1.5},
-        seed=1000 * seed,
-        device="cpu",
-    )
-    return train(model, STEPS, kind=StochasticPolicyClosure)
+    return train_ppo(env, gamma=0.95, steps=STEPS, seed=seed, kind=StochasticPolicyClosure)
 
 
 entry = l96bench.Entry(

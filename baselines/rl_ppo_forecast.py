@@ -9,10 +9,8 @@ STEPS = 3_000_000
 
 def make(task: l96bench.Task, seed: int) -> Any:
     import gymnasium
-    from stable_baselines3 import PPO
 
-    from l96bench.envs.sb3 import SB3VecEnv
-    from l96bench.envs.training import train
+    from l96bench.envs.training import train_ppo
 
     env = gymnasium.make_vec(
         "l96bench/OnlineRollout-v1",
@@ -23,18 +21,7 @@ def make(task: l96bench.Task, seed: int) -> Any:
         episode_steps=20,
         autoreset_mode="SameStep",
     )
-    model = PPO(
-        "MlpPolicy",
-        SB3VecEnv(env),
-        gamma=0.9,
-        n_steps=20,
-        batch_size=4096,
-        learning_rate=lambda left: 1e-3 * left,
-        policy_kwargs={"log_std_init": -1.5},
-        seed=1000 * seed,
-        device="cpu",
-    )
-    return train(model, STEPS)
+    return train_ppo(env, gamma=0.9, steps=STEPS, seed=seed)
 
 
 entry = l96bench.Entry(
