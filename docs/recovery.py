@@ -169,7 +169,7 @@ def main() -> None:
     results = [each for each in load(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"]
     figure(results).savefig(ROOT / "docs" / "recovery.png", dpi=85, metadata={"Software": None})
     parts = [INTRODUCTION, symmetry(results), RECALL, recall(results)]
-    (ROOT / "docs" / "recovery.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+    (ROOT / "docs" / "recovery.md").write_text("\n\n".join(map(str.strip, parts)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
