@@ -62,19 +62,17 @@ def scores(ax: plt.Axes) -> None:
         for family in ("subgrid-forcing", "online-rollout")
     }
     offline, online = by_task.values()
-    points: list[tuple[float, float]] = []
-    for name in sorted(offline.keys() & online.keys()):
+    shown = [name for name in offline.keys() & online.keys() if offline[name].score.value > 50.0]  # no constants
+    shown.sort(key=lambda name: -online[name].score.value)
+    for number, name in enumerate(shown, 1):
         x, y = offline[name].score, online[name].score
-        if x.value < 50.0:  # constants, far to the left
-            continue
         bars = ([[x.value - x.low], [x.high - x.value]], [[y.value - y.low], [y.high - y.value]])
         mark = MARKS.get(offline[name].model.kind, "v")
         ax.errorbar(x.value, y.value, xerr=bars[0], yerr=bars[1], fmt=mark, color=GREEN, ecolor=GREY, ms=6, lw=1)
-        close = [other for other in points if abs(other[0] - x.value) < 4.0 and abs(other[1] - y.value) < 3.0]
-        offset = (0, -13) if close else (0, 6)
-        ax.annotate(name, (x.value, y.value), xytext=offset, textcoords="offset points", fontsize=8, ha="center")
-        points.append((x.value, y.value))
-    ax.margins(x=0.18, y=0.1)
+        ax.annotate(str(number), (x.value, y.value), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    names = "\n".join(f"{number:2d} {name}" for number, name in enumerate(shown, 1))
+    ax.text(1.03, 1.0, names, transform=ax.transAxes, fontsize=8, va="top", linespacing=1.5)
+    ax.margins(x=0.08, y=0.08)
     ax.set(title=f"{REGIME}: offline and online", xlabel="subgrid-forcing score", ylabel="online-rollout score")
 
 
@@ -83,7 +81,7 @@ def main() -> None:
     task = l96bench.make_task(f"subgrid-forcing/{REGIME}-v1")
     quartic = l96bench.PolynomialRegressor().fit(task.train.X, task.train.U)
     figure = plt.figure(figsize=(13, 4.2), layout="constrained")
-    left, middle, right = figure.subfigures(1, 3, width_ratios=(1.05, 1, 1.35))
+    left, middle, right = figure.subfigures(1, 3, width_ratios=(1.0, 0.95, 1.55))
     hovmoller(list(left.subplots(1, 2)), quartic)
     closures(middle.subplots(), quartic)
     scores(right.subplots())

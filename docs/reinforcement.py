@@ -156,7 +156,7 @@ def picture() -> None:
                     axis.plot(result.series["learning_seconds"], result.series[key], marker=".", label=name)
         column[0].set(title=regime, ylim=(0.0, 0.95), ylabel="R² of U")
         column[1].set(xlabel="seconds of processor time", ylim=(0.2, 1.6), ylabel="RMSE / std at 1 MTU")
-    axes[1, 0].legend(loc="upper right", fontsize="small")
+    axes[0, 0].legend(loc="center", fontsize="small")
     figure.tight_layout()
     figure.savefig(PICTURE, dpi=110, metadata={"Software": None})
     plt.close(figure)
