@@ -23,7 +23,7 @@ from l96bench.data.splits import DATA_VERSION, get_split
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
 
-__all__ = ["array_digest", "cache_folder", "digests", "fetch", "load", "remake", "state_of"]
+__all__ = ["array_digest", "cache_folder", "digests", "fetch", "load", "state_of"]
 
 
 def cache_folder() -> Path:
@@ -104,15 +104,6 @@ def state_of(key: str, names: Sequence[str]) -> str:
     if not place.exists():
         return "absent"
     return "damaged" if _read(place, _expected(key, names)) is None else "intact"
-
-
-def remake(
-    regime: str | Regime, split: str, threads: int | None = None, progress: bool | None = None
-) -> dict[str, str]:
-    """Make a split anew, without the cache, and return the digests of its arrays by name."""
-    regime = get_regime(regime)
-    arrays = generate(regime, get_split(regime, split), progress, threads)
-    return {name: array_digest(array) for name, array in arrays.items()}
 
 
 def _expected(key: str, names: Sequence[str]) -> dict[str, str]:

@@ -238,13 +238,6 @@ def test_unknown_names(cache: Cache) -> None:
         store.load("wilks-f21", "train")
 
 
-def test_remake_does_not_touch_the_cache(cache: Cache) -> None:
-    made = store.remake("wilks-f20", "train", threads=1)
-    assert made == {name: cache.digests[f"wilks-f20/train/{name}"] for name in ("X", "U")}
-    assert made == store.remake("wilks-f20", "train", threads=2)
-    assert not cache.folder.exists()
-
-
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "here"))
     assert store.cache_folder() == tmp_path / "here"
