@@ -8,20 +8,9 @@ STEPS = 3_000_000
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    import gymnasium
+    from l96bench.envs.training import train_ppo, training_rows
 
-    from l96bench.envs.training import train_ppo
-
-    env = gymnasium.make_vec(
-        "l96bench/OnlineRollout-v1",
-        num_envs=128 * task.regime.K,
-        regime=task.regime_id,
-        local=True,
-        reward="tendency",
-        episode_steps=20,
-        autoreset_mode="SameStep",
-    )
-    return train_ppo(env, gamma=0.0, steps=STEPS, seed=seed, log_std=-1.0)
+    return train_ppo(training_rows(task, "tendency"), gamma=0.0, steps=STEPS, seed=seed, log_std=-1.0)
 
 
 entry = l96bench.Entry(

@@ -8,23 +8,14 @@ STEPS = 1_000_000
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    import gymnasium
     import numpy as np
     from stable_baselines3 import TD3
     from stable_baselines3.common.noise import NormalActionNoise
 
     from l96bench.envs.sb3 import SB3VecEnv
-    from l96bench.envs.training import train
+    from l96bench.envs.training import train, training_rows
 
-    env = gymnasium.make_vec(
-        "l96bench/OnlineRollout-v1",
-        num_envs=128 * task.regime.K,
-        regime=task.regime_id,
-        local=True,
-        reward="tendency",
-        episode_steps=20,
-        autoreset_mode="SameStep",
-    )
+    env = training_rows(task, "tendency")
     model = TD3(
         "MlpPolicy",
         SB3VecEnv(env),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.scaling import BOUND, RADIUS, REACH, Scaling
+from l96bench.envs.scaling import RADIUS, REACH, Scaling, point_spaces
 from l96bench.errors import L96BenchError
 from l96bench.regimes import get_regime
+
+SPLITS = ("train", "valid", "test")
+"""Whose trajectories episodes may begin on."""
 
 
 class ClosureEnv(BatchedEnv):
@@ -46,11 +48,12 @@ class ClosureEnv(BatchedEnv):
         K = self.regime.K
         agents = K if local else 1
         n_systems = systems_of(num_envs, agents)
+        observation_space, action_space = point_spaces(K, self.local)
         super().__init__(
             n_systems,
             agents=agents,
-            observation_space=spaces.Box(-BOUND, BOUND, (2 * RADIUS + 1 if local else K,), np.float32),
-            action_space=spaces.Box(-1.0, 1.0, (1 if local else K,), np.float32),
+            observation_space=observation_space,
+            action_space=action_space,
             **options,
         )
         self._n_trajectories, self._n_times = truth.shape[:2]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import PARTS, SPIN_UP, get_track, load_archive
@@ -20,7 +19,7 @@ from l96bench.envs.checks import chosen, systems_of
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.render import Hovmoeller, Panel
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import BOUND, RADIUS, REACH
+from l96bench.envs.scaling import BOUND, RADIUS, REACH, point_spaces
 from l96bench.errors import L96BenchError
 
 __all__ = ["INFLATIONS", "DAIncrement", "DAIncrementVector"]
@@ -98,12 +97,12 @@ class DAIncrementVector(BatchedEnv):
         self.track, self.local, self.split = get_track(track), bool(local), chosen(split, list(PARTS), "split")
         regime, train = self.track.regime, load_archive(self.track, "train")
         self.K, agents = regime.K, regime.K if local else 1
-        width, n_actions = (2 * RADIUS + 1, 1) if local else (self.K, self.K)
+        observation_space, action_space = point_spaces(self.K, self.local)
         super().__init__(
             systems_of(num_envs, agents),
             agents=agents,
-            observation_space=spaces.Box(-BOUND, BOUND, (width,), np.float32),
-            action_space=spaces.Box(-1.0, 1.0, (n_actions,), np.float32),
+            observation_space=observation_space,
+            action_space=action_space,
             episode_steps=episode_steps,
             **options,
         )

@@ -14,7 +14,7 @@ from l96bench.dynamics.truth import simulate
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
 from l96bench.envs.climate_reward import ClimateReward
-from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.closure_env import SPLITS, ClosureEnv
 from l96bench.envs.render import Hovmoeller, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import BOUND, Scaling
@@ -26,7 +26,6 @@ __all__ = ["REWARDS", "OnlineRollout", "OnlineRolloutVector"]
 
 REWARDS = {"forecast": 100, "tendency": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
-SPLITS = ("train", "valid", "test")
 _KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY, "climate": kernels.CLIMATE}
 _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of two states inside the bounds, over the variance."""

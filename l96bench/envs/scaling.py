@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.data.splits import DATA_REGIMES
@@ -13,7 +14,7 @@ from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["BOUND", "RADIUS", "REACH", "Scaling"]
+__all__ = ["BOUND", "RADIUS", "REACH", "Scaling", "point_spaces"]
 
 BOUND = 10.0
 """Observations are cut off at this many standard deviations, where the model counts as blown up, too."""
@@ -95,3 +96,9 @@ class Scaling:
         """The float32 actions closest to U, of its shape; cut off at the box."""
         values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (REACH * self.std_U)
         return np.clip(values, -1.0, 1.0).astype(np.float32)
+
+
+def point_spaces(K: int, local: bool) -> tuple[spaces.Box, spaces.Box]:
+    """What a row observes and acts: all K points and a number for each; if local, a stencil and one number."""
+    width, n_actions = (2 * RADIUS + 1, 1) if local else (K, K)
+    return spaces.Box(-BOUND, BOUND, (width,), np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
-from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.closure_env import SPLITS, ClosureEnv
 from l96bench.envs.render import Hovmoeller, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
@@ -17,8 +17,6 @@ from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
 __all__ = ["SubgridForcing", "SubgridForcingVector"]
-
-SPLITS = ("train", "valid", "test")
 
 
 class SubgridForcingVector(ClosureEnv):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
@@ -15,12 +16,33 @@ from l96bench.dynamics.resolved import rollout
 from l96bench.envs.policy import PolicyClosure, find_environment
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scaling import BOUND
+from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
 
-__all__ = ["LearningCurve", "train", "train_ppo"]
+__all__ = ["LearningCurve", "train", "train_ppo", "training_rows"]
 
 _LEAD = 1.0
 _CASES = 50
+
+
+def training_rows(task: Task, reward: str, episode_steps: int = 20) -> VectorEnv:
+    """The points of 128 runs of `OnlineRollout` on a task's regime, as agents that share one policy.
+
+    Parameters
+    ----------
+    task : Task
+    reward : {"forecast", "tendency", "climate"}
+    episode_steps : int
+    """
+    return gymnasium.make_vec(
+        "l96bench/OnlineRollout-v1",
+        num_envs=128 * task.regime.K,
+        regime=task.regime_id,
+        local=True,
+        reward=reward,
+        episode_steps=episode_steps,
+        autoreset_mode="SameStep",
+    )
 
 
 def train_ppo(
