@@ -1,8 +1,6 @@
 from .cli import run_script
 from .dynamics.closures import AR1Closure, Closure, as_closure
-from .dynamics.network import TorchRegressor
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
-from .dynamics.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.truth import Trajectory, simulate
 from .equations import EquationClosure, EquationSet
@@ -20,6 +18,8 @@ from .errors import (
     ResultError,
     UnknownIdError,
 )
+from .estimators.network import TorchRegressor
+from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
 from .tasks.base import Task

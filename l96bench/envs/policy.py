@@ -14,10 +14,10 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from l96bench.dynamics.closures import Stateless
-from l96bench.dynamics.network import TorchRegressor
 from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.scaling import BOUND, REACH, Scaling
 from l96bench.errors import ModelError
+from l96bench.estimators.network import TorchRegressor
 
 __all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
 

@@ -32,7 +32,18 @@ __all__ = ["Job", "plan", "result_path", "run_jobs"]
 
 CEILING = "@ceiling"
 """The name under which a task's own ceiling is scored, as a row to compare with."""
-_SCORING_CODE = ("regimes.py", "dynamics", "equations", "data", "metrics", "assimilation", "tasks", "envs", "submit")
+_SCORING_CODE = (
+    "regimes.py",
+    "dynamics",
+    "estimators",
+    "equations",
+    "data",
+    "metrics",
+    "assimilation",
+    "tasks",
+    "envs",
+    "submit",
+)
 
 
 @dataclass(frozen=True, slots=True)

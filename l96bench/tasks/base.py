@@ -288,7 +288,7 @@ class Task:
         return MappingProxyType({})
 
     def _evaluate_literature(self) -> Result:
-        from l96bench.dynamics.regressors import PolynomialRegressor
+        from l96bench.estimators.regressors import PolynomialRegressor
 
         model = PolynomialRegressor(degree=4)
         return self.evaluate(model, LITERATURE, training_seconds=self.fit(model))

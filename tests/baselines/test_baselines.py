@@ -20,6 +20,7 @@ from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
+PUBLIC_BY_THEIR_MODULES = ("l96bench.assimilation.", "l96bench.envs.", "l96bench.estimators.")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 QUICK = {
     "climatological mean",
@@ -74,7 +75,9 @@ def test_scripts_use_the_public_interface_only(name: str) -> None:
         if isinstance(node, ast.ImportFrom):
             assert node.module is not None
             assert not node.level
-            if node.module.startswith(("l96bench.assimilation.", "l96bench.envs.")):  # public by their modules
+            if node.module.startswith(
+                ("l96bench.assimilation.", "l96bench.envs.", "l96bench.estimators.")
+            ):  # public by their modules
                 public = importlib.import_module(node.module).__all__
                 assert {alias.name for alias in node.names} <= set(public), f"from {node.module} import ..."
             else:

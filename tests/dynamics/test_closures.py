@@ -26,8 +26,8 @@ from l96bench.dynamics.closures import (
     checked_step,
 )
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import AR1Regressor, LaggedClosure, LocalRegressor
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.estimators.regressors import AR1Regressor, LaggedClosure, LocalRegressor
 
 X = np.random.default_rng(0).normal(3.0, 5.0, (40, 8))
 

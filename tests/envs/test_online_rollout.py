@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.dynamics.regressors import PolynomialRegressor
 from l96bench.envs.online_rollout import fine_truth
 from l96bench.envs.scaling import Scaling
+from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.climate import DistanceGrid, climate_distance, member_cdfs
 from l96bench.regimes import get_regime
 from l96bench.tasks.registry import make_task

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.dynamics.regressors import PolynomialRegressor
 from l96bench.envs.scaling import Scaling
+from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing as Offline
 

@@ -13,8 +13,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from l96bench.dynamics.polynomial import NoClosure
-from l96bench.dynamics.regressors import PolynomialRegressor
 from l96bench.errors import L96BenchError, UnknownIdError
+from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.submit.entry import QUICK_REGIMES, Entry, baseline_names, baselines_folder, find_entry
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task

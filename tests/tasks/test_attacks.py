@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import AR1Regressor, PolynomialRegressor
+from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task

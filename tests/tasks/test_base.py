@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
+from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.tasks import base
 from l96bench.tasks.base import Samples, Task, count_parameters, describe, measure_cost, value_of
 from l96bench.tasks.equation_recovery import EquationRecovery

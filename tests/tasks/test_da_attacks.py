@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import PolynomialRegressor
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
 from l96bench.tasks.result import Result

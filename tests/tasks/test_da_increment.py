@@ -18,8 +18,8 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.data.export import write_netcdf
 from l96bench.data.store import digests
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import PolynomialRegressor
 from l96bench.dynamics.resolved import rollout
+from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.tasks.da_increment import _TUNING_CYCLES, AssimilationSystem, Cycles, DAIncrement
 from l96bench.tasks.registry import make_task

@@ -13,9 +13,9 @@ from sklearn.linear_model import LinearRegression
 
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
+from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.result import Result
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.regressors import AR1Regressor
 from l96bench.dynamics.resolved import rollout
+from l96bench.estimators.regressors import AR1Regressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task

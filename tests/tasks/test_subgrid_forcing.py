@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.errors import ModelError
+from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import Result

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression
 
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.errors import ModelError
+from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 Array = NDArray[np.float64]

@@ -15,8 +15,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from l96bench.dynamics.closures import as_closure, checked_step
-from l96bench.dynamics.network import ACTIVATIONS, TorchRegressor
-from l96bench.dynamics.regressors import LocalRegressor
+from l96bench.estimators.network import ACTIVATIONS, TorchRegressor
+from l96bench.estimators.regressors import LocalRegressor
 
 X = np.random.default_rng(0).normal(3.0, 5.0, (2000, 5))
 Y = np.sin(X[:, 0] / 3) * X[:, 1] - 0.5 * X[:, 2] - 4.0

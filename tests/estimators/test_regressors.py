@@ -20,14 +20,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from l96bench.dynamics.closures import AR1Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.regressors import (
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import (
     AR1Regressor,
     LaggedClosure,
     LocalRegressor,
     PolynomialRegressor,
     StencilClosure,
 )
-from l96bench.errors import ModelError
 
 K = 8
 
