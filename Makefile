@@ -4,28 +4,41 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RECOVERY := $(foreach track,single two-scale hidden,--regime $(track) --regime $(track)-coarse)
-SLOW := rl_ppo_ensemble rl_ppo_forecast rl_ppo_tendency rl_ppo_climate rl_td3 stencil_network_ar1
+# One closure regime, one track of assimilation, and one of recovery: what ten minutes allow.
+FEW := --regime wilks-f20 --regime dense --regime single-coarse
+# DASK=tcp://host:8786 has the work done by the workers of that Dask scheduler.
+RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
+SHOW := $(BIN)/l96bench leaderboard --results results --output results/board --show
 
-.PHONY: leaderboard assimilation recovery reinforcement test lint bench publish figures measurements clean help
+.PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test lint bench publish figures \
+	measurements scale clean help
 
 help:  ## Show the targets.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 leaderboard: $(READY)  ## Make the data, run and score the quick baselines, print the tables.
-	$(BIN)/l96bench run --output results
-	$(BIN)/l96bench leaderboard --results results --output results/board --show
+	$(RUN) --output results
+	$(SHOW)
 
-assimilation: $(READY)  ## Run and score the data-assimilation baselines on both tracks, print the tables.
-	$(BIN)/l96bench run --regime dense --regime sparse --output results
-	$(BIN)/l96bench leaderboard --results results --output results/board --show
+baselines: $(READY)  ## Every baseline on every regime and track, 5 seeds where it trains; carries on where it stopped.
+	$(RUN) --all --output results
+	$(SHOW)
 
-recovery: $(READY)  ## Run and score the equation-recovery baselines on all tracks, print the tables.
-	$(BIN)/l96bench run $(RECOVERY) --output results
-	$(BIN)/l96bench leaderboard --results results --output results/board --show
+baselines-quick: $(READY)  ## One seed of every baseline that does not train for minutes, on a regime and two tracks.
+	$(RUN) --all --no-slow --seeds 1 $(FEW) --output results-quick
+	$(BIN)/l96bench leaderboard --results results-quick --output results-quick/board --show
 
-reinforcement: $(READY)  ## Train and score the baselines that take minutes a seed, print the tables.
-	$(BIN)/l96bench run $(SLOW) --output results
-	$(BIN)/l96bench leaderboard --results results --output results/board --show
+assimilation: $(READY)  ## The data-assimilation baselines on both tracks.
+	$(RUN) --all --regime dense --regime sparse --output results
+	$(SHOW)
+
+recovery: $(READY)  ## The equation-recovery baselines on all tracks.
+	$(RUN) --all $(RECOVERY) --output results
+	$(SHOW)
+
+reinforcement: $(READY)  ## The policies, which train for minutes a seed.
+	$(RUN) $(notdir $(basename $(wildcard baselines/rl_*.py))) --output results
+	$(SHOW)
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/pytest -n auto --dist loadfile
@@ -40,10 +53,8 @@ lint: $(READY)  ## Style, types, layers, and whether the committed tables are wh
 bench: $(READY)  ## Measure speeds beside their yardsticks.
 	$(BIN)/pytest benchmarks --benchmark-only
 
-publish: $(READY)  ## For maintainers: score the baselines into the committed results and remake every table.
-	$(BIN)/l96bench run --regime wilks-f20 --regime arnold-c4 --regime dense --regime sparse $(RECOVERY) \
-		--output leaderboard/results
-	$(BIN)/l96bench run $(SLOW) --output leaderboard/results
+publish: $(READY)  ## For maintainers: score every baseline into the committed results and remake every table.
+	$(RUN) --all --output leaderboard/results
 	$(BIN)/l96bench leaderboard --readme README.md
 
 figures: $(READY)  ## Remake the figures, and the pages that belong to them, from the committed results.
@@ -54,8 +65,11 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 measurements: $(READY)  ## Remake docs/measurements.md.
 	$(BIN)/python docs/measurements.py
 
+scale: $(READY)  ## Remake docs/scale.md: what a sweep of 10,000 models on 100 workers costs.
+	$(BIN)/python docs/scale.py
+
 clean:  ## Remove the environment and local results; the data cache stays.
-	rm -rf $(VENV) results
+	rm -rf $(VENV) results results-quick
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'l96bench needs Python 3.11 or newer'"

@@ -16,6 +16,7 @@ entry = l96bench.Entry(
     inputs="X_{k-2..k+2}",
     make=lambda task, seed: l96bench.LocalRegressor(forest(seed), radius=2),
     seeds=range(5),
+    regimes=("wilks-f18", "wilks-f20", "arnold-c4", "conservative-f12", "three-scale"),
     source="Breiman 2001, Mach. Learn. 45, 5-32",
     description="Ten trees of at least 30 samples a leaf, each grown on a quarter of the training data.",
 )

@@ -26,6 +26,7 @@ entry = l96bench.Entry(
     description="One policy 5-64-64-1 shared by all points, which keeps its noise; 2 members, episodes of 0.2 MTU.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,
+    slow=True,
 )
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ entry = l96bench.Entry(
     description="One policy 5-64-64-1 shared by all points; a contextual bandit, discount 0.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,
+    slow=True,
 )
 
 if __name__ == "__main__":

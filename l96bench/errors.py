@@ -33,6 +33,14 @@ class ResultError(L96BenchError):
     """A result file that cannot be read, or that does not belong where it was put."""
 
 
+class SubmissionError(L96BenchError):
+    """A submission that cannot be read, run or trusted; the message has one line for each thing that is wrong."""
+
+
+class ClusterError(L96BenchError):
+    """A cluster that cannot be reached or used, or a process that is gone."""
+
+
 class ActionError(L96BenchError):
     """An action of the wrong shape or dtype, or outside of the environment's box."""
 

@@ -20,7 +20,7 @@ from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.registry import list_tasks, make_task
 from l96bench.tasks.result import ModelInfo
 
-__all__ = ["Entry", "baseline_names", "find_entry"]
+__all__ = ["Entry", "EntryCode", "baseline_names", "find_code", "find_entry"]
 
 QUICK_REGIMES = ("wilks-f20", "arnold-c4")
 """The regimes of the quick board."""
@@ -52,7 +52,10 @@ class Entry:
     trained_on : str, optional
         What `make` itself trains on, where that is not the task's training set.
     quick : bool
-        Whether it runs with all baselines when none is named; one that trains for minutes a seed waits for its name.
+        Whether it runs with the quick baselines, those of a run that names none; they are also fitted to less data, for
+        their learning curves.
+    slow : bool
+        Whether it trains for minutes a seed: such a one begins first, and only when it is named or all are asked for.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Entry:
     description: str = ""
     trained_on: str | None = None
     quick: bool = True
+    slow: bool = False
 
     def tasks(self, regimes: Sequence[str] = QUICK_REGIMES) -> list[Task]:
         """The entry's tasks on these regimes."""
@@ -107,6 +111,79 @@ def baseline_names() -> list[str]:
     return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
+@dataclass(frozen=True, slots=True)
+class EntryCode:
+    """The code that defines an entry, whole: enough to have the entry on a machine that lacks the file.
+
+    Attributes
+    ----------
+    name : str
+        As `find_entry` takes it.
+    path : str
+        Of the file here.
+    text : bytes
+        What the file holds.
+    """
+
+    name: str
+    path: str
+    text: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the code; of an object of a module, with the object's name."""
+        _, _, attribute = self._parts
+        return hashlib.sha256(self.text).hexdigest() + (f":{attribute}" if attribute else "")
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        return ("", "", "") if _is_script(self.name) else self.name.partition(":")
+
+    def load(self) -> Entry:
+        """The entry.
+
+        A script is run from the text. A module is imported, and where it is missing or another one, run from the text
+        as well; then it has to be one file that imports nothing that is missing.
+
+        Raises
+        ------
+        UnknownIdError
+            If the module has no such object.
+        L96BenchError
+            If the script defines no entry.
+        """
+        module_name, _, attribute = self._parts
+        if not attribute:
+            module = _module(f"l96bench_entry_{Path(self.path).stem}", self.path, self.text)
+            if not isinstance(getattr(module, "entry", None), Entry):
+                raise L96BenchError(
+                    f"{self.path}: expected a script that defines `entry = l96bench.Entry(...)`, found none"
+                )
+            return module.entry
+        try:
+            module = _import(module_name)
+            if _text(module) != self.text:
+                module = _module(module_name, self.path, self.text)
+        except UnknownIdError:
+            module = _module(module_name, self.path, self.text)
+        if not hasattr(module, attribute):
+            names = [each for each in vars(module) if not each.startswith("_")]
+            raise UnknownIdError(f"module {module_name!r} has no object {attribute!r}." + nearest(attribute, names))
+        return _as_entry(getattr(module, attribute), attribute)
+
+
+def find_code(name: str) -> EntryCode:
+    """The code of the entry called `name`; see `find_entry`."""
+    if not _is_script(name):
+        module = _import(name.partition(":")[0])
+        return EntryCode(name, getattr(module, "__file__", None) or "", _text(module))
+    path = Path(name) if name.endswith(".py") else baselines_folder() / f"{name}.py"
+    if not path.is_file():
+        expected = "expected a baseline, the path of a script, or MODULE:OBJECT."
+        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
+    return EntryCode(name, str(path), path.read_bytes())
+
+
 def find_entry(name: str) -> tuple[Entry, str]:
     """The entry called `name`, and a digest of the code that defines it.
 
@@ -120,22 +197,16 @@ def find_entry(name: str) -> tuple[Entry, str]:
     ------
     UnknownIdError
         If there is no such baseline, module or object; the message names the closest ones.
+    L96BenchError
+        If a script defines no entry.
     """
-    if ":" in name and not Path(name).exists():
-        module_name, _, attribute = name.partition(":")
-        module = _import(module_name)
-        if not hasattr(module, attribute):
-            names = [each for each in vars(module) if not each.startswith("_")]
-            raise UnknownIdError(f"module {module_name!r} has no object {attribute!r}." + nearest(attribute, names))
-        return _as_entry(getattr(module, attribute), attribute), f"{_digest(module)}:{attribute}"
-    path = Path(name) if name.endswith(".py") else baselines_folder() / f"{name}.py"
-    if not path.is_file():
-        expected = "expected a baseline, the path of a script, or MODULE:OBJECT."
-        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
-    module = _load(path)
-    if not isinstance(getattr(module, "entry", None), Entry):
-        raise L96BenchError(f"{path}: expected a script that defines `entry = l96bench.Entry(...)`, found none")
-    return module.entry, _digest(module)
+    code = find_code(name)
+    return code.load(), code.digest
+
+
+def _is_script(name: str) -> bool:
+    """Whether this names a script, or a baseline, and no object of a module."""
+    return name.endswith(".py") or ":" not in name
 
 
 def _import(name: str) -> ModuleType:
@@ -150,19 +221,18 @@ def _import(name: str) -> ModuleType:
         sys.path.remove("")
 
 
-def _load(path: Path) -> ModuleType:
-    """A script as a module, under a name of its own so that worker processes can import what it defines by value."""
-    spec = importlib.util.spec_from_file_location(f"l96bench_entry_{path.stem}", path)
+def _module(name: str, path: str, text: bytes) -> ModuleType:
+    """A module of its code, not registered under its name, so that other processes get what it defines by value."""
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    exec(compile(text, path, "exec"), vars(module))
     return module
 
 
-def _digest(module: ModuleType) -> str:
+def _text(module: ModuleType) -> bytes:
     file = getattr(module, "__file__", None)
-    return hashlib.sha256(Path(file).read_bytes() if file else repr(module).encode()).hexdigest()
+    return Path(file).read_bytes() if file else repr(module).encode()
 
 
 def _as_entry(thing: Any, name: str) -> Entry:

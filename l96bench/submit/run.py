@@ -2,7 +2,8 @@
 
 A unit of work is an entry, a regime and a training seed: the model is trained once and scored in every family. Its
 results are kept in the cache under a fingerprint of everything that they depend on, so that a run that was interrupted
-carries on, and one that is repeated only reads.
+carries on, and one that is repeated only reads. Only this process writes there; units may be run by others, on other
+machines, and give back what they found.
 """
 
 from __future__ import annotations
@@ -10,28 +11,25 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
-from itertools import chain
 from pathlib import Path
 
 from l96bench.data.store import cache_folder, digests
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.parallel import Outcome, in_parallel
 from l96bench.progress import progress as show_progress
-from l96bench.submit.entry import baseline_names, find_entry
+from l96bench.submit.entry import QUICK_REGIMES, baseline_names, find_code, find_entry
+from l96bench.submit.units import CEILING, Unit, discoveries, run_unit
 from l96bench.tasks.base import SCORER_VERSION, Task
-from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import FAMILIES, make_task
-from l96bench.tasks.result import Result, combine_seeds
+from l96bench.tasks.result import Result, combine_seeds, write_atomic
 
-__all__ = ["Job", "plan", "result_path", "run_jobs"]
+__all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs"]
 
-CEILING = "@ceiling"
-"""The name under which a task's own ceiling is scored, as a row to compare with."""
 _SCORING_CODE = (
     "regimes.py",
     "dynamics",
@@ -42,7 +40,9 @@ _SCORING_CODE = (
     "assimilation",
     "tasks",
     "envs",
-    "submit",
+    "submit/entry.py",
+    "submit/run.py",
+    "submit/units.py",
 )
 
 
@@ -62,25 +62,28 @@ class Job:
     task: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """One entry, trained once for one regime and seed, and all the tasks that it is scored on."""
-
-    entry: str
-    tasks: tuple[str, ...]
-    seed: int
-    keys: tuple[str, ...]
-
-    def keys_of(self, job: Job) -> list[str]:
-        """The fingerprints of the results that this unit adds to a job: one, or none."""
-        pairs = zip(self.tasks, self.keys, strict=True)
-        return [key for task, key in pairs if self.entry == job.entry and task == job.task]
-
-
-def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Sequence[str]) -> list[Job]:
+def plan(
+    entries: Sequence[str] | None,
+    tasks: Sequence[str] | None = None,
+    regimes: Sequence[str] | None = None,
+    *,
+    every: bool = False,
+    slow: bool = True,
+) -> list[Job]:
     """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
 
-    Without entries, all quick baselines, each on those of the tasks that it enters.
+    Parameters
+    ----------
+    entries : sequence of str, optional
+        As `find_entry` takes them; without them the quick baselines, each on those of the tasks that it enters.
+    tasks : sequence of str, optional
+        Ids.
+    regimes : sequence of str, optional
+        Regimes and tracks, without `tasks`; by default those of the quick board, or all with `every`.
+    every : bool
+        All baselines, and not only the quick ones, when none is named.
+    slow : bool
+        With those that train for minutes a seed.
 
     Raises
     ------
@@ -89,14 +92,17 @@ def plan(entries: Sequence[str] | None, tasks: Sequence[str] | None, regimes: Se
     L96BenchError
         If an entry does not enter a task that was asked for by its id.
     """
-    known = {id for family in FAMILIES for id in family.regime_ids}
-    for regime in regimes:
+    known = list(dict.fromkeys(id for family in FAMILIES for id in family.regime_ids))
+    for regime in regimes or ():
         if regime not in known:
             raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
+    regimes = regimes or (known if every else QUICK_REGIMES)
     jobs = []
     for name in baseline_names() if entries is None else entries:
         entry, _ = find_entry(name)
-        if entries is None and not entry.quick:
+        if entries is None and not (entry.quick or every):
+            continue
+        if entry.slow and not slow:
             continue
         chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
         for task in chosen:
@@ -119,6 +125,7 @@ def run_jobs(
     n_jobs: int | None = None,
     n_seeds: int | None = None,
     fresh: bool = False,
+    dask: str | None = None,
     progress: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
@@ -135,6 +142,8 @@ def run_jobs(
         At most so many of each entry's training seeds.
     fresh : bool
         Train and score again what the cache already holds.
+    dask : str, optional
+        Address of a Dask scheduler whose workers run the units instead, and make the data that they lack.
     progress : bool, optional
         Show progress; by default when standard error is a terminal.
     report : callable
@@ -142,44 +151,49 @@ def run_jobs(
 
     Raises
     ------
+    ClusterError
+        If the cluster, or a process, cannot be used or is lost. The results that were complete are written.
     L96BenchError
         At the end, if an entry failed: the message names each and its error. The results of all others are written.
     """
     units = _units(jobs, n_seeds)
-    needs = {job: {key for unit in units for key in unit.keys_of(job)} for job in jobs}
-    todo = [unit for unit in units if fresh or not all(_kept(key).exists() for key in unit.keys)]
-    for key in (key for unit in todo if fresh for key in unit.keys):
-        shutil.rmtree(_discoveries(key), ignore_errors=True)
-    for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
-        make_task(id).prepare(progress)
+    keys_of, jobs_of = _links(units)
+    todo = _todo(units, fresh)
     missing = {key for unit in todo for key in unit.keys}
+    for key in missing if fresh else ():
+        shutil.rmtree(discoveries(key), ignore_errors=True)
+    if dask is None:
+        for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
+            make_task(id).prepare(progress)
     finished: dict[Job, Result] = {}
     faults: list[str] = []
+
+    def collect(candidates: Iterable[Job]) -> None:
+        for job in candidates:
+            if job not in finished and missing.isdisjoint(keys_of[job]):
+                finished[job] = _collect(job, keys_of[job], output, report)
+
+    collect(jobs)
     with show_progress("training and scoring", len(todo), progress) as advance:
-        for keys, fault in chain([((), "")], _in_processes(todo, n_jobs or available_processors())):
-            missing -= set(keys)
-            faults += [fault] if fault else []
-            advance(1 if keys or fault else 0)
-            for job in jobs:
-                if job not in finished and not needs[job] & missing:
-                    finished[job] = _collect(job, units, output, report)
+        for outcome in _outcomes(todo, n_jobs or available_processors(), dask):
+            for key, text in (outcome.value or {}).items():
+                write_atomic(_kept(key), text)
+                missing.remove(key)
+                collect(jobs_of[key])
+            faults += [f"{todo[outcome.index]}: {outcome.fault}"] if outcome.fault else []
+            advance(1)
     if faults:
         raise L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
     return [finished[job] for job in jobs]
 
 
-def _in_processes(units: Sequence[_Unit], n_jobs: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What `_run_unit` gives for each unit as it is finished, in processes when there is more than one to do."""
-    from joblib import Parallel, delayed
-
-    outer = max(1, min(n_jobs, len(units)))
+def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[Outcome]:
+    """The outcome of each unit as it is finished."""
+    if dask is not None:
+        return in_parallel(partial(run_unit, prepare=True), units, dask=dask)
     # What a unit may use that works in parallel itself; a ceiling is soon done.
     inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
-    if outer == 1:
-        yield from (_run_unit(unit, inner) for unit in units)
-    else:
-        pool = Parallel(n_jobs=outer, return_as="generator_unordered", batch_size=1)
-        yield from pool(delayed(_run_unit)(unit, inner) for unit in units)
+    return in_parallel(partial(run_unit, n_jobs=inner), units, n_jobs=n_jobs)
 
 
 def result_path(output: Path, result: Result) -> Path:
@@ -187,65 +201,49 @@ def result_path(output: Path, result: Result) -> Path:
     return output / result.task / f"{result.slug}.json"
 
 
-def _units(jobs: Sequence[Job], n_seeds: int | None) -> list[_Unit]:
+def _units(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
     """The units of work behind the jobs, those of one regime together."""
     tasks: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
+    data = {id: _data_of(make_task(id)) for id in dict.fromkeys(job.task for job in jobs)}
     units = []
     for (_, name), ids in sorted(tasks.items(), key=lambda item: item[0][0]):
-        code, seeds = (CEILING, (0,)) if name == CEILING else _code_and_seeds(name)
-        for seed in list(seeds)[:n_seeds]:
-            keys = tuple(_fingerprint(code, make_task(id), seed) for id in ids)
-            units.append(_Unit(name, tuple(ids), seed, keys))
+        code = None if name == CEILING else find_code(name)
+        entry = None if code is None else code.load()
+        digest = CEILING if code is None else code.digest
+        for seed in list(entry.seeds)[:n_seeds] if entry else (0,):
+            keys = tuple(_fingerprint(digest, id, data[id], seed) for id in ids)
+            units.append(Unit(name, code, tuple(ids), keys, seed, entry is not None and entry.slow))
     return units
 
 
-def _code_and_seeds(name: str) -> tuple[str, Sequence[int]]:
-    entry, code = find_entry(name)
-    return code, entry.seeds
+def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[Job]]]:
+    """The fingerprints of the results of each job, one a seed; and the jobs of each fingerprint."""
+    keys_of: dict[Job, list[str]] = {}
+    jobs_of: dict[str, list[Job]] = {}
+    for unit in units:
+        for task, key in zip(unit.tasks, unit.keys, strict=True):
+            job = Job(unit.entry, task)
+            keys_of.setdefault(job, []).append(key)
+            jobs_of.setdefault(key, []).append(job)
+    return keys_of, jobs_of
 
 
-def _run_unit(unit: _Unit, n_jobs: int) -> tuple[tuple[str, ...], str]:
-    """Train and score a unit: the keys of the results that are kept now, or none and what went wrong."""
-    try:
-        _evaluate(unit, n_jobs)
-    except Exception as error:
-        # One entry's fault, in its own code or in what it returns, must not take the others' results with it.
-        where = f"{_shown(unit.entry)} on {make_task(unit.tasks[0]).regime_id}, seed {unit.seed}"
-        return (), f"{where}: {type(error).__name__}: {error}"
-    return unit.keys, ""
+def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
+    """What is not kept yet, without repetitions, the longest units first."""
+    done = {key for unit in units for key in unit.keys if not fresh and _kept(key).exists()}
+    todo = []
+    for unit in units:
+        left = unit.without(done)
+        done |= set(left.keys)
+        if left.keys:
+            todo.append(left)
+    return sorted(todo, key=lambda unit: -unit.weight)
 
 
-def _evaluate(unit: _Unit, n_jobs: int) -> None:
-    """Train a model and score it on its tasks, keeping each result as it comes."""
-    if unit.entry == CEILING:
-        for id, key in zip(unit.tasks, unit.keys, strict=True):
-            make_task(id).references["ceiling"].evaluate().write(_kept(key))
-        return
-    entry, _ = find_entry(unit.entry)
-    first = make_task(unit.tasks[0])
-    start = time.perf_counter()
-    model = entry.make(first, unit.seed)
-    if entry.trained_on is None:
-        first.fit(model)
-    seconds = time.perf_counter() - start if entry.is_trained(model) else None
-    for id, key in zip(unit.tasks, unit.keys, strict=True):
-        task = make_task(id)
-        info = entry.info(task, model, unit.seed, f"l96bench run {_shown(unit.entry)} --task {id}")
-        if isinstance(task, EquationRecovery):
-            result = task.evaluate(model, info, n_jobs=n_jobs, checkpoint=_discoveries(key), progress=False)
-        else:
-            result = task.evaluate(model, info, budgets=True, training_seconds=seconds, progress=False)
-            curve = getattr(model, "learning_curve", {})
-            result.series.update({f"learning_{name}": list(values) for name, values in curve.items()})
-        result.write(_kept(key))
-        shutil.rmtree(_discoveries(key), ignore_errors=True)
-
-
-def _collect(job: Job, units: Iterable[_Unit], output: Path, report: Callable[[str], None]) -> Result:
+def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str], None]) -> Result:
     """One row from the kept results of a job's seeds, written into the output folder."""
-    keys = [key for unit in units for key in unit.keys_of(job)]
     kept = [Result.read(_kept(key)) for key in keys]
     result = kept[0] if job.entry == CEILING else combine_seeds(kept)
     path = result_path(output, result)
@@ -256,25 +254,18 @@ def _collect(job: Job, units: Iterable[_Unit], output: Path, report: Callable[[s
     return result
 
 
-def _shown(name: str) -> str:
-    """How a baseline is named in a command: without its folder."""
-    path = Path(name)
-    return path.stem if path.suffix == ".py" and path.parent.name == "baselines" else name
-
-
 def _kept(key: str) -> Path:
     return cache_folder() / "runs" / f"{key}.json"
 
 
-def _discoveries(key: str) -> Path:
-    """The equations of a unit that is not finished: an interrupted run carries on from them."""
-    return cache_folder() / "discoveries" / key
+def _data_of(task: Task) -> dict[str, str]:
+    """The digests of the arrays of a task's regime or track, and of all others that the task reads."""
+    return {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")} | task.data_digests
 
 
-def _fingerprint(code: str, task: Task, seed: int) -> str:
+def _fingerprint(code: str, id: str, data: dict[str, str], seed: int) -> str:
     """SHA-256 of what a result depends on: the entry's code, ours, the task, its data and the seed."""
-    data = {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")}
-    parts = [code, _scoring_code(), task.id, SCORER_VERSION, data | task.data_digests, seed]
+    parts = [code, _scoring_code(), id, SCORER_VERSION, data, seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

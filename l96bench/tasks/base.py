@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -174,7 +175,7 @@ class Task:
         return load(self.regime, split, progress)
 
     def _samples(self, name: str) -> Samples:
-        split = get_split(self.regime, name)
+        split = get_split(self.regime_id, name)
         arrays = self._arrays(name)
         X, U = (arrays[key][0] if split.n_trajectories == 1 else arrays[key] for key in ("X", "U"))
         return Samples(X, U, split.interval)
@@ -258,6 +259,8 @@ class Task:
         budgets: bool = False,
         training_seconds: float | None = None,
         progress: bool | None = None,
+        n_jobs: int | None = None,
+        checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model on the test data.
 
@@ -273,6 +276,10 @@ class Task:
             What the training took, for the record.
         progress : bool, optional
             Show progress; by default when standard error is a terminal.
+        n_jobs : int, optional
+            Processes, for the families whose evaluation fits many models (`equation-recovery`), as in joblib.
+        checkpoint : Path, optional
+            A folder from which an interrupted evaluation of such a family carries on.
 
         Raises
         ------

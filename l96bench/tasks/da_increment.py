@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -146,6 +147,8 @@ class DAIncrement(Task):
         budgets: bool = False,
         training_seconds: float | None = None,
         progress: bool | None = None,
+        n_jobs: int | None = None,
+        checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model of increments, or an `AssimilationSystem`; see `Task.evaluate`."""
         system = self.system(model)

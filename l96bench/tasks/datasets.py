@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,13 @@ from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
 from l96bench.data.splits import DATA_REGIMES, split_regime, splits_of
 from l96bench.data.store import array_digest, fetch, state_of
-from l96bench.errors import UnknownIdError, nearest
+from l96bench.dynamics.truth import available_processors
+from l96bench.errors import DataError, UnknownIdError, nearest
+from l96bench.parallel import in_parallel
+from l96bench.progress import progress as show_progress
 from l96bench.regimes import get_regime
 
-__all__ = ["DataSet", "data_sets"]
+__all__ = ["DataSet", "data_sets", "make_data_sets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ class DataSet:
         """``owner/name``."""
         return f"{self.owner}/{self.name}"
 
-    def load(self, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+    def load(self, progress: bool | None = None, threads: int | None = None) -> dict[str, NDArray[np.float64]]:
         """The arrays, from the cache; made first when it does not hold them intact."""
-        return fetch(self.key, self.arrays, lambda: self.make(progress, None))
+        return fetch(self.key, self.arrays, lambda: self.make(progress, threads))
 
     def state(self) -> str:
         """Whether the cache holds it: ``"intact"``, ``"absent"`` or ``"damaged"``."""
@@ -80,6 +84,54 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
     if not chosen:
         raise UnknownIdError(f"{', '.join(owners or ())} has no {', '.join(names or ())}")
     return chosen
+
+
+def make_data_sets(
+    sets: Sequence[DataSet], *, n_jobs: int | None = None, dask: str | None = None, progress: bool | None = None
+) -> Iterator[str]:
+    """Make the data sets that the cache does not hold; their keys, as each is there.
+
+    Parameters
+    ----------
+    sets : sequence of DataSet
+    n_jobs : int, optional
+        Processes; as many as processors if not given.
+    dask : str, optional
+        Address of a Dask scheduler, whose workers make them, keep them in their own caches, and send them here.
+    progress : bool, optional
+        Show progress; by default when standard error is a terminal.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster, or a process, cannot be used or is lost.
+    DataError
+        At the end, if some could not be made; the message names each.
+    """
+    n_jobs = n_jobs or available_processors()
+    absent = [each for each in sets if each.state() != "intact"]
+    yield from (each.key for each in sets if each not in absent)
+    threads = max(1, n_jobs // max(1, len(absent))) if dask is None else 1
+    work, faults = partial(_make, threads=threads, send=dask is not None), []
+    with show_progress("making data", len(absent), progress) as advance:
+        for outcome in in_parallel(work, [(each.owner, each.name) for each in absent], n_jobs=n_jobs, dask=dask):
+            each = absent[outcome.index]
+            if outcome.fault:
+                faults.append(f"{each.key}: {outcome.fault}")
+                continue
+            if outcome.value is not None:
+                fetch(each.key, each.arrays, partial(dict, outcome.value))
+            advance(1)
+            yield each.key
+    if faults:
+        raise DataError("these could not be made:\n  " + "\n  ".join(faults))
+
+
+def _make(name: tuple[str, str], threads: int, send: bool) -> dict[str, NDArray[np.float64]] | None:
+    """Make one data set in this machine's cache; its arrays, if they are to be sent."""
+    (each,) = data_sets([name[0]], [name[1]])
+    arrays = each.load(progress=False, threads=threads)
+    return {key: np.array(array) for key, array in arrays.items()} if send else None
 
 
 def _splits() -> list[DataSet]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ from numpy.testing import assert_array_equal
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.submit.entry import QUICK_REGIMES, Entry, baseline_names, baselines_folder, find_entry
+from l96bench.submit.entry import QUICK_REGIMES, Entry, baseline_names, baselines_folder, find_code, find_entry
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing
@@ -89,6 +90,24 @@ def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
     assert digest == find_entry("linear")[1]
     script.write_text(script.read_text() + "\n")
     assert find_entry(str(script))[1] != digest
+
+
+def test_code_is_enough_where_the_file_is_missing(module: str, tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(MODULE)
+    for name in (str(script), f"{module}:fitted"):
+        code = pickle.loads(pickle.dumps(find_code(name)))
+        assert code.digest == find_entry(name)[1]
+        (tmp_path / f"{module}.py").rename(tmp_path / "elsewhere") if ":" in name else script.unlink()
+        sys.modules.pop(module, None)
+        assert code.load().name == ("fitted" if ":" in name else "named")
+    assert isinstance(code.load().make(TASK, 0), PolynomialRegressor)
+
+
+def test_a_module_that_has_changed_is_run_as_it_was(module: str, tmp_path: Path) -> None:
+    code = find_code(f"{module}:maker")
+    (tmp_path / f"{module}.py").write_text(MODULE.replace("degree=2", "degree=3"))
+    assert code.load().make(TASK, 0).degree == 2
 
 
 # Objects of modules.

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from l96bench.data.splits import DATA_REGIMES
 from l96bench.data.store import cache_folder
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.submit.entry import baseline_names, find_entry
 from l96bench.submit.run import CEILING, Job, plan, result_path, run_jobs
 from l96bench.tasks import discovery
+from l96bench.tasks.registry import list_tasks, make_task
 from l96bench.tasks.result import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
@@ -100,6 +102,33 @@ def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     assert planned == {name for name in quick if not name.startswith(("da_", "er_"))} - {"arnold"}
     assert "rl_ppo_forecast" not in quick
     assert {job.task for job in jobs} == {OFFLINE.replace("f20", "f18")}
+
+
+def test_all_baselines_go_on_all_their_regimes_and_tracks() -> None:
+    jobs = {job for job in plan(None, every=True) if job.entry != CEILING}
+    for name in baseline_names():
+        entry, _ = find_entry(name)
+        tasks = {job.task for job in jobs if job.entry == name}
+        assert tasks == {id for id in list_tasks() if entry.accepts(make_task(id))}, name
+        assert tasks != set()
+    assert {job.task.split("/")[1] for job in jobs if job.entry == "linear"} == {f"{id}-v1" for id in DATA_REGIMES}
+    fast = {job.entry for job in plan(None, every=True, slow=False)} - {CEILING}
+    assert fast == {name for name in baseline_names() if not find_entry(name)[0].slow}
+    assert "rl_td3" not in fast
+
+
+def test_units_are_given_out_once_and_the_longest_first(script: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.py"
+    copy.write_text(SCRIPT)
+    slow = tmp_path / "slow.py"
+    slow.write_text(SCRIPT.replace("seeds=range(5)", "seeds=(7,), slow=True").replace("my line", "slow"))
+    lines: list[str] = []
+    results = run([str(script), str(copy), str(slow)], tmp_path / "out", [OFFLINE], n_seeds=1, report=lines.append)
+    assert lines[0].endswith("slow")
+    assert trainings(slow) == [7]
+    assert trainings(script) == [0]
+    assert trainings(copy) == []  # the same code
+    assert results[0] == results[1]
 
 
 def test_a_track_is_planned_for_the_baselines_of_assimilation() -> None:

@@ -1,0 +1,226 @@
+"""Work in parallel: joblib's local processes, or the workers of a Dask cluster.
+
+Each item is computed by one process at a time and collected once. On a cluster, what was running on a worker that is
+lost runs again on another. There the client of `distributed` is used as it is, and not through joblib's backend for
+Dask: that one waits forever when an item keeps ending its workers, lets nested joblib calls of an item spread over the
+cluster, and counts the workers only once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import multiprocessing
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from l96bench.errors import ClusterError
+
+__all__ = ["Outcome", "in_parallel", "installed"]
+
+_LIBRARIES = ("numpy", "numba", "scipy", "scikit-learn", "torch", "stable-baselines3", "pysindy")
+"""Libraries in which another version may give other bits."""
+_PATIENCE = 5.0
+_PATIENCE_WITH_WORKERS = 60.0
+"""Seconds until a scheduler must have answered, and until it must have a worker."""
+_BATCH = 100
+"""Items that are sent to the scheduler in one message."""
+_START = "DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker {address} --nthreads 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one item.
+
+    Attributes
+    ----------
+    index : int
+        Of the item.
+    value : object
+        What the function gave; None if there is a fault.
+    fault : str
+        Empty, or the type and the message of what was raised.
+    """
+
+    index: int
+    value: Any
+    fault: str = ""
+
+
+def in_parallel(
+    function: Callable[[Any], Any], items: Sequence[Any], *, n_jobs: int = 1, dask: str | None = None
+) -> Iterator[Outcome]:
+    """The outcome of ``function(item)`` for each item, as it is finished.
+
+    An item that fails takes no other with it. What is computed with BLAS or OpenMP gets one thread, because sums depend
+    on their number: results are the same, to the last bit, however many processes there are and wherever they run.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by its name, or small.
+    items : sequence
+        Sent in this order: begin with those that take longest.
+    n_jobs : int
+        Local processes; with one, or for one item, everything runs in this process.
+    dask : str, optional
+        Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers are used instead.
+
+    Raises
+    ------
+    ClusterError
+        If there is no scheduler at the address, it has no workers, a worker is not like this process (see `installed`),
+        or a process or the scheduler is lost for good. What was yielded before is not affected.
+    """
+    if not items:
+        return
+    if dask is not None:
+        yield from _on_cluster(function, items, dask)
+    elif min(n_jobs, len(items)) <= 1:
+        yield from (_attempt(function, index, item) for index, item in enumerate(items))
+    else:
+        yield from _in_processes(function, items, min(n_jobs, len(items)))
+
+
+@cache
+def installed() -> dict[str, str]:
+    """What the bits of a result depend on besides its inputs: digest of this package's code, versions of libraries."""
+    root = Path(str(resources.files("l96bench")))
+    code = hashlib.sha256()
+    for path in sorted([*root.rglob("*.py"), root / "data" / "digests.json"]):
+        code.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    found = {"l96bench": code.hexdigest()[:16], "Python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Outcome:
+    from threadpoolctl import threadpool_limits
+
+    try:
+        with threadpool_limits(limits=1):
+            return Outcome(index, function(item))
+    except Exception as error:
+        return Outcome(index, None, f"{type(error).__name__}: {error}")
+
+
+def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: int) -> Iterator[Outcome]:
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import BrokenProcessPool
+
+    pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+    try:
+        yield from pool(delayed(_attempt)(function, index, item) for index, item in enumerate(items))
+    except BrokenProcessPool as error:
+        raise ClusterError(
+            f"a process ended while it was at work ({error}); is there enough memory for {n_jobs} processes? "
+            "Try fewer. What is finished is kept."
+        ) from error
+
+
+# On a cluster.
+
+
+def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: str) -> Iterator[Outcome]:
+    """The same on the workers of a scheduler; leaving the generator cancels what is left."""
+    with _client(address) as client:
+        from distributed import as_completed
+
+        _check_workers(client, address)
+        called = [(installed(), address, function, index, item) for index, item in enumerate(items)]
+        futures = client.map(_attempt_on_worker, called, pure=False, batch_size=_BATCH)
+        index_of = {future.key: index for index, future in enumerate(futures)}
+        finished = as_completed(futures, with_results=True, raise_errors=False, loop=client.loop)
+        del futures, called  # a future that is collected is forgotten, here and by the scheduler
+        for future, result in finished:
+            if future.status == "finished":
+                yield result
+            elif future.status == "error":
+                yield _lost(index_of[future.key], result[1])
+            else:
+                raise ClusterError(f"lost the Dask scheduler at {address}; what is finished is kept")
+
+
+def _lost(index: int, error: BaseException) -> Outcome:
+    """The fault of an item that gave no outcome, because its workers ended or it could not be sent."""
+    if isinstance(error, ClusterError):
+        raise error
+    return Outcome(index, None, f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of the scheduler at an address; closing it cancels what it has asked for."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError("a cluster needs dask and distributed: pip install 'l96bench[dask]'") from error
+    try:
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise ClusterError(
+            f"no Dask scheduler answers at {address!r} ({error}); expected the address that `dask scheduler` prints, "
+            "such as tcp://host:8786"
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _check_workers(client: Any, address: str) -> None:
+    """Wait for a worker, and refuse the cluster if one is not like this process."""
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE_WITH_WORKERS)
+    except TimeoutError as error:
+        start = _START.format(address=address)
+        raise ClusterError(f"the scheduler at {address} has no workers; start some with `{start}`") from error
+    for worker, found in client.run(_describe, on_error="return").items():
+        if isinstance(found, BaseException):
+            raise ClusterError(f"the worker {worker} cannot run l96bench: {type(found).__name__}: {found}")
+        _require_alike(worker, found, installed(), address)
+
+
+def _describe(dask_worker: Any) -> dict[str, Any]:
+    """What matters about the worker that runs this."""
+    daemon = multiprocessing.current_process().daemon
+    return {"installed": installed(), "threads": dask_worker.state.nthreads, "daemon": daemon}
+
+
+def _require_alike(worker: str, found: dict[str, Any], expected: dict[str, str], address: str) -> None:
+    """Raise `ClusterError` unless a worker has the expected versions, and one thread that may start processes."""
+    theirs = found["installed"]
+    different = [f"{name} {theirs[name]} (here {ours})" for name, ours in expected.items() if theirs[name] != ours]
+    if different:
+        raise ClusterError(
+            f"the worker {worker} has other versions, and its results may have other bits: {', '.join(different)}; "
+            "install the same there and start it again"
+        )
+    if found["threads"] != 1 or found["daemon"]:
+        got = f"{found['threads']} threads" if found["threads"] != 1 else "one that may not (it is daemonic)"
+        raise ClusterError(
+            f"the worker {worker}: expected one thread, in a process that may start others, got {got}; "
+            f"start it with `{_START.format(address=address)}`"
+        )
+
+
+def _attempt_on_worker(called: tuple[dict[str, str], str, Callable[[Any], Any], int, Any]) -> Outcome:
+    """`_attempt` on a worker, which may have joined after the others were checked."""
+    from distributed import get_worker
+    from joblib import parallel_config
+
+    expected, address, function, index, item = called
+    worker = get_worker()
+    _require_alike(worker.address, _describe(worker), expected, address)
+    with parallel_config("sequential"):
+        return _attempt(function, index, item)
