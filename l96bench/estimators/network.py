@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,15 +10,21 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch.nn import functional
 
-ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "gelu": functional.gelu,
-    "relu": functional.relu,
-    "silu": functional.silu,
-    "tanh": torch.tanh,
-}
-"""The activation functions by name."""
+from l96bench.dynamics.closures import Stateless
+from l96bench.errors import ModelError
+from l96bench.estimators.training_loop import (
+    ACTIVATIONS,
+    Layers,
+    Recipe,
+    forward,
+    moments,
+    one_thread,
+    recipe_of,
+    train,
+)
+
+__all__ = ["ACTIVATIONS", "NetworkClosure", "TorchRegressor"]
 
 _BLOCK = 1024  # rows predicted at once: what fits the cache
 
@@ -28,8 +32,14 @@ _BLOCK = 1024  # rows predicted at once: what fits the cache
 class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A network of fully connected layers, trained by Adam on the squared error under a one-cycle learning rate.
 
-    Equal data, parameters and `random_state` give equal networks on one kind of CPU: training runs on one thread,
-    with random numbers of its own; torch's global generator and thread count are left as they were.
+    With X (n, K) and U (n, K) it is the global closure, all points in and all points out; inside a `LocalRegressor` it
+    is shared around the ring. Equal data, parameters and `random_state` give equal networks on one kind of CPU:
+    training runs on one thread, with random numbers of its own; torch's global generator and thread count are left as
+    they were.
+
+    Monte Carlo dropout: `predict` is the network without dropout; `sample_dropout` gives outputs of networks that drop
+    units as in training. To keep the same units dropped along a run, draw masks once with `draw_masks` and call
+    `predict_masked` with them.
 
     Parameters
     ----------
@@ -39,8 +49,9 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     epochs : int
         Passes over the training data; more, as many as it takes, when they come to fewer than `min_steps` steps.
     batch_size : int
-    learning_rate : float
-        The peak of the one-cycle schedule (Smith and Topin 2019, arXiv:1708.07120).
+    learning_rate : float or "find"
+        The peak of the one-cycle schedule (Smith and Topin 2019, arXiv:1708.07120); ``"find"`` sets it by a range test
+        of 200 steps before the training (Smith 2017, arXiv:1506.01186; see `training_loop.range_test`).
     weight_decay : float
         Decoupled weight decay (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101).
     standardize : bool
@@ -49,15 +60,36 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Least number of optimizer steps, so that small training sets are learned as well.
     random_state : int or None
         Seed of the initial weights and the order of batches; None draws a new one.
+    dropout : float
+        Probability with which a hidden unit is dropped in training, 0 <= dropout < 1 (Srivastava et al. 2014, JMLR 15,
+        1929-1958).
+    batch_norm : bool
+        Normalize the inputs of every activation (Ioffe and Szegedy 2015, arXiv:1502.03167) in training; afterwards the
+        running moments are folded into the weights.
+    residual : bool
+        Add its inputs to the outputs of every hidden layer that follows one of its own width (He et al. 2016,
+        arXiv:1512.03385).
+    schedule : {"one-cycle", "constant"}
+        Of the learning rate.
+    whiten : bool
+        Train on standardized inputs that are also made uncorrelated, for inputs that are nearly equal, such as lags. Of
+        all ways the one that changes the inputs least (Kessy, Lewin and Strimmer 2018, Am. Stat. 72, 309-314: ZCA-cor).
+        It is folded into the first layer.
 
     Attributes
     ----------
     coefs_ : list of ndarray of float32, each (units out, units in)
     intercepts_ : list of ndarray of float32, each (units out,)
         The weights of the layers, for inputs and outputs in their own units.
+    learning_rate_ : float
+        The peak that was trained with: `learning_rate`, or what was found.
     loss_curve_ : list of float
         Mean training loss of each epoch, in units of the targets' variance when standardized.
     n_features_in_ : int
+
+    References
+    ----------
+    Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
     """
 
     def __init__(
@@ -66,11 +98,16 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         activation: str = "gelu",
         epochs: int = 10,
         batch_size: int = 256,
-        learning_rate: float = 0.01,
+        learning_rate: float | str = 0.01,
         weight_decay: float = 0.0,
         standardize: bool = True,
         min_steps: int = 500,
         random_state: int | None = 0,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        residual: bool = False,
+        schedule: str = "one-cycle",
+        whiten: bool = False,
     ) -> None:
         self.hidden = hidden
         self.activation = activation
@@ -81,21 +118,36 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.standardize = standardize
         self.min_steps = min_steps
         self.random_state = random_state
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.residual = residual
+        self.schedule = schedule
+        self.whiten = whiten
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on inputs X (n, features) and targets y (n,) or (n, outputs)."""
         rows, outputs = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        self._check_parameters()
+        recipe = self._recipe()
         self._one_output = outputs.ndim == 1
         outputs = outputs.reshape(len(outputs), -1).astype(np.float64)
-        x_mean, x_std = _moments(rows, self.standardize)
-        y_mean, y_std = _moments(outputs, self.standardize)
-        inputs = torch.from_numpy(((rows - x_mean) / x_std).astype(np.float32))
+        x_mean, x_std = moments(rows, self.standardize)
+        y_mean, y_std = moments(outputs, self.standardize)
+        scaled = (rows - x_mean) / x_std
+        whitening = _whitening(scaled) if self.whiten else None
+        inputs = torch.from_numpy(scaled.astype(np.float32))
         targets = torch.from_numpy(((outputs - y_mean) / y_std).astype(np.float32))
-        with _one_thread():
-            weights, self.loss_curve_ = self._trained(inputs, targets)
-        layers = [tensor.detach().numpy().astype(np.float64) for tensor in weights]
-        coefs, intercepts = layers[::2], layers[1::2]
+        units = [rows.shape[1], *self.hidden, outputs.shape[1]]
+
+        def make(generator: torch.Generator) -> Layers:
+            return Layers(units, generator, self.activation, self.residual, self.dropout, self.batch_norm)
+
+        with one_thread():
+            if whitening is not None:
+                inputs = inputs @ torch.from_numpy(whitening.astype(np.float32))
+            layers, self.loss_curve_, self.learning_rate_ = train(make, inputs, targets, recipe, self.random_state)
+        coefs, intercepts = layers.folded()
+        if whitening is not None:
+            coefs[0] = coefs[0] @ whitening
         coefs[0] = coefs[0] / x_std
         intercepts[0] = intercepts[0] - coefs[0] @ x_mean
         coefs[-1] = coefs[-1] * y_std[:, None]
@@ -111,20 +163,44 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
         """As `predict`, for an array that is known to be right: what a closure calls thousands of times."""
-        activation = ACTIVATIONS[self.activation]
+        return self.predict_masked(X, None)
+
+    def predict_masked(self, X: NDArray, masks: Sequence[NDArray] | None) -> NDArray:
+        """As `predict_unchecked`, the activations of each hidden layer multiplied by masks (n, units) or (1, units)."""
         layers = [
             (torch.from_numpy(coef), torch.from_numpy(intercept))
             for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
         ]
         out = np.empty((len(X), len(self.intercepts_[-1])))
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
-        with torch.inference_mode(), _one_thread(), np.errstate(over="ignore"):
+        with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
             for first in range(0, len(X), _BLOCK):
-                x = torch.from_numpy(X[first : first + _BLOCK].astype(np.float32))
-                for weight, bias in layers[:-1]:
-                    x = activation(functional.linear(x, weight, bias))
-                out[first : first + _BLOCK] = functional.linear(x, *layers[-1]).numpy()
+                block = slice(first, first + _BLOCK)
+                x = torch.from_numpy(X[block].astype(np.float32))
+                dropped = None
+                if masks is not None:
+                    dropped = [torch.from_numpy(mask if len(mask) == 1 else mask[block]) for mask in masks]
+                out[block] = forward(x, layers, self.activation, self.residual, masks=dropped).numpy()
         return out[:, 0] if self._one_output else out
+
+    def draw_masks(self, n: int, rng: np.random.Generator) -> list[NDArray]:
+        """What dropout multiplies activations by, for n rows: (n, units) of 0 or 1 / (1 - dropout) per hidden layer."""
+        keep = 1.0 - self.dropout
+        return [(rng.random((n, units), dtype=np.float32) < keep).astype(np.float32) / keep for units in self.hidden]
+
+    def sample_dropout(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Outputs (member, n) or (member, n, outputs) for X (n, features), units dropped anew for each row and member.
+
+        They average to about `predict`, and all equal it with `dropout` 0.
+        """
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.stack([self.predict_masked(rows, self.draw_masks(len(rows), rng)) for _ in range(n_members)])
+
+    def closure(self, dt: float = 0.01) -> NetworkClosure:
+        """The closure of a network that was fitted to X (n, K) and U (n, K); it does not depend on dt."""
+        check_is_fitted(self)
+        return NetworkClosure(self)
 
     @property
     def n_parameters(self) -> int:
@@ -142,7 +218,7 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return state
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
-        """Become the network whose `state_dict` this is, in an estimator with the same `hidden` and `activation`."""
+        """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
         n_layers = len(self.hidden) + 1
         expected = {f"{i}.{part}" for i in range(n_layers) for part in ("weight", "bias")} | {"one_output"}
         if set(state) != expected:
@@ -159,73 +235,41 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 )
         return self
 
-    def _check_parameters(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {self.activation!r}.")
+    def _recipe(self) -> Recipe:
+        """How to train, once all parameters are known to make sense."""
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden must be the units of each layer, each at least 1; got {self.hidden!r}.")
-        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
-            raise ValueError(
-                "epochs and batch_size must be at least 1 and learning_rate positive; "
-                f"got {self.epochs}, {self.batch_size} and {self.learning_rate}."
-            )
-
-    def _trained(self, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[list[torch.Tensor], list[float]]:
-        """The weights (matrix, bias, matrix, bias, ...) after training, and the mean loss of each epoch."""
-        seed = np.random.SeedSequence(self.random_state).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
-        units = [inputs.shape[1], *self.hidden, targets.shape[1]]
-        weights = _initial_weights(units, generator)
-        n, batch = len(inputs), min(self.batch_size, len(inputs))
-        per_epoch = n // batch
-        epochs = max(self.epochs, -(-self.min_steps // per_epoch))
-        optimizer = torch.optim.AdamW(weights, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=epochs * per_epoch)
-        activation = ACTIVATIONS[self.activation]
-        curve = []
-        for _ in range(epochs):
-            order = torch.randperm(n, generator=generator)
-            total = 0.0
-            for i in range(per_epoch):
-                rows = order[i * batch : (i + 1) * batch]
-                x = inputs[rows]
-                for j in range(0, len(weights) - 2, 2):
-                    x = activation(functional.linear(x, weights[j], weights[j + 1]))
-                loss = functional.mse_loss(functional.linear(x, weights[-2], weights[-1]), targets[rows])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                total += float(loss.detach())
-            curve.append(total / per_epoch)
-        return weights, curve
+        if self.whiten and not self.standardize:
+            raise ValueError("whiten works on standardized inputs; got standardize=False. Try standardize=True.")
+        return recipe_of(self)
 
 
-def _initial_weights(units: Sequence[int], generator: torch.Generator) -> list[torch.Tensor]:
-    """Weights and biases uniform within 1 / sqrt(units in), torch's own choice for a linear layer."""
-    weights = []
-    for n_in, n_out in pairwise(units):
-        bound = n_in**-0.5
-        for shape in ((n_out, n_in), (n_out,)):
-            uniform = torch.rand(shape, generator=generator)
-            weights.append(((2 * uniform - 1) * bound).requires_grad_())
-    return weights
+def _whitening(scaled: NDArray) -> NDArray:
+    """The inverse square root of the correlation of standardized inputs (n, features), a symmetric matrix."""
+    with one_thread():
+        values = torch.from_numpy(scaled)
+        variances, axes = torch.linalg.eigh(values.T @ values / len(values))
+        # What varies a million times less than the rest is rounding, and is not blown up further than that.
+        factors = variances.clamp(min=1e-6 * float(variances[-1])) ** -0.5
+        matrix: NDArray = ((axes * factors) @ axes.T).numpy()
+    return matrix
 
 
-def _moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
-    """Mean and std of each column (std 1 for a constant one), or 0 and 1 when they are not wanted."""
-    if not wanted:
-        return np.zeros(values.shape[1]), np.ones(values.shape[1])
-    std = values.std(axis=0)
-    return values.mean(axis=0), np.where(std > 0, std, 1.0)
+class NetworkClosure(Stateless):
+    """A fitted network of all points in, all points out as a deterministic closure without memory.
 
+    Parameters
+    ----------
+    network : object with ``predict_unchecked``: X (n, K) -> U (n, K)
+        A `TorchRegressor` or a `RingNetwork`.
+    """
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One torch thread inside, so that sums do not depend on the machine; the count from before outside."""
-    before: Any = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def __init__(self, network: Any) -> None:
+        self.network = network
+
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        if X.shape[1] != self.network.n_features_in_:
+            raise ModelError(f"The network was fitted on {self.network.n_features_in_} points; X has shape {X.shape}.")
+        U: NDArray = self.network.predict_unchecked(X)
+        return U

@@ -7,20 +7,20 @@ make with ``closure(dt)`` gives U at every point either way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL, AR1Closure, Closure, ar1_noise, as_closure, unchecked_sklearn
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
+from l96bench.estimators.fast_predict import fast_predict
 
 
 class _RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -193,7 +193,7 @@ class StencilClosure:
     def __init__(self, estimator: Any, index: NDArray) -> None:
         self.estimator = estimator
         self._index = index
-        self._predict = _fast_predict(estimator)
+        self._predict = fast_predict(estimator)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Nothing to forget."""
@@ -346,28 +346,6 @@ class AR1Regressor(_RingRegressor):
 def _ten_digits(value: float) -> float:
     """To 10 significant digits: the last bits depend on the BLAS, and a chaotic run makes another run of them."""
     return float(f"{value:.10g}")
-
-
-def _fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
-    """The estimator's predict without its checks, which cost as much as a small network, where that can be had."""
-    if hasattr(estimator, "predict_unchecked"):
-        unchecked: Callable[[NDArray], NDArray] = estimator.predict_unchecked
-        return unchecked
-    if type(estimator) in (RandomForestRegressor, ExtraTreesRegressor) and estimator.n_outputs_ == 1:
-        # What a forest's predict computes, in its order, without a pool of threads for every call.
-        trees = [tree.tree_ for tree in estimator.estimators_]
-
-        def forest(rows: NDArray) -> NDArray:
-            with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
-                rows = np.ascontiguousarray(rows, dtype=np.float32)
-            total = np.zeros(len(rows))
-            for tree in trees:
-                total += tree.predict(rows)[:, 0]
-            return total / len(trees)
-
-        return forest
-    predict: Callable[[NDArray], NDArray] = estimator.predict
-    return predict
 
 
 def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:

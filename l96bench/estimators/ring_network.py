@@ -1,0 +1,209 @@
+"""A convolutional network of the whole ring as a scikit-learn regressor, trained with PyTorch on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.estimators.network import NetworkClosure
+from l96bench.estimators.regressors import _RingRegressor
+from l96bench.estimators.training_loop import Layers, Recipe, forward, moments, one_thread, recipe_of, train
+
+__all__ = ["RingNetwork"]
+
+_BLOCK = 256  # states predicted at once: what fits the cache
+
+
+class RingNetwork(_RingRegressor):
+    """A circular convolutional network: X of all points in, U of all points out, rolling with the ring.
+
+    Every hidden layer convolves around the ring (circular padding), and a last layer combines its channels at each
+    point. U_k thus depends on X_{k-r} .. X_{k+r}, r = len(channels) * (kernel // 2). A dense network of all points is
+    `TorchRegressor` itself. Equal data, parameters and `random_state` give equal networks on one kind of CPU, as there.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Of each hidden layer, at least one.
+    kernel : int
+        Points that a hidden layer sees, odd and at most K.
+    activation : {"gelu", "relu", "silu", "tanh"}
+    residual : bool
+        Add its inputs to the outputs of every hidden layer that follows one of as many channels.
+    epochs, batch_size, learning_rate, weight_decay, min_steps, random_state, dropout, batch_norm, schedule
+        As for `TorchRegressor`; `batch_size` counts states, and batch norm takes moments over states and points.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of float32, each (channels out, points seen, channels in)
+        From the left neighbours to the right ones, for inputs and outputs in their own units.
+    intercepts_ : list of ndarray of float32, each (channels out,)
+    learning_rate_ : float
+        The peak that was trained with: `learning_rate`, or what was found.
+    loss_curve_ : list of float
+        Mean training loss of each epoch, in units of the variance of U.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev. 12,
+    2797-2809: networks for Lorenz-96 and convolutions with circular padding for the atmosphere.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (32, 32),
+        kernel: int = 3,
+        activation: str = "gelu",
+        residual: bool = False,
+        epochs: int = 10,
+        batch_size: int = 64,
+        learning_rate: float | str = 0.01,
+        weight_decay: float = 0.0,
+        min_steps: int = 500,
+        random_state: int | None = 0,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        schedule: str = "one-cycle",
+    ) -> None:
+        self.channels = channels
+        self.kernel = kernel
+        self.activation = activation
+        self.residual = residual
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.min_steps = min_steps
+        self.random_state = random_state
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        self.schedule = schedule
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
+        states, U = self._checked_training(X, y)
+        recipe = self._recipe()
+        # One mean and one std for all points: the ring looks the same from each.
+        (x_mean,), (x_std,) = moments(states.reshape(-1, 1), True)
+        (u_mean,), (u_std,) = moments(U.reshape(-1, 1), True)
+        inputs = torch.from_numpy(((states - x_mean) / x_std).astype(np.float32)[..., None])
+        targets = torch.from_numpy(((U - u_mean) / u_std).astype(np.float32)[..., None])
+        points = U.shape[1]
+
+        def make(generator: torch.Generator) -> _Convolution:
+            return _Convolution(self, points, generator)
+
+        with one_thread():
+            layers, self.loss_curve_, self.learning_rate_ = train(make, inputs, targets, recipe, self.random_state)
+        coefs, intercepts = layers.folded()
+        coefs[0] = coefs[0] / x_std
+        intercepts[0] = intercepts[0] - coefs[0].sum(axis=1) * x_mean
+        coefs[-1] = coefs[-1] * u_std
+        intercepts[-1] = intercepts[-1] * u_std + u_mean
+        widths = [1, *self.channels]
+        self.coefs_ = [
+            coef.reshape(len(coef), -1, width).astype(np.float32) for coef, width in zip(coefs, widths, strict=True)
+        ]
+        self.intercepts_ = [array.astype(np.float32) for array in intercepts]
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        states = self._checked_states(X)
+        return self._like_y(self.predict_unchecked(states)[:, self._points()])
+
+    def predict_unchecked(self, X: NDArray) -> NDArray:
+        """U (n, K) for states X (n, K) that are known to be right: what a closure calls thousands of times."""
+        layers = [
+            (torch.from_numpy(coef.reshape(len(coef), -1)), torch.from_numpy(intercept))
+            for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
+        ]
+        out = np.empty(X.shape)
+        # A member that blows up becomes infinite in single precision, as it soon would anyway.
+        with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
+            for first in range(0, len(X), _BLOCK):
+                block = slice(first, first + _BLOCK)
+                x = torch.from_numpy(X[block].astype(np.float32)[..., None])
+                out[block] = forward(x, layers, self.activation, self.residual, self._neighbours)[..., 0].numpy()
+        return out
+
+    def closure(self, dt: float = 0.01) -> NetworkClosure:
+        """The closure, which does not depend on dt."""
+        check_is_fitted(self)
+        return NetworkClosure(self)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        check_is_fitted(self)
+        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
+
+    def state_dict(self) -> dict[str, NDArray]:
+        """What was learned as arrays by name (layer i: ``i.weight``, ``i.bias``; K), for storing without pickle."""
+        check_is_fitted(self)
+        state = {"K": np.array(self.n_features_in_)}
+        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+            state[f"{i}.weight"], state[f"{i}.bias"] = coef.copy(), intercept.copy()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
+        """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
+        widths = [1, *self.channels, 1]
+        expected = {"K"} | {f"{i}.{part}" for i in range(len(widths) - 1) for part in ("weight", "bias")}
+        if set(state) != expected:
+            raise ValueError(f"Expected arrays {sorted(expected)}; got {sorted(state)}. Check `channels`.")
+        self.coefs_ = [np.array(state[f"{i}.weight"], dtype=np.float32) for i in range(len(widths) - 1)]
+        self.intercepts_ = [np.array(state[f"{i}.bias"], dtype=np.float32) for i in range(len(widths) - 1)]
+        for i, coef in enumerate(self.coefs_):
+            shape = (widths[i + 1], self.kernel if i < len(self.channels) else 1, widths[i])
+            if coef.shape != shape or self.intercepts_[i].shape != shape[:1]:
+                raise ValueError(f"Expected layer {i} of shape {shape}; got {coef.shape}. Check `channels`, `kernel`.")
+        self.n_features_in_ = int(np.asarray(state["K"]))
+        self._y_shape = (self.n_features_in_,)
+        return self
+
+    def _neighbours(self, x: torch.Tensor) -> torch.Tensor:
+        """What the kernel sees at each point, (n, K, kernel * channels), of x (n, K, channels)."""
+        reach = self.kernel // 2
+        around = torch.cat([x[:, -reach:], x, x[:, :reach]], dim=1) if reach else x
+        K = x.shape[1]
+        return torch.cat([around[:, i : i + K] for i in range(self.kernel)], dim=2)
+
+    def _recipe(self) -> Recipe:
+        """How to train, once all parameters are known to make sense."""
+        if not len(self.channels) or any(width < 1 for width in self.channels):
+            raise ValueError(f"channels must be those of each layer, each at least 1; got {self.channels!r}.")
+        if self.kernel < 1 or self.kernel % 2 == 0 or self.kernel > self.n_features_in_:
+            raise ValueError(
+                f"kernel must be odd and at most the number of points, n_features={self.n_features_in_}; "
+                f"got {self.kernel}. Try a smaller kernel."
+            )
+        return recipe_of(self)
+
+
+class _Convolution(Layers):
+    """The layers of a `RingNetwork` in training, with outputs at the first `points` points."""
+
+    def __init__(self, network: RingNetwork, points: int, generator: torch.Generator) -> None:
+        super().__init__(
+            [1, *network.channels, 1],
+            generator,
+            network.activation,
+            network.residual,
+            network.dropout,
+            network.batch_norm,
+            network._neighbours,
+            network.kernel,
+        )
+        self.points = points
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The outputs (n, points, 1) for a batch of states (n, K, 1)."""
+        return super().__call__(x)[:, : self.points]

@@ -1,0 +1,350 @@
+"""How the small networks here are trained: their layers, the one loop over batches, and the search for its rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+__all__ = [
+    "ACTIVATIONS",
+    "SCHEDULES",
+    "Layers",
+    "Recipe",
+    "Trainable",
+    "forward",
+    "moments",
+    "one_thread",
+    "range_test",
+    "recipe_of",
+    "train",
+]
+
+ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu": functional.gelu,
+    "relu": functional.relu,
+    "silu": functional.silu,
+    "tanh": torch.tanh,
+}
+"""The activation functions by name."""
+
+SCHEDULES = ("one-cycle", "constant")
+"""How the learning rate goes along the training."""
+
+_NORM_EPS = 1e-5
+_NORM_MOMENTUM = 0.1
+_RATES = (1e-6, 10.0)  # of a range test
+_RANGE_STEPS = 200
+_MARGIN = 10.0
+
+Mixing = Callable[[torch.Tensor], torch.Tensor]
+"""What a layer does to its inputs before its matrix: the gathering of neighbours in a convolution."""
+
+
+class Trainable(Protocol):
+    """What `train` can train: tensors that require gradients, and outputs for inputs in training mode."""
+
+    weights: list[torch.Tensor]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The outputs for a batch of inputs."""
+
+
+class Layers:
+    """Fully connected layers in training: hidden ones of matrix, batch norm, activation and dropout, then a plain one.
+
+    Parameters
+    ----------
+    units : sequence of int
+        Inputs, units of each hidden layer, outputs.
+    generator : torch.Generator
+        Of the initial weights and of what is dropped.
+    activation : str
+        A name in `ACTIVATIONS`.
+    residual : bool
+        Whether a hidden layer adds its inputs, where they are the outputs of a hidden layer as wide as itself.
+    dropout : float
+        Probability with which an activation is set to 0; the others are scaled by 1 / (1 - dropout).
+    batch_norm : bool
+        Whether every hidden layer is normalized by the moments of the batch before its activation.
+    mixing : callable, optional
+        Applied to the inputs of every hidden layer before its matrix; `taps` is by how much it widens them.
+    taps : int
+
+    Attributes
+    ----------
+    weights : list of tensors
+        Matrix and bias of each layer in turn, then the scale and shift of each batch norm.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[int],
+        generator: torch.Generator,
+        activation: str,
+        residual: bool = False,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        mixing: Mixing | None = None,
+        taps: int = 1,
+    ) -> None:
+        n_hidden = len(units) - 2
+        self._weights = _initial_weights(units, generator, [taps] * n_hidden + [1])
+        self._generator, self._activation = generator, ACTIVATIONS[activation]
+        self._residual, self._dropout, self._mixing = residual, dropout, mixing
+        hidden = units[1:-1] if batch_norm else ()
+        self._scales = [torch.ones(width, requires_grad=True) for width in hidden]
+        self._shifts = [torch.zeros(width, requires_grad=True) for width in hidden]
+        self._moments = [(torch.zeros(width), torch.ones(width)) for width in hidden]
+        self.weights = [*self._weights, *self._scales, *self._shifts]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The outputs (..., outputs) for a batch of inputs (..., features), units dropped anew."""
+        weights = self._weights
+        for i in range(len(weights) // 2 - 1):
+            z = functional.linear(x if self._mixing is None else self._mixing(x), weights[2 * i], weights[2 * i + 1])
+            if self._scales:
+                flat = z.reshape(-1, z.shape[-1])
+                scale, shift, (mean, variance) = self._scales[i], self._shifts[i], self._moments[i]
+                flat = functional.batch_norm(flat, mean, variance, scale, shift, True, _NORM_MOMENTUM, _NORM_EPS)
+                z = flat.reshape(z.shape)
+            z = self._activation(z)
+            if self._dropout:
+                z = z * _mask(z.shape, self._dropout, self._generator)
+            x = x + z if self._residual and i and x.shape == z.shape else z
+        return functional.linear(x, weights[-2], weights[-1])
+
+    def folded(self) -> tuple[list[NDArray], list[NDArray]]:
+        """The matrices and biases in float64, each batch norm with its running moments folded into its layer."""
+        arrays = [tensor.detach().numpy().astype(np.float64) for tensor in self._weights]
+        coefs, intercepts = arrays[::2], arrays[1::2]
+        for i, (scale, shift, (mean, variance)) in enumerate(
+            zip(self._scales, self._shifts, self._moments, strict=True)
+        ):
+            factor = scale.detach().numpy().astype(np.float64) / np.sqrt(
+                variance.numpy().astype(np.float64) + _NORM_EPS
+            )
+            coefs[i] = coefs[i] * factor[:, None]
+            intercepts[i] = (intercepts[i] - mean.numpy()) * factor + shift.detach().numpy()
+        return coefs, intercepts
+
+
+def forward(
+    x: torch.Tensor,
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    activation: str,
+    residual: bool = False,
+    mixing: Mixing | None = None,
+    masks: Sequence[torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """The outputs (..., outputs) of trained layers (matrix, bias) for inputs (..., features); see `Layers`.
+
+    `masks`, if given, are what each hidden layer's activations are multiplied by.
+    """
+    function = ACTIVATIONS[activation]
+    for i, (weight, bias) in enumerate(layers[:-1]):
+        z = function(functional.linear(x if mixing is None else mixing(x), weight, bias))
+        if masks is not None:
+            z = z * masks[i]
+        x = x + z if residual and i and x.shape == z.shape else z
+    return functional.linear(x, *layers[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is trained: by Adam on the mean squared error of random batches.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the data; more, as many as it takes, when they come to fewer than `min_steps` steps.
+    batch_size : int
+    learning_rate : float or "find"
+        The peak of the schedule, or ``"find"`` for what a range test finds (see `range_test`).
+    schedule : {"one-cycle", "constant"}
+        One-cycle: Smith and Topin (2019), arXiv:1708.07120.
+    weight_decay : float
+        Decoupled (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101).
+    min_steps : int
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float | str
+    schedule: str
+    weight_decay: float
+    min_steps: int
+
+    def check(self) -> None:
+        """Raise a ValueError for what cannot be trained with."""
+        rate = self.learning_rate
+        usable = rate == "find" if isinstance(rate, str) else rate > 0
+        if self.epochs < 1 or self.batch_size < 1 or not usable:
+            raise ValueError(
+                "epochs and batch_size must be at least 1 and learning_rate positive or 'find'; "
+                f"got {self.epochs}, {self.batch_size} and {rate!r}."
+            )
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {list(SCHEDULES)}; got {self.schedule!r}.")
+
+
+def recipe_of(estimator: Any) -> Recipe:
+    """How an estimator is trained that has the parameters of a recipe, and `activation` and `dropout`.
+
+    Raises
+    ------
+    ValueError
+        For what cannot be trained with.
+    """
+    if estimator.activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {estimator.activation!r}.")
+    if not 0 <= estimator.dropout < 1:
+        raise ValueError(f"dropout must be a probability of at least 0 and below 1; got {estimator.dropout}.")
+    recipe = Recipe(**{field.name: getattr(estimator, field.name) for field in fields(Recipe)})
+    recipe.check()
+    return recipe
+
+
+def train(
+    make: Callable[[torch.Generator], Trainable],
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    recipe: Recipe,
+    random_state: int | None,
+) -> tuple[Any, list[float], float]:
+    """Train a network from its random start.
+
+    Parameters
+    ----------
+    make : torch.Generator -> Trainable
+        Makes it; all its randomness comes from the generator.
+    inputs, targets : float32 tensors, one row a sample
+    recipe : Recipe
+    random_state : int or None
+        Seed of the initial weights and the order of batches; None draws a new one.
+
+    Returns
+    -------
+    network : Trainable
+    loss_curve : list of float
+        Mean training loss of each epoch.
+    learning_rate : float
+        As given, or as found.
+    """
+    seed = int(np.random.SeedSequence(random_state).generate_state(1)[0])
+    n, batch = len(inputs), min(recipe.batch_size, len(inputs))
+    rate = recipe.learning_rate
+
+    def loss_of(network: Trainable, rows: torch.Tensor) -> torch.Tensor:
+        return functional.mse_loss(network(inputs[rows]), targets[rows])
+
+    if isinstance(rate, str):
+        tried = torch.Generator().manual_seed(seed)
+        trial = make(tried)
+        optimizer = _adam(trial.weights, _RATES[0], recipe.weight_decay)
+        rate = range_test(optimizer, lambda: loss_of(trial, torch.randint(n, (batch,), generator=tried)))
+    generator = torch.Generator().manual_seed(seed)
+    network = make(generator)
+    per_epoch = n // batch
+    epochs = max(recipe.epochs, -(-recipe.min_steps // per_epoch))
+    optimizer = _adam(network.weights, rate, recipe.weight_decay)
+    cycle = recipe.schedule == "one-cycle"
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * per_epoch) if cycle else None
+    curve = []
+    for _ in range(epochs):
+        order = torch.randperm(n, generator=generator)
+        total = 0.0
+        for i in range(per_epoch):
+            loss = loss_of(network, order[i * batch : (i + 1) * batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            total += float(loss.detach())
+        curve.append(total / per_epoch)
+    return network, curve, rate
+
+
+def range_test(optimizer: torch.optim.Optimizer, loss_of: Callable[[], torch.Tensor]) -> float:
+    """The learning rate that a range test finds: a tenth of the rate at which the loss is least.
+
+    The rate grows by the same factor with each of 200 steps, from 1e-6 to 10, until the loss, smoothed over some 10
+    steps, is four times its least; the best is then a tenth of where it was least, as it is common for the peak of a
+    one-cycle schedule: what is least is smoothed, and the loss of a rate that is too large grows with a delay.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Of the weights, which the test changes.
+    loss_of : () -> tensor
+        The loss of the weights on a random batch.
+
+    References
+    ----------
+    Smith (2017), "Cyclical learning rates for training neural networks", WACV, arXiv:1506.01186, section 3.3.
+    """
+    low, high = _RATES
+    growth = (high / low) ** (1 / (_RANGE_STEPS - 1))
+    smoothed, least, best = 0.0, np.inf, low
+    for step in range(_RANGE_STEPS):
+        rate = low * growth**step
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = loss_of()
+        smoothed = 0.9 * smoothed + 0.1 * float(loss.detach())
+        mean = smoothed / (1 - 0.9 ** (step + 1))
+        if not mean <= 4 * least:  # also when it is no number
+            break
+        if mean < least:
+            least, best = mean, rate
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return best / _MARGIN
+
+
+def moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
+    """Mean and std of each column (std 1 for a constant one), or 0 and 1 when they are not wanted."""
+    if not wanted:
+        return np.zeros(values.shape[1]), np.ones(values.shape[1])
+    std = values.std(axis=0)
+    return values.mean(axis=0), np.where(std > 0, std, 1.0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside, so that sums do not depend on the machine; the count from before outside."""
+    before: Any = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _adam(weights: list[torch.Tensor], rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(weights, lr=rate, weight_decay=weight_decay, fused=True)
+
+
+def _initial_weights(units: Sequence[int], generator: torch.Generator, taps: Sequence[int]) -> list[torch.Tensor]:
+    """Weights and biases uniform within 1 / sqrt(inputs of a unit), torch's own choice for its layers."""
+    weights = []
+    for (n_in, n_out), widened in zip(pairwise(units), taps, strict=True):
+        bound = (n_in * widened) ** -0.5
+        for shape in ((n_out, n_in * widened), (n_out,)):
+            uniform = torch.rand(shape, generator=generator)
+            weights.append(((2 * uniform - 1) * bound).requires_grad_())
+    return weights
+
+
+def _mask(shape: Sequence[int], dropout: float, generator: torch.Generator) -> torch.Tensor:
+    """Zeros with probability `dropout`, and 1 / (1 - dropout) elsewhere."""
+    return (torch.rand(tuple(shape), generator=generator) >= dropout).to(torch.float32) / (1 - dropout)
