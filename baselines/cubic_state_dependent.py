@@ -1,0 +1,18 @@
+"""Cubic + state-dependent AR(1) (Arnold et al. 2013): red noise that grows with |X|."""
+
+import l96bench
+from l96bench.estimators.stochastic import StochasticRegressor
+
+entry = l96bench.Entry(
+    name="fitted cubic + state-dependent AR(1)",
+    kind="stochastic",
+    inputs="X_k",
+    make=lambda task, seed: StochasticRegressor(form="state dependent"),
+    source="form: Arnold, Moroz and Palmer 2013, doi:10.1098/rsta.2011.0479",
+    description="Cubic plus (s_0 + s_1 |X_k|) e, e a first-order autoregression.",
+    regimes=("wilks-f20", "arnold-c4"),
+    quick=False,
+)
+
+if __name__ == "__main__":
+    l96bench.run_script(__file__)

@@ -1,0 +1,18 @@
+"""Cubic + state-dependent white noise (Arnold et al. 2013): white noise that grows with |X|."""
+
+import l96bench
+from l96bench.estimators.stochastic import StochasticRegressor
+
+entry = l96bench.Entry(
+    name="fitted cubic + state-dependent white noise",
+    kind="stochastic",
+    inputs="X_k",
+    make=lambda task, seed: StochasticRegressor(form="state dependent", white=True),
+    source="form: Arnold, Moroz and Palmer 2013, doi:10.1098/rsta.2011.0479",
+    description="Cubic plus (s_0 + s_1 |X_k|) e, e white, held for 0.05 MTU.",
+    regimes=("wilks-f20", "arnold-c4"),
+    quick=False,
+)
+
+if __name__ == "__main__":
+    l96bench.run_script(__file__)

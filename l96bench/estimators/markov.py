@@ -1,0 +1,237 @@
+"""The conditional Markov chain closure of Crommelin and Vanden-Eijnden (2008)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import _RingRegressor, _whole
+
+__all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
+
+
+class MarkovChainRegressor(_RingRegressor):
+    """U_k as a Markov chain of a few states whose transitions depend on where X_k was and where it is.
+
+    X is cut into bins of equal width, and within each bin U into states of equal population: state i is the i-th of the
+    `n_states` quantiles of U given X. The chain jumps once an `interval`, with the probabilities counted in the data
+    for the bins of X_k at the two ends of the jump, and independently at every point. The U that a state stands for is
+    the mean of U in it, interpolated linearly in X between the means of X in the bins (the paper takes the mean in the
+    bin without interpolating): so U follows X while the state waits for its next jump.
+
+    ``predict`` is the mean of U given X now and its past bins: the distribution of the states, followed along the
+    trajectory. Rows are therefore successive states of ONE trajectory, in training as in prediction.
+
+    Parameters
+    ----------
+    n_bins : int
+        Bins of X, between its 0.1 and 99.9 percentiles; the outer two are open.
+    n_states : int
+        States in each bin.
+    prior : float
+        How many jumps, spread as those of all bins together, are added to the counts of each pair of bins and state;
+        it decides where few or none were seen.
+    interval : float
+        Time in MTU between the rows of X, and between jumps.
+
+    Attributes
+    ----------
+    edges_ : ndarray of shape (n_bins - 1,)
+        The inner edges of the bins.
+    centres_ : ndarray of shape (n_bins,)
+        Mean of X in each bin.
+    values_ : ndarray of shape (n_bins, n_states)
+        Mean of U in each state.
+    transitions_ : ndarray of shape (n_bins, n_bins, n_states, n_states)
+        Probability of each state (last axis) after a jump, by the bin before, the bin after, and the state before.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
+    """
+
+    def __init__(self, n_bins: int = 16, n_states: int = 8, prior: float = 1.0, interval: float = 0.05) -> None:
+        self.n_bins = n_bins
+        self.n_states = n_states
+        self.prior = prior
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Count, in states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        self._check_parameters()
+        X, U = self._checked_training(X, y)
+        if len(X) < 2:
+            raise ValueError(f"A jump needs at least 2 rows in time order; got n_samples={len(X)}.")
+        X = X[:, self._points()]
+        low, high = np.quantile(X, [0.001, 0.999])
+        edges = np.linspace(low, high, self.n_bins + 1)[1:-1]
+        bins = np.searchsorted(edges, X, side="right")
+        # Bins in which nothing lies, of a small training set, are joined to a neighbour by dropping an edge.
+        occupied = np.unique(bins)
+        self.edges_ = edges[occupied[1:] - 1]
+        bins = np.searchsorted(occupied, bins)
+        states = np.empty_like(bins)
+        self.centres_ = np.empty(len(occupied))
+        self.values_ = np.empty((len(occupied), self.n_states))
+        for i in range(len(occupied)):
+            inside = bins == i
+            self.centres_[i] = X[inside].mean()
+            states[inside], self.values_[i] = _quantile_states(U[inside], self.n_states)
+        self.transitions_ = self._counted(bins, states)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) along a trajectory X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)[:, self._points()]
+        left, right, weight = self._position(X)
+        value = (1 - weight)[..., None] * self.values_[left] + weight[..., None] * self.values_[right]
+        return self._like_y(np.sum(np.stack(list(self._filtered(X))) * value, axis=-1))
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: runs of the chain."""
+        X = self._checked_states(X)[:, self._points()]
+        bins, points = self._bins(X), np.arange(X.shape[1])
+        cumulative = np.cumsum(self.transitions_, axis=-1)[..., :-1]
+        states = np.empty((len(X), n_members, len(points)), dtype=np.intp)
+        states[0] = rng.integers(self.n_states, size=states.shape[1:])
+        for i in range(1, len(X)):
+            rows = cumulative[bins[i - 1], bins[i], states[i - 1]]
+            states[i] = np.sum(rng.random(rows.shape[:-1])[..., None] >= rows, axis=-1)
+        draws = self._value(np.broadcast_to(X[:, None], states.shape), states)
+        return np.moveaxis(draws, 1, 0).reshape(n_members, len(X), *self._y_shape)
+
+    def closure(self, dt: float = 0.01) -> MarkovChainClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
+        check_is_fitted(self)
+        return MarkovChainClosure(self, _whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}"))
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of edges, values and free transition probabilities."""
+        check_is_fitted(self)
+        free = self.transitions_.size // self.n_states * (self.n_states - 1)
+        return self.edges_.size + self.centres_.size + self.values_.size + free
+
+    def _check_parameters(self) -> None:
+        for name in ("n_bins", "n_states"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+        if not 0 < self.prior < np.inf:
+            raise ValueError(f"prior must be a positive number of jumps; got {self.prior!r}.")
+
+    def _counted(self, bins: NDArray, states: NDArray) -> NDArray:
+        """The transition probabilities of successive rows, pooled over points."""
+        n_bins, n_states = self.values_.shape
+        shape = (n_bins, n_bins, n_states, n_states)
+        jumps = np.ravel_multi_index((bins[:-1], bins[1:], states[:-1], states[1:]), shape).ravel()
+        counts = np.bincount(jumps, minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
+        everywhere = counts.sum(axis=(0, 1)) + 1.0 / n_states
+        everywhere /= everywhere.sum(axis=-1, keepdims=True)
+        counts += self.prior * everywhere
+        return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+    def _bins(self, X: NDArray) -> NDArray:
+        return np.searchsorted(self.edges_, X, side="right")
+
+    def _position(self, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """The two bins between whose centres X lies, and how far on the way from the first; at an end when outside."""
+        inside = np.clip(X, self.centres_[0], self.centres_[-1])
+        right = np.searchsorted(self.centres_[1:-1], inside, side="right") + 1
+        left, right = right - 1, np.minimum(right, len(self.centres_) - 1)
+        width = np.where(right > left, self.centres_[right] - self.centres_[left], 1.0)
+        return left, right, (inside - self.centres_[left]) / width
+
+    def _value(self, X: NDArray, states: NDArray) -> NDArray:
+        """U at X of the states given for each."""
+        left, right, weight = self._position(X)
+        return np.asarray((1 - weight) * self.values_[left, states] + weight * self.values_[right, states])
+
+    def _filtered(self, X: NDArray) -> Iterator[NDArray]:
+        """The probabilities of the states (..., n_states) at each of the successive X (time, ...)."""
+        bins = self._bins(X)
+        probability = np.full((*X.shape[1:], self.n_states), 1.0 / self.n_states)
+        yield probability
+        for before, after in itertools.pairwise(bins):
+            probability = np.matmul(probability[..., None, :], self.transitions_[before, after])[..., 0, :]
+            yield probability
+
+
+class MarkovChainClosure:
+    """The chain of a `MarkovChainRegressor`, for every member and point of a resolved model.
+
+    It jumps every `every` steps, when the bin of X before and after is known, and keeps its state in between, while its
+    U follows X. At the start the states are drawn from what the past X explains when `remember` tells it, else evenly.
+
+    Parameters
+    ----------
+    chain : fitted MarkovChainRegressor
+    every : int
+        Steps of the resolved model between jumps.
+    """
+
+    deterministic = False
+
+    def __init__(self, chain: MarkovChainRegressor, every: int) -> None:
+        self._chain = chain
+        self._every = every
+        self._cumulative = np.cumsum(chain.transitions_, axis=-1)[..., :-1]
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all states."""
+        self._n_members, self._rng, self._steps = n_members, rng, 0
+        self._history: NDArray | None = None
+        self._bins = self._states = np.empty(0, dtype=np.intp)
+
+    def remember(self, history: NDArray) -> None:
+        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
+        self._history = thinned(history, self._chain.interval)
+
+    def step(self, X: NDArray) -> NDArray:
+        """U (member, K) of the present states of the chain for the states X (member, K)."""
+        if len(X) != self._n_members:
+            raise ModelError(f"The chain was started for {self._n_members} members; X has {len(X)} rows.")
+        if self._steps % self._every == 0:
+            bins = self._chain._bins(X)
+            cumulative = self._first(X) if self._steps == 0 else self._cumulative[self._bins, bins, self._states]
+            self._states = np.sum(self._rng.random(X.shape)[..., None] >= cumulative, axis=-1)
+            self._bins = bins
+        self._steps += 1
+        return self._chain._value(X, self._states)
+
+    def _first(self, X: NDArray) -> NDArray:
+        """The cumulative probabilities of the first states."""
+        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
+        *_, probability = self._chain._filtered(known)
+        return np.cumsum(probability, axis=-1)[..., :-1]
+
+
+def thinned(history: NDArray, interval: float) -> NDArray:
+    """Of states before a start, `HISTORY_INTERVAL` apart and newest last, those that are `interval` apart."""
+    every = _whole(
+        interval / HISTORY_INTERVAL, f"interval {interval}", f"the {HISTORY_INTERVAL} MTU between past states"
+    )
+    return history[::-1][every - 1 :: every][::-1]
+
+
+def _quantile_states(U: NDArray, n_states: int) -> tuple[NDArray, NDArray]:
+    """Which quantile each U (n,) lies in, and the mean of U in each quantile; of fewer U than states, nearest ones."""
+    order = np.argsort(U, kind="stable")
+    rank = np.empty(len(U), dtype=np.intp)
+    rank[order] = np.arange(len(U))
+    states = rank * n_states // len(U)
+    total = np.bincount(states, weights=U, minlength=n_states)
+    count = np.bincount(states, minlength=n_states)
+    filled = np.flatnonzero(count)
+    values = np.interp(np.arange(n_states), filled, total[filled] / count[filled])
+    return states, values

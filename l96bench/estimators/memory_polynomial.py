@@ -1,0 +1,293 @@
+"""The memory polynomial: a nonlinear autoregression with moving average and exogenous input (NARMAX)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import lfilter, lfiltic
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.errors import ModelError
+from l96bench.estimators.markov import thinned
+from l96bench.estimators.regressors import _RingRegressor, _ten_digits, _whole
+
+__all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
+
+_LONGER = 5
+"""By how many lags the autoregression that estimates the noise is longer."""
+_LARGEST_ROOT = 0.999
+"""The longest memory allowed: what is left of it after one interval."""
+_FORGOTTEN = 1e-4
+"""What is left of the noise's start when its burn-in ends."""
+
+
+class MemoryPolynomialRegressor(_RingRegressor):
+    """U from polynomials of X now and before, U before, and a moving average of the noise.
+
+    With n counting intervals, for every point k::
+
+        U^n = m + sum_{j=1..p} a_j U^{n-j} + sum_{j=0..r} g_j(X^{n-j}) + xi^n + sum_{j=1..q} d_j xi^{n-j}
+        g_j(X)_k = sum_{i=1..degree} b_{ji} X_k^i + c_j X_{k-1} (X_{k+1} - X_{k-2})
+
+    with xi independent and normal. This is the model of Chorin and Lu with the present X among its terms, because a
+    closure knows it. With `advection` there is also the part of the resolved tendency that is no polynomial of X_k: as
+    theirs, the model can then infer U from how much faster X moved than its resolved tendency says. Offline that is
+    the best a memory can do; coupled, under another forcing than in training, it takes the difference for U.
+
+    ``predict`` follows the recursion along X without noise. Rows are successive states of ONE trajectory, in training
+    as in prediction.
+
+    Fitted in least squares in the two stages of Hannan and Rissanen: xi is what a long autoregression of U with the
+    same input leaves over, and then a known input like any other.
+
+    Parameters
+    ----------
+    degree : int
+        Highest power of X.
+    x_lags, u_lags, noise_lags : int
+        r, p and q.
+    advection : bool
+        Whether there are terms in c_j.
+    interval : float
+        Time in MTU from n to n + 1: that between the rows of X.
+
+    Attributes
+    ----------
+    ar_ : ndarray of shape (u_lags,)
+        a_j. Roots outside the unit circle, which data of a stable system may give when they are few, are reflected.
+    ma_ : ndarray of shape (noise_lags,)
+        d_j.
+    coef_ : ndarray of shape (x_lags + 1, degree + advection)
+        b_{ji}, then c_j, for each lag j.
+    intercept_ : float
+        m.
+    sigma_ : float
+        Standard deviation of xi.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and Chorin (2017),
+    Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.
+    """
+
+    def __init__(
+        self,
+        degree: int = 4,
+        x_lags: int = 1,
+        u_lags: int = 1,
+        noise_lags: int = 1,
+        advection: bool = False,
+        interval: float = 0.05,
+    ) -> None:
+        self.degree = degree
+        self.x_lags = x_lags
+        self.u_lags = u_lags
+        self.noise_lags = noise_lags
+        self.advection = advection
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        self._check_parameters()
+        X, U = self._checked_training(X, y)
+        long = max(self.x_lags, self.u_lags + self.noise_lags + _LONGER)
+        needed = (long if self.noise_lags else max(self.x_lags, self.u_lags)) + self.noise_lags + 2
+        if len(X) < needed:
+            raise ValueError(f"these lags need at least {needed} rows in time order; got n_samples={len(X)}.")
+        terms = self._terms(X, self._points())
+        first, noise = max(self.x_lags, self.u_lags), np.zeros_like(U)
+        if self.noise_lags:
+            noise[long:] = self._least_squares(terms, U, noise, (long, 0), long)[1]
+            first = long + self.noise_lags
+        solution, residual = self._least_squares(terms, U, noise, (self.u_lags, self.noise_lags), first)
+        digits = np.array([_ten_digits(float(value)) for value in solution])
+        self.intercept_, rest = float(digits[0]), digits[1:]
+        self.ar_, self.ma_, rest = np.split(rest, [self.u_lags, self.u_lags + self.noise_lags])
+        self.ar_ = _stable(self.ar_)
+        self.coef_ = rest.reshape(self.x_lags + 1, -1)
+        self.sigma_ = _ten_digits(float(residual.std()))
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) along a trajectory X (n, K), or that of point 0 when fitted on it alone.
+
+        Before the first row the state is taken to have been that of the first row for ever.
+        """
+        return self._like_y(self._mean(self._checked_states(X), self._points()))
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated noise."""
+        mean = self.predict(X)
+        burn_in = self._burn_in()
+        xi = self.sigma_ * rng.standard_normal((n_members, burn_in + len(mean), *mean.shape[1:]))
+        noise: NDArray = lfilter(np.r_[1.0, self.ma_], np.r_[1.0, -self.ar_], xi, axis=1)
+        return mean + noise[:, burn_in:]
+
+    def closure(self, dt: float = 0.01) -> MemoryPolynomialClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
+        check_is_fitted(self)
+        every = _whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}")
+        return MemoryPolynomialClosure(self, every)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of fitted coefficients, with that of the noise's strength."""
+        check_is_fitted(self)
+        return self.coef_.size + self.ar_.size + self.ma_.size + 2
+
+    def _check_parameters(self) -> None:
+        for name, least in (("degree", 1), ("x_lags", 0), ("u_lags", 0), ("noise_lags", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+
+    def _terms(self, X: NDArray, points: NDArray) -> NDArray:
+        """The terms of g at some points, (..., points, terms), of states X (..., K)."""
+        terms = [X[..., points] ** power for power in range(1, self.degree + 1)]
+        if self.advection:
+            K = X.shape[-1]
+            terms.append(X[..., (points - 1) % K] * (X[..., (points + 1) % K] - X[..., (points - 2) % K]))
+        return np.stack(terms, axis=-1)
+
+    def _least_squares(
+        self, terms: NDArray, U: NDArray, noise: NDArray, lags: tuple[int, int], first: int
+    ) -> tuple[NDArray, NDArray]:
+        """The solution [m, a_1 .. a_p, d_1 .. d_q, terms of lag 0 .. r] for lags (p, q), and the residual."""
+        p, q = lags
+        n = len(U)
+        columns = [np.ones((n - first, U.shape[1], 1))]
+        columns += [U[first - j : n - j, :, None] for j in range(1, p + 1)]
+        columns += [noise[first - j : n - j, :, None] for j in range(1, q + 1)]
+        columns += [terms[first - j : n - j] for j in range(self.x_lags + 1)]
+        design = np.concatenate(columns, axis=-1)
+        # Columns of one size keep the high powers from drowning the low ones.
+        size = np.sqrt(np.mean(np.square(design), axis=(0, 1)))
+        size[size == 0] = 1.0
+        target = U[first:]
+        scaled = np.linalg.lstsq((design / size).reshape(target.size, -1), target.ravel(), rcond=None)[0]
+        solution = np.asarray(scaled / size, dtype=np.float64)
+        return solution, np.asarray(target - design @ solution, dtype=np.float64)
+
+    def _mean(self, X: NDArray, points: NDArray) -> NDArray:
+        """The recursion without noise along X (time, ..., K), from the rest that the first state would come to."""
+        shares = self._shares(X, points)
+        drive = np.full(shares.shape[:-1], self.intercept_)
+        for j in range(self.x_lags + 1):
+            drive += shares[np.maximum(np.arange(len(X)) - j, 0), ..., j]
+        rest = (self.intercept_ + shares[0].sum(axis=-1)) / (1.0 - self.ar_.sum())
+        feedback = np.r_[1.0, -self.ar_]
+        start = lfiltic([1.0], feedback, np.ones(len(self.ar_)))
+        mean, _ = lfilter([1.0], feedback, drive, axis=0, zi=start.reshape(-1, *[1] * rest.ndim) * rest)
+        return np.asarray(mean, dtype=np.float64)
+
+    def _shares(self, X: NDArray, points: NDArray) -> NDArray:
+        """g_j(X) of every lag j, (..., points, x_lags + 1)."""
+        return np.asarray(self._terms(X, points) @ self.coef_.T, dtype=np.float64)
+
+    def _burn_in(self) -> int:
+        """Intervals until the noise has forgotten its start."""
+        slowest = float(np.abs(np.roots(np.r_[1.0, -self.ar_])).max(initial=0.1))
+        return len(self.ma_) + int(np.ceil(np.log(_FORGOTTEN) / np.log(max(slowest, 0.1))))
+
+
+class MemoryPolynomialClosure:
+    """A memory polynomial for every member and point of a resolved model that steps `every` times in its interval.
+
+    The mean is computed at every step, from the values one, two, ... intervals before, which a buffer keeps, so that it
+    follows X without delay. The noise, which does not depend on X, is drawn once an interval and held. At the start the
+    mean has followed the states that `remember` tells, which are interpolated linearly, or else has always seen the
+    first one; the noise is stationary.
+
+    Parameters
+    ----------
+    polynomial : fitted MemoryPolynomialRegressor
+    every : int
+        Steps of the resolved model in its interval.
+    """
+
+    deterministic = False
+
+    def __init__(self, polynomial: MemoryPolynomialRegressor, every: int) -> None:
+        self._polynomial = polynomial
+        self._every = every
+        self._depth = max(polynomial.x_lags, polynomial.u_lags, 1) * every
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget everything."""
+        self._n_members, self._rng, self._steps = n_members, rng, 0
+        self._history: NDArray | None = None
+        self._past: deque[tuple[NDArray, NDArray]] = deque(maxlen=self._depth)
+
+    def remember(self, history: NDArray) -> None:
+        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
+        self._history = thinned(history, self._polynomial.interval)
+
+    def step(self, X: NDArray) -> NDArray:
+        """U (member, K) for the states X (member, K) and those of the steps before."""
+        if len(X) != self._n_members:
+            raise ModelError(f"The closure was started for {self._n_members} members; X has {len(X)} rows.")
+        model = self._polynomial
+        if not self._past:
+            self._fill(X)
+        if self._steps % self._every == 0:
+            self._draw()
+        self._steps += 1
+        shares = model._shares(X, np.arange(X.shape[1]))
+        mean = model.intercept_ + shares[..., 0]
+        for j in range(1, model.x_lags + 1):
+            mean += self._past[-j * self._every][0][..., j]
+        for j, weight in enumerate(model.ar_, start=1):
+            mean += weight * self._past[-j * self._every][1]
+        self._past.append((shares, mean))
+        return mean + self._noise[0]
+
+    def _fill(self, X: NDArray) -> None:
+        """The buffer as the past before X leaves it, and stationary noise."""
+        model, every = self._polynomial, self._every
+        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
+        points = np.arange(X.shape[1])
+        shares, mean = model._shares(known, points), model._mean(known, points)
+        for j in range(self._depth, 0, -1):
+            position = max(len(known) - 1 - j / every, 0.0)
+            before = int(position + 1e-9)
+            weight = position - before
+            after = min(before + 1, len(known) - 1)
+            self._past.append(
+                (
+                    (1 - weight) * shares[before] + weight * shares[after],
+                    (1 - weight) * mean[before] + weight * mean[after],
+                )
+            )
+        self._noise: deque[NDArray] = deque([np.zeros(X.shape)] * max(len(model.ar_), 1), maxlen=max(len(model.ar_), 1))
+        self._xi: deque[NDArray] = deque([np.zeros(X.shape)] * len(model.ma_), maxlen=len(model.ma_))
+        for _ in range(model._burn_in()):
+            self._draw()
+
+    def _draw(self) -> None:
+        """The noise of the next interval; the newest comes first."""
+        model = self._polynomial
+        xi = model.sigma_ * self._rng.standard_normal(self._noise[0].shape)
+        noise = xi.copy()
+        for weight, before in zip(model.ar_, self._noise, strict=False):
+            noise += weight * before
+        for weight, before in zip(model.ma_, self._xi, strict=True):
+            noise += weight * before
+        self._noise.appendleft(noise)
+        self._xi.appendleft(xi)
+
+
+def _stable(ar: NDArray) -> NDArray:
+    """The autoregression with its roots reflected into the unit circle, and not too near its edge."""
+    roots = np.roots(np.r_[1.0, -ar])
+    size = np.abs(roots)
+    if not (size > _LARGEST_ROOT).any():
+        return ar
+    reflected = np.where(size > 1, roots / np.maximum(size, 1.0) ** 2, roots)
+    reflected *= np.minimum(1.0, _LARGEST_ROOT / np.maximum(np.abs(reflected), _LARGEST_ROOT))
+    return np.asarray(-np.poly(reflected)[1:].real, dtype=np.float64)

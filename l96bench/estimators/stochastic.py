@@ -1,0 +1,245 @@
+"""Noise around a deterministic closure in the forms of Arnold et al. (2013): its strength may follow the state.
+
+All are U = mean(X) + s(X) e with a noise e of mean 0 and variance 1 that is independent at every point:
+
+======================================  ==========================================================
+form                                    s(X)
+======================================  ==========================================================
+``"additive"``                          s_0
+``"state dependent"``                   s_0 + s_1 abs(X)
+``"multiplicative"``                    s_1 mean(X), so that U = (1 + s_1 e) mean(X)
+``"multiplicative and additive"``       s_0 + s_1 abs(mean(X))
+======================================  ==========================================================
+
+The noise is red, a first-order autoregression in time, or white. White noise has no limit as the model's time step
+goes to 0, so that a meaning must be chosen: here it is uncorrelated over the interval of the data, drawn once an
+interval and held through it. Its effect on X is then the same for every time step, and not, as with a draw for every
+step, ever smaller.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import nnls
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics.closures import ar1_noise, as_closure
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import PolynomialRegressor, _RingRegressor, _ten_digits, _whole
+
+__all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "UnitNoise"]
+
+NoiseForm = Literal["additive", "state dependent", "multiplicative", "multiplicative and additive"]
+_BINS = 20
+"""Bins of equal population in which the strength of the noise is measured."""
+
+
+class StochasticRegressor(_RingRegressor):
+    """A regressor for the mean of U plus red or white noise whose strength may depend on the state.
+
+    Parameters
+    ----------
+    estimator : deterministic regressor of X (n, K) -> U (n, K), default PolynomialRegressor(degree=3)
+    form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
+        How strong the noise is; see the head of this module.
+    white : bool
+        Draw the noise anew every `interval` instead of giving it the autocorrelation of the residual.
+    interval : float
+        Time in MTU between the rows of X, which are successive states of ONE trajectory.
+
+    Attributes
+    ----------
+    estimator_ : the fitted clone of `estimator`
+    scale_ : tuple of two floats
+        s_0 and s_1. Where both are free they are fitted, not below 0, to the standard deviation of the residual in bins
+        of abs(X) or abs(mean(X)); in every form the variance of all noise is that of all residuals.
+    phi_ : float
+        Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of
+        s(t) s(t + interval), r being the residual; 0 if it came out negative, or for white noise.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the forms, with
+    a cubic mean, as additive, state dependent, multiplicative, and multiplicative and additive noise, white and AR(1).
+    """
+
+    def __init__(
+        self, estimator: Any = None, form: NoiseForm = "additive", white: bool = False, interval: float = 0.05
+    ) -> None:
+        self.estimator = estimator
+        self.form = form
+        self.white = white
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        _check_form(self.form)
+        X, U = self._checked_training(X, y)
+        if len(X) < 2:
+            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
+        self.estimator_ = clone(PolynomialRegressor(degree=3) if self.estimator is None else self.estimator)
+        self.estimator_.fit(X, self._like_y(U))
+        mean = np.asarray(self.estimator_.predict(X), dtype=np.float64).reshape(U.shape)
+        residual, states = U - mean, X[:, self._points()]
+        self.scale_ = _fitted_scale(self.form, residual, states, mean)
+        strength = _strength(self.form, self.scale_, states, mean)
+        self.phi_ = 0.0 if self.white else _fitted_phi(residual, strength)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        mean = self.predict(X)
+        states = self._like_y(np.asarray(X, dtype=np.float64)[:, self._points()])
+        noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, 1.0, rng)
+        return mean + _strength(self.form, self.scale_, states, mean) * np.moveaxis(noise, 1, 0)
+
+    def closure(self, dt: float = 0.01) -> StochasticClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        check_is_fitted(self)
+        return StochasticClosure(
+            self.estimator_, self.form, self.scale_, UnitNoise(0.0 if self.white else self.phi_, self.interval, dt), dt
+        )
+
+
+class UnitNoise:
+    """Noise of mean 0 and variance 1 in steps of `dt`, for each member and point: red, or white when phi is 0.
+
+    Red noise is e' = phi_dt e + sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), which forgets at the same
+    rate for every dt. White noise is drawn once an `interval` and held, see the head of this module. Both start from
+    their stationary distribution.
+
+    Parameters
+    ----------
+    phi : float
+        Autocorrelation over `interval`, 0 <= phi < 1.
+    interval, dt : float
+        Times in MTU; for white noise, `interval` is a whole multiple of `dt`.
+    """
+
+    def __init__(self, phi: float, interval: float, dt: float) -> None:
+        if not 0 <= phi < 1:
+            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
+        if not (interval > 0 and dt > 0):
+            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
+        self.phi_dt = phi ** (dt / interval)
+        self._innovation = math.sqrt(1 - self.phi_dt**2)
+        self._every = 1 if phi else _whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all; the next step draws from the stationary distribution."""
+        self._n_members, self._rng, self._steps = n_members, rng, 0
+        self._noise: NDArray = np.empty(0)
+
+    def step(self, shape: tuple[int, ...]) -> NDArray:
+        """The noise of this step, of shape (member, K)."""
+        if shape[0] != self._n_members:
+            raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
+        if self._steps == 0:
+            self._noise = self._rng.standard_normal(shape)
+        elif self._steps % self._every == 0:
+            self._noise = self.phi_dt * self._noise + self._innovation * self._rng.standard_normal(shape)
+        self._steps += 1
+        return self._noise
+
+
+class StochasticClosure:
+    """A deterministic closure plus noise of a given form: U = mean(X) + s(X) e.
+
+    Parameters
+    ----------
+    mean : model
+        Whatever `as_closure` accepts, deterministic.
+    form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
+    scale : (s_0, s_1)
+    noise : UnitNoise
+        e.
+    dt : float
+        Step of the resolved model in MTU.
+    """
+
+    deterministic = False
+
+    def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: UnitNoise, dt: float) -> None:
+        _check_form(form)
+        self.mean = as_closure(mean, dt)
+        if not self.mean.deterministic:
+            raise ValueError(f"the mean of a StochasticClosure must be deterministic; {type(mean).__name__} is not.")
+        self.form, self.scale, self.noise = form, scale, noise
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the noise; the next step draws a new one from its stationary distribution."""
+        self.mean.start(n_members, rng)
+        self.noise.start(n_members, rng)
+
+    def remember(self, history: NDArray) -> None:
+        """Pass the past states (past, member, K) on to a mean that has a memory."""
+        if hasattr(self.mean, "remember"):
+            self.mean.remember(history)
+
+    def step(self, X: NDArray) -> NDArray:
+        """The mean's U (member, K) plus the noise of this step."""
+        mean = np.asarray(self.mean.step(X), dtype=np.float64)
+        return mean + _strength(self.form, self.scale, X, mean) * self.noise.step(X.shape)
+
+
+def _check_form(form: str) -> None:
+    if form not in get_args(NoiseForm):
+        raise ValueError(f"form must be one of {get_args(NoiseForm)}; got {form!r}.")
+
+
+def _dependence(form: NoiseForm, X: NDArray, mean: NDArray) -> NDArray:
+    """What s_1 multiplies."""
+    match form:
+        case "additive":
+            return np.zeros_like(mean)
+        case "state dependent":
+            return np.abs(X)
+        case "multiplicative":
+            return mean
+        case "multiplicative and additive":
+            return np.abs(mean)
+
+
+def _strength(form: NoiseForm, scale: tuple[float, float], X: NDArray, mean: NDArray) -> NDArray:
+    """s(X), in the shape of X."""
+    return np.asarray(scale[0] + scale[1] * _dependence(form, X, mean), dtype=np.float64)
+
+
+def _fitted_scale(form: NoiseForm, residual: NDArray, X: NDArray, mean: NDArray) -> tuple[float, float]:
+    """s_0 and s_1 of the residuals (n, points), with the variance of all of them."""
+    variance = float(np.mean(np.square(residual)))
+    dependence = _dependence(form, X, mean).ravel()
+    shape = {"additive": (1.0, 0.0), "multiplicative": (0.0, 1.0)}.get(form) or _binned(residual.ravel(), dependence)
+    power = float(np.mean(np.square(shape[0] + shape[1] * dependence)))
+    factor = math.sqrt(variance / power) if power > 0 else 0.0
+    return _ten_digits(factor * shape[0]), _ten_digits(factor * shape[1])
+
+
+def _binned(residual: NDArray, dependence: NDArray) -> tuple[float, float]:
+    """The line s_0 + s_1 x, both not negative, through the standard deviations of the residual in bins of x."""
+    order = np.argsort(dependence, kind="stable")
+    bins = [part for part in np.array_split(order, _BINS) if part.size]
+    at = np.array([dependence[part].mean() for part in bins])
+    spread = np.array([math.sqrt(np.mean(np.square(residual[part]))) for part in bins])
+    line, _ = nnls(np.stack([np.ones_like(at), at], axis=1), spread)
+    return float(line[0]), float(line[1])
+
+
+def _fitted_phi(residual: NDArray, strength: NDArray) -> float:
+    """Autocorrelation of residual / strength from one row to the next, without dividing by a strength near 0."""
+    power = float(np.sum(strength[:-1] * strength[1:]))
+    phi = float(np.sum(residual[:-1] * residual[1:])) / power if power > 0 else 0.0
+    return _ten_digits(min(max(phi, 0.0), 1.0 - 1e-9))

@@ -1,0 +1,210 @@
+"""Closures whose parameters are estimated by an optimizer that only sees an error: Powell's method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.polynomial import Polynomial as Series
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.resolved import rollout
+from l96bench.estimators.regressors import _RingRegressor, _ten_digits
+from l96bench.regimes import Regime, get_regime
+
+__all__ = ["Objective", "OrthonormalPolynomials", "TunedPolynomial", "forecast_error"]
+
+Objective = Literal["tendencies", "trajectories"]
+REACH = 10.0
+"""A forecast has blown up when an X is further than so many standard deviations from the mean."""
+
+
+class TunedPolynomial(_RingRegressor):
+    """The polynomial U_k = sum_i c_i X_k^i that minimizes an error by Powell's method, without any gradient.
+
+    The search starts at U = 0, in the coordinates of polynomials that are orthonormal over the training X, where the
+    first directions that Powell tries are not each other's near copies.
+
+    Parameters
+    ----------
+    degree : int
+        Highest power of X.
+    objective : {"tendencies", "trajectories"}
+        The mean squared error of U itself, whose minimum is that of least squares; or that of short forecasts with the
+        resolved model, which needs X alone: U is not looked at.
+    regime : str or Regime
+        The resolved model, for trajectories.
+    horizon : float
+        MTU of each forecast; errors are averaged over its leads, `interval` apart.
+    n_forecasts : int
+        Initial conditions of the forecasts, evenly spread over the rows of X; fewer when there are not so many.
+    interval : float
+        Time in MTU between the rows of X, which are successive states of ONE trajectory, for trajectories.
+    tolerance : float
+        Relative change of the error, in a round of line searches, at which the search ends.
+    max_evaluations : int
+        Errors computed at most.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (degree + 1,)
+        The coefficients c_i, lowest order first, of the added tendency.
+    error_ : float
+        The minimum found: the mean squared error over the variance of U or X.
+    n_evaluations_ : int
+        Errors computed.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
+    """
+
+    def __init__(
+        self,
+        degree: int = 4,
+        objective: Objective = "tendencies",
+        regime: str | Regime = "wilks-f20",
+        horizon: float = 0.5,
+        n_forecasts: int = 500,
+        interval: float = 0.05,
+        tolerance: float = 1e-5,
+        max_evaluations: int = 2000,
+    ) -> None:
+        self.degree = degree
+        self.objective = objective
+        self.regime = regime
+        self.horizon = horizon
+        self.n_forecasts = n_forecasts
+        self.interval = interval
+        self.tolerance = tolerance
+        self.max_evaluations = max_evaluations
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Tune on states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        if self.objective not in get_args(Objective):
+            raise ValueError(f"objective must be one of {get_args(Objective)}; got {self.objective!r}.")
+        X, U = self._checked_training(X, y)
+        basis = OrthonormalPolynomials(X, self.degree)
+        if self.objective == "tendencies":
+            error = self._tendency_error(basis, X[:, self._points()], U)
+        else:
+            error = self._forecast_error(basis, X)
+        found = minimize(
+            # What the search compares is rounded, so that it takes the same path where the last bits differ.
+            lambda theta: _ten_digits(error(theta)),
+            np.zeros(self.degree + 1),
+            method="Powell",
+            options={"ftol": self.tolerance, "xtol": 1e-4, "maxfev": self.max_evaluations},
+        )
+        self.coef_ = basis.coefficients(found.x)
+        self.error_, self.n_evaluations_ = float(found.fun), int(found.nfev)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        return self._like_y(self.closure().predict(X[:, self._points()]))
+
+    def closure(self, dt: float = 0.01) -> Polynomial:
+        """The tuned polynomial; it does not depend on dt."""
+        check_is_fitted(self)
+        return Polynomial(self.coef_)
+
+    def _tendency_error(self, basis: OrthonormalPolynomials, X: NDArray, U: NDArray) -> Callable[[NDArray], float]:
+        """The mean squared error of U over its variance, from the moments of the data instead of all of them."""
+        design = basis.design(X.ravel())
+        gram, moments = design.T @ design / len(design), design.T @ U.ravel() / len(design)
+        power, variance = float(np.mean(np.square(U))), float(U.var()) or 1.0
+        return lambda theta: float((theta @ gram @ theta - 2.0 * theta @ moments + power) / variance)
+
+    def _forecast_error(self, basis: OrthonormalPolynomials, X: NDArray) -> Callable[[NDArray], float]:
+        regime = get_regime(self.regime)
+        n_leads = round(self.horizon / self.interval)
+        if len(X) <= n_leads or n_leads < 1:
+            raise ValueError(
+                f"forecasts over {n_leads} intervals need at least {n_leads + 1} rows; got n_samples={len(X)}."
+            )
+        starts = np.unique(np.linspace(0, len(X) - 1 - n_leads, self.n_forecasts).astype(int))
+        truth = X[starts + np.arange(n_leads + 1)[:, None]]
+        return lambda theta: forecast_error(basis.polynomial(theta), truth, regime, self.interval)
+
+
+class OrthonormalPolynomials:
+    """Polynomials of degree 0, 1, ... that are orthonormal over the values of X: sum_i theta_i p_i(X).
+
+    Parameters
+    ----------
+    X : array
+        The values, of any shape.
+    degree : int
+        Of the last.
+    """
+
+    def __init__(self, X: NDArray, degree: int) -> None:
+        if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0:
+            raise ValueError(f"degree must be a whole number of at least 0; got {degree!r}.")
+        self.mean, self.std = _ten_digits(float(X.mean())), _ten_digits(float(X.std())) or 1.0
+        powers = self._powers(np.ravel(X), degree)
+        factor = np.linalg.qr(powers / np.sqrt(len(powers)))[1]
+        diagonal = np.diag(factor)
+        triangle = np.array(factor * np.where(diagonal < 0, -1.0, 1.0)[:, None])
+        # Of fewer different values than the degree, the higher polynomials are no more than powers.
+        free = np.abs(diagonal) < 1e-9
+        triangle[free] = np.eye(degree + 1)[free]
+        inverse = np.linalg.inv(triangle)
+        self._weights = np.array([[_ten_digits(float(value)) for value in row] for row in inverse])
+
+    def design(self, X: NDArray) -> NDArray:
+        """p_0(X) .. p_n(X) as columns, (n, degree + 1), of values X (n,)."""
+        return np.asarray(self._powers(X, len(self._weights) - 1) @ self._weights)
+
+    def coefficients(self, theta: ArrayLike) -> NDArray:
+        """The coefficients of X^0, X^1, ... in sum_i theta_i p_i(X), to ten digits."""
+        window = Series(self._weights @ np.asarray(theta), domain=[self.mean - self.std, self.mean + self.std])
+        values = np.zeros(len(self._weights))
+        converted = window.convert().coef
+        values[: len(converted)] = [_ten_digits(float(value)) for value in converted]
+        return values
+
+    def polynomial(self, theta: ArrayLike) -> Polynomial:
+        """sum_i theta_i p_i(X) as a closure."""
+        return Polynomial(self.coefficients(theta))
+
+    def _powers(self, X: NDArray, degree: int) -> NDArray:
+        return np.vander((X - self.mean) / self.std, degree + 1, increasing=True)
+
+
+def forecast_error(closure: Polynomial, truth: NDArray, regime: Regime, interval: float = 0.05) -> float:
+    """The mean squared error of forecasts with a closure, over the variance of the truth; always finite.
+
+    A forecast that blows up counts, from there on, as one that is 20 standard deviations away: as far as two states can
+    be that are both within 10 standard deviations of the mean, which is what a forecast must be.
+
+    Parameters
+    ----------
+    closure : Polynomial
+    truth : array (lead, case, K)
+        The true states, `interval` MTU apart; the first are where the forecasts start.
+    regime : Regime
+        The resolved model.
+    interval : float
+        In MTU.
+    """
+    mean, std = float(truth.mean()), float(truth.std()) or 1.0
+    run = rollout(
+        closure,
+        truth[0],
+        len(truth) * interval,
+        regime=regime,
+        interval=interval,
+        limits=(mean - REACH * std, mean + REACH * std),
+        progress=False,
+    )
+    error = np.abs((run.X[1:] - truth[1:]) / std)
+    return float(np.mean(np.square(np.where(np.isnan(error), 2 * REACH, np.minimum(error, 2 * REACH)))))
