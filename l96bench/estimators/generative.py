@@ -1,0 +1,290 @@
+"""Generative closures: a network turns noise into draws of U, with whatever law and memory the data have."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional
+
+from l96bench.estimators.recurrent import RecurrentClosure, RecurrentRegressor, along, pooled_moments
+from l96bench.estimators.regressors import _RingRegressor, _stencil_index
+from l96bench.estimators.training_loop import Layers, forward, one_thread
+
+__all__ = ["GANRegressor", "Generator", "ProbabilisticRecurrentRegressor", "energy_score"]
+
+_MEAN_OF = 8  # draws in the mean that is given when one value is asked for
+
+
+class ProbabilisticRecurrentRegressor(RecurrentRegressor):
+    """A gated recurrent unit that gets noise along with its stencil: draws of the path of U given that of X.
+
+    It is trained to minimize the energy score of whole paths of `length` rows, a strictly proper score: its least is
+    the law of the path, correlations in time included. No U that it drew is put back in place of a true one, neither in
+    training nor afterwards, so that a rollout meets what training has met.
+
+    Parameters
+    ----------
+    units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state
+        As for `RecurrentRegressor`.
+    n_noise : int
+        Numbers of noise that a point gets every 0.05 MTU.
+    n_draws : int
+        Paths that are drawn of every piece in training, at least 2.
+
+    References
+    ----------
+    Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent networks
+    as stochastic closures of this system (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat.
+    Assoc. 102, 359-378, section 4.3, for the energy score.
+    """
+
+    def __init__(
+        self,
+        units: int = 16,
+        radius: int = 2,
+        epochs: int = 10,
+        warm_up: int = 16,
+        length: int = 24,
+        batch_size: int = 128,
+        learning_rate: float = 0.02,
+        min_steps: int = 300,
+        n_noise: int = 2,
+        n_draws: int = 2,
+        random_state: int | None = 0,
+    ) -> None:
+        super().__init__(
+            units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state=random_state
+        )
+        self.n_noise = n_noise
+        self.n_draws = n_draws
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
+        return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        X = self._checked_states(X)
+        draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
+        return draws.reshape(n_members, len(X), *self._y_shape)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.n_noise < 1 or self.n_draws < 2:
+            raise ValueError(
+                f"n_noise must be at least 1 and n_draws at least 2; got {self.n_noise} and {self.n_draws}."
+            )
+
+    def _noise_and_draws(self) -> tuple[int, int]:
+        return self.n_noise, self.n_draws
+
+    def _loss(self, U: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """The energy score of paths U (length, draw, piece) against the truth (length, piece), per root of length."""
+        return energy_score(U.permute(2, 1, 0), truth.T[:, None]).mean() / len(U) ** 0.5
+
+
+def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Mean |x_i - y| - mean_{i<j} |x_i - x_j| / 2 of draws (..., draw, d) about a truth (..., 1, d): shape (...).
+
+    An unbiased estimate of the energy score; in one dimension of the CRPS. Source: Gneiting and Raftery (2007),
+    J. Am. Stat. Assoc. 102, 359-378, equations 20 and 22.
+    """
+    n_draws = draws.shape[-2]
+    first, second = torch.triu_indices(n_draws, n_draws, offset=1)
+    apart = draws[..., first, :] - draws[..., second, :]
+    return _norm(draws - truth).mean(dim=-1) - 0.5 * _norm(apart).mean(dim=-1)
+
+
+def _norm(values: torch.Tensor) -> torch.Tensor:
+    """Length of the last axis, with a gradient where it is zero."""
+    return torch.sqrt(values.square().sum(dim=-1) + 1e-12)
+
+
+class GANRegressor(_RingRegressor):
+    """A conditional generative adversarial network: the law of U_k given the stencil and the U_k of 0.05 MTU before.
+
+    The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the
+    same with the true U or the generator's. Both are trained by Adam on the true previous U; along a trajectory and in
+    a rollout the generator gets its own. The weights of the generator are averaged over the last half of the training,
+    which damps the circling of the two.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Units of each hidden layer, of the generator and of the discriminator.
+    radius : int
+        Neighbours seen on either side; 0 is X_k alone, as in the source.
+    n_noise : int
+        Numbers of noise for each U.
+    noise_correlation : float
+        Correlation of the noise over 0.05 MTU along a run, at least 0 and below 1: white (0) or red.
+    epochs : int
+        Passes over the training data; more when they come to fewer than `min_steps` steps of either network.
+    batch_size : int
+    learning_rate : float
+        Of Adam with beta_1 = 0.5, falling to 0 over the last half.
+    min_steps : int
+    random_state : int or None
+        Seed of initial weights, batches and noise; None draws a new one.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : lists of ndarray of float32
+        The generator's layers, for inputs (stencil, previous U, noise) and U in their own units.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896; Goodfellow et al.
+    (2014), arXiv:1406.2661, with the non-saturating loss; Yazici et al. (2019), arXiv:1806.04498, for the averaging.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (32, 32),
+        radius: int = 2,
+        n_noise: int = 2,
+        noise_correlation: float = 0.0,
+        epochs: int = 5,
+        batch_size: int = 512,
+        learning_rate: float = 1e-3,
+        min_steps: int = 1500,
+        random_state: int | None = 0,
+    ) -> None:
+        self.hidden = hidden
+        self.radius = radius
+        self.n_noise = n_noise
+        self.noise_correlation = noise_correlation
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.min_steps = min_steps
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order, 0.05 MTU apart, and their y, U (n, K) or that of point 0 alone."""
+        X, U = self._checked_training(X, y)
+        if len(X) < 2:
+            raise ValueError(f"A previous U needs at least 2 rows in time order; got n_samples={len(X)}.")
+        if not 0 <= self.noise_correlation < 1 or min(self.n_noise, self.epochs, self.batch_size) < 1:
+            raise ValueError(
+                "n_noise, epochs and batch_size must be at least 1, noise_correlation at least 0 and below 1; got "
+                f"{[self.n_noise, self.epochs, self.batch_size, self.noise_correlation]}."
+            )
+        self._index = _stencil_index(X.shape[1], self.radius)
+        x_mean, x_std, u_mean, u_std = *pooled_moments(X), *pooled_moments(U)
+        scaled = ((U - u_mean) / u_std)[..., None]
+        stencils = np.take((X - x_mean) / x_std, self._index[self._points()], axis=1)
+        condition = np.concatenate((stencils[1:], scaled[:-1]), axis=2).reshape(-1, stencils.shape[2] + 1)
+        with one_thread():
+            arrays = self._trained(
+                torch.from_numpy(condition.astype(np.float32)),
+                torch.from_numpy(scaled[1:].reshape(-1, 1).astype(np.float32)),
+            )
+        coefs, intercepts = arrays[::2], arrays[1::2]
+        width = condition.shape[1]
+        means = np.append(np.full(width - 1, x_mean), u_mean)
+        coefs[0][:, :width] /= np.append(np.full(width - 1, x_std), u_std)
+        intercepts[0] -= coefs[0][:, :width] @ means
+        coefs[-1] *= u_std
+        intercepts[-1] = u_std * intercepts[-1] + u_mean
+        self.coefs_ = [array.astype(np.float32) for array in coefs]
+        self.intercepts_ = [array.astype(np.float32) for array in intercepts]
+        self._u_mean = u_mean
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
+        return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order; the U before the first is the mean."""
+        X = self._checked_states(X)
+        draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
+        return draws.reshape(n_members, len(X), *self._y_shape)
+
+    def closure(self, dt: float = 0.01) -> RecurrentClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
+        check_is_fitted(self)
+        return RecurrentClosure(self._recurrence(), self._index, dt)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights of the generator."""
+        check_is_fitted(self)
+        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
+
+    def _recurrence(self) -> Generator:
+        return Generator(self.coefs_, self.intercepts_, self._u_mean, self.n_noise, self.noise_correlation)
+
+    def _trained(self, condition: torch.Tensor, truth: torch.Tensor) -> list[NDArray]:
+        """The generator's matrices and biases in turn after training on conditions (n, width) and truths (n, 1)."""
+        random = torch.Generator().manual_seed(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        width = condition.shape[1]
+        generator = Layers([width + self.n_noise, *self.hidden, 1], random, "gelu")
+        discriminator = Layers([width + 1, *self.hidden, 1], random, "gelu")
+        pair = [
+            torch.optim.Adam(network.weights, lr=self.learning_rate, betas=(0.5, 0.9), fused=True)
+            for network in (generator, discriminator)
+        ]
+        mean = [weight.detach().clone() for weight in generator.weights]
+        steps = max(self.epochs * (len(truth) // self.batch_size), self.min_steps, 1)
+        half = steps // 2
+        for step in range(steps):
+            for optimizer in pair:
+                optimizer.param_groups[0]["lr"] = self.learning_rate * min(1.0, (steps - step) / (steps - half))
+            rows = torch.randint(len(truth), (self.batch_size,), generator=random)
+            given, noise = condition[rows], torch.randn((self.batch_size, self.n_noise), generator=random)
+            made = generator(torch.cat((given, noise), dim=1))
+            true_score = discriminator(torch.cat((given, truth[rows]), dim=1))
+            made_score = discriminator(torch.cat((given, made.detach()), dim=1))
+            _step(pair[1], functional.softplus(-true_score).mean() + functional.softplus(made_score).mean())
+            _step(pair[0], functional.softplus(-discriminator(torch.cat((given, made), dim=1))).mean())
+            seen = max(step - half, 0)
+            for average, weight in zip(mean, generator.weights, strict=True):
+                average.lerp_(weight.detach(), 1.0 / (seen + 1))
+        return [average.numpy().astype(np.float64) for average in mean]
+
+
+class Generator:
+    """A trained generator as a recurrence whose state is its last U and the noise that went into it.
+
+    Parameters
+    ----------
+    coefs, intercepts : lists of ndarray of float32
+        Its layers, for inputs (stencil, previous U, noise).
+    u_mean : float
+        The mean of U: what the state's zero stands for.
+    n_noise : int
+    noise_correlation : float
+    """
+
+    def __init__(
+        self, coefs: list[NDArray], intercepts: list[NDArray], u_mean: float, n_noise: int, noise_correlation: float
+    ) -> None:
+        self._layers = [(torch.from_numpy(a), torch.from_numpy(b)) for a, b in zip(coefs, intercepts, strict=True)]
+        self._u_mean, self._phi = u_mean, noise_correlation
+        self.n_state, self.n_noise = 1 + (n_noise if noise_correlation else 0), n_noise
+
+    def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
+        if self._phi:
+            noise = self._phi * state[:, 1:] + (1 - self._phi**2) ** 0.5 * noise
+        U = forward(torch.cat((x, state[:, :1] + self._u_mean, noise), dim=1), self._layers, "gelu") - self._u_mean
+        return torch.cat((U, noise), dim=1) if self._phi else U
+
+    def output(self, state: torch.Tensor) -> torch.Tensor:
+        """The added tendency U (...) of states (..., n_state)."""
+        return state[..., 0] + self._u_mean
+
+
+def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    """One step of one network down its loss; gradients that it left in the other are cleared before theirs."""
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()

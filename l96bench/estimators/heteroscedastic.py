@@ -1,0 +1,131 @@
+"""A closure whose noise has a size that a network predicts from the state."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics.closures import Closure, ar1_noise, as_closure
+from l96bench.estimators.network import TorchRegressor
+from l96bench.estimators.regressors import LocalRegressor, _RingRegressor, _ten_digits
+from l96bench.estimators.stochastic import UnitNoise
+
+__all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
+
+
+class HeteroscedasticRegressor(_RingRegressor):
+    """A network for the mean of U, one for the size of what it leaves over, and a first-order autoregression in time.
+
+        U = m(X) + s(X) e,        e an autoregression of variance 1,        s(X) = c exp E[log |U - m(X)|]
+
+    The second network is fitted to the logarithm of the residual's size; c makes the variance of the training residual
+    over s(X) one, whatever the shape of its distribution.
+
+    Parameters
+    ----------
+    estimator : regressor of X (n, K) -> U (n, K), default LocalRegressor(TorchRegressor())
+        For the mean.
+    noise_estimator : regressor of X (n, K) -> log size (n, K), default that of the mean
+    interval : float
+        Time in MTU between the rows of X, which are successive states of a trajectory.
+
+    Attributes
+    ----------
+    estimators_ : list of the fitted clones, for the mean and for the log size
+    scale_ : float
+        c.
+    phi_ : float
+        Autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013), Phil.
+    Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.
+    """
+
+    def __init__(self, estimator: Any = None, noise_estimator: Any = None, interval: float = 0.05) -> None:
+        self.estimator = estimator
+        self.noise_estimator = noise_estimator
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        X, U = self._checked_training(X, y)
+        if len(X) < 2:
+            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
+        mean = LocalRegressor(TorchRegressor()) if self.estimator is None else self.estimator
+        fitted = clone(mean).fit(X, self._like_y(U))
+        residual = U - np.asarray(fitted.predict(X)).reshape(U.shape)
+        least = 1e-3 * float(residual.std()) + np.finfo(np.float64).tiny
+        sizes = np.log(np.maximum(np.abs(residual), least))
+        noise = clone(mean if self.noise_estimator is None else self.noise_estimator).fit(X, self._like_y(sizes))
+        self.estimators_ = [fitted, noise]
+        e = residual / np.exp(np.asarray(noise.predict(X)).reshape(U.shape))
+        self.scale_ = _ten_digits(float(e.std()))
+        power = float(np.sqrt(np.sum(e[:-1] ** 2) * np.sum(e[1:] ** 2)))
+        phi = float(np.sum(e[:-1] * e[1:])) / power if power > 0 else 0.0
+        self.phi_ = _ten_digits(float(np.clip(phi, 0.0, 1.0 - 1e-12)))
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        return np.asarray(self.estimators_[0].predict(X), dtype=np.float64)
+
+    def std(self, X: ArrayLike) -> NDArray:
+        """The standard deviation of U about `predict`, s(X), in the shape of `predict`."""
+        X = self._checked_states(X)
+        return self.scale_ * np.exp(np.asarray(self.estimators_[1].predict(X), dtype=np.float64))
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        mean, std = self.predict(X), self.std(X)
+        noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, 1.0, rng)
+        return mean + std * np.moveaxis(noise, 1, 0)
+
+    def closure(self, dt: float = 0.01) -> HeteroscedasticClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        check_is_fitted(self)
+        mean, log_size = as_closure(self.estimators_[0], dt), as_closure(self.estimators_[1], dt)
+        return HeteroscedasticClosure(mean, log_size, self.scale_, UnitNoise(self.phi_, self.interval, dt))
+
+
+class HeteroscedasticClosure:
+    """U = mean(X) + scale exp(log_size(X)) e, e being noise of variance 1 that is correlated in time.
+
+    Parameters
+    ----------
+    mean, log_size : Closure
+        Deterministic; their steps give the mean of U and the logarithm of the size of what it leaves over.
+    scale : float
+        The standard deviation of U over that size.
+    noise : UnitNoise
+        e.
+    """
+
+    deterministic = False
+
+    def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: UnitNoise) -> None:
+        self.mean, self.log_size, self.scale, self.noise = mean, log_size, scale, noise
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the noise; the next step draws a new one from its stationary distribution."""
+        self.mean.start(n_members, rng)
+        self.log_size.start(n_members, rng)
+        self.noise.start(n_members, rng)
+
+    def remember(self, history: NDArray) -> None:
+        """Tell the parts that have a memory the past (past, member, K)."""
+        for part in (self.mean, self.log_size):
+            if hasattr(part, "remember"):
+                part.remember(history)
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K)."""
+        return self.mean.step(X) + self.scale * np.exp(self.log_size.step(X)) * self.noise.step(X.shape)

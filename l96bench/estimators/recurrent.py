@@ -1,0 +1,369 @@
+"""Closures with a hidden state: a gated recurrent unit shared by all points, and how its state is carried in a rollout.
+
+A recurrence here makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of the training data:
+
+    s(t) = f(x(t), s(t - 0.05), z(t)),        U(t) = g(s(t)),
+
+x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). The
+resolved model steps by a smaller dt, 0.01 MTU. Its closure keeps the states of the last 0.05 / dt steps, so that each
+step applies exactly the map that was trained, to the state of 0.05 MTU earlier: U follows X at every step, and no
+state is used before or after its time. These interleaved chains are one process because they share the X, and because
+the noise is the moving average of the last 0.05 / dt draws: independent over 0.05 MTU, as in training, and smooth in
+between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional
+
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import _RingRegressor, _stencil_index, _whole
+from l96bench.estimators.training_loop import one_thread
+
+__all__ = ["GatedUnit", "Recurrence", "RecurrentClosure", "RecurrentRegressor", "along", "pooled_moments"]
+
+_BLOCK = 1024  # rows advanced at once: what fits the cache
+_ROWS = 100  # times of a trajectory for which noise is drawn at once
+
+
+class Recurrence(Protocol):
+    """One step of 0.05 MTU of a hidden state, for rows of points.
+
+    Attributes
+    ----------
+    n_state, n_noise : int
+        Numbers in the state and in the noise of a point.
+    """
+
+    n_state: int
+    n_noise: int
+
+    def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
+
+    def output(self, state: torch.Tensor) -> torch.Tensor:
+        """The added tendency U (...) of states (..., n_state)."""
+
+
+class GatedUnit:
+    """A gated recurrent unit with a linear output, U = w h + b; the noise, if any, joins its inputs.
+
+        r = sigmoid(W_r x + b_r + V_r h + c_r),        n = tanh(W_n x + b_n + r (V_n h + c_n)),
+        z = sigmoid(W_z x + b_z + V_z h + c_z),        h' = (1 - z) n + z h
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray of float32
+        ``input`` (3 units, width), ``state`` (3 units, units) and their biases ``input_bias`` and ``state_bias`` in
+        the order r, z, n; ``output`` (1, units) and ``output_bias`` (1,).
+    n_noise : int
+        Columns of noise behind the stencil.
+
+    References
+    ----------
+    Cho et al. (2014), arXiv:1406.1078, with the reset gate behind the product, as in torch.
+    """
+
+    def __init__(self, weights: dict[str, NDArray], n_noise: int = 0) -> None:
+        tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+        self._cell = [tensors[name] for name in ("input", "state", "input_bias", "state_bias")]
+        self._output = (tensors["output"], tensors["output_bias"])
+        self.n_state, self.n_noise = tensors["state"].shape[1], n_noise
+
+    def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The next state (row, units) for stencils x (row, width), states and noise (row, n_noise)."""
+        return torch.gru_cell(torch.cat((x, noise), dim=1) if self.n_noise else x, state, *self._cell)
+
+    def output(self, state: torch.Tensor) -> torch.Tensor:
+        """The added tendency U (...) of states (..., units)."""
+        return functional.linear(state, *self._output)[..., 0]
+
+
+class RecurrentClosure:
+    """A recurrence at every point of the ring, coupled to a resolved model that steps by `dt`.
+
+    After `start` the state is zero. `remember` spins it up on the states before the start; the chains that lie between
+    these states and the start begin from states that are interpolated linearly.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+    index : ndarray of int, shape (K, width)
+        The points in the stencil of each point.
+    dt : float
+        Step of the resolved model in MTU; it divides 0.05.
+    """
+
+    def __init__(self, recurrence: Recurrence, index: NDArray, dt: float = 0.01) -> None:
+        self.recurrence = recurrence
+        self.dt = dt
+        self.deterministic = recurrence.n_noise == 0
+        self._index = index
+        self._chains = _whole(HISTORY_INTERVAL / dt, f"the memory's step {HISTORY_INTERVAL}", f"the model step dt {dt}")
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the state; `n_members` rows are coming, and all randomness comes from `rng`."""
+        self._rng, self._steps = rng, 0
+        n_rows = n_members * len(self._index)
+        self._states = [torch.zeros(n_rows, self.recurrence.n_state)]
+        self._draws = self._drawn((self._chains, n_rows))
+
+    def remember(self, history: NDArray) -> None:
+        """Spin the state up on the past (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
+        for X in history:
+            noise = self._drawn((len(self._states[0]),))
+            self._states[0] = self._advanced(X, self._states[0], noise)[0]
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K)."""
+        n_rows = len(self._states[0])
+        if X.shape[1:] != (len(self._index),) or X.size != n_rows:
+            expected = (n_rows // len(self._index), len(self._index))
+            raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
+        slot = self._steps % self._chains
+        if self._steps >= 1:
+            self._draws[slot] = self._drawn((n_rows,))
+        noise = self._draws.sum(dim=0) / self._chains**0.5
+        state, U = self._advanced(X, self._states[slot], noise)
+        if self._steps == 0:
+            before = self._states[0]
+            self._states = [torch.lerp(before, state, i / self._chains) for i in range(self._chains)]
+        self._states[slot] = state
+        self._steps += 1
+        return U
+
+    def _drawn(self, shape: tuple[int, ...]) -> torch.Tensor:
+        """Standard normal noise (*shape, n_noise) of the rollout's own generator."""
+        shape = (*shape, self.recurrence.n_noise)
+        return torch.from_numpy(self._rng.standard_normal(shape, dtype=np.float32))
+
+    def _advanced(self, X: NDArray, states: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, NDArray]:
+        """The next states (row, n_state) and U (member, K) for the states X (member, K)."""
+        following, U = torch.empty_like(states), np.empty(X.size)
+        # A member that blows up becomes infinite in single precision, as it soon would anyway.
+        with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
+            x = torch.from_numpy(np.take(X.astype(np.float32), self._index, axis=1).reshape(X.size, -1))
+            for first in range(0, X.size, _BLOCK):
+                rows = slice(first, first + _BLOCK)
+                state = self.recurrence.advance(x[rows], states[rows], noise[rows])
+                following[rows], U[rows] = state, self.recurrence.output(state).numpy()
+        return following, U.reshape(X.shape)
+
+
+def along(
+    recurrence: Recurrence, index: NDArray, X: NDArray, n_members: int = 1, rng: np.random.Generator | None = None
+) -> NDArray:
+    """U (member, n, points) of a recurrence that starts from zero and follows a trajectory X (n, K), 0.05 MTU a row.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+    index : ndarray of int, shape (points, width)
+        The points in the stencil of each point that is wanted.
+    X : ndarray of shape (n, K)
+    n_members : int
+        Independent draws of the noise.
+    rng : numpy Generator, optional
+        For the noise, drawn in time order; from seed 0 if not given.
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    n_rows = n_members * len(index)
+    state = torch.zeros(n_rows, recurrence.n_state)
+    U = np.empty((len(X), n_rows))
+    with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
+        stencils = torch.from_numpy(np.take(X.astype(np.float32), index, axis=1))
+        for first in range(0, len(X), _ROWS):
+            x = stencils[first : first + _ROWS].repeat(1, n_members, 1)
+            drawn = rng.standard_normal((len(x), n_rows, recurrence.n_noise), dtype=np.float32)
+            noise = torch.from_numpy(drawn)
+            states = torch.empty(len(x), n_rows, recurrence.n_state)
+            for i in range(len(x)):
+                state = recurrence.advance(x[i], state, noise[i])
+                states[i] = state
+            U[first : first + _ROWS] = recurrence.output(states).numpy()
+    return np.moveaxis(U.reshape(len(X), n_members, len(index)), 1, 0)
+
+
+class RecurrentRegressor(_RingRegressor):
+    """A gated recurrent unit shared around the ring: U_k from the stencil of point k now and, by its state, before.
+
+    It is trained by Adam on the squared error of random pieces of one trajectory, each started from a zero state; the
+    first steps of a piece only warm the state up. Equal data, parameters and `random_state` give equal units on one
+    kind of CPU; torch's global generator and thread count are left as they were.
+
+    Parameters
+    ----------
+    units : int
+        Size of the hidden state of a point.
+    radius : int
+        Neighbours seen on either side; 2 radius + 1 <= K.
+    epochs : int
+        Times that each row is, on average, in the loss; more when they come to fewer than `min_steps` steps.
+    warm_up, length : int
+        Rows of a piece before its loss, and in its loss. They are 0.05 MTU apart.
+    batch_size : int
+        Pieces in a step of the optimizer, each of one point.
+    learning_rate : float
+        The peak of the one-cycle schedule (Smith and Topin 2019, arXiv:1708.07120).
+    min_steps : int
+        Least number of optimizer steps.
+    random_state : int or None
+        Seed of the initial weights and the choice of pieces; None draws a new one.
+
+    Attributes
+    ----------
+    weights_ : dict of str to ndarray of float32
+        What was learned, for X and U in their own units, as `GatedUnit` takes it.
+    loss_curve_ : list of float
+        The training loss, averaged over 50 steps each, in units of the variance of U.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev. 16,
+    4501-4519.
+    """
+
+    def __init__(
+        self,
+        units: int = 32,
+        radius: int = 2,
+        epochs: int = 10,
+        warm_up: int = 16,
+        length: int = 24,
+        batch_size: int = 128,
+        learning_rate: float = 0.02,
+        min_steps: int = 300,
+        random_state: int | None = 0,
+    ) -> None:
+        self.units = units
+        self.radius = radius
+        self.epochs = epochs
+        self.warm_up = warm_up
+        self.length = length
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.min_steps = min_steps
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order, 0.05 MTU apart, and their y, U (n, K) or that of point 0 alone."""
+        X, U = self._checked_training(X, y)
+        self._check_parameters()
+        self._index = _stencil_index(X.shape[1], self.radius)
+        x_mean, x_std, u_mean, u_std = *pooled_moments(X), *pooled_moments(U)
+        scaled = np.take((X - x_mean) / x_std, self._index[self._points()], axis=1)
+        stencils = torch.from_numpy(scaled.astype(np.float32))
+        targets = torch.from_numpy(((U - u_mean) / u_std).astype(np.float32))
+        with one_thread():
+            learned, self.loss_curve_ = self._trained(stencils, targets)
+        arrays = {name: tensor.detach().numpy().astype(np.float64) for name, tensor in learned.items()}
+        width = stencils.shape[2]
+        arrays["input"][:, :width] /= x_std
+        arrays["input_bias"] -= x_mean * arrays["input"][:, :width].sum(axis=1)
+        arrays["output"] *= u_std
+        arrays["output_bias"] = u_std * arrays["output_bias"] + u_mean
+        self.weights_ = {name: array.astype(np.float32) for name, array in arrays.items()}
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """U (n, K) for a trajectory X (n, K) in time order, or that of point 0 when fitted on it alone.
+
+        The state is zero before the first row; a row sees those before it, never those behind it.
+        """
+        X = self._checked_states(X)
+        return self._like_y(along(self._recurrence(), self._index[self._points()], X)[0])
+
+    def closure(self, dt: float = 0.01) -> RecurrentClosure:
+        """The closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
+        check_is_fitted(self)
+        return RecurrentClosure(self._recurrence(), self._index, dt)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        check_is_fitted(self)
+        return sum(array.size for array in self.weights_.values())
+
+    def _recurrence(self) -> GatedUnit:
+        return GatedUnit(self.weights_, self._noise_and_draws()[0])
+
+    def _check_parameters(self) -> None:
+        counts = {name: getattr(self, name) for name in ("units", "epochs", "length", "batch_size")}
+        if min(counts.values()) < 1 or self.warm_up < 0 or not self.learning_rate > 0:
+            raise ValueError(
+                f"{', '.join(counts)} must be at least 1, warm_up at least 0 and learning_rate positive; "
+                f"got {[*counts.values(), self.warm_up, self.learning_rate]}."
+            )
+
+    def _noise_and_draws(self) -> tuple[int, int]:
+        """Columns of noise behind the stencil, and paths that are drawn of every piece in training."""
+        return 0, 1
+
+    def _loss(self, U: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """The loss of predictions U (length, draw, piece) against the truth (length, piece)."""
+        return functional.mse_loss(U[:, 0], truth)
+
+    def _trained(self, stencils: torch.Tensor, targets: torch.Tensor) -> tuple[dict[str, torch.Tensor], list[float]]:
+        """The weights after training on stencils (n, points, width) and targets (n, points), and the loss curve."""
+        n, points, width = stencils.shape
+        n_noise, n_draws = self._noise_and_draws()
+        generator = torch.Generator().manual_seed(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        # Made on no device first, so that torch's global generator is not asked for weights.
+        unit = torch.nn.GRU(width + n_noise, self.units, device="meta").to_empty(device="cpu")
+        output = torch.nn.Linear(self.units, 1, device="meta").to_empty(device="cpu")
+        weights = [*unit.parameters(), *output.parameters()]
+        for weight in weights:
+            torch.nn.init.uniform_(weight, -(self.units**-0.5), self.units**-0.5, generator=generator)
+        n_rows = min(self.warm_up + self.length, n)
+        warm_up = min(self.warm_up, n_rows - 1)
+        per_epoch = max(n * points // (self.batch_size * (n_rows - warm_up)), 1)
+        steps = max(self.epochs * per_epoch, self.min_steps)
+        optimizer = torch.optim.Adam(weights, lr=self.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=steps)
+        losses = []
+        for x, truth in _pieces(stencils, targets, n_rows, self.batch_size, steps, generator):
+            inputs = x.repeat(1, n_draws, 1)
+            if n_noise:
+                noise = torch.randn((*inputs.shape[:2], n_noise), generator=generator)
+                inputs = torch.cat((inputs, noise), dim=2)
+            states = unit(inputs)[0][warm_up:]
+            U = output(states)[..., 0].reshape(len(states), n_draws, -1)
+            loss = self._loss(U, truth[warm_up:])
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)  # a recurrence has a cliff now and then
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        names = ("input", "state", "input_bias", "state_bias", "output", "output_bias")
+        curve = [float(np.mean(losses[i : i + 50])) for i in range(0, steps, 50)]
+        return dict(zip(names, weights, strict=True)), curve
+
+
+def _pieces(
+    stencils: torch.Tensor, targets: torch.Tensor, n_rows: int, n_pieces: int, steps: int, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """For each step random pieces of one point: stencils (n_rows, piece, width) and targets (n_rows, piece)."""
+    n, points = targets.shape
+    rows = torch.arange(n_rows)[:, None]
+    for _ in range(steps):
+        times = rows + torch.randint(n - n_rows + 1, (n_pieces,), generator=generator)
+        point = torch.randint(points, (n_pieces,), generator=generator)
+        yield stencils[times, point], targets[times, point]
+
+
+def pooled_moments(values: NDArray) -> tuple[float, float]:
+    """Mean and std over times and points; the std of a constant is taken to be 1."""
+    std = float(values.std())
+    return float(values.mean()), std if std > 0 else 1.0
