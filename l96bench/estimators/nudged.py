@@ -1,0 +1,268 @@
+"""Coupled online learning: the network learns while its model runs beside the truth, which is nudged to follow it.
+
+The resolved model runs under the network as it is, and visits the states that this network leads to. The truth model
+runs beside it and is pulled towards it, so that it shows what the fast variables do at those states, and the network
+learns from the difference of the two tendencies as the runs go (Rasp 2020, Geosci. Model Dev. 13, 2185-2196,
+doi:10.5194/gmd-13-2185-2020). Nothing is stored and nothing is forecast: no gradient flows through a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics import torch_resolved
+from l96bench.dynamics.truth import TRUTH_DT, State, advance, count, simulate
+from l96bench.errors import ModelError
+from l96bench.estimators.network import TorchRegressor
+from l96bench.estimators.online_training import started
+from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, stencil_rows
+from l96bench.estimators.rollout_training import SharedNetwork, descend
+from l96bench.estimators.training_loop import one_thread
+from l96bench.regimes import Regime, get_regime, seed_word
+
+__all__ = ["CoupledOnlineRegressor", "CoupledRuns"]
+
+_REACH = 10.0
+"""Standard deviations from the mean at which a member of the resolved model has blown up."""
+
+
+class CoupledRuns:
+    """Pairs of a truth run and a run of the resolved model, nudged towards each other.
+
+    In each step of `dt`, first each X is moved by ``dt / tau`` of the difference to the other one, then both models
+    make the step by themselves. What the truth shows the network for the model's X is
+
+        target = U + (dX/dt of the truth - dX/dt of the model under U),
+
+    both tendencies being the change of X over the step, without the nudging.
+
+    Parameters
+    ----------
+    regime : Regime
+        With fast variables.
+    states : list of (X, Y) or (X, Y, Z)
+        Of the truth runs, advanced in place.
+    X : (pair, K) array
+        States of the resolved model at the start.
+    tau : float
+        Time in MTU with which the truth follows the model.
+    tau_model : float
+        Time in MTU with which the model follows the truth; infinity for not at all, as in Rasp (2020).
+    dt : float
+        Step of the resolved model in MTU.
+    """
+
+    def __init__(
+        self,
+        regime: Regime,
+        states: list[State],
+        X: NDArray[np.float64],
+        tau: float,
+        tau_model: float = math.inf,
+        dt: float = 0.01,
+    ) -> None:
+        if not (tau >= dt and tau_model >= dt):
+            raise ModelError(f"expected nudging times of at least dt = {dt} MTU, got tau {tau}, tau_model {tau_model}")
+        if regime.scales < 2:
+            raise ModelError(f"expected a regime with fast variables to learn from, got {regime.id!r}")
+        self.regime, self.states, self.X, self.dt = regime, states, X.copy(), dt
+        self.tau, self.tau_model = tau, tau_model
+        self._n_steps = count(dt, TRUTH_DT, "truth step")
+        self._first = [tuple(part.copy() for part in state) for state in states]
+
+    @property
+    def truth(self) -> NDArray[np.float64]:
+        """X (pair, K) of the truth runs."""
+        return np.stack([state[0] for state in self.states])
+
+    def nudge(self) -> NDArray[np.float64]:
+        """Pull the runs of each pair together, and give the change (pair, K) of the truth's X."""
+        apart = self.X - self.truth
+        pull = (self.dt / self.tau) * apart
+        for state, by in zip(self.states, pull, strict=True):
+            state[0][:] += by
+        self.X = self.X - (self.dt / self.tau_model) * apart
+        return pull
+
+    def step(self, U: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Make one step under U (pair, K), a function of the model's X, and give the targets (pair, K) for that X."""
+        before = self.truth
+        for state in self.states:
+            advance(self.regime, state, self._n_steps)
+        ahead = torch_resolved.step(torch.from_numpy(self.X), torch.from_numpy(U), self.regime.F, self.dt).numpy()
+        target = U + ((self.truth - before) - (ahead - self.X)) / self.dt
+        self.X = ahead
+        return np.where(np.isfinite(target), target, U)  # a truth run that blew up teaches nothing
+
+    def rescue(self, low: float, high: float) -> int:
+        """Put members of the model that have an X outside of limits on the state of the truth; how many they are.
+
+        A truth run that was pulled out of the limits itself goes back to where it started.
+        """
+        for state, first in zip(self.states, self._first, strict=True):
+            if not ((state[0] > low) & (high > state[0])).all():
+                for part, before in zip(state, first, strict=True):
+                    part[:] = before
+        lost = ~((low < self.X) & (high > self.X)).all(axis=1)
+        self.X[lost] = self.truth[lost]
+        return int(lost.sum())
+
+
+class CoupledOnlineRegressor(_RingRegressor):
+    """A stencil network that starts from a fit to U and goes on learning in pairs of coupled runs.
+
+    Its training data are X and U at first, then ``pairs * duration`` MTU of truth runs of its own, from other seeds
+    than those of any dataset. Equal data, parameters and `random_state` give equal networks on one kind of CPU.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        Of the truth that is run.
+    network : TorchRegressor, default TorchRegressor()
+        Form of the network, and how it is fitted to U at first; `random_state` is put into it.
+    radius : int
+        Neighbours seen on either side; 2 radius + 1 <= K.
+    start : {"least squares", "random"} or mapping
+        Where learning starts: the fit of U, random weights, or the `TorchRegressor.state_dict` of a network.
+    pairs : int
+        Runs side by side.
+    duration : float
+        MTU that each of them runs while the network learns.
+    spin_up : float
+        MTU of the truth before.
+    tau : float
+        Time in MTU with which the truth follows the model; 0.1 in Rasp (2020).
+    tau_model : float
+        Time in MTU with which the model follows the truth; infinity, as in Rasp (2020), for not at all.
+    every : int
+        Steps of the model, of 0.01 MTU, between those of the optimizer, which see the states since the one before.
+    learning_rate : float
+        Its peak; it falls to zero along a cosine.
+    random_state : int or None
+        Seed of the network and of the runs; None draws a new one.
+
+    Attributes
+    ----------
+    estimator_ : TorchRegressor
+        From the stencil of a point to its U.
+    loss_curve_ : list of float
+        Mean squared difference of tendencies over the variance of U, of each step of the optimizer.
+    difference_curve_ : list of float
+        Mean squared difference of the X of a pair over the variance of X, likewise.
+    n_rescued_ : int
+        Members of the model that blew up and were put on the truth.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
+    """
+
+    def __init__(
+        self,
+        regime: str | Regime,
+        network: TorchRegressor | None = None,
+        radius: int = 2,
+        start: str | Mapping[str, ArrayLike] = "least squares",
+        pairs: int = 32,
+        duration: float = 60.0,
+        spin_up: float = 20.0,
+        tau: float = 0.1,
+        tau_model: float = math.inf,
+        every: int = 4,
+        learning_rate: float = 0.001,
+        random_state: int | None = 0,
+    ) -> None:
+        self.regime = regime
+        self.network = network
+        self.radius = radius
+        self.start = start
+        self.pairs = pairs
+        self.duration = duration
+        self.spin_up = spin_up
+        self.tau = tau
+        self.tau_model = tau_model
+        self.every = every
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) and their y, U (n, K) or that of point 0 alone; then learn in coupled runs."""
+        X, U = self._checked_training(X, y)
+        regime = get_regime(self.regime)
+        if X.shape[1] != regime.K:
+            raise ValueError(f"X must have the {regime.K} points of {regime.id}; got n_features={X.shape[1]}.")
+        self._index = _stencil_index(regime.K, self.radius)
+        rows = stencil_rows([X], self._index[self._points()])
+        scales = (float(X.mean()), float(X.std()) or 1.0, float(U.mean()), float(U.std()) or 1.0)
+        runs = CoupledRuns(regime, *self._states(regime), self.tau, self.tau_model)
+        steps = count(self.duration, runs.dt * self.every, "interval between steps of the optimizer")
+        limits = (scales[0] - _REACH * scales[1], scales[0] + _REACH * scales[1])
+        self.difference_curve_: list[float] = []
+        self.n_rescued_ = 0
+        with one_thread():
+            network = started(self.network, self.start, self.random_state, rows, U)
+            shared = SharedNetwork(network, self._index, scales)
+
+            def loss_of() -> torch.Tensor:
+                seen, shown = [], []
+                for _ in range(self.every):
+                    self.n_rescued_ += runs.rescue(*limits)
+                    runs.nudge()
+                    seen.append(torch.from_numpy(runs.X.astype(np.float32)))
+                    with torch.no_grad():
+                        forcing = shared(seen[-1]).numpy().astype(np.float64)
+                    shown.append(torch.from_numpy(runs.step(forcing).astype(np.float32)))
+                apart = np.nan_to_num(np.abs(runs.X - runs.truth) / scales[1], nan=_REACH)
+                self.difference_curve_.append(float(np.mean(np.minimum(apart, _REACH) ** 2)))
+                return ((shared(torch.cat(seen)) - torch.cat(shown)) / scales[3]).square().mean()
+
+            self.loss_curve_, _ = descend(shared.weights, loss_of, steps, self.learning_rate)
+            self.estimator_ = shared.trained()
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        rows = stencil_rows([self._checked_states(X)], self._index[self._points()])
+        return self._like_y(self.estimator_.predict_unchecked(rows))
+
+    def closure(self, dt: float = 0.01) -> StencilClosure:
+        """The network as a closure; it does not depend on dt."""
+        check_is_fitted(self)
+        return StencilClosure(self.estimator_, self._index)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        check_is_fitted(self)
+        return self.estimator_.n_parameters
+
+    def _states(self, regime: Regime) -> tuple[list[State], NDArray[np.float64]]:
+        """States of the truth after their spin-up, from seeds of their own, and X of the model, equal to theirs."""
+        word = int(np.random.SeedSequence(self.random_state).generate_state(1)[0])
+        seed = [regime.word, seed_word("coupled online learning"), word]
+        run = simulate(
+            regime,
+            TRUTH_DT,
+            interval=TRUTH_DT,
+            seed=seed,
+            n_trajectories=self.pairs,
+            spin_up=self.spin_up,
+            threads=1,
+            progress=False,
+        )
+        arrays = [
+            np.array(part).reshape(self.pairs, *shape)
+            for part, shape in zip(
+                [part for part in (run.X, run.Y, run.Z) if part is not None], regime.state_shapes, strict=True
+            )
+        ]
+        return [tuple(part[i].copy() for part in arrays) for i in range(self.pairs)], arrays[0].copy()

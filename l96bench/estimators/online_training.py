@@ -1,0 +1,371 @@
+"""Networks that are trained through the resolved model: what counts is X along a forecast, not U at a point.
+
+A network shared by all points (stencil in, U out) starts from its least-squares fit to U and is then trained by
+gradient descent through the differentiable twin of the resolved model, `l96bench.dynamics.torch_resolved`: random
+windows of the training trajectory are forecast, and the error of X along them is differentiated with respect to the
+weights. The length of a window, the *horizon*, decides what is learned: for a short one it is nearly the least-squares
+fit; for a long one errors have grown through the model, chaotically at last, and the gradients with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from l96bench.dynamics import torch_resolved
+from l96bench.dynamics.closures import ar1_noise
+from l96bench.estimators.network import TorchRegressor
+from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, _whole, stencil_rows
+from l96bench.estimators.rollout_training import (
+    RedNoise,
+    SharedNetwork,
+    StochasticNetworkClosure,
+    Windows,
+    descend,
+    fair_crps,
+    sigma_of,
+)
+from l96bench.estimators.training_loop import one_thread
+
+__all__ = ["OnlineNetworkRegressor", "OnlineStochasticRegressor", "StochasticNetworkClosure", "started"]
+
+_REACH = 10.0
+"""Standard deviations from the mean at which a member of a training forecast has blown up."""
+
+
+class _OnlineRegressor(_RingRegressor):
+    """What closures that are trained through the model share: parameters, the start, and the loop over windows."""
+
+    def __init__(
+        self,
+        F: float,
+        network: TorchRegressor | None = None,
+        radius: int = 2,
+        horizon: float = 0.2,
+        start: str | Mapping[str, ArrayLike] = "least squares",
+        steps: int = 1000,
+        batch_size: int = 128,
+        learning_rate: float = 0.002,
+        offline_weight: float = 0.0,
+        interval: float = 0.05,
+        dt: float = 0.01,
+        random_state: int | None = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.F = F
+        self.network = network
+        self.radius = radius
+        self.horizon = horizon
+        self.start = start
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.offline_weight = offline_weight
+        self.interval = interval
+        self.dt = dt
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Train on ONE trajectory: states X (n, K) in time order, `interval` apart, and their y, U (n, K).
+
+        y, which may also be U of point 0 alone, is used by the least-squares start and where `offline_weight` is not 0.
+        """
+        X, U = self._checked_training(X, y)
+        self._every = _whole(self.interval / self.dt, f"interval {self.interval}", f"the model step dt {self.dt}")
+        leads = _whole(self.horizon / self.interval, f"horizon {self.horizon}", f"interval {self.interval}")
+        if len(X) <= leads:
+            raise ValueError(f"a horizon of {leads} rows needs more than {leads} rows of X; got n_samples={len(X)}.")
+        if self.batch_size < 1 or self.steps < 0 or not self.learning_rate > 0:
+            raise ValueError(
+                "batch_size must be at least 1, steps at least 0 and learning_rate positive; "
+                f"got {self.batch_size}, {self.steps} and {self.learning_rate}."
+            )
+        self._index = _stencil_index(X.shape[1], self.radius)
+        words = np.random.SeedSequence(self.random_state).generate_state(2)
+        tensors = [torch.from_numpy(array.astype(np.float32)).to(self.device) for array in (X, U)]
+        windows = Windows(tensors[0], tensors[1], leads, np.random.default_rng(int(words[0])))
+        generator = torch.Generator(self.device).manual_seed(int(words[1]))
+        self._scales = (float(X.mean()), _spread(X), float(U.mean()), _spread(U))
+        with one_thread():
+            rows = stencil_rows([X], self._index[self._points()])
+            network = started(self.network, self.start, self.random_state, rows, U)
+            weights, loss_of, finish = self._prepared(X, U, network, windows, generator)
+            self.loss_curve_, self.n_skipped_ = descend(weights, loss_of, self.steps, self.learning_rate)
+            finish()
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The (mean) added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        return self._like_y(self._outputs(self._checked_states(X))[:, 0])
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained numbers."""
+        check_is_fitted(self)
+        return self.estimator_.n_parameters
+
+    def _outputs(self, X: NDArray) -> NDArray:
+        """What the network gives for the states X (n, K), (n points, outputs)."""
+        rows = stencil_rows([X], self._index[self._points()])
+        return self.estimator_.predict_unchecked(rows).reshape(len(rows), -1)
+
+    def _prepared(
+        self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator
+    ) -> tuple[list[torch.Tensor], Callable[[], torch.Tensor], Callable[[], None]]:
+        """The weights, their loss on a batch drawn anew, and what stores them in the end."""
+        raise NotImplementedError
+
+    def _forecast(self, closure: Callable[[torch.Tensor], torch.Tensor], X0: torch.Tensor, leads: int) -> torch.Tensor:
+        """X (lead, member, K) every `interval`; a member that blows up is set back to its start."""
+        mean, std = self._scales[:2]
+        limits = (mean - _REACH * std, mean + _REACH * std)
+        return torch_resolved.rollout(
+            closure, X0, leads * self._every, F=self.F, dt=self.dt, every=self._every, limits=limits
+        )
+
+    def _offline(self, shared: SharedNetwork, X: torch.Tensor, U: torch.Tensor) -> torch.Tensor | float:
+        """The weighted mean squared error of U over its variance, at the starts of the windows."""
+        if not self.offline_weight:
+            return 0.0
+        points = torch.from_numpy(self._points()).to(X.device)
+        return self.offline_weight * ((shared(X)[:, points] - U) / self._scales[3]).square().mean()
+
+
+class OnlineNetworkRegressor(_OnlineRegressor):
+    """A stencil network trained on the squared error of X along forecasts of the resolved model.
+
+    The loss is the mean over points and leads of (X - truth)^2 over the climatological variance. Equal data, parameters
+    and `random_state` give equal networks on one kind of CPU; torch's global generator and thread count are left alone.
+
+    Parameters
+    ----------
+    F : float
+        Forcing of the resolved model.
+    network : TorchRegressor, default TorchRegressor()
+        Form of the network, and how it is fitted to U at first; `random_state` is put into it.
+    radius : int
+        Neighbours seen on either side; 2 radius + 1 <= K.
+    horizon : float
+        Length in MTU of the forecasts, a whole multiple of `interval`.
+    start : {"least squares", "random"} or mapping
+        Where training starts: the fit of U, random weights, or the `TorchRegressor.state_dict` of a network.
+    steps : int
+        Steps of the optimizer.
+    batch_size : int
+        Forecasts in each step.
+    learning_rate : float
+        Its peak; it falls to zero along a cosine.
+    offline_weight : float
+        Weight of the squared error of U over its variance, added to the loss.
+    interval : float
+        Time in MTU between the rows of X, a whole multiple of `dt`.
+    dt : float
+        Step of the resolved model in MTU.
+    random_state : int or None
+        Seed of the network and of the windows; None draws a new one.
+    device : str
+        Where to train, "cuda" for a GPU.
+
+    Attributes
+    ----------
+    estimator_ : TorchRegressor
+        From the stencil of a point to its U.
+    loss_curve_ : list of float
+        Loss of each step.
+    n_skipped_ : int
+        Steps left out because their gradient was not finite.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
+    Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).
+    """
+
+    def closure(self, dt: float = 0.01) -> StencilClosure:
+        """The network as a closure; it does not depend on dt."""
+        check_is_fitted(self)
+        return StencilClosure(self.estimator_, self._index)
+
+    def _prepared(
+        self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator
+    ) -> tuple[list[torch.Tensor], Callable[[], torch.Tensor], Callable[[], None]]:
+        shared = SharedNetwork(network, self._index, self._scales, self.device)
+
+        def loss_of() -> torch.Tensor:
+            X0, U0, truth = windows.draw(self.batch_size)
+            X = self._forecast(shared, X0, windows.leads)
+            return ((X - truth) / self._scales[1]).square().mean() + self._offline(shared, X0, U0)
+
+        def finish() -> None:
+            self.estimator_ = shared.trained()
+
+        return shared.weights, loss_of, finish
+
+
+class OnlineStochasticRegressor(_OnlineRegressor):
+    """A stencil network for the mean and the spread of U, trained on the CRPS of ensembles of the resolved model.
+
+        U_k = mean(x_k) + sigma(x_k) e_k,        e' = r e + sqrt(1 - r^2) z,        r = exp(-dt / memory_),
+
+    x_k being the stencil of point k and z standard normal, independent at every point and step. Members start from one
+    state and differ by z alone; their fair CRPS along the forecast, over the standard deviation of X, is differentiated
+    with respect to the weights and the memory, for z that stays as it was drawn (the reparameterization of Kingma and
+    Welling 2014, arXiv:1312.6114). It starts from the least-squares fit and the size and memory of its residual.
+
+    Parameters
+    ----------
+    F, network, radius, horizon, start, steps, batch_size, learning_rate, interval, dt, random_state, device
+        As for `OnlineNetworkRegressor`.
+    offline_weight : float
+        Weight of the squared error of the mean of U over its variance, added to the loss.
+    members : int
+        Members of an ensemble, at least 2.
+
+    Attributes
+    ----------
+    estimator_ : TorchRegressor
+        From the stencil of a point to the mean of its U and to log(sigma / std of U).
+    memory_ : float
+        e-folding time of e in MTU.
+    loss_curve_, n_skipped_, n_features_in_
+        As for `OnlineNetworkRegressor`.
+
+    References
+    ----------
+    Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil. Trans. R.
+    Soc. A 371, 20110479 (state-dependent red noise).
+    """
+
+    def __init__(
+        self,
+        F: float,
+        network: TorchRegressor | None = None,
+        radius: int = 2,
+        horizon: float = 0.5,
+        start: str | Mapping[str, ArrayLike] = "least squares",
+        steps: int = 400,
+        batch_size: int = 64,
+        learning_rate: float = 0.002,
+        offline_weight: float = 0.0,
+        interval: float = 0.05,
+        dt: float = 0.01,
+        random_state: int | None = 0,
+        device: str = "cpu",
+        members: int = 2,
+    ) -> None:
+        super().__init__(
+            *(F, network, radius, horizon, start, steps, batch_size, learning_rate, offline_weight, interval, dt),
+            random_state=random_state,
+            device=device,
+        )
+        self.members = members
+
+    def closure(self, dt: float = 0.01) -> StochasticNetworkClosure:
+        """The mean and its noise as a closure for a resolved model that steps by `dt` MTU."""
+        check_is_fitted(self)
+        return StochasticNetworkClosure(self.estimator_, self._index, self.memory_, self._scales[3], dt)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K), or of point 0 when fitted on it alone."""
+        X = self._checked_states(X)
+        outputs = self._outputs(X).reshape(len(X), -1, 2)
+        phi = math.exp(-self.interval / self.memory_)
+        noise = np.moveaxis(ar1_noise((len(X), n_members, outputs.shape[1]), phi, 1.0, rng), 1, 0)
+        U = outputs[..., 0] + sigma_of(outputs[..., 1], self._scales[3]) * noise
+        return U.reshape(n_members, len(X), *self._y_shape)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained numbers: the weights and the memory."""
+        check_is_fitted(self)
+        return self.estimator_.n_parameters + 1
+
+    def _prepared(
+        self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator
+    ) -> tuple[list[torch.Tensor], Callable[[], torch.Tensor], Callable[[], None]]:
+        if self.members < 2:
+            raise ValueError(f"members must be at least 2, so that they have a spread; got {self.members}.")
+        rows = stencil_rows([X], self._index[self._points()])
+        residual = U - network.predict_unchecked(rows).reshape(U.shape)
+        shared = SharedNetwork(
+            _with_sigma(network, _spread(residual) / self._scales[3]), self._index, self._scales, self.device
+        )
+        power = float(np.sum(residual[:-1] ** 2))
+        phi = float(np.clip(np.sum(residual[:-1] * residual[1:]) / power, 1e-3, 0.999)) if power > 0 else 0.5
+        log_memory = torch.tensor(math.log(-self.interval / math.log(phi)), device=self.device, requires_grad=True)
+
+        def loss_of() -> torch.Tensor:
+            X0, U0, truth = windows.draw(self.batch_size)
+            closure = RedNoise(shared, log_memory, self.dt, self._scales[3], generator)
+            X = self._forecast(closure, X0.repeat(self.members, 1), windows.leads)
+            X = X.reshape(windows.leads, self.members, *X0.shape).transpose(0, 1)
+            return fair_crps(X, truth).mean() / self._scales[1] + self._offline(shared, X0, U0)
+
+        def finish() -> None:
+            self.estimator_ = shared.trained()
+            self.memory_ = float(f"{math.exp(float(log_memory.detach())):.7g}")
+
+        return [*shared.weights, log_memory], loss_of, finish
+
+
+def _spread(values: NDArray) -> float:
+    """The standard deviation, or 1 for a constant."""
+    return float(values.std()) or 1.0
+
+
+def _with_sigma(network: TorchRegressor, sigma: float) -> TorchRegressor:
+    """The network with a second output, the logarithm of a constant."""
+    state: dict[str, Any] = network.state_dict()
+    last = len(network.hidden)
+    weight, bias = state[f"{last}.weight"], state[f"{last}.bias"]
+    state[f"{last}.weight"] = np.concatenate([weight, np.zeros_like(weight)])
+    state[f"{last}.bias"] = np.append(bias, math.log(max(sigma, 1e-6)))
+    return clone(network).load_state_dict(state | {"one_output": np.array(False)})
+
+
+def started(
+    network: TorchRegressor | None,
+    start: str | Mapping[str, ArrayLike],
+    random_state: int | None,
+    rows: NDArray,
+    U: NDArray,
+) -> TorchRegressor:
+    """The network of one output that training starts from.
+
+    Parameters
+    ----------
+    network : TorchRegressor or None
+        Its form; not changed. None for the default one.
+    start : {"least squares", "random"} or mapping
+        The fit to U, random weights, or the state_dict of a network.
+    random_state : int or None
+        Put into the network.
+    rows, U : (n, width) and (n, ...) arrays
+        Stencils and their added tendencies.
+
+    Raises
+    ------
+    ValueError
+        For another start.
+    """
+    network = clone(TorchRegressor() if network is None else network).set_params(random_state=random_state)
+    if isinstance(start, Mapping):
+        return network.load_state_dict(start)
+    if start == "least squares":
+        return network.fit(rows, U.ravel())
+    if start != "random":
+        raise ValueError(f"start must be 'least squares', 'random' or a state_dict; got {start!r}.")
+    # One step of fitting at a rate that changes nothing leaves the initial weights.
+    return (
+        clone(network).set_params(epochs=1, min_steps=1, learning_rate=1e-12, batch_size=len(rows)).fit(rows, U.ravel())
+    )

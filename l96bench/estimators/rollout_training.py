@@ -1,0 +1,235 @@
+"""What training through the resolved model is made of: a network at every point, random windows, descent, noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+
+from l96bench.errors import ModelError
+from l96bench.estimators.network import TorchRegressor
+from l96bench.estimators.regressors import stencil_rows
+from l96bench.estimators.training_loop import forward
+
+__all__ = [
+    "RedNoise",
+    "SharedNetwork",
+    "StochasticNetworkClosure",
+    "Windows",
+    "descend",
+    "fair_crps",
+    "sigma_of",
+]
+
+_WARM_UP = 0.05
+"""The part of the training in which the learning rate rises to its peak."""
+_LOG_SIGMA = (-5.0, 2.0)
+"""Limits of the logarithm of the noise's standard deviation, in units of that of U."""
+
+
+class SharedNetwork:
+    """A `TorchRegressor` of stencils in training: scaled weights with gradients, applied at every point of the ring.
+
+    Parameters
+    ----------
+    network : TorchRegressor
+        Fitted; it is not changed.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+    scales : (x_mean, x_std, u_mean, u_std)
+        Of X and U over all points; weights are trained for inputs and first output of mean 0 and std 1.
+    device : str
+
+    Attributes
+    ----------
+    weights : list of tensors
+        Matrix and bias of each layer in turn.
+    """
+
+    def __init__(
+        self, network: TorchRegressor, index: NDArray, scales: tuple[float, float, float, float], device: str = "cpu"
+    ) -> None:
+        self._network, self._scales = network, scales
+        self._index = torch.from_numpy(np.array(index)).to(device)
+        x_mean, x_std, u_mean, u_std = scales
+        coefs = [coef.astype(np.float64) for coef in network.coefs_]
+        intercepts = [intercept.astype(np.float64) for intercept in network.intercepts_]
+        intercepts[0] += coefs[0].sum(axis=1) * x_mean
+        coefs[0] *= x_std
+        coefs[-1][0] /= u_std
+        intercepts[-1][0] = (intercepts[-1][0] - u_mean) / u_std
+        arrays = [array for layer in zip(coefs, intercepts, strict=True) for array in layer]
+        self.weights = [torch.tensor(array.astype(np.float32), device=device, requires_grad=True) for array in arrays]
+
+    def __call__(self, X: torch.Tensor) -> torch.Tensor:
+        """The added tendency U (n, K) for the states X (n, K): the network's first output."""
+        return self.outputs(X)[..., 0]
+
+    def outputs(self, X: torch.Tensor) -> torch.Tensor:
+        """All outputs (n, K, outputs), the first in units of U, for the states X (n, K)."""
+        x_mean, x_std, u_mean, u_std = self._scales
+        stencils = ((X - x_mean) / x_std)[:, self._index]
+        layers = list(zip(self.weights[::2], self.weights[1::2], strict=True))
+        outputs = forward(stencils, layers, self._network.activation, self._network.residual)
+        return torch.cat([u_mean + u_std * outputs[..., :1], outputs[..., 1:]], dim=-1)
+
+    def trained(self) -> TorchRegressor:
+        """The network as it is now, for inputs and outputs in their own units."""
+        x_mean, x_std, u_mean, u_std = self._scales
+        arrays = [tensor.detach().cpu().numpy().astype(np.float64) for tensor in self.weights]
+        coefs, intercepts = arrays[::2], arrays[1::2]
+        coefs[0] /= x_std
+        intercepts[0] -= coefs[0].sum(axis=1) * x_mean
+        coefs[-1][0] *= u_std
+        intercepts[-1][0] = u_mean + u_std * intercepts[-1][0]
+        state: dict[str, ArrayLike] = {"one_output": np.array(len(intercepts[-1]) == 1)}
+        for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
+            state |= {f"{i}.weight": coef, f"{i}.bias": intercept}
+        return clone(self._network).load_state_dict(state)
+
+
+def descend(
+    weights: Sequence[torch.Tensor],
+    loss_of: Callable[[], torch.Tensor],
+    steps: int,
+    learning_rate: float,
+    clip: float = 1.0,
+) -> tuple[list[float], int]:
+    """Lower a random loss by Adam: a short warm-up, a cosine decay of the rate, clipped gradients.
+
+    A step whose gradient is not finite is left out.
+
+    Parameters
+    ----------
+    weights : sequence of tensors
+    loss_of : () -> tensor
+        The loss on a batch drawn anew.
+    steps : int
+    learning_rate : float
+        Its peak.
+    clip : float
+        Largest norm of a gradient (Pascanu et al. 2013, arXiv:1211.5063).
+
+    Returns
+    -------
+    curve : list of float
+        The loss of each step.
+    skipped : int
+        Steps left out.
+    """
+    optimizer = torch.optim.Adam(weights, lr=learning_rate)
+    curve, skipped = [], 0
+    for i in range(steps):
+        done = i / steps
+        optimizer.param_groups[0]["lr"] = (
+            learning_rate * min(1.0, (i + 1) / (_WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * done))
+        )
+        loss = loss_of()
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(weights, clip)
+        if bool(torch.isfinite(norm)):
+            optimizer.step()
+        else:
+            skipped += 1
+        curve.append(float(loss.detach()))
+    return curve, skipped
+
+
+def fair_crps(members: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The fair CRPS (...) of members (member, ...) about a truth (...), unbiased for any number of at least two.
+
+        1/M sum_a |x_a - x*| - 1/(2 M (M - 1)) sum_{a, b} |x_a - x_b|
+
+    (Ferro 2014, Q. J. R. Meteorol. Soc. 140, 1917-1923.)
+    """
+    M = len(members)
+    apart = (members[:, None] - members).abs().sum(dim=(0, 1))
+    return (members - truth).abs().mean(dim=0) - apart / (2 * M * (M - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Random windows of a trajectory: start states, their U, and what came after them."""
+
+    X: torch.Tensor
+    U: torch.Tensor
+    leads: int
+    rng: np.random.Generator
+
+    def draw(self, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """X (n, K) and U (n, points) of the starts, and X after them (lead, n, K)."""
+        starts = torch.from_numpy(self.rng.integers(0, len(self.X) - self.leads, n)).to(self.X.device)
+        ahead = torch.arange(1, self.leads + 1, device=self.X.device)[:, None]
+        return self.X[starts], self.U[starts], self.X[starts + ahead]
+
+
+class RedNoise:
+    """A network of mean and log sigma with its noise, drawn anew, for one forecast in training."""
+
+    def __init__(
+        self, shared: SharedNetwork, log_memory: torch.Tensor, dt: float, u_std: float, generator: torch.Generator
+    ) -> None:
+        self._shared, self._u_std, self._generator = shared, u_std, generator
+        self._phi = torch.exp(-dt * torch.exp(-log_memory))
+        self._innovation = torch.sqrt(1 - self._phi.square())
+        self._e: torch.Tensor | None = None
+
+    def __call__(self, X: torch.Tensor) -> torch.Tensor:
+        """The added tendency U (n, K) for the states X (n, K), with the noise of this step."""
+        outputs = self._shared.outputs(X)
+        z = torch.randn(X.shape, generator=self._generator, device=X.device, dtype=X.dtype)
+        self._e = z if self._e is None else self._phi * self._e + self._innovation * z
+        sigma = self._u_std * torch.exp(outputs[..., 1].clamp(*_LOG_SIGMA))
+        return outputs[..., 0] + sigma * self._e
+
+
+class StochasticNetworkClosure:
+    """A network for the mean and the spread of U with red noise of unit variance, independent at every point.
+
+    Parameters
+    ----------
+    network : TorchRegressor
+        From the stencil of a point to the mean of U and log(sigma / u_std).
+    index : (K, width) array of int
+        The points in the stencil of each point.
+    memory : float
+        e-folding time of the noise in MTU.
+    u_std : float
+        Unit of sigma.
+    dt : float
+        Step of the resolved model in MTU.
+    """
+
+    deterministic = False
+
+    def __init__(self, network: TorchRegressor, index: NDArray, memory: float, u_std: float, dt: float = 0.01) -> None:
+        self.network, self.memory, self.u_std, self.dt = network, memory, u_std, dt
+        self._index = index
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the noise; the next step draws it from its stationary distribution."""
+        self._n_members, self._rng = n_members, rng
+        self._e: NDArray | None = None
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K), with the noise of this step."""
+        if X.shape != (self._n_members, len(self._index)):
+            expected = (self._n_members, len(self._index))
+            raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
+        outputs = self.network.predict_unchecked(stencil_rows([X], self._index)).reshape(*X.shape, 2)
+        phi = math.exp(-self.dt / self.memory)
+        z = self._rng.standard_normal(X.shape)
+        self._e = z if self._e is None else phi * self._e + math.sqrt(1 - phi**2) * z
+        return outputs[..., 0] + sigma_of(outputs[..., 1], self.u_std) * self._e
+
+
+def sigma_of(log_sigma: NDArray, u_std: float) -> NDArray:
+    """The standard deviation of the noise from the network's second output, kept within limits."""
+    return u_std * np.exp(np.clip(log_sigma, *_LOG_SIGMA))
