@@ -1,0 +1,246 @@
+"""Where forecast errors come from: the resolved model with exact U, and with one thing made worse at a time.
+
+After the chapter on sources of uncertainty of the book "Learning machine learning with Lorenz-96"
+(https://m2lines.github.io/L96_demo/notebooks/gcm-parameterization-problem.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from l96bench.data.splits import Cases, split_seed
+from l96bench.diagnostics.figures import BLACK, PALETTE, band, figure
+from l96bench.diagnostics.skill import Curve, rmse_curve
+from l96bench.dynamics.resolved import MODEL_DT, rollout
+from l96bench.dynamics.truth import count, simulate
+from l96bench.errors import DataError, ModelError
+from l96bench.regimes import Regime
+from l96bench.tasks.online_rollout import OnlineRollout
+
+__all__ = ["Attribution", "Changes", "ExactForcing", "Runs", "attribute", "draw_attribution", "true_forcing"]
+
+Array = NDArray[np.float64]
+
+
+class ExactForcing:
+    """A model whose closure gives the next of a sequence of U at each step, whatever the state is.
+
+    Parameters
+    ----------
+    U : (step, member, K) array
+        At every `MODEL_DT`.
+    """
+
+    def __init__(self, U: Array) -> None:
+        self.U = U
+
+    def closure(self, dt: float = MODEL_DT) -> _Prescribed:
+        """The closure of a resolved model that steps by `dt`, a whole multiple of `MODEL_DT`."""
+        return _Prescribed(self.U[:: count(dt, MODEL_DT)])
+
+
+class _Prescribed:
+    """A closure that plays a sequence of U (step, member, K) from its start."""
+
+    deterministic = True
+
+    def __init__(self, U: Array) -> None:
+        self.U = U
+        self._next = 0
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self._next = 0
+
+    def step(self, X: Array) -> Array:
+        self._next += 1
+        return np.asarray(self.U[self._next - 1], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """By how much each thing is made worse.
+
+    Attributes
+    ----------
+    forcing : float
+        Added to F.
+    time_step : int
+        The model's time step is multiplied by it; U is then held for as long.
+    initial : float
+        Standard deviation of the errors of the initial state, over the climatological one.
+    """
+
+    forcing: float = 1.0
+    time_step: int = 5
+    initial: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """What each source of error does to forecasts.
+
+    Attributes
+    ----------
+    sources : dict of str to (lead, case, K) array
+        The forecast with one change minus the one without any.
+    control : (lead, case, K) array
+        The forecast without any change.
+    """
+
+    sources: dict[str, Array]
+    control: Array
+
+    def curves(self, weights: Array) -> dict[str, Curve]:
+        """Root-mean-square effect of each source by lead, with intervals over blocks of cases."""
+        zero = np.zeros_like(self.control)
+        return {name: rmse_curve(zero, effect[:, :, None], weights) for name, effect in self.sources.items()}
+
+
+def true_forcing(task: OnlineRollout) -> Array:
+    """The exact U at every step of the resolved model, from each case's start to its last lead: (step, case, K).
+
+    The test trajectories are made again from their seeds, sampled at every step.
+
+    Raises
+    ------
+    DataError
+        If what is made again is not the test data.
+    """
+    cases = task.cases
+    fine = count(cases.interval, MODEL_DT)
+    first = cases.starts * fine
+    n_steps = count(cases.lead, MODEL_DT)
+    duration = (int(first[-1]) + n_steps) * MODEL_DT
+    run = simulate(
+        task.regime,
+        round(duration / MODEL_DT) * MODEL_DT,
+        interval=MODEL_DT,
+        seed=split_seed(task.regime, "test"),
+        n_trajectories=cases.n_trajectories,
+        store_fast=False,
+        progress=False,
+    )
+    X, U = (array.reshape(cases.n_trajectories, -1, task.regime.K) for array in (run.X, run.U))
+    if not np.array_equal(X[:, first].reshape(-1, task.regime.K), cases.initial(task.test.X)):
+        raise DataError(f"{task.id}: expected the test trajectories from their seeds, got others; is the cache stale?")
+    windows = U[:, first[:, None] + np.arange(n_steps)]
+    return np.ascontiguousarray(windows.reshape(len(cases), n_steps, -1).swapaxes(0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What all forecasts of an attribution share: cases, system, mean and standard deviation of X."""
+
+    cases: Cases
+    regime: Regime
+    climatology: tuple[float, float]
+
+    def forecast(
+        self, model: Any, X0: Array, F: float, dt: float, members: int, history: Array | None, seed: int
+    ) -> Array:
+        """The ensemble mean of forecasts of all cases, (lead, case, K).
+
+        A member that leaves the attractor is the climatological mean from there on.
+        """
+        mean, std = self.climatology
+        run = rollout(
+            model,
+            np.repeat(X0, members, axis=0),
+            self.cases.lead + self.cases.interval,
+            regime=self.regime,
+            F=F,
+            dt=dt,
+            interval=self.cases.interval,
+            limits=(mean - 10.0 * std, mean + 10.0 * std),
+            history=None if history is None else np.repeat(history, members, axis=1),
+            rng=np.random.default_rng(seed),
+            progress=False,
+        )
+        X = np.nan_to_num(run.X[1:], nan=mean)
+        return np.asarray(X.reshape(len(X), len(X0), members, -1).mean(axis=2), dtype=np.float64)
+
+
+def attribute(
+    model: Any,
+    X0: Array,
+    runs: Runs,
+    rng: np.random.Generator,
+    *,
+    history: Array | None = None,
+    members: int = 1,
+    changes: Changes | None = None,
+    others: Mapping[str, Array] | None = None,
+) -> Attribution:
+    """What a change of the forcing, the time step and the initial state does to forecasts, one at a time.
+
+    Every run of a stochastic model draws the same random numbers. A closure that cannot be run with another time step
+    goes without that change.
+
+    Parameters
+    ----------
+    model : object
+        Anything that `as_closure` takes: `ExactForcing`, or a trained model.
+    X0 : (case, K) array
+        Initial states.
+    runs : Runs
+    rng : numpy Generator
+        For the errors of the initial states, and the seed of stochastic models.
+    history : (past, case, K) array, optional
+        For models with memory.
+    members : int
+        Members of each forecast; what is compared are their means.
+    changes : Changes, optional
+    others : mapping of name to (lead, case, K) array
+        Forecasts made elsewhere, such as under a closure, to be compared with the unchanged one as well.
+    """
+    changes = Changes() if changes is None else changes
+    F, std = runs.regime.F, runs.climatology[1]
+    errors, seed = changes.initial * std * rng.standard_normal(X0.shape), int(rng.integers(2**32))
+
+    def forecast(start: Array, F: float, dt: float = MODEL_DT) -> Array:
+        return runs.forecast(model, start, F, dt, members, history, seed)
+
+    control = forecast(X0, F)
+    forecasts = dict(others or {})
+    forecasts[f"forcing + {changes.forcing:g}"] = forecast(X0, F + changes.forcing)
+    with suppress(ModelError):
+        forecasts[f"time step x {changes.time_step}"] = forecast(X0, F, MODEL_DT * changes.time_step)
+    forecasts[f"initial error {changes.initial:g} std"] = forecast(X0 + errors, F)
+    return Attribution({name: each - control for name, each in forecasts.items()}, control)
+
+
+def draw_attribution(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], std: float) -> Figure:
+    """The effect of each change against lead over the climatological standard deviation.
+
+    Parameters
+    ----------
+    leads : (lead,) array
+        In MTU.
+    panels : mapping of title to (curves, control)
+        The effects by name, and the error of the unchanged forecast.
+    std : float
+        Climatological standard deviation of X.
+    """
+    made = figure(11, 4.6)
+    colors: dict[str, str] = {}
+    axes = made.subplots(1, len(panels), sharey=True)
+    for ax, (title, (curves, control)) in zip(axes, panels.items(), strict=True):
+        for name, curve in curves.items():
+            color = colors.setdefault(name, PALETTE[len(colors) % len(PALETTE)])
+            value, low, high = (part / std for part in curve.parts)
+            band(ax, leads, (value, low, high), color=color, label=name)
+        ax.plot(leads, control.value / std, color=BLACK, ls=":", label="unchanged forecast, against the truth")
+        ax.set(xlabel="lead (MTU)", title=title, xlim=(0, leads[-1]))
+        ax.set_ylim(bottom=0)
+        ax.grid(True)
+    axes[0].set_ylabel("RMS effect / climatological std")
+    handles, labels = axes[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside upper center", ncols=3)
+    return made

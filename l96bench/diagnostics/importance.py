@@ -1,0 +1,207 @@
+"""What a closure looks at: permutation importance, its Jacobian, gradient times input, and how local they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from l96bench.diagnostics.figures import BLACK, BLUE, PALETTE, figure, integer_ticks
+from l96bench.diagnostics.subject import LeftOutError
+from l96bench.dynamics.closures import as_closure, checked_forcing
+from l96bench.metrics import pointwise
+
+__all__ = [
+    "Importance",
+    "by_offset",
+    "draw_importance",
+    "gradient_times_input",
+    "instant_forcing",
+    "jacobian",
+    "locality",
+    "offsets_of",
+    "permutation_importance",
+]
+
+Array = NDArray[np.float64]
+Forcing = Callable[[Array], Array]
+"""X (n, K) -> U (n, K), of the present state alone."""
+
+
+def instant_forcing(model: Any) -> Forcing:
+    """The model's mean U as a function of the present state.
+
+    Raises
+    ------
+    LeftOutError
+        If U depends on the past, or is random without a mean that can be asked for.
+    """
+    closure = as_closure(model)
+    if _has_memory(closure):
+        raise LeftOutError("the closure sees the past: one state does not tell its U")
+    if callable(getattr(model, "predict", None)):
+        function = model.predict
+    elif callable(getattr(closure, "predict", None)):
+        function = closure.predict  # type: ignore[attr-defined]
+    elif closure.deterministic:
+
+        def function(X: Array) -> Array:
+            closure.start(len(X), np.random.default_rng(0))
+            return closure.step(X)
+
+    else:
+        raise LeftOutError("the closure is random and offers no predict(X) for its mean")
+    return lambda X: checked_forcing(function(X.copy()), X.shape, type(model).__name__)
+
+
+def _has_memory(closure: Any) -> bool:
+    """Whether a closure remembers states; one around another may pass on a past that nobody keeps."""
+    inner = getattr(closure, "mean", getattr(closure, "last", None))
+    return _has_memory(inner) if hasattr(inner, "step") else hasattr(closure, "remember")
+
+
+def offsets_of(K: int) -> NDArray[np.int64]:
+    """The offsets r of a ring of K points, X_{k+r} being seen from point k: from -(K-1)//2 to K//2."""
+    return np.arange(K) - (K - 1) // 2
+
+
+def by_offset(values: Array) -> Array:
+    """Values (..., k, j) of pairs of points as (..., k, r), r the offset j - k in the order of `offsets_of`."""
+    K = values.shape[-1]
+    index = (np.arange(K)[:, None] + offsets_of(K)) % K
+    return np.take_along_axis(values, np.broadcast_to(index, values.shape), axis=-1)
+
+
+def jacobian(forcing: Forcing, X: Array, step: float = 0.1) -> Array:
+    """The Jacobian dU_k / dX_j at states X (n, K), (n, K, K), by finite differences.
+
+    ``(8 (U(+h) - U(-h)) - (U(+2h) - U(-2h))) / (12 h)``: exact for polynomials up to degree 4, and wide enough that
+    closures in single precision lose nothing. Of a closure that is constant in pieces, such as a forest, it is the
+    slope over 4 steps.
+
+    Parameters
+    ----------
+    forcing : X (n, K) -> U (n, K)
+    X : (n, K) array
+    step : float
+        h, in units of X.
+    """
+    n, K = X.shape
+    out = np.empty((n, K, K))
+    for j in range(K):
+        shifted = np.repeat(X[None], 4, axis=0)
+        shifted[:, :, j] += step * np.array([1.0, -1.0, 2.0, -2.0])[:, None]
+        plus, minus, plus_two, minus_two = forcing(shifted.reshape(-1, K)).reshape(4, n, K)
+        out[:, :, j] = (8.0 * (plus - minus) - (plus_two - minus_two)) / (12.0 * step)
+    return out
+
+
+def gradient_times_input(gradient: Array, X: Array, mean: float = 0.0) -> Array:
+    """Gradient times input (Shrikumar et al. 2017, arXiv:1605.01713): ``dU_k/dX_j (X_j - mean)``, (n, K, K)."""
+    return gradient * (X - mean)[:, None, :]
+
+
+def locality(weight: Array, offsets: NDArray[np.int64], radius: int) -> float:
+    """The share of the total absolute weight (..., r) that lies within `radius` points; 1 for a purely local closure.
+
+    0 where there is no weight at all.
+    """
+    size = np.abs(weight).reshape(-1, len(offsets)).sum(axis=0)
+    total = float(size.sum())
+    return float(size[np.abs(offsets) <= radius].sum() / total) if total > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Mean and standard deviation over points and repetitions of a measure of each offset, (r,)."""
+
+    mean: Array
+    std: Array
+
+
+def permutation_importance(
+    forcing: Forcing, X: Array, U: Array, reference_mean: float, n_repeats: int = 5, seed: int = 0
+) -> Importance:
+    """The R² that is lost when one input is shuffled among states (Breiman 2001, doi:10.1023/A:1010933404324).
+
+    scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k.
+
+    Parameters
+    ----------
+    forcing : X (n, K) -> U (n, K)
+    X, U : (n, K) array
+        States, and the true tendency at them.
+    reference_mean : float
+        Of the R² (`l96bench.metrics.pointwise.r2`): the training mean of U.
+    n_repeats : int
+        Shuffles of each input.
+    seed : int
+    """
+    from sklearn.inspection import permutation_importance as shuffled
+
+    K = X.shape[1]
+
+    def losses(view: _View, states: Array, truth: Array) -> dict[str, float]:
+        predicted = view.predict(states)
+        return {str(k): pointwise.r2(truth[:, k], predicted[:, k], reference_mean) for k in range(K)}
+
+    found = shuffled(_View(forcing), X, U, scoring=losses, n_repeats=n_repeats, random_state=seed)
+    rows = np.stack([found[str(k)].importances for k in range(K)])  # (k, j, repetition)
+    relative = by_offset(np.moveaxis(rows, 2, 0))
+    return Importance(relative.mean(axis=(0, 1)), relative.std(axis=(0, 1)))
+
+
+class _View:
+    """A forcing as scikit-learn wants an estimator to be: fitted, with predict."""
+
+    def __init__(self, forcing: Forcing) -> None:
+        self.forcing = forcing
+
+    def fit(self, X: Array, y: Array) -> _View:
+        return self
+
+    def predict(self, X: Array) -> Array:
+        return self.forcing(np.asarray(X, dtype=np.float64))
+
+
+def draw_importance(
+    offsets: NDArray[np.int64], permuted: Importance, slopes: Array, scores: Mapping[str, Array]
+) -> Figure:
+    """Three panels against the offset: permutation importance, the Jacobian, and locality within a radius.
+
+    Parameters
+    ----------
+    offsets : (r,) array
+    permuted : Importance
+    slopes : (n, K, r) array
+        The Jacobian by offset.
+    scores : mapping of name to (radius,) array
+        `locality` within 0, 1, 2, ... points.
+    """
+    made = figure(11, 3.9)
+    left, middle, right = made.subplots(1, 3)
+    bar = {"color": BLUE, "error_kw": {"lw": 1.2, "ecolor": BLACK, "capsize": 2}}
+    left.bar(offsets, permuted.mean, yerr=permuted.std, **bar)
+    left.set(xlabel="offset r of X$_{k+r}$", ylabel="loss of R$^2$ of U$_k$", title="permutation importance")
+    flat = slopes.reshape(-1, len(offsets))
+    size = np.abs(permuted.mean) / max(float(np.abs(permuted.mean).max()), 1e-300) + np.abs(flat).mean(axis=0)
+    used = np.abs(offsets)[size > 1e-3 * size.max()] if size.any() else offsets[:0]
+    reach = max(4, int(used.max(initial=0)) + 1)
+    middle.bar(offsets, flat.mean(axis=0), yerr=flat.std(axis=0), **bar)
+    middle.set(xlabel="offset r", ylabel="dU$_k$ / dX$_{k+r}$ (per MTU)", title="Jacobian, mean and std over states")
+    for ax in (left, middle):
+        ax.axhline(0.0, color=BLACK, lw=0.8)
+        ax.set_xlim(max(offsets[0], -reach) - 0.6, min(offsets[-1], reach) + 0.6)
+        integer_ticks(ax, offsets[np.abs(offsets) <= reach])
+    for (name, score), color, mark in zip(scores.items(), PALETTE, "osD^v", strict=False):
+        shown = score[: reach + 1]
+        right.plot(np.arange(len(shown)), shown, color=color, marker=mark, ms=5, label=name)
+    right.set(xlabel="radius n", ylabel="share within |r| <= n", title="locality", ylim=(0, 1.05))
+    integer_ticks(right, np.arange(len(shown)))
+    right.legend(loc="lower right")
+    right.grid(True)
+    return made

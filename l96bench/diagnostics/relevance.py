@@ -1,0 +1,193 @@
+"""Layer-wise relevance propagation through the networks here, by captum: which inputs an output is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from l96bench.diagnostics.figures import BLACK, DIVERGING, PALETTE, bin_edges, figure, integer_ticks
+from l96bench.diagnostics.importance import by_offset
+from l96bench.diagnostics.subject import LeftOutError
+
+__all__ = ["Network", "draw_relevance", "find_network", "layerwise_relevance", "ring_relevance"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A chain of fully connected layers, and where its inputs come from.
+
+    Attributes
+    ----------
+    weights, biases : tuple of arrays, each (units out, units in) and (units out,)
+    activation : str
+        Between layers: gelu, relu, silu or tanh.
+    radius : int or None
+        The inputs are X_{k-r} .. X_{k+r} and the output is U_k; None for all points in, all points out.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    activation: str
+    radius: int | None
+
+    def anomalous(self, mean: float) -> Network:
+        """The same function of X - mean: the mean's part of the first layer becomes its bias."""
+        first = self.biases[0] + self.weights[0].sum(axis=1) * mean
+        return Network(self.weights, (first, *self.biases[1:]), self.activation, self.radius)
+
+
+def find_network(model: Any) -> Network:
+    """The network inside a trained model: itself, or that of a `LocalRegressor` or of the mean of an `AR1Regressor`.
+
+    Raises
+    ------
+    LeftOutError
+        If the model is no plain chain of fully connected layers of the present state.
+    """
+    radius = None
+    inner = model
+    for _ in range(4):
+        if isinstance(getattr(inner, "coefs_", None), list) and isinstance(getattr(inner, "activation", None), str):
+            break
+        if len(getattr(inner, "lags", ())):
+            raise LeftOutError(
+                "the network sees the past as well; relevance is shown for networks of the present state"
+            )
+        radius = getattr(inner, "radius", radius)
+        inner = getattr(inner, "estimator_", None)
+    else:
+        inner = None
+    if inner is None:
+        raise LeftOutError(
+            "the model is no chain of fully connected layers, whose relevance could be passed from one to the next"
+        )
+    if getattr(inner, "residual", False):
+        raise LeftOutError("the network has residual connections: relevance is shown for plain chains of layers")
+    weights, biases = (
+        tuple(np.asarray(array, dtype=np.float64) for array in part) for part in (inner.coefs_, inner.intercepts_)
+    )
+    if any(after.shape[1] != before.shape[0] for before, after in pairwise(weights)):
+        raise LeftOutError("the layers of the network do not follow one another: relevance is shown for plain chains")
+    return Network(weights, biases, inner.activation, radius)
+
+
+def layerwise_relevance(network: Network, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
+    """How much each input (n, input) contributes to one output, by the epsilon rule (Bach et al. 2015, eq. 58).
+
+    Bach et al. (2015), PLoS ONE 10, e0130140, doi:10.1371/journal.pone.0130140. Relevance passes activations unchanged
+    and is shared among the inputs of a layer as their terms share its sum. What biases add is kept by them: without
+    biases, the relevance of all inputs adds to the output.
+
+    Parameters
+    ----------
+    network : Network
+    rows : (n, input) array
+    output : int
+        Which output.
+    epsilon : float
+        Added to the size of each sum, against division by nothing.
+
+    Returns
+    -------
+    (n, input) array
+        In the units of the output.
+    """
+    import torch
+    from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
+
+    from l96bench.estimators.training_loop import one_thread
+
+    modules: list[Any] = []
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+        layer.rule = EpsilonRule(epsilon)
+        modules.append(layer)
+        if i + 1 < len(network.weights):
+            between = _ACTIVATIONS[network.activation](torch.nn)
+            between.rule = IdentityRule()
+            modules.append(between)
+    inputs = torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+    with one_thread():
+        found = LRP(torch.nn.Sequential(*modules)).attribute(inputs, target=output)
+    return np.asarray(found.detach().numpy(), dtype=np.float64)
+
+
+_ACTIVATIONS: Mapping[str, Any] = {
+    "gelu": lambda nn: nn.GELU(),
+    "relu": lambda nn: nn.ReLU(),
+    "silu": lambda nn: nn.SiLU(),
+    "tanh": lambda nn: nn.Tanh(),
+}
+
+
+def ring_relevance(network: Network, X: Array, mean: float) -> Array:
+    """The relevance of every X_{k+r} for U_k at states X (n, K), (n, K, r), r in the order of `offsets_of`.
+
+    Inputs are anomalies about the mean: a point in its mean state has no relevance.
+    """
+    n, K = X.shape
+    anomalies = X - mean
+    own = network.anomalous(mean)
+    if network.radius is None:
+        return by_offset(np.stack([layerwise_relevance(own, anomalies, k) for k in range(K)], axis=1))
+    reach = np.arange(-network.radius, network.radius + 1)
+    rows = anomalies[:, (np.arange(K)[:, None] + reach) % K].reshape(n * K, -1)
+    found = layerwise_relevance(own, rows).reshape(n, K, -1)
+    out = np.zeros((n, K, K))
+    for i, offset in enumerate(reach):
+        out[:, :, (offset + (K - 1) // 2) % K] += found[:, :, i]
+    return out
+
+
+def draw_relevance(offsets: NDArray[np.int64], X: Array, measures: Mapping[str, Array]) -> Figure:
+    """The mean size of each measure by offset, and each measure by offset and state of the point.
+
+    Parameters
+    ----------
+    offsets : (r,) array
+    X : (n, K) array
+        The states.
+    measures : mapping of name to (n, K, r) array
+    """
+    made = figure(11, 4.0)
+    left, *maps = made.subplots(1, 1 + len(measures))
+    width = 0.8 / len(measures)
+    for i, ((name, measure), color) in enumerate(zip(measures.items(), PALETTE, strict=False)):
+        size = np.abs(measure).mean(axis=(0, 1))
+        left.bar(offsets + (i - (len(measures) - 1) / 2) * width, size, width, color=color, label=name)
+    left.set(xlabel="offset r of X$_{k+r}$", ylabel="mean |relevance| (units of U)", title="size")
+    left.margins(y=0.22)
+    left.legend(loc="upper center", fontsize=9)
+    integer_ticks(left, offsets)
+    edges = bin_edges(X, (1.0, 99.0), 12)
+    binned = {name: _binned(X, measure, edges) for name, measure in measures.items()}
+    reach = max(float(np.nanmax(np.abs(values))) for values in binned.values())
+    columns = np.append(offsets - 0.5, offsets[-1] + 0.5)
+    for ax, (name, values) in zip(maps, binned.items(), strict=True):
+        ax.set_facecolor("0.75")
+        mesh = ax.pcolormesh(columns, edges, values, cmap=DIVERGING, vmin=-reach, vmax=reach)
+        ax.axvline(0.0, color=BLACK, lw=0.6, ls=":")
+        ax.set(xlabel="offset r", ylabel="X$_k$", title=name)
+        integer_ticks(ax, offsets)
+    made.colorbar(mesh, ax=list(maps), label="mean contribution to U$_k$", pad=0.02)
+    return made
+
+
+def _binned(X: Array, measure: Array, edges: Array) -> Array:
+    """Means of a measure (n, K, r) in bins of X_k, (bin, r); NaN in an empty bin."""
+    places = np.digitize(X.ravel(), edges) - 1
+    flat = measure.reshape(-1, measure.shape[-1])
+    rows = [flat[places == i] for i in range(len(edges) - 1)]
+    return np.array([row.mean(axis=0) if len(row) else np.full(flat.shape[1], np.nan) for row in rows])
