@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.submit.artifacts import Artifact
+from l96bench.submit.contained import run_contained
 from l96bench.submit.entry import find_entry
+from l96bench.submit.evaluation import Item
+from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import make_task
@@ -31,8 +36,8 @@ def score_model(model: str, task_id: str) -> Result:
     model : str
         ``file.npz`` with an array ``test`` (and, if wanted, ``shift``) of predicted U in the shape of ``task.test.U``,
         for the families that score predictions; ``file.json`` with equations for `equation-recovery`: a list of texts
-        for all problems, or such lists by the ids of the problems; or ``module:object``, a fitted model, function or
-        closure.
+        for all problems, or such lists by the ids of the problems; ``file.onnx`` or ``file.yaml``, a closure or
+        equations as in a submission; or ``module:object``, a fitted model, function or closure.
     task_id : str
 
     Raises
@@ -60,6 +65,8 @@ def score_model(model: str, task_id: str) -> Result:
             name=name, kind="predictions", inputs="unknown", command=f"l96bench score {model} --task {task.id}"
         )
         return task.evaluate_predictions(arrays["test"], arrays.get("shift"), info)
+    if model.endswith((".onnx", ".yaml")):
+        return _score_artifact(Path(model), task)
     entry, _ = find_entry(model)
     ready = entry.make(task, 0)
     info = ModelInfo(
@@ -72,6 +79,18 @@ def score_model(model: str, task_id: str) -> Result:
         description=entry.description,
     )
     return task.evaluate(ready, info)
+
+
+def _score_artifact(path: Path, task: Task) -> Result:
+    """The result of an artifact, scored in a process of its own, as it would be in a submission."""
+    command = f"l96bench score {path} --task {task.id}"
+    artifact = Artifact.read(path.parent, path.name)
+    info = ModelInfo(name=path.stem, kind=artifact.kind, inputs="unknown", command=command)
+    task.prepare()
+    [outcome] = run_contained("l96bench.submit.evaluation:evaluate", [Item(replace(task), artifact, info)])
+    if outcome.fault:
+        raise ModelError(outcome.fault)
+    return Result.model_validate(outcome.value)
 
 
 def _read_equations(path: Path) -> Any:

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import re
-import unicodedata
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from pydantic import (
 
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import interval
+from l96bench.tasks.origin import SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
 _LIST_OF_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
@@ -186,6 +186,7 @@ class Result(_Record):
     cost: Cost
     environment: Environment
     predictions_digest: str
+    submission: SubmissionInfo | None = None
 
     @property
     def family(self) -> str:
@@ -195,20 +196,21 @@ class Result(_Record):
     @property
     def regime(self) -> str:
         """The task's regime (or track), such as ``wilks-f20``."""
-        match = _TASK_ID.match(self.task)
-        assert match is not None  # the field's pattern
-        return match["regime"]
+        return re.sub(r"-v[0-9]+$", "", self.task.partition("/")[2])
 
     @property
     def slug(self) -> str:
         """The model's name as a safe file name: lower-case ASCII letters, digits and hyphens."""
-        ascii_name = unicodedata.normalize("NFKD", self.model.name).encode("ascii", "ignore").decode()
-        slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
-        return slug or hashlib.sha256(self.model.name.encode()).hexdigest()[:12]
+        return slug_of(self.model.name)
+
+    @property
+    def status(self) -> str:
+        """``baseline`` for what a script of the repository makes; ``verified`` or ``self-reported`` for submissions."""
+        return "baseline" if self.submission is None else self.submission.status
 
     def to_json(self) -> str:
         """The text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
-        fields = self.model_dump(mode="json")
+        fields = self.model_dump(mode="json", exclude={"submission"} if self.submission is None else None)
         for name in ("data_digests", "metrics", "series"):
             fields[name] = dict(sorted(fields[name].items()))
         text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,275 @@
+"""ONNX files of strangers: looked through node by node before a runtime sees them, then run as closures.
+
+What may be in a file is listed, not what may not: standard operators that compute one row of numbers from one row of
+numbers. Loops, branches, functions, random numbers, texts, sequences, other domains and weights in other files have no
+place in that. What a graph of these can still do is to take long or to need much memory: see `contained`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.dynamics.closures import Stateless
+from l96bench.errors import ModelError, SubmissionError
+
+__all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", "onnx_faults"]
+
+MAX_ONNX_BYTES = 50_000_000
+MAX_NODES = 5_000
+"""Of a graph: a network of a hundred layers has a tenth of that."""
+OPSETS = {"": range(13, 23), "ai.onnx.ml": range(1, 5)}
+"""Domains of operators, and the versions of each that may be used."""
+_STANDARD = """
+Abs Acos Acosh Add Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Erf Exp Floor Gelu Gemm HardSigmoid HardSwish
+Identity LeakyRelu Log LogSoftmax MatMul Max Mean Min Mish Mod Mul Neg PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign
+Sin Sinh Softmax Softplus Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu
+And ArgMax ArgMin Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or TopK Where Xor
+AveragePool BatchNormalization Conv ConvTranspose Einsum GlobalAveragePool GroupNormalization InstanceNormalization
+LayerNormalization MaxPool
+CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare
+Cast CastLike Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND Pad Range
+Reshape ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze
+"""
+_LEARNED = """
+ArrayFeatureExtractor Binarizer Imputer LinearRegressor Normalizer SVMRegressor Scaler TreeEnsembleRegressor
+"""
+OPERATORS: dict[str, frozenset[str]] = {"": frozenset(_STANDARD.split()), "ai.onnx.ml": frozenset(_LEARNED.split())}
+"""The operators that may be used, by domain."""
+_ROWS = 4096
+"""Rows that are computed at once."""
+_TEXT = 8  # onnx.TensorProto.STRING
+_EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
+
+
+class OnnxClosure(Stateless):
+    """The closure (or model of increments) in an ONNX file: X (n, K) in, U (n, K) out, each row on its own.
+
+    Parameters
+    ----------
+    data : bytes
+        The file. It has one input and one output of shape (n, K), n free, float32 or float64.
+    K : int, optional
+        Number of points; that of the file if not given.
+    name : str
+        What messages call it.
+
+    Attributes
+    ----------
+    n_parameters : int
+        Numbers in the file that are not shapes or indices.
+
+    Raises
+    ------
+    SubmissionError
+        With a line for everything in the file that is not allowed, or if the runtime cannot load it.
+    """
+
+    def __init__(self, data: bytes, K: int | None = None, name: str = "closure.onnx") -> None:
+        faults = onnx_faults(data, name, K)
+        if faults:
+            raise SubmissionError("\n".join(faults))
+        import onnx
+        import onnxruntime
+
+        model = onnx.load_model_from_string(data)
+        self.name, self.K = name, _width(model.graph.input[0]) or K or 0
+        self.n_parameters = sum(math.prod(each.dims) for each in _tensors(model.graph) if each.data_type in (1, 11))
+        self.n_parameters += sum(len(each.floats) for node in model.graph.node for each in node.attribute)
+        self._dtype = np.float32 if model.graph.input[0].type.tensor_type.elem_type == 1 else np.float64
+        self._names = model.graph.input[0].name, model.graph.output[0].name
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.enable_cpu_mem_arena = False
+        # No fused operators: the file's arithmetic in the file's order, on every machine and version.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's own classes, and more
+            raise SubmissionError(f"{name}: the runtime cannot load it: {_short(error)}") from error
+
+    def predict(self, X: NDArray) -> NDArray[np.float64]:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        X = np.asarray(X, dtype=np.float64)
+        if X.ndim != 2 or (self.K and X.shape[1] != self.K):
+            raise ModelError(f"{self.name}: expected X of shape (n, {self.K}), got {X.shape}")
+        U = np.empty(X.shape)
+        for first in range(0, len(X), _ROWS):
+            rows = X[first : first + _ROWS]
+            U[first : first + _ROWS] = self._run(rows)
+        return U
+
+    def _run(self, X: NDArray) -> NDArray:
+        with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
+            rows = np.ascontiguousarray(X, dtype=self._dtype)
+        try:
+            U = self._session.run([self._names[1]], {self._names[0]: rows})[0]
+        except Exception as error:
+            raise ModelError(f"{self.name}: the runtime fails for X of shape {X.shape}: {_short(error)}") from error
+        if not isinstance(U, np.ndarray) or U.dtype.kind != "f" or U.shape != X.shape:
+            shape = getattr(U, "shape", type(U).__name__)
+            raise ModelError(f"{self.name}: expected U of shape {X.shape} for as many X, got {shape}")
+        return U
+
+    def check_rows(self, X: NDArray) -> None:
+        """Raise unless the U of each of the states X (n, K) is finite, and the same alone as among the others."""
+        U = self.predict(X)
+        if not np.isfinite(U).all():
+            raise ModelError(f"{self.name}: expected finite U for states of the attractor, got {U[~np.isfinite(U)][0]}")
+        order = np.random.default_rng(0).permutation(len(X))
+        scale = 1e-4 * (1.0 + np.abs(U).max())
+        alone = np.concatenate([self.predict(X[:1]), self.predict(X[-1:])])
+        moved = np.abs(self.predict(X[order]) - U[order]).max()
+        if max(moved, np.abs(alone - U[[0, -1]]).max()) > scale:
+            raise ModelError(
+                f"{self.name}: U of a state depends on the other rows of the batch; each row is on its own"
+            )
+        if np.abs(self.predict(X) - U).max() > 0:
+            raise ModelError(
+                f"{self.name}: two calls with the same X give different U; a closure file is deterministic"
+            )
+
+    def __repr__(self) -> str:
+        return f"OnnxClosure({self.name!r}, K={self.K})"
+
+
+def onnx_faults(data: bytes, name: str = "closure.onnx", K: int | None = None) -> list[str]:
+    """A line for everything in an ONNX file that keeps it from being run, and is not allowed; nothing is run."""
+    import onnx
+
+    if len(data) > MAX_ONNX_BYTES:
+        return [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's own class
+        return [f"{name}: not an ONNX file: {_short(error)}"]
+    graph = model.graph
+    faults = list(dict.fromkeys([*_versions(model), *_nodes(graph), *_weights(graph), *_signature(graph, K)]))
+    if not faults:
+        try:
+            onnx.checker.check_model(model, full_check=len(data) < 5_000_000)
+        except Exception as error:
+            faults = [f"not a valid ONNX model: {_short(error)}"]
+    return [f"{name}: {each}" for each in faults[:20]]
+
+
+def _versions(model: Any) -> Iterator[str]:
+    domains = ["" if each.domain == "ai.onnx" else each.domain for each in model.opset_import]
+    if len(set(domains)) < len(domains):
+        yield "expected each domain of operators once"
+    if "" not in domains:
+        yield "expected an opset of the standard operators; is this an ONNX file?"
+    for domain, each in zip(domains, model.opset_import, strict=True):
+        if domain not in OPSETS:
+            yield f"operators of the domain {domain!r:.60} are not allowed; try the standard ones"
+        elif each.version not in OPSETS[domain]:
+            allowed = OPSETS[domain]
+            label = domain or "ai.onnx"
+            yield f"expected opset {allowed[0]} to {allowed[-1]} of {label}, got {each.version}; export it with 17"
+    if model.functions:
+        yield "functions in the file are not allowed; write their operators out"
+    if model.training_info:
+        yield "training information is not allowed; export the model for inference"
+
+
+def _nodes(graph: Any) -> Iterator[str]:
+    if not 1 <= len(graph.node) <= MAX_NODES:
+        yield f"expected 1 to {MAX_NODES:,} nodes, got {len(graph.node):,}"
+        return
+    for node in graph.node:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        if node.op_type not in OPERATORS.get(domain, ()):
+            label = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            yield f"the operator {label!r:.80} is not allowed"
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs:
+                yield f"graphs inside of nodes are not allowed, got one in {node.op_type!r:.60}"
+            if attribute.ref_attr_name:
+                yield "references to attributes of functions are not allowed"
+            if attribute.strings and domain == "":
+                yield "texts are not allowed"
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Every constant tensor of a graph."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _weights(graph: Any) -> Iterator[str]:
+    from onnx import numpy_helper
+
+    sparse = graph.sparse_initializer or any(
+        attribute.HasField("sparse_tensor") or attribute.sparse_tensors
+        for node in graph.node
+        for attribute in node.attribute
+    )
+    if sparse:
+        yield "sparse tensors are not allowed"
+    for tensor in _tensors(graph):
+        label = f"the tensor {tensor.name!r:.60}"
+        if tensor.data_location == _EXTERNAL or tensor.external_data:
+            yield f"{label} lies in another file; expected all weights in the file"
+        elif tensor.data_type == _TEXT:
+            yield f"{label} holds texts"
+        elif min(tensor.dims, default=0) < 0 or math.prod(tensor.dims) > 8 * MAX_ONNX_BYTES:
+            yield f"{label} is said to be of shape {list(tensor.dims)[:8]}"
+        else:
+            # What the data are is checked before they are unpacked: an array is never larger than the file.
+            size = max(len(tensor.raw_data), 8 * _n_stored(tensor))
+            if math.prod(tensor.dims) > 8 * max(size, 1):
+                yield f"{label} is said to be of shape {list(tensor.dims)[:8]}, but holds {size:,} bytes"
+                continue
+            try:
+                values = numpy_helper.to_array(tensor)
+            except Exception as error:
+                yield f"{label} cannot be read: {_short(error)}"
+                continue
+            if values.dtype.kind == "f" and np.isnan(values).any():
+                yield f"{label} holds NaN"
+    for node in graph.node:
+        if any(math.isnan(value) for attribute in node.attribute for value in (*attribute.floats, attribute.f)):
+            yield f"an attribute of {node.op_type!r:.60} is NaN"
+
+
+def _n_stored(tensor: Any) -> int:
+    return sum(len(getattr(tensor, f"{kind}_data")) for kind in ("float", "int32", "int64", "double", "uint64"))
+
+
+def _signature(graph: Any, K: int | None) -> Iterator[str]:
+    """Faults of what goes in and comes out."""
+    names = {each.name for each in graph.initializer}
+    ends = [each for each in graph.input if each.name not in names], list(graph.output)
+    for what, values in zip(("input X", "output U"), ends, strict=True):
+        if len(values) != 1:
+            yield f"expected one {what}, got {len(values)}: {[each.name[:40] for each in values][:5]}"
+            continue
+        tensor = values[0].type.tensor_type
+        if not values[0].type.HasField("tensor_type") or tensor.elem_type not in (1, 11):
+            yield f"expected the {what} to be float32 or float64"
+            continue
+        dims = [each.dim_value if each.HasField("dim_value") else None for each in tensor.shape.dim]
+        wrong_K = len(dims) == 2 and None not in (dims[1], K) and dims[1] != K
+        if len(dims) != 2 or dims[0] is not None or wrong_K:
+            shown = tuple("n" if each is None else each for each in dims)
+            yield f"expected the {what} of shape (n, {'K' if K is None else K}), n free, got {shown}"
+    if graph.input and graph.input[0].name in names:
+        yield "expected the first input not to have a value of its own"
+
+
+def _width(value: Any) -> int:
+    return int(value.type.tensor_type.shape.dim[1].dim_value)
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
