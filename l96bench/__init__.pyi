@@ -7,6 +7,7 @@ from .equations import EquationClosure, EquationSet
 from .equations.derivatives import SavitzkyGolay, WeakForm
 from .equations.discoverers import KnownEquations, PySINDyRegression, as_discoverer
 from .equations.library import RingLibrary
+from .equations.closure_regression import EquationRegressor
 from .equations.regression import SparseRegression, ThresholdSelection
 from .equations.symbolic_regression import SymbolicRegression
 from .errors import (
@@ -43,6 +44,7 @@ __all__ = [
     "EquationClosure",
     "EquationError",
     "EquationRecovery",
+    "EquationRegressor",
     "EquationSet",
     "KnownEquations",
     "L96BenchError",

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header, the key of the metric that it shows, and the metric's number format."""
+    """A column: its header, the key of the metric that it shows, and the metric's number format.
+
+    A column that is `optional` is left out of tables none of whose rows has the metric.
+    """
 
     header: str
     key: str
     format: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ _OFFLINE = (
     Column("R² 100 MTU", "r2_budget_100", ".3f"),
     Column("RMSE", "rmse", ".3f"),
     Column("bias", "bias", ".3f"),
+    Column("conservation error", "conservation_error", ".2g", optional=True),
 )
 
 FAMILIES = (
@@ -59,6 +64,7 @@ FAMILIES = (
             Column("CRPS at 1 MTU", "crps_1", ".3f"),
             Column("valid time", "valid_prediction_time", ".2f"),
             Column("climate shift", "climate_part_shift", ".3f"),
+            Column("conservation error", "conservation_error", ".2g", optional=True),
         ),
     ),
     Family(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from l96bench.board.families import FAMILIES, family
+from l96bench.board.flags import flags, is_reference, marks
 from l96bench.board.text import NONE, Markdown, count, escape, interval, number, table
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import tied_ranks
@@ -37,11 +38,6 @@ class Table:
     def regime(self) -> str:
         """The task's regime."""
         return self.rows[0].result.regime
-
-
-def is_reference(result: Result) -> bool:
-    """Whether a row is a floor or ceiling of its task, which is shown but not ranked."""
-    return result.model.kind == "reference"
 
 
 def make_tables(results: Sequence[Result]) -> tuple[Table, ...]:
@@ -105,9 +101,19 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
     cards : str
         The folder of the cards that the entries link to, relative to the page.
     """
-    columns = family(table_of_task.family).columns
+    columns = [
+        column
+        for column in family(table_of_task.family).columns
+        if not column.optional or any(column.key in row.result.metrics for row in table_of_task.rows)
+    ]
     own = [column.header for column in columns]
-    header = [*_header(table_of_task), *own, "parameters", "training s", "µs per call", "inputs"]
+    status = status_cells(table_of_task)
+    header = [
+        *_header(table_of_task),
+        *(["status"] if status else []),
+        *own,
+        *("parameters", "training s", "µs per call", "inputs"),
+    ]
     rows = []
     for row in table_of_task.rows:
         result = row.result
@@ -115,6 +121,7 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         rows.append(
             [
                 *_cells(row, cards),
+                *([status[result.slug]] if status else []),
                 *(
                     number(metric.value if metric else None, column.format)
                     for metric, column in zip(metrics, columns, strict=True)
@@ -125,7 +132,20 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
                 result.model.inputs,
             ]
         )
-    return table(header, rows, left=("entry", "inputs"))
+    return table(header, rows, left=("entry", "status", "inputs"))
+
+
+def status_cells(table_of_task: Table) -> dict[str, str]:
+    """The status of each row by its slug, with the marks of its flags; empty where all are baselines without flags."""
+    results = [row.result for row in table_of_task.rows]
+    found = flags(results)
+    if not found and all(result.submission is None for result in results):
+        return {}
+    cells = {}
+    for result in results:
+        own = marks(found.get((result.task, result.slug), []))
+        cells[result.slug] = f"{result.status} ({own})" if own else result.status
+    return cells
 
 
 def compact_markdown(table_of_task: Table, cards: str) -> Markdown:

@@ -80,12 +80,12 @@ class Subject:
     @cached_property
     def forecasts(self) -> Forecasts:
         """The model's forecasts of all cases."""
-        return self.online._forecasts(self.model, False)
+        return self.online.forecasts(self.model, False)
 
     @cached_property
     def climate(self) -> ClimateRun:
         """The model's long free run, without the warmer one."""
-        return self.online._climates(self.model, False)[""]
+        return self.online.climates(self.model, False)[""]
 
     @cached_property
     def sample(self) -> tuple[Array, Array, Array]:

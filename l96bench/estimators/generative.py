@@ -28,7 +28,7 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
 
     Parameters
     ----------
-    units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state
+    units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state, infer_past
         As for `RecurrentRegressor`.
     n_noise : int
         Numbers of noise that a point gets every 0.05 MTU.
@@ -55,9 +55,12 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
         n_noise: int = 2,
         n_draws: int = 2,
         random_state: int | None = 0,
+        infer_past: bool = False,
     ) -> None:
         super().__init__(
-            units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state=random_state
+            *(units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps),
+            random_state=random_state,
+            infer_past=infer_past,
         )
         self.n_noise = n_noise
         self.n_draws = n_draws

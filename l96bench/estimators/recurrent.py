@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
+from l96bench.estimators.past_forcing import SEEN, WithPastForcing, past_forcing
 from l96bench.estimators.regressors import _RingRegressor, _stencil_index, _whole
 from l96bench.estimators.training_loop import one_thread
 
@@ -218,6 +219,9 @@ class RecurrentRegressor(_RingRegressor):
         Least number of optimizer steps.
     random_state : int or None
         Seed of the initial weights and the choice of pieces; None draws a new one.
+    infer_past : bool
+        Give the unit, behind the stencil, the U that its point must have had over the last 0.05 MTU, given how X moved
+        (see `l96bench.estimators.past_forcing`). It needs a radius of at least 2.
 
     Attributes
     ----------
@@ -245,6 +249,7 @@ class RecurrentRegressor(_RingRegressor):
         learning_rate: float = 0.02,
         min_steps: int = 300,
         random_state: int | None = 0,
+        infer_past: bool = False,
     ) -> None:
         self.units = units
         self.radius = radius
@@ -255,6 +260,7 @@ class RecurrentRegressor(_RingRegressor):
         self.learning_rate = learning_rate
         self.min_steps = min_steps
         self.random_state = random_state
+        self.infer_past = infer_past
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order, 0.05 MTU apart, and their y, U (n, K) or that of point 0 alone."""
@@ -263,12 +269,21 @@ class RecurrentRegressor(_RingRegressor):
         self._index = _stencil_index(X.shape[1], self.radius)
         x_mean, x_std, u_mean, u_std = *pooled_moments(X), *pooled_moments(U)
         scaled = np.take((X - x_mean) / x_std, self._index[self._points()], axis=1)
-        stencils = torch.from_numpy(scaled.astype(np.float32))
-        targets = torch.from_numpy(((U - u_mean) / u_std).astype(np.float32))
+        targets = (U - u_mean) / u_std
+        if self.infer_past:
+            before = past_forcing(X)[:, self._points()]
+            past_mean, past_std = pooled_moments(before)
+            scaled = np.concatenate((scaled[1:], ((before - past_mean) / past_std)[..., None]), axis=2)
+            targets = targets[1:]
         with one_thread():
-            learned, self.loss_curve_ = self._trained(stencils, targets)
+            learned, self.loss_curve_ = self._trained(
+                torch.from_numpy(scaled.astype(np.float32)), torch.from_numpy(targets.astype(np.float32))
+            )
         arrays = {name: tensor.detach().numpy().astype(np.float64) for name, tensor in learned.items()}
-        width = stencils.shape[2]
+        width = self._index.shape[1]
+        if self.infer_past:
+            arrays["input"][:, width] /= past_std
+            arrays["input_bias"] -= past_mean * arrays["input"][:, width]
         arrays["input"][:, :width] /= x_std
         arrays["input_bias"] -= x_mean * arrays["input"][:, :width].sum(axis=1)
         arrays["output"] *= u_std
@@ -295,8 +310,9 @@ class RecurrentRegressor(_RingRegressor):
         check_is_fitted(self)
         return sum(array.size for array in self.weights_.values())
 
-    def _recurrence(self) -> GatedUnit:
-        return GatedUnit(self.weights_, self._noise_and_draws()[0])
+    def _recurrence(self) -> Recurrence:
+        unit = GatedUnit(self.weights_, self._noise_and_draws()[0])
+        return WithPastForcing(unit, self.radius) if self.infer_past else unit
 
     def _check_parameters(self) -> None:
         counts = {name: getattr(self, name) for name in ("units", "epochs", "length", "batch_size")}
@@ -305,6 +321,8 @@ class RecurrentRegressor(_RingRegressor):
                 f"{', '.join(counts)} must be at least 1, warm_up at least 0 and learning_rate positive; "
                 f"got {[*counts.values(), self.warm_up, self.learning_rate]}."
             )
+        if self.infer_past and self.radius < SEEN:
+            raise ValueError(f"infer_past needs a radius of at least {SEEN}; got {self.radius}. Try radius={SEEN}.")
 
     def _noise_and_draws(self) -> tuple[int, int]:
         """Columns of noise behind the stencil, and paths that are drawn of every piece in training."""

@@ -45,6 +45,9 @@ def _count_parameters(model: Any) -> int | None:
     if hasattr(model, "tree_"):
         # A tree's inner node holds a point and a threshold, a leaf a value.
         return int(2 * model.tree_.node_count - model.tree_.n_leaves)
+    if hasattr(model, "_predictors"):  # gradient boosting by histograms
+        trees = [tree.nodes for (tree,) in model._predictors]
+        return sum(int(2 * len(nodes) - nodes["is_leaf"].sum()) for nodes in trees)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from l96bench.data.splits import CASES, Cases
 from l96bench.data.store import array_digest
-from l96bench.dynamics.closures import as_closure
-from l96bench.dynamics.polynomial import NoClosure
-from l96bench.dynamics.resolved import rollout
+from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.polynomial import NoClosure, Polynomial
+from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.metrics import climate, ensemble
 from l96bench.regimes import seed_word
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Task, value_of
@@ -31,9 +32,11 @@ from l96bench.tasks.online_scores import (
     climate_series,
     forecast_metrics,
     forecast_part,
+    momentum_metrics,
     score_of,
 )
 from l96bench.tasks.result import Failures, ModelInfo, Result
+from l96bench.tasks.subgrid_forcing import REACH
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
@@ -80,9 +83,11 @@ class OnlineRollout(Task):
         budgets: bool = False,
         training_seconds: float | None = None,
         progress: bool | None = None,
+        n_jobs: int | None = None,
+        checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model online; see `Task.evaluate`."""
-        parts = self._parts(self._forecasts(model, progress), self._climates(model, progress))
+        parts = self._parts(self.forecasts(model, progress), self.climates(model, progress))
         return self.result(model, info, parts, training_seconds)
 
     # The truth, and what stands at 0 and 100.
@@ -106,7 +111,7 @@ class OnlineRollout(Task):
     @cached_property
     def without_closure(self) -> tuple[Forecasts, dict[str, ClimateRun]]:
         """Forecasts and climates of the resolved model without a closure: the floor."""
-        return self._forecasts(NoClosure(), False), self._climates(NoClosure(), False)
+        return self.forecasts(NoClosure(), False), self.climates(NoClosure(), False)
 
     @cached_property
     def grids(self) -> dict[str, climate.DistanceGrid]:
@@ -140,7 +145,8 @@ class OnlineRollout(Task):
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.regime.word, self.version, seed_word(f"closure {purpose}")])
 
-    def _forecasts(self, model: Any, progress: bool | None) -> Forecasts:
+    def forecasts(self, model: Any, progress: bool | None = None) -> Forecasts:
+        """The model's forecasts of all cases, those without closure where a member left."""
         closure = as_closure(model)
         members = 1 if closure.deterministic else self.cases.members
         X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
@@ -163,16 +169,18 @@ class OnlineRollout(Task):
             X = np.where(lost, fallback, X)
         return Forecasts(X, ensemble.crps(self.forecast_truth, X), int((~run.survived).sum()))
 
-    def _climates(self, model: Any, progress: bool | None) -> dict[str, ClimateRun]:
-        """The model's climate and its warmer climate, in one batch."""
+    def climates(self, model: Any, progress: bool | None = None) -> dict[str, ClimateRun]:
+        """The model's climate ("") and its warmer climate ("_shift", where there is one), in one batch."""
         splits = {"": self.test, "_shift": self.shift} if self.has_shift else {"": self.test}
         every = len(self.cases) // self.n_members
         X0 = np.concatenate([self.cases.initial(samples.X)[::every] for samples in splits.values()])
         history = np.concatenate([self.cases.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
         forcing = [self.regime.F] + ([self.regime.shifted().F] if self.has_shift else [])
         limits = np.repeat(np.array([self._limits(key) for key in splits]).T, self.n_members, axis=1)
+        closure = as_closure(model)
+        ledger = _Ledger(closure) if self.regime.coupling == "flux" and not isinstance(closure, Polynomial) else None
         run = rollout(
-            model,
+            ledger or closure,
             X0,
             self.duration,
             regime=self.regime,
@@ -184,13 +192,32 @@ class OnlineRollout(Task):
             rng=self._rng("climate"),
             progress=progress,
         )
+        sources = self._sources(run.X, closure if ledger is None else ledger)
         climates = {}
         for i, key in enumerate(splits):
             part = slice(i * self.n_members, (i + 1) * self.n_members)
             X = self._continued(run.X[:, part], key, isinstance(model, NoClosure))
             cdfs = climate.member_cdfs(X, INTERVAL, self.grids[key])
-            climates[key] = ClimateRun(X, cdfs, run.survived[part])
+            own = None if sources is None else sources[:, part]
+            climates[key] = ClimateRun(X, cdfs, run.survived[part], own)
         return climates
+
+    def _sources(self, X: NDArray[np.float64], closure: Any) -> NDArray[np.float64] | None:
+        """mean_k U_k over the std of U, (time, member), at the samples of a climate run, where the coupling is a flux.
+
+        It is cut off at 10, where offline predictions are, and NaN from when a member has left.
+        """
+        if self.regime.coupling != "flux":
+            return None
+        if isinstance(closure, _Ledger):
+            # The run's last sample is where it ends: the closure is not asked there.
+            every, first = round(INTERVAL / MODEL_DT), round(self.spin_up / MODEL_DT)
+            sources = np.array(closure.sources[first::every])
+            X = X[: len(sources)]
+        else:
+            sources = closure.predict(X).mean(axis=-1)
+        scaled = np.clip(np.nan_to_num(sources / float(np.std(self.train.U)), nan=REACH), -REACH, REACH)
+        return np.where(np.isnan(X[..., 0]), np.nan, scaled)
 
     def _continued(self, X: NDArray[np.float64], key: str, is_floor: bool) -> NDArray[np.float64]:
         """X with every member that left continued by the same member without closure."""
@@ -218,6 +245,7 @@ class OnlineRollout(Task):
             part, replicates, found = climate_part(pairs, (truth, truth_weights), self.grids[key])
             parts[key] = (part, replicates)
             found |= climate_metrics(run, members, (truth, truth_weights), self.grids[key])
+            found |= momentum_metrics(run, members)
             metrics |= {f"{name}{key}": value for name, value in found.items()}
             series |= {f"{name}{key}": values for name, values in climate_series(run).items()}
         survived = climates[""].survived
@@ -245,6 +273,25 @@ class OnlineRollout(Task):
     def _evaluate_ceiling(self) -> Result:
         twins = {key: pair[1] for key, pair in self.truth_climates.items()}
         return self.result(None, _CEILING, self._parts(self.perfect, twins), None)
+
+
+class _Ledger:
+    """A closure that is watched: the mean over the ring of every U that it gives is kept."""
+
+    def __init__(self, closure: Closure) -> None:
+        self.closure, self.deterministic = closure, closure.deterministic
+        self.sources: list[NDArray[np.float64]] = []
+        if hasattr(closure, "remember"):
+            self.remember = closure.remember
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        checked_start(self.closure, n_members, rng)
+
+    def step(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        U = checked_step(self.closure, X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.sources.append(U.mean(axis=1))
+        return U
 
 
 _FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.metrics import climate, ensemble
+from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.tasks.base import LEVEL, value_of
 from l96bench.tasks.result import Value
@@ -24,6 +24,7 @@ __all__ = [
     "climate_series",
     "forecast_metrics",
     "forecast_part",
+    "momentum_metrics",
     "score_of",
 ]
 
@@ -70,11 +71,15 @@ class ClimateRun:
     cdfs : (member, 3, cells) array
         Distribution functions of the three quantities (`l96bench.metrics.climate`).
     survived : (member,) array of bool
+    sources : (time, member) array, optional
+        mean_k U_k over the standard deviation of U as the run met it, NaN from when a member has left; only of models,
+        and only where the coupling is a flux.
     """
 
     X: NDArray[np.float64]
     cdfs: NDArray[np.float64]
     survived: NDArray[np.bool_]
+    sources: NDArray[np.float64] | None = None
 
 
 def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate:
@@ -175,6 +180,24 @@ def climate_metrics(
         "p001": value_of(moments.percentile_0_1, recentre(low_tail, moments.percentile_0_1)),
         "p999": value_of(moments.percentile_99_9, recentre(high_tail, moments.percentile_99_9)),
         "autocorrelation_error": value_of(error, recentre(errors, error)),
+    }
+
+
+def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
+    """Root mean square and mean of what a closure adds to the mean of X; nothing where that was not recorded.
+
+    The first is the error of conservation at every instant, the second the momentum that it makes in the long run.
+    """
+    if run.sources is None or np.isnan(run.sources).all():
+        return {}
+    counts = np.isfinite(run.sources).sum(axis=0).astype(np.float64)
+    squares, sums = np.nansum(np.square(run.sources), axis=0), np.nansum(run.sources, axis=0)
+    mean, drawn = float(sums.sum() / counts.sum()), weights @ counts
+    means = np.divide(weights @ sums, drawn, out=np.full(len(weights), mean), where=drawn > 0)
+    error = conservation.root_mean_square(squares, counts)
+    return {
+        "conservation_error": value_of(error, conservation.rms_replicates(weights, squares, counts)),
+        "momentum_drift": value_of(mean, means),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import ModelError
-from l96bench.metrics import ensemble, pointwise
+from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Samples, Task, value_of
@@ -73,6 +74,8 @@ class SubgridForcing(Task):
         budgets: bool = False,
         training_seconds: float | None = None,
         progress: bool | None = None,
+        n_jobs: int | None = None,
+        checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model on the test trajectories; see `Task.evaluate`."""
         with show_progress("predicting", 2 if self.has_shift else 1, progress) as report:
@@ -152,7 +155,17 @@ class SubgridForcing(Task):
             error = np.square(members.mean(axis=2) - truth).reshape(len(sse), -1).mean(axis=1)
             ratio = float(np.sqrt(variance.mean() / error.mean()))
             metrics["spread_skill"] = value_of(ratio, np.sqrt((weights @ variance) / (weights @ error)))
+        if self.regime.coupling == "flux":
+            metrics["conservation_error"] = self._conservation_error(prediction, weights)
         return {name + suffix: value for name, value in metrics.items()}
+
+    def _conservation_error(self, prediction: _Prediction, weights: NDArray[np.float64]) -> Value:
+        """Root mean square of mean_k U_k, of the members where there are some, over the standard deviation of U."""
+        drawn = prediction.mean[None] if prediction.members is None else prediction.members
+        squares = np.square(conservation.momentum_source(drawn[:, :, self._skipped :])).mean(axis=0)
+        sums = squares.reshape(weights.shape[1], -1).sum(axis=1) / self.std_U**2
+        counts = np.full(len(sums), squares.size / len(sums))
+        return value_of(conservation.root_mean_square(sums, counts), conservation.rms_replicates(weights, sums, counts))
 
     def _learning_curve(self, model: Any) -> dict[str, Value]:
         """R² of clones of the model fitted to less data; nothing for a model that cannot be cloned and fitted."""

@@ -89,7 +89,7 @@ def test_an_exported_model_scores_as_the_original(
     expected = checked_step(as_closure(model), rows)
     np.testing.assert_allclose(closure.predict(rows), expected, rtol=0, atol=2e-5 * np.abs(expected).max())
     assert f"{offline.score(closure):.2f}" == f"{offline.score(model):.2f}"
-    ours, theirs = (online._forecasts(each, False).crps.mean() for each in (closure, model))
+    ours, theirs = (online.forecasts(each, False).crps.mean() for each in (closure, model))
     assert ours == pytest.approx(theirs, rel=1e-3)
 
 

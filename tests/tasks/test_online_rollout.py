@@ -97,8 +97,8 @@ def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
 
 
 def test_a_member_that_leaves_is_continued_without_closure(online: OnlineRollout, quartic: Polynomial) -> None:
-    forecasts = online._forecasts(Bomb(quartic, 0.25), False)
-    whole, none = online._forecasts(quartic, False), online.without_closure[0]
+    forecasts = online.forecasts(Bomb(quartic, 0.25), False)
+    whole, none = online.forecasts(quartic, False), online.without_closure[0]
     before = online.cases.leads < 0.405  # the kick is in the step from 0.40 to 0.41 MTU
     np.testing.assert_array_equal(forecasts.X[:, 5:], whole.X[:, 5:])
     np.testing.assert_array_equal(forecasts.X[before, :5], whole.X[before, :5])
@@ -107,7 +107,7 @@ def test_a_member_that_leaves_is_continued_without_closure(online: OnlineRollout
     assert forecasts.diverged == 5
 
     step = 1 + round((5.0 + 3.0) / 0.01)  # 3 MTU into the sampled climate
-    climates, wholes = online._climates(Bomb(quartic, 0.3, step), False), online._climates(quartic, False)
+    climates, wholes = online.climates(Bomb(quartic, 0.3, step), False), online.climates(quartic, False)
     run, whole_run, no_run = climates[""], wholes[""], online.without_closure[1][""]
     np.testing.assert_array_equal(run.survived, [False] * 3 + [True] * 2)
     np.testing.assert_array_equal(run.X[:, 3:], whole_run.X[:, 3:])
@@ -166,7 +166,7 @@ def test_a_closure_with_memory_is_told_the_past(online: OnlineRollout) -> None:
 
 def test_lagged_models_use_their_history(online: OnlineRollout) -> None:
     model = LocalRegressor(LinearRegression(), lags=(0.05, 0.1)).fit(online.train.X, online.train.U)
-    forecasts = online._forecasts(model, False)
+    forecasts = online.forecasts(model, False)
     X0, history = online.cases.initial(online.test.X), online.cases.history(online.test.X)
     told, untold = (
         rollout(model.closure(), X0, 0.15, regime="wilks-f20", history=past).X[1:] for past in (history, None)

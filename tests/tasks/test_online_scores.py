@@ -146,7 +146,7 @@ def test_perfect_physics_knows_more_than_any_closure(online: OnlineRollout, quar
 def test_stochastic_closures_run_all_members(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     model = AR1Regressor().fit(online.train.X, online.train.U)
     evaluated = online.evaluate(model)
-    forecasts = online._forecasts(model, False)
+    forecasts = online.forecasts(model, False)
     assert forecasts.X.shape == (60, 20, 4, 8)
     assert evaluated.failures.of == 20 * 4 + 2 * 5
     exact = crps(forecasts.X, online.forecast_truth).mean(axis=(1, 2))
@@ -210,7 +210,7 @@ def test_replicates_are_the_score_of_resampled_cases_and_members(
     leads = slice(0, 40)
     blocks = [
         each.crps[leads].mean(axis=0).reshape(4, 5).mean(axis=1)
-        for each in (online.without_closure[0], online._forecasts(quartic, False), online.perfect)
+        for each in (online.without_closure[0], online.forecasts(quartic, False), online.perfect)
     ]
     weights = online.weights(4, "cases")
     none, own, perfect = (weights @ block / 4 for block in blocks)

@@ -1,0 +1,137 @@
+"""Emulators: models that replace the resolved equations altogether, and how they run as closures of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from l96bench.dynamics.closures import Closure, Stateless, as_closure
+from l96bench.dynamics.inverse_kernels import solve_forcing
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import PolynomialRegressor
+
+__all__ = ["EmulatorClosure", "EmulatorRegressor"]
+
+TOLERANCE = 1e-13
+"""How close the resolved model lands to where the emulator says, in units of X, or of the largest X if over 1."""
+_ITERATIONS = 30
+
+
+class EmulatorClosure(Stateless):
+    """The closure under which a step of the resolved model lands where an emulator says.
+
+    U solves RK4(X; F + U) = map(X), U held through the step of `dt`. Whatever the map has learnt of the resolved
+    equations is subtracted again, so that the run is the emulator's own, to rounding, in the table of the closures.
+
+    The emulator does not see F: it has learnt that of its training data, `F` here. Where the resolved model runs under
+    another forcing, F + 4 in the shifted climate, the emulator's step is the same and the difference acts on top of
+    it, as it does for every closure. U is not a number where the map is not, or no U leads there.
+
+    Parameters
+    ----------
+    step_map : function X (n, K) -> X one step later (n, K)
+    F : float
+        Forcing of the data that the map was trained on.
+    dt : float
+        MTU that the map goes ahead, the step of the resolved model.
+    """
+
+    def __init__(self, step_map: Callable[[NDArray], ArrayLike], F: float, dt: float = 0.01) -> None:
+        if not dt > 0:
+            raise ValueError(f"dt is a positive time in MTU; got {dt}.")
+        self.step_map, self.F, self.dt = step_map, float(F), float(dt)
+
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        states = np.ascontiguousarray(X, dtype=np.float64)
+        target = np.ascontiguousarray(self.step_map(states), dtype=np.float64)
+        if target.shape != states.shape:
+            raise ModelError(f"the emulator must return states of shape {states.shape}; got shape {target.shape}.")
+        forcing = np.empty_like(states)
+        # Rounding alone keeps large states further from the target than small ones.
+        scale = max(1.0, float(np.abs(states).max(initial=0.0))) if np.isfinite(states).all() else 1.0
+        used = solve_forcing(states, target, self.dt, TOLERANCE * scale, _ITERATIONS, forcing)
+        forcing[used == _ITERATIONS] = np.nan
+        return np.asarray(forcing - self.F)
+
+
+class EmulatorRegressor(BaseEstimator):
+    """A regressor that learns the step of the whole model: X(t + dt) = X(t) + dt g(X(t)), g being what is fitted.
+
+    ``fit`` takes states and the states one step later, not U, while ``predict`` gives U as every model here does; no
+    equation of the model is used but its step. g is the mean tendency over the step, resolved and subgrid terms
+    together, learned from data at the model's own step, so that no multi-step scheme has to make steps of it. Dueben
+    and Bauer (2018), who learn increments over longer intervals, step on with Adams-Bashforth.
+
+    Parameters
+    ----------
+    estimator : regressor of X (n, K) -> tendency (n, K), default PolynomialRegressor()
+        Such as a `LocalRegressor`, which is local and shared around the ring, or a network of all points.
+    F : float
+        Forcing of the data; what the closure takes off again (see `EmulatorClosure`).
+    dt : float
+        MTU between a state and the next.
+
+    Attributes
+    ----------
+    estimator_ : the fitted clone of `estimator`
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
+    """
+
+    def __init__(self, estimator: Any = None, F: float = 0.0, dt: float = 0.01) -> None:
+        self.estimator = estimator
+        self.F = F
+        self.dt = dt
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) and the states y (n, K) that follow them after `dt`."""
+        states, after = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        if after.shape != states.shape:
+            raise ValueError(f"y must be the states one step later, {states.shape}; got shape {after.shape}.")
+        self.estimator_ = clone(PolynomialRegressor() if self.estimator is None else self.estimator)
+        self.estimator_.fit(states, (after - states) / self.dt)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) that makes the resolved model's step the emulator's, for the states X (n, K)."""
+        check_is_fitted(self)
+        states = validate_data(self, X, dtype=np.float64, reset=False)
+        return EmulatorClosure(self.advance, self.F, self.dt).predict(states)
+
+    def advance(self, X: ArrayLike) -> NDArray:
+        """The states (n, K) one step after the states X (n, K)."""
+        check_is_fitted(self)
+        states = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(states + self.dt * np.asarray(self.estimator_.predict(states)))
+
+    def closure(self, dt: float = 0.01) -> Closure:
+        """The closure that makes the resolved model's step the emulator's; `dt` must be the emulator's own.
+
+        Raises
+        ------
+        ModelError
+            For another step: a map cannot be taken in parts.
+        """
+        check_is_fitted(self)
+        if abs(dt - self.dt) > 1e-9 * self.dt:
+            raise ModelError(f"the emulator goes ahead by {self.dt} MTU; got a model step of {dt}. Fit one for that.")
+        tendency = as_closure(self.estimator_, dt)
+        if not tendency.deterministic or hasattr(tendency, "remember"):
+            raise ModelError(f"an emulator is a function of the present X; {type(self.estimator_).__name__} is not.")
+        return EmulatorClosure(lambda X: X + self.dt * tendency.step(X), self.F, self.dt)
+
+    @classmethod
+    def pairs(cls, X: ArrayLike, every: int = 5) -> tuple[NDArray, NDArray]:
+        """States and the next ones, (n, K) each, from a trajectory X (time, K): one pair in `every` samples."""
+        trajectory = np.asarray(X, dtype=np.float64)
+        return trajectory[:-1:every], trajectory[1::every]

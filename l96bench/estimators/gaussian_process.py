@@ -1,0 +1,311 @@
+"""A sparse Gaussian process for closures: the stencil of a point in, U at the point out, or draws of it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from l96bench.dynamics.closures import ar1_noise
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import LocalRegressor, StencilClosure, _RingRegressor, stencil_rows
+
+__all__ = ["GaussianProcessClosure", "SampledGaussianProcess", "SparseGaussianProcess"]
+
+_ROWS = 20_000  # of a block of the kernel matrix
+_BLOCK = 256  # rows of a closure's features at once: what fits the cache, and is no work for several threads
+_JITTER = 1e-6  # added to the prior variances of the inducing values, in units of the prior variance
+
+
+class SparseGaussianProcess(RegressorMixin, BaseEstimator):
+    """A Gaussian process on inducing points: the subset-of-regressors approximation, in closed form.
+
+    f(x) = m + k(x)ᵀ w with the kernel's values k(x) at M inducing points Z and weights w that are a priori normal with
+    covariance K_mm⁻¹. Given n targets with noise of variance s², w is normal with covariance A⁻¹ = (K_mm + K_mn K_nm /
+    s²)⁻¹ and mean A⁻¹ K_mn (y - m) / s². With all data as inducing points, the mean is that of the exact process.
+
+    The kernel is v exp(-½ sum_i ((x_i - x'_i) / l_i)²). Its variance v, a length l_i for each input and s² maximize the
+    marginal likelihood of the exact process on a random subset; s² is then the mean squared residual of all data. The
+    inducing points are the centres of k-means clusters of such a subset.
+
+    Parameters
+    ----------
+    n_inducing : int
+        M; all distinct data when there are no more of them.
+    subset : int
+        Rows that the hyperparameters are chosen on.
+    length_scale : array-like of shape (features,) or float, optional
+        The l_i; with `variance` and `noise`, all three in the inputs' and targets' own units, instead of the search.
+    variance, noise : float, optional
+        v, and s² (which then stays as it is).
+    random_state : int or None
+        Of the subsets and the clusters.
+
+    Attributes
+    ----------
+    inducing_ : (M, features) array
+    weights_ : (M,) array
+        The mean of w.
+    covariance_factor_ : (M, M) array
+        R with R Rᵀ = A⁻¹: w = weights_ + R z for a standard normal z.
+    length_scale_ : (features,) array
+    variance_, noise_, mean_ : float
+        v, s² and m, the mean of the targets.
+    n_features_in_ : int
+
+    References
+    ----------
+    Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res. 6,
+    1939-1959, section 4 (subset of regressors).
+    """
+
+    noise_: float
+
+    def __init__(
+        self,
+        n_inducing: int = 100,
+        subset: int = 400,
+        length_scale: ArrayLike | None = None,
+        variance: float | None = None,
+        noise: float | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.n_inducing = n_inducing
+        self.subset = subset
+        self.length_scale = length_scale
+        self.variance = variance
+        self.noise = noise
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to inputs X (n, features) and targets y (n,)."""
+        rows, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        if self.n_inducing < 1 or self.subset < 2:
+            raise ValueError(
+                f"n_inducing must be at least 1 and subset at least 2; got {self.n_inducing} and {self.subset}."
+            )
+        rng = np.random.default_rng(self.random_state)
+        self.mean_ = float(targets.mean())
+        self._choose_kernel(rows, targets, rng)
+        self.inducing_ = self._clusters(rows, rng)
+        products, moments = self._products(rows, targets - self.mean_)
+        prior = self._kernel(self.inducing_) + _JITTER * self.variance_ * np.eye(len(self.inducing_))
+        if self.noise is None:
+            # What the mean leaves over once all data have been seen, rather than what a small subset suggests.
+            weights = cho_solve(cho_factor(prior + products / self.noise_), moments / self.noise_)
+            squares = np.sum((targets - self.mean_) ** 2) - 2 * weights @ moments + weights @ products @ weights
+            self.noise_ = max(float(squares) / len(targets), 1e-12 * self.variance_)
+        factor = np.linalg.cholesky(prior + products / self.noise_)
+        self.weights_ = cho_solve((factor, True), moments / self.noise_)
+        self.covariance_factor_ = solve_triangular(factor, np.eye(len(factor)), lower=True).T
+        return self
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+        """The mean (n,) at inputs X (n, features), and the std of a new target (function and noise) when asked for."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        mean = self.features(rows) @ self.weights_ + self.mean_
+        if not return_std:
+            return mean
+        spread = np.square(self.features(rows) @ self.covariance_factor_).sum(axis=1)
+        return mean, np.sqrt(spread + self.noise_)
+
+    def predict_unchecked(self, X: NDArray) -> NDArray:
+        """The mean in single precision, for an array that is known to be right: what a closure calls every step."""
+        return np.asarray(self.features_unchecked(X) @ self.weights_.astype(np.float32) + np.float32(self.mean_))
+
+    def features(self, X: NDArray) -> NDArray:
+        """The kernel's values (n, M) at inputs X (n, features)."""
+        return self._kernel(X)
+
+    def features_unchecked(self, X: NDArray) -> NDArray:
+        """As `features`, in single precision, which an exponential costs a quarter of the time in."""
+        scale = 1.0 / self.length_scale_
+        centre = self.inducing_.mean(axis=0)
+        z = ((self.inducing_ - centre) * scale).astype(np.float32)
+        offset = (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
+        out = np.empty((len(X), len(z)), dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # a member that blows up
+            for start in range(0, len(X), _BLOCK):
+                x = ((X[start : start + _BLOCK] - centre) * scale).astype(np.float32)
+                values = out[start : start + _BLOCK]
+                np.matmul(x, z.T, out=values)
+                values -= 0.5 * np.square(x).sum(axis=1)[:, None]
+                values += offset
+                np.exp(values, out=values)
+        return out
+
+    @property
+    def n_parameters(self) -> int:
+        """Inducing points, weights, length scales, variance, noise and mean."""
+        check_is_fitted(self)
+        return self.inducing_.size + self.weights_.size + self.length_scale_.size + 3
+
+    def _kernel(self, X: NDArray, Z: NDArray | None = None) -> NDArray:
+        x, z = X / self.length_scale_, (self.inducing_ if Z is None else Z) / self.length_scale_
+        squares = np.square(x).sum(axis=1)[:, None] + np.square(z).sum(axis=1) - 2 * x @ z.T
+        return np.asarray(self.variance_ * np.exp(-0.5 * np.maximum(squares, 0.0)))
+
+    def _choose_kernel(self, rows: NDArray, targets: NDArray, rng: np.random.Generator) -> None:
+        given = (self.length_scale, self.variance, self.noise)
+        if any(value is not None for value in given):
+            if any(value is None for value in given):
+                raise ValueError("length_scale, variance and noise are given together or not at all.")
+            self.length_scale_ = np.broadcast_to(
+                np.asarray(self.length_scale, dtype=np.float64), (rows.shape[1],)
+            ).copy()
+            self.variance_, self.noise_ = float(self.variance or 0.0), float(self.noise or 0.0)
+            return
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+        chosen = rng.choice(len(rows), min(self.subset, len(rows)), replace=False)
+        spread, scale = rows.std(axis=0), float(targets.std()) or 1.0
+        spread = np.where(spread > 0, spread, 1.0)
+        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF(np.full(rows.shape[1], 3.0), (0.1, 100.0)) + WhiteKernel(0.1)
+        exact = GaussianProcessRegressor(kernel, alpha=1e-8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # inputs that do not matter get the longest scale
+            exact.fit(rows[chosen] / spread, (targets[chosen] - self.mean_) / scale)
+        found = exact.kernel_
+        self.length_scale_ = spread * np.ravel(found.k1.k2.length_scale)
+        self.variance_ = scale**2 * float(found.k1.k1.constant_value)
+        self.noise_ = scale**2 * float(found.k2.noise_level)
+
+    def _clusters(self, rows: NDArray, rng: np.random.Generator) -> NDArray:
+        """The centres of clusters of a subset, in units of the length scales."""
+        from sklearn.cluster import KMeans
+
+        if len(rows) <= self.n_inducing:
+            return np.unique(rows, axis=0)
+        sample = rows[rng.choice(len(rows), min(len(rows), 50 * self.n_inducing), replace=False)] / self.length_scale_
+        clusters = KMeans(self.n_inducing, n_init=1, max_iter=20, random_state=int(rng.integers(2**31)))
+        return np.asarray(clusters.fit(sample).cluster_centers_ * self.length_scale_)
+
+    def _products(self, rows: NDArray, targets: NDArray) -> tuple[NDArray, NDArray]:
+        """K_mn K_nm and K_mn y, block by block."""
+        M = len(self.inducing_)
+        products, moments = np.zeros((M, M)), np.zeros(M)
+        for start in range(0, len(rows), _ROWS):
+            block = self.features(rows[start : start + _ROWS])
+            products += block.T @ block
+            moments += block.T @ targets[start : start + _ROWS]
+        return products, moments
+
+
+class SampledGaussianProcess(_RingRegressor):
+    """A local Gaussian process whose closure is a draw from what it knows: one function a member, and red noise.
+
+    Each member draws the weights of its function once, at its start, and keeps it; U at a point is that function of
+    the point's stencil plus a first-order autoregression with the noise variance s² of the process and the lag
+    correlation of the training residuals, independent at every point: what the data do not tell about the function is
+    constant in time, and what the stencil does not tell about U comes and goes.
+
+    Parameters
+    ----------
+    process : SparseGaussianProcess, optional
+    radius : int
+        Of the stencil.
+    interval : float
+        Time in MTU between the rows of X, which are successive states of a trajectory.
+
+    Attributes
+    ----------
+    estimator_ : LocalRegressor
+        The fitted mean.
+    phi_ : float
+        Autocorrelation of the residual over `interval`.
+    n_features_in_ : int
+        K, the number of points.
+
+    References
+    ----------
+    Parthipan, Anand, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory;
+    `SparseGaussianProcess` for the process.
+    """
+
+    def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:
+        self.process = process
+        self.radius = radius
+        self.interval = interval
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K)."""
+        states, U = self._checked_training(X, y)
+        process = SparseGaussianProcess() if self.process is None else self.process
+        self.estimator_ = LocalRegressor(process, radius=self.radius).fit(states, self._like_y(U))
+        residual = U - self.estimator_.predict(states).reshape(U.shape)
+        power = np.sqrt(np.sum(residual[:-1] ** 2) * np.sum(residual[1:] ** 2))
+        phi = float(np.sum(residual[:-1] * residual[1:]) / power) if power > 0 else 0.0
+        self.phi_ = float(f"{min(max(phi, 0.0), 1 - 1e-12):.10g}")
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of U (n, K) for the states X (n, K)."""
+        return self.estimator_.predict(self._checked_states(X))
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        states = self._checked_states(X)
+        process: SparseGaussianProcess = self.estimator_.estimator_
+        weights = _drawn(process, n_members, rng)
+        index = self.estimator_.closure()._index[self._points()]
+        values = process.features(stencil_rows([states], index)) @ weights.T + process.mean_
+        noise = ar1_noise((len(states), n_members, len(index)), self.phi_, np.sqrt(process.noise_), rng)
+        return self._members(np.moveaxis(values.reshape(len(states), -1, n_members), 2, 0) + np.moveaxis(noise, 1, 0))
+
+    def closure(self, dt: float = 0.01) -> GaussianProcessClosure:
+        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        check_is_fitted(self)
+        return GaussianProcessClosure(self.estimator_.closure(dt), self.phi_ ** (dt / self.interval))
+
+    def _members(self, U: NDArray) -> NDArray:
+        return U.reshape(*U.shape[:2], *self._y_shape)
+
+
+class GaussianProcessClosure:
+    """One function and one red noise for each member, drawn at the start; see `SampledGaussianProcess`.
+
+    Parameters
+    ----------
+    mean : StencilClosure
+        Of a fitted `SparseGaussianProcess`.
+    phi : float
+        Autocorrelation of the noise over one step.
+    """
+
+    deterministic = False
+
+    def __init__(self, mean: StencilClosure, phi: float) -> None:
+        self.mean, self.phi = mean, phi
+        self._process: SparseGaussianProcess = mean.estimator
+        self._innovation = np.sqrt(1 - phi**2)
+        self._weights: NDArray | None = None
+        self._noise: NDArray | None = None
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Draw a function for every member, and forget the noise."""
+        self._weights = _drawn(self._process, n_members, rng)[:, :, None].astype(np.float32)
+        self._rng, self._noise = rng, None
+
+    def step(self, X: NDArray) -> NDArray:
+        """The added tendency U (member, K) for the states X (member, K)."""
+        if self._weights is None or len(X) != len(self._weights):
+            raise ModelError(f"The closure was not started for the {len(X)} rows of X; call start first.")
+        features = self._process.features_unchecked(stencil_rows([X], self.mean._index))
+        U = np.matmul(features.reshape(*X.shape, -1), self._weights)[..., 0] + self._process.mean_
+        z = self._rng.standard_normal(X.shape)
+        self._noise = z if self._noise is None else self.phi * self._noise + self._innovation * z
+        return np.asarray(U + np.sqrt(self._process.noise_) * self._noise, dtype=np.float64)
+
+
+def _drawn(process: SparseGaussianProcess, n_members: int, rng: np.random.Generator) -> NDArray:
+    """Weights (member, M) from their posterior distribution."""
+    z = rng.standard_normal((n_members, len(process.weights_)))
+    return np.asarray(process.weights_ + z @ process.covariance_factor_.T)
