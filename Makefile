@@ -11,7 +11,7 @@ RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
 SHOW := $(BIN)/l96bench leaderboard --results results --output results/board --show
 
 .PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test lint bench publish figures \
-	measurements scale clean help
+	chapters measurements scale clean help
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -61,6 +61,12 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/recovery.py
 	$(BIN)/python docs/reinforcement.py
+	$(BIN)/python docs/thumbnails.py
+	$(BIN)/l96bench leaderboard
+
+chapters: $(READY)  ## Remake docs/chapters: each chapter of the book, and which of its conclusions survive.
+	for name in gcm neural_networks data_assimilation equation_discovery other_methods; do \
+		$(BIN)/python docs/chapters/$$name.py || exit 1; done
 
 measurements: $(READY)  ## Remake docs/measurements.md.
 	$(BIN)/python docs/measurements.py

@@ -4,10 +4,10 @@ from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClos
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.truth import Trajectory, simulate
 from .equations import EquationClosure, EquationSet
+from .equations.closure_regression import EquationRegressor
 from .equations.derivatives import SavitzkyGolay, WeakForm
 from .equations.discoverers import KnownEquations, PySINDyRegression, as_discoverer
 from .equations.library import RingLibrary
-from .equations.closure_regression import EquationRegressor
 from .equations.regression import SparseRegression, ThresholdSelection
 from .equations.symbolic_regression import SymbolicRegression
 from .errors import (

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from l96bench.board.commands import app as seasons
 from l96bench.errors import L96BenchError
+from l96bench.submit.commands import app as submissions
 
 if TYPE_CHECKING:
+    from l96bench.diagnostics.section import Section
     from l96bench.tasks.result import Result
 
 app = typer.Typer(
@@ -24,6 +27,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="The data sets: what there is, make, check and export them.", no_args_is_help=True)
 app.add_typer(data, name="data")
+app.add_typer(submissions)
+app.add_typer(seasons)
 
 _INTERRUPTED = 130
 """The exit code with which typer ends on an interrupt."""
@@ -31,7 +36,14 @@ _INTERRUPTED = 130
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
 Splits = Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for several. All if not given.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
+Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
+Dask = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:8786, whose workers do it instead.")
+]
 Results = Annotated[Path, typer.Option(help="Folder of result files.")]
+Compared = Annotated[
+    Path | None, typer.Option("--results", help="Folder of result files; leaderboard/results if there is one.")
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,13 +81,12 @@ def data_list(regime: Regimes = None, split: Splits = None) -> None:
 
 
 @data.command("make")
-def data_make(regime: Regimes = None, split: Splits = None) -> None:
+def data_make(regime: Regimes = None, split: Splits = None, jobs: Jobs = None, dask: Dask = None) -> None:
     """Make the data sets that the cache does not hold."""
-    from l96bench.tasks.datasets import data_sets
+    from l96bench.tasks.datasets import data_sets, make_data_sets
 
-    for each in data_sets(regime, split):
-        each.load()
-        print(each.key)
+    for key in make_data_sets(data_sets(regime, split), n_jobs=jobs, dask=dask):
+        print(key, flush=True)
 
 
 @data.command("verify")
@@ -131,23 +142,32 @@ def tasks_command(family: Annotated[str | None, typer.Argument(help="Only this f
 @app.command()
 def run(
     entries: Annotated[
-        list[str] | None, typer.Argument(help="Baselines, paths of scripts, or MODULE:OBJECT; all baselines if none.")
+        list[str] | None, typer.Argument(help="Baselines, paths of scripts, or MODULE:OBJECT; if none, the quick ones.")
     ] = None,
     task: Tasks = None,
     regime: Regimes = None,
     output: Results = Path("results"),
-    jobs: Annotated[int | None, typer.Option(help="Processes; all processors if not given.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All baselines, not only the quick ones, on all regimes and tracks.")
+    ] = False,
+    slow: Annotated[bool, typer.Option(help="With those that train for minutes a seed.")] = True,
+    jobs: Jobs = None,
+    dask: Dask = None,
     seeds: Annotated[int | None, typer.Option(help="At most so many training seeds.")] = None,
     fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
 ) -> None:
-    """Train and score entries, and write a result file for each entry and task."""
-    from l96bench.submit.entry import QUICK_REGIMES
+    """Train and score entries, and write a result file for each entry and task.
+
+    Without entries: the quick baselines; with --all every baseline. An interrupted run carries on where it stopped.
+    """
     from l96bench.submit.run import plan, run_jobs
 
     if task and regime:
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
-    planned = plan(entries or None, task or None, regime or QUICK_REGIMES)
-    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, report=partial(print, flush=True))
+    if entries and every:
+        raise L96BenchError("expected names of entries or --all, got both")
+    planned = plan(entries or None, task or None, regime or None, every=every, slow=slow)
+    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, dask=dask, report=partial(print, flush=True))
 
 
 @app.command()
@@ -155,17 +175,29 @@ def score(
     model: Annotated[
         str,
         typer.Argument(
-            help="A file predictions.npz with arrays test and, if wanted, shift; equations.json; or MODULE:OBJECT."
+            help="A submission's folder; a file closure.onnx, equations.yaml or .json, or predictions.npz with arrays "
+            "test and, if wanted, shift; or MODULE:OBJECT."
         ),
     ],
-    task: Annotated[str, typer.Option(help="Task id.")],
-    output: Annotated[Path | None, typer.Option(help="Folder to write the result file into.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Task id; of a submission's folder, repeat for several, all if not given.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to write the result files into.")] = None,
+    allow_python: Annotated[
+        bool, typer.Option("--allow-python", help="Also run python: artifacts of a submission's folder.")
+    ] = False,
 ) -> None:
-    """Score a ready model, or a file of predictions or equations, on one task."""
+    """Score a submission's folder, or a ready model, or a file of predictions or equations on one task."""
+    from l96bench.submit.commands import score_submission
     from l96bench.submit.run import result_path
     from l96bench.submit.score import score_model
 
-    result = score_model(model, task)
+    if Path(model).is_dir():
+        score_submission(Path(model), task, output, allow_python)
+        return
+    if task is None or len(task) != 1:
+        raise L96BenchError(f"expected one --task for {model}, got {task or 'none'}; `l96bench tasks` lists them")
+    result = score_model(model, task[0])
     _print_result(result)
     if output is not None:
         result.write(result_path(output, result))
@@ -184,14 +216,14 @@ def _print_result(result: Result) -> None:
 @app.command()
 def leaderboard(
     results: Results = Path("leaderboard/results"),
-    output: Annotated[Path, typer.Option(help="Folder of the tables and cards.")] = Path("leaderboard"),
+    output: Annotated[Path, typer.Option(help="Folder of the tables, the cards and the page.")] = Path("leaderboard"),
     readme: Annotated[Path | None, typer.Option(help="README whose tables are made as well.")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the tables are out of date.")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the tables.")] = False,
 ) -> None:
-    """Make the tables and cards from the result files."""
+    """Make the tables, the cards and the page index.html from the result files."""
     from l96bench.board import publish
 
     if check:
@@ -212,6 +244,63 @@ def card(
     from l96bench.board import publish
 
     print(publish.card(results, name))
+
+
+@app.command()
+def report(
+    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    regime: Annotated[str, typer.Option(help="Regime that it is trained on and looked at.")] = "wilks-f20",
+    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-REGIME if not given.")] = None,
+    results: Compared = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Name of a diagnostic; repeat for several.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Training seed; the entry's first if not given.")] = None,
+) -> None:
+    """Train an entry and write one page of all diagnostics, with a picture of each."""
+    path, sections = _diagnosed(entry, regime, output, results, only, seed)
+    for section in sections:
+        if section.figure is None:
+            print(f"{section.name}: {section.caption}")
+    print(path)
+
+
+@app.command()
+def diagnose(
+    name: Annotated[str, typer.Argument(help="Name of a diagnostic, such as skill or attribution.")],
+    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    regime: Annotated[str, typer.Option(help="Regime that it is trained on and looked at.")] = "wilks-f20",
+    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-REGIME if not given.")] = None,
+    results: Compared = None,
+    seed: Annotated[int | None, typer.Option(help="Training seed; the entry's first if not given.")] = None,
+) -> None:
+    """Train an entry, print the numbers of one diagnostic, and write its picture."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    path, (section,) = _diagnosed(entry, regime, output, results, [name], seed)
+    print(section.caption)
+    if section.figure is None:
+        return
+    table = Table(box=box.SIMPLE)
+    for cell in section.header:
+        table.add_column(Text(cell))
+    for row in section.rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+    print(path.with_name(f"{section.name}.png"))
+
+
+def _diagnosed(
+    entry: str, regime: str, output: Path | None, results: Path | None, only: Sequence[str] | None, seed: int | None
+) -> tuple[Path, list[Section]]:
+    from l96bench.board.load import load
+    from l96bench.diagnostics.report import default_folder, make_report
+
+    published = Path("leaderboard/results")
+    rows = load(results) if results is not None else load(published) if published.is_dir() else []
+    folder = default_folder(entry, regime) if output is None else output
+    return make_report(entry, regime, folder, rows, only=only or None, seed=seed)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         (["run", "quartic", "--task", "nothing"], "no task 'nothing'."),
         (["run", "quartic", "--regime", "wilks-f21"], "no tasks for the regime 'wilks-f21'."),
         (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
+        (["run", "quartic", "--all"], "expected names of entries or --all, got both"),
         (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
         (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
         (["score", "a.json", "--task", ONLINE], "cannot score a file of equations"),
@@ -100,7 +101,7 @@ def test_help_is_there(run: Run, arguments: list[str]) -> None:
 
 
 def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("l96bench.submit.run.plan", interrupt)
@@ -162,15 +163,16 @@ def test_data_are_made_listed_and_mended(run: Run, digests: dict[str, str], tmp_
     assert code == 0
     assert states(out) == {"train": "absent", "shift": "absent", "valid": "absent"}
     assert str(tmp_path / "cache") in out.replace("\n", "")
-    assert run("data", "make", "--split", "train") == (0, "wilks-f20/train\n", "")
+    assert run("data", "make", "--split", "train", "--jobs", "1") == (0, "wilks-f20/train\n", "")
     assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "absent"}
-    assert run("data", "make", "--regime", "dense") == (0, "dense/valid\n", "")
+    assert run("data", "make", "--regime", "dense", "--jobs", "1") == (0, "dense/valid\n", "")
     assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "intact"}
-    assert run("data", "make")[1] == "wilks-f20/train\nwilks-f20/shift\ndense/valid\n"
+    made = run("data", "make", "--jobs", "1")[1].splitlines()
+    assert sorted(made) == ["dense/valid", "wilks-f20/shift", "wilks-f20/train"]
     file = tmp_path / "cache" / "v1" / "wilks-f20" / "train" / "X.npy"
     file.write_bytes(file.read_bytes()[:-1])
     assert states(run("data", "list")[1]) == {"train": "damaged", "shift": "intact", "valid": "intact"}
-    assert run("data", "make", "--regime", "wilks-f20")[0] == 0
+    assert run("data", "make", "--regime", "wilks-f20", "--jobs", "1")[0] == 0
     assert states(run("data", "list", "--split", "train")[1]) == {"train": "intact"}
 
 
@@ -192,7 +194,7 @@ def test_record_prints_lines_for_the_file_of_digests(run: Run, digests: dict[str
 
 def test_bits_that_are_not_the_recorded_ones_are_refused(run: Run, digests: dict[str, str]) -> None:
     digests["wilks-f20/train/U"] = "0" * 64
-    code, _, err = run("data", "make", "--split", "train")
+    code, _, err = run("data", "make", "--split", "train", "--jobs", "1")
     assert code == 2
     assert f"wilks-f20/train/U: expected SHA-256 {'0' * 64}, got " in err
 

@@ -6,18 +6,22 @@ from pathlib import Path
 
 from l96bench.board import render
 from l96bench.board.load import load
+from l96bench.board.page import THUMBNAILS, page, thumbnails
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.tasks.result import write_atomic
+from l96bench.tasks.result import Result, write_atomic
 
-__all__ = ["card", "check", "text", "write"]
+__all__ = ["PAGE", "card", "check", "text", "write"]
 
+PAGE = "index.html"
+"""The page's file in the board's folder."""
 _MARKER = "tables"
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
-    """Make the tables and cards in `output`, and the tables of a README that has the marker comments."""
+    """Make the tables, cards and page in `output`, and the tables of a README that has the marker comments."""
     loaded = load(results)
     render.write(output, loaded)
+    write_atomic(output / PAGE, _page(loaded, output))
     if readme is not None:
         write_atomic(
             readme, render.embed(readme.read_text(encoding="utf-8"), _MARKER, render.tables_for_readme(loaded))
@@ -28,11 +32,21 @@ def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
     """What differs between the files and what the results make; empty when they are up to date."""
     loaded = load(results)
     differences = render.check(output, loaded)
+    path = output / PAGE
+    if not path.is_file():
+        differences.append(f"{PAGE}: missing")
+    elif path.read_bytes() != _page(loaded, output).encode():
+        differences.append(f"{PAGE}: out of date")
     if readme is not None:
         found = readme.read_text(encoding="utf-8")
         if render.embed(found, _MARKER, render.tables_for_readme(loaded)) != found:
             differences.append(f"{readme}: its tables are out of date")
     return differences
+
+
+def _page(loaded: list[Result], output: Path) -> str:
+    """The page, with the thumbnails that lie beside it: they are files of their own, which `make figures` makes."""
+    return page(loaded, thumbnails(output / THUMBNAILS))
 
 
 def text(results: Path) -> str:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 
 from l96bench.board.families import family
-from l96bench.board.tables import Row, Table, compact_markdown, make_tables, score_markdown, table_markdown
+from l96bench.board.flags import KINDS, Flag, Key, flags
+from l96bench.board.tables import (
+    Row,
+    Table,
+    compact_markdown,
+    make_tables,
+    score_markdown,
+    status_cells,
+    table_markdown,
+)
 from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, number, table
 from l96bench.errors import ResultError
+from l96bench.tasks.origin import SubmissionInfo
 from l96bench.tasks.result import Result, write_atomic
 
 CARDS = "cards"
@@ -35,13 +45,14 @@ def render(results: Sequence[Result]) -> dict[str, str]:
         for row in one.rows:
             entries.setdefault(row.result.slug, []).append(row)
     pages = {"README.md": _board(tables)}
+    found = flags(results)
     for slug, rows in sorted(entries.items()):
         names = sorted({row.result.model.name for row in rows})
         if len(names) > 1:
             raise ResultError(
                 f"expected names that differ in letters or digits, got {names}; rename one of these entries"
             )
-        pages[f"{CARDS}/{slug}.md"] = _card(rows)
+        pages[f"{CARDS}/{slug}.md"] = _card(rows, found)
     return pages
 
 
@@ -102,6 +113,11 @@ def embed(text: str, marker: str, content: str) -> str:
     return f"{before}{start}\n\n{content.strip()}\n\n{end}{after}"
 
 
+def render_template(name: str, **values: object) -> str:
+    """The text of one of the board's templates; every value that is not `Markdown` is escaped."""
+    return _templates().get_template(name).render(**values)
+
+
 def _extra_cards(folder: Path, pages: dict[str, str]) -> list[str]:
     return sorted(name for path in (folder / CARDS).glob("*.md") if (name := f"{CARDS}/{path.name}") not in pages)
 
@@ -123,7 +139,9 @@ def _board(tables: Sequence[Table]) -> str:
         "NumPy": _distinct(sorted(result.environment.numpy for result in results)),
         "Numba": _distinct(sorted(result.environment.numba for result in results)),
     }
-    return _templates().get_template("board.md.j2").render(sections=sections, versions=versions)
+    # Explained where a table has the column, so that a board of baselines stays as it is.
+    kinds = KINDS if any(map(status_cells, tables)) else ()
+    return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds)
 
 
 def _provenance(one: Table) -> str:
@@ -132,14 +150,19 @@ def _provenance(one: Table) -> str:
     return f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}; data: {data}."
 
 
-def _card(rows: Sequence[Row]) -> str:
+def _card(rows: Sequence[Row], found: Mapping[Key, Sequence[Flag]]) -> str:
     models = [row.result.model for row in rows]
+    origins = [row.result.submission for row in rows if row.result.submission is not None]
     facts = {
         "Kind": _distinct(model.kind for model in models),
         "Inputs": _distinct(model.inputs for model in models),
         "Parameters": _distinct(count(model.parameters) for model in models if model.parameters is not None),
         "Trained on": _distinct(model.trained_on or "" for model in models),
         "Source": _distinct(model.source for model in models),
+        "Status": _distinct(row.result.status for row in rows) if origins else "",
+        "Authors": _distinct(", ".join(origin.authors) for origin in origins),
+        "License": _distinct(origin.license for origin in origins),
+        "Artifact": _distinct(_artifact(origin) for origin in origins),
     }
     families = [(name, list(group)) for name, group in itertools.groupby(rows, key=lambda row: row.result.family)]
     return (
@@ -149,11 +172,20 @@ def _card(rows: Sequence[Row]) -> str:
             name=models[0].name,
             description=_distinct(model.description for model in models),
             facts={label: text for label, text in facts.items() if text},
+            flags=[
+                f"{row.result.task}: {flag.text}"
+                for row in rows
+                for flag in found.get((row.result.task, row.result.slug), [])
+            ],
             side_by_side=_side_by_side(families),
             details=[(family(name), _details(group)) for name, group in families],
             commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
         )
     )
+
+
+def _artifact(origin: SubmissionInfo) -> str:
+    return origin.artifact + (f", SHA-256 {origin.artifact_sha256}" if origin.artifact_sha256 else "")
 
 
 def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:

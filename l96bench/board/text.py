@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 
 NONE = "\N{EN DASH}"
+
+_ESCAPES = str.maketrans(
+    {sign: html.escape(sign, quote=False) for sign in "&<>"} | {sign: f"\\{sign}" for sign in "\\`*_[]|~$"}
+)
 
 
 class Markdown(str):
@@ -23,9 +26,14 @@ def escape(text: object) -> Markdown:
     """
     if isinstance(text, Markdown):
         return text
-    printable = "".join(character if character.isprintable() else " " for character in str(text))
-    line = html.escape(" ".join(printable.split()), quote=False)
-    return Markdown(re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line))
+    return Markdown(one_line(str(text)).translate(_ESCAPES))
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks, and characters that do not print, as single spaces."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())
 
 
 def number(value: float | None, spec: str) -> str:

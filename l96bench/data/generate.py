@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,20 +14,32 @@ from l96bench.errors import DataError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 
-__all__ = ["generate"]
+__all__ = ["SeedOf", "generate"]
+
+SeedOf = Callable[[Regime, str], tuple[int, ...]]
+"""The seed words of a regime's stream."""
 
 
 def generate(
-    regime: Regime, split: Split, progress: bool | None = None, threads: int | None = None
+    regime: Regime,
+    split: Split,
+    progress: bool | None = None,
+    threads: int | None = None,
+    *,
+    cases: Cases = CASES,
+    seed_of: SeedOf = split_seed,
 ) -> dict[str, NDArray]:
-    """The arrays of a split, in the layout in which they are stored."""
+    """The arrays of a split, in the layout in which they are stored.
+
+    `seed_of` gives the seed words of a stream: those of the benchmark, or the secret ones of a season.
+    """
     if split.name == "perfect":
-        return {"X": perfect_forecast(regime, CASES, progress, threads)}
+        return {"X": perfect_forecast(regime, cases, progress, threads, seed_of)}
     run = simulate(
         split_regime(regime, split),
         split.duration,
         interval=split.interval,
-        seed=split_seed(regime, split.stream),
+        seed=seed_of(regime, split.stream),
         n_trajectories=split.n_trajectories,
         store_fast=False,
         progress=progress,
@@ -36,7 +50,11 @@ def generate(
 
 
 def perfect_forecast(
-    regime: Regime, cases: Cases = CASES, progress: bool | None = None, threads: int | None = None
+    regime: Regime,
+    cases: Cases = CASES,
+    progress: bool | None = None,
+    threads: int | None = None,
+    seed_of: SeedOf = split_seed,
 ) -> NDArray[np.float64]:
     """Ensemble forecasts of the truth model from the exact X and from fast variables that only the past X explains.
 
@@ -47,7 +65,7 @@ def perfect_forecast(
     -------
     (lead, case, member, K) array
     """
-    states = _states_before(regime, cases)
+    states = _states_before(regime, cases, seed_of)
     n_driven = count(cases.memory, TRUTH_DT, "dt")
     every = count(cases.interval, TRUTH_DT, "dt")
     out = np.empty((len(cases.leads), len(cases), cases.members, regime.K))
@@ -61,7 +79,7 @@ def perfect_forecast(
             stages = np.empty((n_driven, 4, regime.K))
             advance(regime, truth, n_driven, stages=stages, mode=kernels.RECORD)
             for member in range(cases.members):
-                _, *fast = random_state(regime, [*split_seed(regime, "perfect"), case, member])
+                _, *fast = random_state(regime, [*seed_of(regime, "perfect"), case, member])
                 state = (truth[0].copy(), *fast)
                 advance(regime, state, n_driven, report=report, stages=stages, mode=kernels.DRIVEN)
                 state[0][:] = truth[0]
@@ -74,7 +92,7 @@ def perfect_forecast(
     return out
 
 
-def _states_before(regime: Regime, cases: Cases) -> list[tuple[NDArray, ...]]:
+def _states_before(regime: Regime, cases: Cases, seed_of: SeedOf) -> list[tuple[NDArray, ...]]:
     """The truth's full state `cases.memory` MTU before every case, from the test trajectories themselves."""
     if cases.first != cases.memory:
         raise DataError(f"expected the first case at {cases.memory} MTU, the length of its memory, got {cases.first}")
@@ -83,7 +101,7 @@ def _states_before(regime: Regime, cases: Cases) -> list[tuple[NDArray, ...]]:
         regime,
         duration,
         interval=cases.spacing,
-        seed=split_seed(regime, "test"),
+        seed=seed_of(regime, "test"),
         n_trajectories=cases.n_trajectories,
         progress=False,
     )

@@ -50,7 +50,12 @@ def array_digest(array: NDArray) -> str:
     return digest.hexdigest()
 
 
-def fetch(key: str, names: Sequence[str], make: Callable[[], Mapping[str, NDArray]]) -> dict[str, NDArray[np.float64]]:
+def fetch(
+    key: str,
+    names: Sequence[str],
+    make: Callable[[], Mapping[str, NDArray]],
+    recorded: Mapping[str, str] | None = None,
+) -> dict[str, NDArray[np.float64]]:
     """The arrays of a data set, read-only and memory-mapped; made first when the cache does not hold them intact.
 
     Parameters
@@ -61,13 +66,15 @@ def fetch(key: str, names: Sequence[str], make: Callable[[], Mapping[str, NDArra
         Its arrays.
     make : callable
         Makes them.
+    recorded : mapping of str to str, optional
+        Digests by the arrays' names, for sets that the repository does not record.
 
     Raises
     ------
     DataError
         If no digest is recorded, or this machine makes other bits than the repository records.
     """
-    expected, place = _expected(key, names), _place(key)
+    expected, place = _expected(key, names) if recorded is None else dict(recorded), _place(key)
     arrays = _read(place, expected)
     if arrays is None:
         from filelock import FileLock

@@ -23,7 +23,16 @@ from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import Result
 
-__all__ = ["CHECK_LIMITS", "Check", "Scored", "SubmissionFolder", "check_folder", "score_folder", "submit_folder"]
+__all__ = [
+    "CHECK_LIMITS",
+    "Check",
+    "Scored",
+    "SubmissionFolder",
+    "check_folder",
+    "require_own",
+    "score_folder",
+    "submit_folder",
+]
 
 CHECK_LIMITS = Limits(seconds=20.0, memory=2 * 2**30)
 """Of each trial of `check_folder`."""
@@ -307,7 +316,7 @@ def submit_folder(
     if checked.faults:
         raise SubmissionError("\n".join(checked.faults))
     folder = SubmissionFolder.read(path)
-    _require_own(folder.submission, board)
+    require_own(folder.submission, board)
     scored = score_folder(folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs)
     if scored.faults:
         raise SubmissionError("\n".join(scored.faults))
@@ -324,8 +333,14 @@ def submit_folder(
     return scored.results
 
 
-def _require_own(submission: Submission, board: Path) -> None:
-    """Raise if the name belongs to a baseline, or to a submission by others."""
+def require_own(submission: Submission, board: Path) -> None:
+    """Raise if the name belongs to a baseline of a board, or to a submission by others.
+
+    Raises
+    ------
+    SubmissionError
+        Whose it is.
+    """
     place = board / "submissions" / submission.slug
     for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
         if Result.read(file).submission is None:

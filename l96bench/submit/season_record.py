@@ -18,9 +18,10 @@ from l96bench.data.seasons import SEASON_VERSION, SECRET_BYTES, Season
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.data.store import cache_folder
 from l96bench.errors import DataError, L96BenchError, ResultError
+from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import write_atomic
-from l96bench.tasks.seasons import SEASON_FAMILIES, SeasonMixin, season_task
+from l96bench.tasks.seasons import SEASON_FAMILIES, season_task
 
 __all__ = ["SeasonRecord", "default_secret", "draw_secret", "read_secret", "record_path", "season_names"]
 
@@ -62,7 +63,7 @@ class SeasonRecord(BaseModel):
 
     schema_: Literal["l96bench/season/1"] = Field(default="l96bench/season/1", alias="schema")
     name: Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
-    version: Literal[1] = SEASON_VERSION
+    version: Annotated[int, Field(ge=SEASON_VERSION, le=SEASON_VERSION)] = SEASON_VERSION
     opened: date
     families: Annotated[list[str], Field(min_length=1)]
     regimes: Annotated[list[str], Field(min_length=1)]
@@ -137,11 +138,10 @@ class SeasonRecord(BaseModel):
             )
         return season
 
-    def tasks(self, season: Season, drawn: bool) -> list[SeasonMixin]:
+    def tasks(self, season: Season, drawn: bool) -> list[Task]:
         """The season's tasks, at the named or at the drawn parameters."""
         ids = [f"{family}/{regime}-v1" for family in self.families for regime in self.regimes]
-        made = [season_task(make_task(id), season, drawn) for id in ids]
-        return [task for task in made if isinstance(task, SeasonMixin)]
+        return [season_task(make_task(id), season, drawn) for id in ids]
 
 
 def record_path(board: Path, name: str) -> Path:
@@ -175,7 +175,7 @@ def draw_secret(path: Path, board: Path) -> bytes:
     Raises
     ------
     L96BenchError
-        If the file exists, or lies where it might be published: in a Git repository, beside the board, in the cache.
+        If the file exists, or lies where it might be published: in a Git repository, the board or the cache.
     """
     place = path.absolute().parent.resolve() / path.name
     for folder in place.parents:

@@ -66,6 +66,16 @@ def test_compact_tables(results: list[Result]) -> None:
     assert rows[2][:2] == ["1", "[Forest](there/forest.md)"]
 
 
+def test_an_optional_column_is_there_where_a_row_has_it(make_result: Callable[..., Result]) -> None:
+    (without,) = make_tables([make_result("net", 86.0)])
+    assert "conservation error" not in cells(table_markdown(without, "cards"))[0]
+    flux = make_result("flux", 90.0, metrics={"conservation_error": Value(value=0.0123)})
+    (table,) = make_tables([flux, make_result("net", 86.0)])
+    header, first, second = cells(table_markdown(table, "cards"))
+    place = header.index("conservation error")
+    assert (first[place], second[place]) == ("0.012", NONE)
+
+
 def test_an_unknown_family_has_the_common_columns(make_result: Callable[..., Result]) -> None:
     (table,) = make_tables([make_result("a", 1.0, task="neural-operator/single-v1")])
     assert len(cells(table_markdown(table, "cards"))[0]) == 7
