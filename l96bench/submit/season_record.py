@@ -126,9 +126,7 @@ class SeasonRecord(BaseModel):
         """
         if secret is None:
             if self.secret is None:
-                raise DataError(
-                    f"season {self.name!r} is not revealed: only who keeps its secret (--secret) can do this"
-                )
+                raise DataError(f"season {self.name!r} is not revealed: only who keeps its secret can do this")
             secret = bytes.fromhex(self.secret)
         season = Season(self.name, secret)
         if season.commitment != self.commitment:
@@ -179,10 +177,8 @@ def draw_secret(path: Path, board: Path) -> bytes:
     """
     place = path.absolute().parent.resolve() / path.name
     for folder in place.parents:
-        if (folder / ".git").exists() or folder in (board.resolve(), board.resolve().parent, cache_folder().resolve()):
-            raise L96BenchError(
-                f"{path}: expected a place for the secret outside of repositories, boards and the cache"
-            )
+        if (folder / ".git").exists() or folder in (board.resolve(), cache_folder().resolve()):
+            raise L96BenchError(f"{path}: expected a place outside of repositories, the board and the cache")
     secret = secrets.token_bytes(SECRET_BYTES)
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

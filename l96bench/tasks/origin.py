@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -41,6 +42,7 @@ class SubmissionInfo(BaseModel):
     overlaps: list[Text] = []
 
 
+@functools.lru_cache(maxsize=65536)
 def slug_of(name: str) -> str:
     """A name as a safe file name: lower-case ASCII letters, digits and hyphens."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -1,0 +1,166 @@
+"""The commands of seasons and of the check of contributions: one thin function a command."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from l96bench.errors import L96BenchError
+
+__all__ = ["app"]
+
+app = typer.Typer()
+season = typer.Typer(help="Seasons: test data from a secret, that nobody can overfit.", no_args_is_help=True)
+app.add_typer(season, name="season")
+
+Name = Annotated[str, typer.Argument(help="Name of the season.")]
+Board = Annotated[Path, typer.Option(help="The board's folder, with results/, submissions/ and seasons/.")]
+Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
+Secret = Annotated[
+    Path | None, typer.Option(help="File of the secret; in the user's folder for data of programs if not given.")
+]
+Date = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; today (UTC) if not given.")]
+_BOARD = Path("leaderboard")
+_WARNING = """\
+The secret is in {path}.
+Keep a copy where nobody else can read it, and never commit it: without it the season cannot be scored,
+and whoever reads it knows the test data."""
+
+
+@season.command("open")
+def season_open(
+    name: Name,
+    secret: Secret = None,
+    family: Annotated[list[str] | None, typer.Option(help="Family; repeat for several.")] = None,
+    regime: Annotated[list[str] | None, typer.Option(help="Regime; repeat for several.")] = None,
+    day: Date = None,
+    board: Board = _BOARD,
+) -> None:
+    """For maintainers: draw a secret, keep it in a new file, and publish its SHA-256."""
+    from l96bench.submit.season import open_season
+    from l96bench.submit.season_record import default_secret, record_path
+
+    place = default_secret(name) if secret is None else secret
+    families = family or ["subgrid-forcing", "online-rollout"]
+    record = open_season(board, name, place, families, regime or ["wilks-f20"], day.date() if day else None)
+    _write_pages(board)
+    print(f"{record_path(board, name)}: commitment {record.commitment}")
+    print(_WARNING.format(path=place))
+
+
+@season.command("score")
+def season_score(
+    name: Name,
+    entries: Annotated[
+        list[str] | None,
+        typer.Argument(help="Baselines, and submissions (names or folders); if none, all of the board and the quick."),
+    ] = None,
+    secret: Secret = None,
+    jobs: Jobs = None,
+    board: Board = _BOARD,
+) -> None:
+    """For maintainers: score entries on a season, whose secret nobody else knows."""
+    from l96bench.dynamics.truth import available_processors
+    from l96bench.submit.season import score_season
+    from l96bench.submit.season_record import default_secret, read_secret
+
+    key = read_secret(default_secret(name) if secret is None else secret)
+    chosen = entries or [*_quick(), *_submissions(board)]
+    try:
+        score_season(board, name, key, chosen, n_jobs=jobs or available_processors(), report=print)
+    finally:
+        _write_pages(board)
+
+
+@season.command("reveal")
+def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = _BOARD) -> None:
+    """For maintainers: publish a season's secret; the season is over then."""
+    from l96bench.submit.season import reveal_season
+    from l96bench.submit.season_record import default_secret, read_secret, record_path
+
+    key = read_secret(default_secret(name) if secret is None else secret)
+    reveal_season(board, name, key, day.date() if day else None)
+    _write_pages(board)
+    print(f"{record_path(board, name)}: revealed; `l96bench season verify {name}` is anybody's")
+
+
+@season.command("verify")
+def season_verify(
+    name: Name,
+    entries: Annotated[list[str] | None, typer.Argument(help="Some of its entries; all if not given.")] = None,
+    jobs: Jobs = None,
+    board: Board = _BOARD,
+) -> None:
+    """Make a revealed season's data from its secret, and derive its rows again; exit 1 on a difference."""
+    from l96bench.board.text import one_line
+    from l96bench.dynamics.truth import available_processors
+    from l96bench.submit.season import verify_season
+
+    wrong, verdicts = verify_season(board, name, entries or None, n_jobs=jobs or available_processors())
+    print("the secret is the one that the commitment was made of")
+    for key in wrong:
+        print(f"DIFFERENT  {key}")
+    print(f"data: {f'{len(wrong)} arrays differ' if wrong else 'identical'}")
+    for verdict in verdicts:
+        print(f"{verdict.status:11}{verdict.path}  {one_line(verdict.reason)}")
+    differ = sum(not verdict.passed for verdict in verdicts)
+    print(f"{len(verdicts)} rows, {differ} of them wrong")
+    raise typer.Exit(1 if wrong or differ else 0)
+
+
+@season.command("page")
+def season_page(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a page is out of date.")] = False,
+    board: Board = _BOARD,
+) -> None:
+    """Make the pages of all seasons from their rows and the board's."""
+    from l96bench.board.season_page import check_season_pages
+
+    if check:
+        differences = check_season_pages(board)
+        print("\n".join(differences) or f"{board}: the pages of its seasons are up to date")
+        raise typer.Exit(1 if differences else 0)
+    _write_pages(board)
+
+
+def _write_pages(board: Path) -> None:
+    from l96bench.board.season_page import write_season_pages
+
+    for path in write_season_pages(board):
+        print(path)
+
+
+def _quick() -> list[str]:
+    from l96bench.submit.entry import baseline_names, find_entry
+
+    return [name for name in baseline_names() if find_entry(name)[0].quick]
+
+
+def _submissions(board: Path) -> list[str]:
+    return sorted(path.parent.name for path in (board / "submissions").glob("*/submission.yaml"))
+
+
+@app.command()
+def contribution(
+    folder: Annotated[Path, typer.Argument(help="A submission's folder, as it came.")],
+    report: Annotated[Path | None, typer.Option(help="Markdown file for what was found.")] = None,
+    board: Board = _BOARD,
+    jobs: Jobs = None,
+    seconds: Annotated[float, typer.Option(help="Time limit of each row in seconds.")] = 300.0,
+) -> None:
+    """Check a contributed submission whole, and report what its authors must fix; exit 1 if there is anything."""
+    from l96bench.board.contribution import check_contribution
+    from l96bench.dynamics.truth import available_processors
+    from l96bench.submit.contained import Limits
+
+    found = check_contribution(folder, board, limits=Limits(seconds), n_jobs=jobs or available_processors())
+    if report is not None:
+        try:
+            report.write_text(found.markdown(), encoding="utf-8")
+        except OSError as error:
+            raise L96BenchError(f"{report}: cannot be written ({error.strerror})") from error
+    print(found.text())
+    raise typer.Exit(0 if found.passed else 1)

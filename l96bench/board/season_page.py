@@ -1,0 +1,153 @@
+"""The page of a season: the public test beside the season's, entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from l96bench.board.families import family
+from l96bench.board.flags import is_reference
+from l96bench.board.load import load
+from l96bench.board.render import render_template
+from l96bench.board.tables import score_markdown
+from l96bench.board.text import NONE, Markdown, escape, table
+from l96bench.data.seasons import RANGES
+from l96bench.errors import ResultError
+from l96bench.metrics import uncertainty
+from l96bench.submit.season import results_folder
+from l96bench.submit.season_record import SeasonRecord, record_path, season_names
+from l96bench.tasks.result import Result, Value, require_comparable, write_atomic
+
+__all__ = ["check_season_pages", "difference", "season_page", "write_season_pages"]
+
+_HEADER = ("entry", "public test", "season", "season - public", "drawn parameters", "drawn - season")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One entry on one task: on the season, and, where there are such rows, on the public test and at drawn parameters.
+
+    The differences are None where a row is missing.
+    """
+
+    season: Result
+    public: Result | None
+    drawn: Result | None
+
+    @property
+    def change(self) -> Value | None:
+        """Season less public test."""
+        return None if self.public is None else difference(self.season, self.public)
+
+    @property
+    def change_drawn(self) -> Value | None:
+        """Drawn less named parameters."""
+        return None if self.drawn is None else difference(self.drawn, self.season)
+
+
+def difference(one: Result, other: Result) -> Value:
+    """How much better the first row scores than the second, on other test data, with a bootstrap interval.
+
+    The data are independent, so the replicates are not paired: each is compared with the next one of the other row,
+    which is drawn with other indices. Where models are trained with several seeds, the interval holds their variance
+    twice, although the models are the same: it errs on the wide side.
+
+    Raises
+    ------
+    ResultError
+        If the rows have different levels or numbers of replicates.
+    """
+    replicates = [np.array(row.score.replicates) for row in (one, other)]
+    if len(replicates[0]) != len(replicates[1]) or one.score.level != other.score.level:
+        raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
+    value = one.score.value - other.score.value
+    low, high = uncertainty.interval(replicates[0] - np.roll(replicates[1], 1), one.score.level)
+    return Value(value=value, low=min(low, value), high=max(high, value))
+
+
+def season_page(board: Path, name: str) -> str:
+    """The Markdown page of a season, from its record, its rows and those of the public board.
+
+    Raises
+    ------
+    ResultError
+        If there is no such season, or its rows cannot stand together.
+    """
+    record = SeasonRecord.read(record_path(board, name))
+    found = [_load(results_folder(board, name, drawn)) for drawn in (False, True)]
+    public = _load(board / "results")
+    sections = []
+    for task in dict.fromkeys(result.task for result in found[0].values()):
+        rows = [
+            _Row(result, public.get((task, result.slug)), found[1].get((task, result.slug)))
+            for result in found[0].values()
+            if result.task == task
+        ]
+        for kind in ([row.season for row in rows], [row.drawn for row in rows if row.drawn is not None]):
+            require_comparable(kind)
+        rows.sort(key=lambda row: (not is_reference(row.season), -row.season.score.value, row.season.slug))
+        sections.append((family(rows[0].season.family).title, task, _table(rows), _summary(rows)))
+    ranges = ", ".join(f"{key} by up to {100 * reach:g} %" for key, reach in RANGES.items())
+    season = None if record.secret is None else record.season()
+    drawn = [season.regime(regime, True) for regime in record.regimes] if season else []
+    return render_template("season.md.j2", record=record, sections=sections, ranges=ranges, drawn=drawn)
+
+
+def write_season_pages(board: Path) -> list[Path]:
+    """Make the pages of all seasons, ``seasons/NAME.md``; their paths."""
+    return [_write(path, text) for path, text in _pages(board).items()]
+
+
+def check_season_pages(board: Path) -> list[str]:
+    """The pages of seasons that are missing or out of date."""
+    wrong = []
+    for path, text in _pages(board).items():
+        if not path.is_file() or path.read_bytes() != text.encode():
+            wrong.append(f"{path}: missing or out of date")
+    return wrong
+
+
+def _pages(board: Path) -> dict[Path, str]:
+    return {record_path(board, name).with_suffix(".md"): season_page(board, name) for name in season_names(board)}
+
+
+def _write(path: Path, text: str) -> Path:
+    write_atomic(path, text)
+    return path
+
+
+def _load(folder: Path) -> dict[tuple[str, str], Result]:
+    rows = load(folder) if folder.is_dir() else []
+    return {(row.task, row.slug): row for row in rows}
+
+
+def _table(rows: Sequence[_Row]) -> Markdown:
+    return table(_HEADER, [_cells(row) for row in rows], left=("entry",))
+
+
+def _cells(row: _Row) -> list[object]:
+    name = escape(row.season.model.name)
+    scores = [None if each is None else score_markdown(each) for each in (row.public, row.season, row.drawn)]
+    public, season, drawn = (NONE if each is None else each for each in scores)
+    changes = [
+        NONE if each is None else Markdown(f"{each.value:+z.1f} [{each.low:+z.1f}, {each.high:+z.1f}]")
+        for each in (row.change, row.change_drawn)
+    ]
+    entry = Markdown(f"*{name}*") if is_reference(row.season) else Markdown(f"[{name}](../cards/{row.season.slug}.md)")
+    return [entry, public, season, changes[0], drawn, changes[1]]
+
+
+def _summary(rows: Sequence[_Row]) -> str:
+    changes = [change for row in rows if not is_reference(row.season) and (change := row.change) is not None]
+    if not changes:
+        return "No entry has a row on the public board yet."
+    lower = sum(change.high is not None and change.high < 0 for change in changes)
+    higher = sum(change.low is not None and change.low > 0 for change in changes)
+    share = (1.0 - rows[0].season.score.level) / 2
+    return (
+        f"Of {len(changes)} entries, {lower} score lower on the season than on the public test beyond the interval, "
+        f"and {higher} higher; chance alone is expected to make {share * len(changes):.1f} of each."
+    )

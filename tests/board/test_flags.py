@@ -1,0 +1,137 @@
+"""Each flag fires on what it is for, and on nothing that the committed board holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from l96bench.board.flags import KINDS, flags, marks
+from l96bench.board.load import load
+from l96bench.board.render import render
+from l96bench.tasks.origin import SubmissionInfo
+from l96bench.tasks.result import Result, Value
+
+TASK = "subgrid-forcing/wilks-f20-v1"
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., Result]
+
+
+def submitted(status: str = "verified", **changes: Any) -> SubmissionInfo:
+    fields = {"status": status, "authors": ["Somebody"], "artifact": "closure.onnx", "artifact_sha256": "0" * 64}
+    return SubmissionInfo(**(fields | changes))
+
+
+def kinds(results: list[Result], slug: str) -> list[str]:
+    return [flag.kind for flag in flags(results).get((TASK, slug), [])]
+
+
+@pytest.fixture
+def rows(make_result: Make) -> list[Result]:
+    """A ceiling, a floor, a baseline and an honest submission, each with predictions of its own."""
+    reference = {"kind": "reference", "command": ""}
+    return [
+        make_result("Perfect", 100.0, noise=0.0, model=reference, predictions_digest="a" * 64),
+        make_result("Mean", 0.0, noise=0.0, model=reference, predictions_digest="b" * 64),
+        make_result("Quartic", 84.7, noise=0.3, predictions_digest="c" * 64),
+        make_result("Honest", 90.0, noise=0.3, predictions_digest="d" * 64, submission=submitted()),
+    ]
+
+
+def test_nothing_is_flagged_on_an_honest_board(rows: list[Result]) -> None:
+    assert flags(rows) == {}
+
+
+def test_nothing_is_flagged_on_the_committed_board() -> None:
+    assert flags(load(ROOT / "leaderboard" / "results")) == {}
+
+
+def test_a_copy_of_predictions_is_found(rows: list[Result], make_result: Make) -> None:
+    copy = make_result("Copy", 84.7, noise=0.3, predictions_digest="c" * 64, submission=submitted())
+    found = flags([*rows, copy])
+    assert list(found) == [(TASK, "copy")]  # the baseline is no copy of what copies it
+    assert found[TASK, "copy"][0].text == "the same predictions as Quartic"
+    again = make_result("Again", 84.7, noise=0.4, predictions_digest="d" * 64, submission=submitted())
+    assert kinds([*rows, again], "again") == kinds([*rows, again], "honest") == ["duplicate"]
+
+
+def test_a_copy_with_noise_below_what_is_shown_is_found(rows: list[Result], make_result: Make) -> None:
+    honest = rows[-1]
+    noise = 0.001 * np.random.default_rng(0).standard_normal(len(honest.score.replicates))
+    score = honest.score.model_copy(
+        update={"value": 90.001, "replicates": (np.array(honest.score.replicates) + noise).tolist()}
+    )
+    hidden = make_result("Hidden", 90.0, predictions_digest="e" * 64, submission=submitted()).model_copy(
+        update={"score": score}
+    )
+    assert kinds([*rows, hidden], "hidden") == ["duplicate"]
+    # The same score by chance has other replicates.
+    chance = make_result("Chance", 90.0, noise=0.3, predictions_digest="f" * 64, submission=submitted())
+    assert kinds([*rows, chance], "chance") == []
+
+
+def test_all_who_fail_alike_are_no_copies(rows: list[Result], make_result: Make) -> None:
+    lost = [
+        make_result(name, 0.0, noise=0.0, predictions_digest=digit * 64, submission=submitted())
+        for name, digit in (("Lost", "1"), ("Gone", "2"))
+    ]
+    assert flags([*rows, *lost]) == {}
+
+
+def test_two_baselines_may_share_their_predictions(rows: list[Result], make_result: Make) -> None:
+    noisy = make_result("Quartic + AR(1)", 84.7, noise=0.3, predictions_digest="c" * 64)
+    assert flags([*rows, noisy]) == {}
+
+
+def test_what_is_better_than_the_ceiling_is_found(rows: list[Result], make_result: Make) -> None:
+    better = make_result("Better", 104.0, noise=0.3, predictions_digest="e" * 64)
+    assert kinds([*rows, better], "better") == ["above-ceiling"]
+    assert kinds([*rows[1:], better], "better") == ["above-ceiling"]  # 100 is the ceiling where no row is
+    near = make_result("Near", 100.1, noise=0.3, predictions_digest="e" * 64)
+    assert kinds([*rows, near], "near") == []
+    # A part that the score caps.
+    parts = [Value(value=1.0, low=0.98, high=1.02), Value(value=1.2, low=1.1, high=1.3)]
+    ceiling, capped = (
+        row.model_copy(update={"metrics": {"forecast_part": part}}) for row, part in zip(rows[:3:2], parts, strict=True)
+    )
+    found = flags([ceiling, capped])
+    assert [flag.text for flag in found[TASK, "quartic"]] == ["forecast part 1.200, the ceiling 1.000"]
+
+
+def test_a_submission_is_no_reference(rows: list[Result], make_result: Make) -> None:
+    model = {"kind": "reference", "command": ""}
+    posing = make_result("Posing", 110.0, model=model, predictions_digest="e" * 64, submission=submitted())
+    assert kinds([*rows, posing], "posing") == ["above-ceiling"]
+    assert "| 1 | [Posing]" in " ".join(render([*rows, posing])["README.md"].split())
+
+
+def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result], make_result: Make) -> None:
+    row = make_result(
+        "<b>Own</b> [x](y)",
+        91.0,
+        noise=0.3,
+        predictions_digest="e" * 64,
+        submission=submitted("self-reported", overlaps=["wilks-f20 test <script>"]),
+    )
+    found = flags([*rows, row])[TASK, row.slug]
+    assert [flag.kind for flag in found] == ["test-data", "self-reported"]
+    assert marks(found) == "T S"
+    pages = render([*rows, row])
+    board, card = pages["README.md"], pages[f"cards/{row.slug}.md"]
+    assert "| self-reported (T S) |" in board
+    assert "| verified " in board
+    assert "<script>" not in board + card
+    assert "&lt;script&gt;" in card
+    assert all(kind.meaning in board for kind in KINDS)
+
+
+def test_a_board_of_baselines_has_no_status(results: list[Result]) -> None:
+    assert "status" not in render(results)["README.md"].lower()
+
+
+def test_the_order_of_results_does_not_matter(rows: list[Result], make_result: Make) -> None:
+    copies = [make_result(name, 84.7, predictions_digest="c" * 64, submission=submitted()) for name in ("One", "Two")]
+    assert flags([*rows, *copies]) == flags([*copies[::-1], *rows[::-1]])
