@@ -20,8 +20,8 @@ leaderboard: $(READY)  ## Make the data, run and score the quick baselines, prin
 	$(RUN) --output results
 	$(SHOW)
 
-baselines: $(READY)  ## Every baseline on every regime and track, 5 seeds where it trains; carries on where it stopped.
-	$(RUN) --all --output results
+baselines: $(READY)  ## All baselines but the policies, on all their regimes and tracks; carries on where it stopped.
+	$(RUN) --all --no-slow --output results
 	$(SHOW)
 
 baselines-quick: $(READY)  ## One seed of every baseline that does not train for minutes, on a regime and two tracks.
@@ -61,6 +61,8 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/recovery.py
 	$(BIN)/python docs/reinforcement.py
+	$(BIN)/python docs/horizons.py
+	$(BIN)/python docs/search.py
 	$(BIN)/python docs/thumbnails.py
 	$(BIN)/l96bench leaderboard
 

@@ -63,6 +63,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         (["run", "quartic", "--regime", "wilks-f21"], "no tasks for the regime 'wilks-f21'."),
         (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
         (["run", "quartic", "--all"], "expected names of entries or --all, got both"),
+        (["score", "a.npz"], "expected one --task for a.npz"),
         (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
         (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
         (["score", "a.json", "--task", ONLINE], "cannot score a file of equations"),
@@ -84,7 +85,7 @@ def test_our_errors_are_one_message_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["score", "a.npz"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]]
+    "arguments", [["nonsense"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]]
 )
 def test_wrong_usage_is_explained(run: Run, arguments: list[str]) -> None:
     code, _, err = run(*arguments)

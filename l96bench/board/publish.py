@@ -15,6 +15,8 @@ __all__ = ["PAGE", "card", "check", "text", "write"]
 PAGE = "index.html"
 """The page's file in the board's folder."""
 _MARKER = "tables"
+_BEST = 5
+"""Rows of a task in the README."""
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
@@ -23,9 +25,7 @@ def write(results: Path, output: Path, readme: Path | None = None) -> None:
     render.write(output, loaded)
     write_atomic(output / PAGE, _page(loaded, output))
     if readme is not None:
-        write_atomic(
-            readme, render.embed(readme.read_text(encoding="utf-8"), _MARKER, render.tables_for_readme(loaded))
-        )
+        write_atomic(readme, _embedded(readme.read_text(encoding="utf-8"), loaded))
 
 
 def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
@@ -39,7 +39,7 @@ def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
         differences.append(f"{PAGE}: out of date")
     if readme is not None:
         found = readme.read_text(encoding="utf-8")
-        if render.embed(found, _MARKER, render.tables_for_readme(loaded)) != found:
+        if _embedded(found, loaded) != found:
             differences.append(f"{readme}: its tables are out of date")
     return differences
 
@@ -49,9 +49,14 @@ def _page(loaded: list[Result], output: Path) -> str:
     return page(loaded, thumbnails(output / THUMBNAILS))
 
 
+def _embedded(readme: str, loaded: list[Result]) -> str:
+    """A README with the best rows of every task."""
+    return render.embed(readme, _MARKER, render.compact_tables(loaded, "leaderboard/cards", best=_BEST))
+
+
 def text(results: Path) -> str:
     """Compact tables of all tasks."""
-    return render.tables_for_readme(load(results), cards="cards")
+    return render.compact_tables(load(results), cards="cards")
 
 
 def card(results: Path, name: str) -> str:

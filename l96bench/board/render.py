@@ -82,8 +82,8 @@ def check(folder: str | os.PathLike[str], results: Sequence[Result]) -> list[str
     return differences + [f"{name}: no result has this name" for name in _extra_cards(folder, pages)]
 
 
-def tables_for_readme(results: Sequence[Result], cards: str = "leaderboard/cards") -> str:
-    """Compact tables of all tasks, one after the other, to `embed` in another page.
+def compact_tables(results: Sequence[Result], cards: str, best: int | None = None) -> str:
+    """Compact tables of all tasks, one after the other, to print or to `embed` in another page.
 
     Parameters
     ----------
@@ -91,8 +91,15 @@ def tables_for_readme(results: Sequence[Result], cards: str = "leaderboard/cards
         What to show.
     cards : str
         The folder of the cards that the entries link to, relative to that page.
+    best : int, optional
+        Only so many of a task's ranked rows.
     """
-    return "\n\n".join(f"**`{one.task}`**\n\n{compact_markdown(one, cards)}" for one in make_tables(results))
+    parts = []
+    for one in make_tables(results):
+        n = sum(row.rank is not None for row in one.rows)
+        title = f"**`{one.task}`**" + (f", the best {best} of {n}" if best is not None and best < n else "")
+        parts.append(f"{title}\n\n{compact_markdown(one, cards, best)}")
+    return "\n\n".join(parts)
 
 
 def embed(text: str, marker: str, content: str) -> str:

@@ -148,9 +148,13 @@ def status_cells(table_of_task: Table) -> dict[str, str]:
     return cells
 
 
-def compact_markdown(table_of_task: Table, cards: str) -> Markdown:
-    """A task's table with rank, entry and score only, as Markdown; parameters as in `table_markdown`."""
-    rows = [_cells(row, cards) for row in table_of_task.rows]
+def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
+    """A task's table with rank, entry and score only, as Markdown; parameters as in `table_markdown`.
+
+    Given `best`, only that many of the ranked rows, the best ones, below those that have no rank.
+    """
+    ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
+    rows = [_cells(row, cards) for row in table_of_task.rows if row.rank is None or row in ranked]
     return table(_header(table_of_task), rows, left=("entry",))
 
 

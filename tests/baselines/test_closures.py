@@ -65,6 +65,8 @@ EXPECTED = {
     "network, 2 lags": (86, 97, 60, 100),
     "network, whitened lags": (86, 97, 60, 100),
     "GRU": (88, 97, 75, 100),
+    "GRU + AR(1)": (85, 97, 75, 100),
+    "GRU, inferred past": (88, 99, 60, 100),
     "probabilistic RNN": (88, 97, 75, 100),
     "GAN": (78, 93, 60, 100),
     "deep ensemble": (84, 95, 60, 100),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from l96bench.board.render import check, embed, render, tables_for_readme, write
+from l96bench.board.render import check, compact_tables, embed, render, write
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
 from l96bench.tasks.result import Result
@@ -129,13 +129,21 @@ def test_results_that_cannot_stand_together_leave_the_old_board(
 
 def test_tables_in_another_page(results: list[Result]) -> None:
     page = "# Title\n<!-- l96bench:tables -->\nformer text\n<!-- /l96bench:tables -->\nend\n"
-    tables = tables_for_readme(results)
+    tables = compact_tables(results, "leaderboard/cards")
     once = embed(page, "tables", tables)
     assert once.startswith("# Title\n<!-- l96bench:tables -->\n\n**`subgrid-forcing/arnold-c4-v1`**\n\n| rank | entry")
     assert once.endswith("|\n\n<!-- /l96bench:tables -->\nend\n")
     assert "[Forest](leaderboard/cards/forest.md)" in once
     assert "former text" not in once
     assert embed(once, "tables", tables) == once
+
+
+def test_only_the_best_rows_of_each_task(results: list[Result]) -> None:
+    short = compact_tables(results, "cards", best=1)
+    assert "the best 1 of 2" in short
+    assert "[Forest](cards/forest.md)" in short
+    assert "*[Perfect](cards/perfect.md)*" in short
+    assert "[net](cards/net.md)" not in short.split("**`subgrid-forcing/wilks-f20-v1`**")[1]
 
 
 @pytest.mark.parametrize(
