@@ -12,17 +12,21 @@ from .equations.regression import SparseRegression, ThresholdSelection
 from .equations.symbolic_regression import SymbolicRegression
 from .errors import (
     BlowUpError,
+    ClusterError,
     DataError,
     EquationError,
     L96BenchError,
     ModelError,
     ResultError,
+    SubmissionError,
     UnknownIdError,
 )
 from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
+from .submit.export import export_equations, export_onnx, export_predictions
+from .submit.onnx_closure import OnnxClosure
 from .tasks.base import Task
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery
@@ -38,6 +42,7 @@ __all__ = [
     "AssimilationSystem",
     "BlowUpError",
     "Closure",
+    "ClusterError",
     "DAIncrement",
     "DataError",
     "Entry",
@@ -52,6 +57,7 @@ __all__ = [
     "ModelError",
     "ModelInfo",
     "NoClosure",
+    "OnnxClosure",
     "Polynomial",
     "PolynomialRegressor",
     "PublishedClosure",
@@ -63,6 +69,7 @@ __all__ = [
     "Rollout",
     "SavitzkyGolay",
     "SparseRegression",
+    "SubmissionError",
     "SymbolicRegression",
     "Task",
     "ThresholdSelection",
@@ -72,6 +79,9 @@ __all__ = [
     "WeakForm",
     "as_closure",
     "as_discoverer",
+    "export_equations",
+    "export_onnx",
+    "export_predictions",
     "get_regime",
     "list_regimes",
     "list_tasks",

@@ -7,6 +7,7 @@ from pathlib import Path
 from l96bench.board import render
 from l96bench.board.load import load
 from l96bench.board.page import THUMBNAILS, page, thumbnails
+from l96bench.board.season_page import check_season_pages, write_season_pages
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.tasks.result import Result, write_atomic
 
@@ -20,10 +21,12 @@ _BEST = 5
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
-    """Make the tables, cards and page in `output`, and the tables of a README that has the marker comments."""
+    """Make the tables, cards, page and seasons in `output`, and the tables of a README with the marker comments."""
     loaded = load(results)
     render.write(output, loaded)
     write_atomic(output / PAGE, _page(loaded, output))
+    if _has_seasons(results, output):
+        write_season_pages(output)
     if readme is not None:
         write_atomic(readme, _embedded(readme.read_text(encoding="utf-8"), loaded))
 
@@ -37,11 +40,18 @@ def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
         differences.append(f"{PAGE}: missing")
     elif path.read_bytes() != _page(loaded, output).encode():
         differences.append(f"{PAGE}: out of date")
+    if _has_seasons(results, output):
+        differences += check_season_pages(output)
     if readme is not None:
         found = readme.read_text(encoding="utf-8")
         if _embedded(found, loaded) != found:
             differences.append(f"{readme}: its tables are out of date")
     return differences
+
+
+def _has_seasons(results: Path, output: Path) -> bool:
+    """Whether the results are a board's own, whose seasons compare with them."""
+    return results.resolve() == (output / "results").resolve()
 
 
 def _page(loaded: list[Result], output: Path) -> str:
