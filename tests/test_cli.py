@@ -84,9 +84,7 @@ def test_our_errors_are_one_message_and_exit_code_2(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]]
-)
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]])
 def test_wrong_usage_is_explained(run: Run, arguments: list[str]) -> None:
     code, _, err = run(*arguments)
     assert code == 2
