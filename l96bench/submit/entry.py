@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,15 @@ class Entry:
         wanted = [regime for regime in regimes if self.regimes is None or regime in self.regimes]
         all_tasks = [make_task(id) for family in self.families for id in list_tasks(family)]
         return [task for task in all_tasks if task.regime_id in wanted]
+
+    def train(self, task: Task, seed: int) -> tuple[Any, float | None]:
+        """A model made for a task and trained on its data, and the processor seconds; None if there was no training."""
+        start = time.process_time()
+        model = self.make(task, seed)
+        if self.trained_on is None:
+            task.fit(model)
+        seconds = time.process_time() - start
+        return model, seconds if self.is_trained(model) else None
 
     def is_trained(self, model: Any) -> bool:
         """Whether there is a training to speak of: `make` did it, or the model has ``fit``."""

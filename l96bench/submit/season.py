@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -319,11 +318,7 @@ def _score(unit: _Unit) -> list[tuple[bool, str]]:
     if unit.code is None:
         return [(drawn, task.references["ceiling"].evaluate().to_json()) for drawn, task in tasks]
     entry, learned = unit.code.load(), make_task(unit.tasks[0].id)
-    start = time.perf_counter()
-    model = entry.make(learned, unit.seed)
-    if entry.trained_on is None:
-        learned.fit(model)
-    seconds = time.perf_counter() - start if entry.is_trained(model) else None
+    model, seconds = entry.train(learned, unit.seed)
     found = []
     for drawn, task in tasks:
         info = entry.info(make_task(task.id), model, unit.seed, f"l96bench season score {unit.season} {unit.name}")

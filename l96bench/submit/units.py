@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -80,11 +79,7 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
         ceilings = {key: make_task(id).references["ceiling"] for id, key in zip(unit.tasks, unit.keys, strict=True)}
         return {key: ceiling.evaluate().to_json() for key, ceiling in ceilings.items()}
     entry, first = unit.code.load(), make_task(unit.tasks[0])
-    start = time.perf_counter()
-    model = entry.make(first, unit.seed)
-    if entry.trained_on is None:
-        first.fit(model)
-    seconds = time.perf_counter() - start if entry.is_trained(model) else None
+    model, seconds = entry.train(first, unit.seed)
     results = {}
     for id, key in zip(unit.tasks, unit.keys, strict=True):
         task = make_task(id)

@@ -228,7 +228,7 @@ class Task:
         return gymnasium.make_vec(self.env_id, num_envs=num_envs, **options)
 
     def fit(self, model: Any, budget: float | None = None) -> float:
-        """Fit a model in place to the training split, or to its first `budget` MTU; the seconds that it took.
+        """Fit a model in place to the training split, or to its first `budget` MTU; the processor seconds that it took.
 
         A model without ``fit`` is left as it is.
 
@@ -240,12 +240,12 @@ class Task:
         if not callable(getattr(model, "fit", None)):
             return 0.0
         samples = self.train if budget is None else self.train.prefix(budget)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             model.fit(np.array(samples.X), np.array(samples.U))
         except Exception as error:
             raise ModelError(f"{type(model).__name__}.fit raised {type(error).__name__}: {error}") from error
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     def score(self, model: Any) -> float:
         """The model's score: 100 is the ceiling, 0 the floor of the family. `evaluate` gives the interval with it."""
@@ -273,7 +273,7 @@ class Task:
         budgets : bool
             Also refit clones of the model at every training budget, for the families that report it.
         training_seconds : float, optional
-            What the training took, for the record.
+            What the training took of all processors together, for the record.
         progress : bool, optional
             Show progress; by default when standard error is a terminal.
         n_jobs : int, optional

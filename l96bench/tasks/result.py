@@ -133,6 +133,7 @@ class Failures(_Record):
 class Cost(_Record):
     """What the entry costs; ``None`` where nothing was measured.
 
+    ``training_seconds`` are of all processors together, whatever else the machine did meanwhile.
     ``kernel_steps_per_call``, the time of a call over that of one step of the reference kernel, compares machines.
     """
 
