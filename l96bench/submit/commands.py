@@ -60,9 +60,11 @@ def verify(
     board: Board = Path("leaderboard"),
     jobs: Jobs = None,
     seconds: Seconds = 300.0,
+    train: Annotated[bool, typer.Option(help="Train baselines again, with the first of their seeds.")] = True,
+    slow: Annotated[bool, typer.Option("--slow", help="Also those that train for minutes a seed.")] = False,
     allow_python: Code = False,
 ) -> None:
-    """Derive rows again from their artifacts, and compare data, predictions and scores; exit 1 on a difference."""
+    """Derive rows again, from artifacts and the baselines' scripts, and compare them; exit 1 on a difference."""
     from l96bench.dynamics.truth import available_processors
     from l96bench.submit.contained import Limits
     from l96bench.submit.verify import rows_of, verify_rows
@@ -75,7 +77,10 @@ def verify(
         board / "submissions",
         allow_python=allow_python,
         limits=Limits(seconds),
+        train=train,
+        slow=slow,
         n_jobs=jobs or available_processors(),
+        progress=None,
     )
     for verdict in verdicts:
         print(f"{verdict.status:11}{verdict.path}  {_shown(verdict.reason)}")

@@ -28,7 +28,7 @@ from l96bench.tasks.base import SCORER_VERSION, Task
 from l96bench.tasks.registry import FAMILIES, make_task
 from l96bench.tasks.result import Result, combine_seeds, write_atomic
 
-__all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs"]
+__all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
 
 _SCORING_CODE = (
     "regimes.py",
@@ -156,7 +156,7 @@ def run_jobs(
     L96BenchError
         At the end, if an entry failed: the message names each and its error. The results of all others are written.
     """
-    units = _units(jobs, n_seeds)
+    units = units_of(jobs, n_seeds)
     keys_of, jobs_of = _links(units)
     todo = _todo(units, fresh)
     missing = {key for unit in todo for key in unit.keys}
@@ -201,8 +201,8 @@ def result_path(output: Path, result: Result) -> Path:
     return output / result.task / f"{result.slug}.json"
 
 
-def _units(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
-    """The units of work behind the jobs, those of one regime together."""
+def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
+    """The units of work behind jobs, tasks of one regime together, for at most so many of each entry's seeds."""
     tasks: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
