@@ -16,8 +16,9 @@ import jinja2
 from markupsafe import Markup
 
 from l96bench.board.families import Family, family
-from l96bench.board.flags import KINDS, Flag, Key, flags, marks
-from l96bench.board.tables import Row, Table, make_tables
+from l96bench.board.flags import KINDS, is_reference, marks
+from l96bench.board.seasons import summary
+from l96bench.board.tables import Row, Table, change_markdown
 from l96bench.board.text import NONE, interval, number, one_line
 from l96bench.tasks.result import Result, Value
 
@@ -25,7 +26,7 @@ __all__ = ["FIELDS", "THUMBNAILS", "page", "thumbnails"]
 
 FIELDS = (
     *("entry", "rank", "score", "low", "high", "seeds", "status", "kind", "inputs", "parameters"),
-    *("training", "call", "steps", "failures", "digest", "flags", "metrics"),
+    *("training", "call", "steps", "failures", "digest", "flags", "gap", "metrics"),
 )
 """What a row of the page's data holds, in this order."""
 
@@ -43,24 +44,22 @@ _N_STATIC = 10
 Pictures = Mapping[str, Mapping[str, bytes]]
 
 
-def page(results: Sequence[Result], pictures: Pictures | None = None) -> str:
-    """The page's HTML: the same results and pictures give the same bytes.
+def page(tables: Sequence[Table], pictures: Pictures | None = None) -> str:
+    """The page's HTML: the same tables and pictures give the same bytes.
 
     Every string of a result is escaped where it stands in HTML, and where it stands in the data of the script, whose
     code only ever sets text. The policy in the page lets nothing be loaded, and nothing run but the page's own script.
 
     Parameters
     ----------
-    results : sequence of Result
+    tables : sequence of Table
         What to show.
     pictures : dict of dict of bytes, optional
         PNG files by regime and slug, see `thumbnails`.
     """
-    tables = make_tables(results)
-    found = flags(results)
     script, style = _own_text("page.js"), _own_text("page.css")
     static = [
-        (family(name), [(one, _static_rows(one, found)) for one in group])
+        (family(name), [(one, _static_rows(one)) for one in group])
         for name, group in itertools.groupby(tables, key=lambda one: one.family)
     ]
     return (
@@ -79,12 +78,13 @@ def page(results: Sequence[Result], pictures: Pictures | None = None) -> str:
             ),
             script=Markup(script),
             style=Markup(style),
-            data=_json_in_html(_data(tables, found, pictures or {})),
+            data=_json_in_html(_data(tables, pictures or {})),
             static=static,
             n_static=_N_STATIC,
-            n_entries=len({result.slug for result in results}),
+            n_entries=len({row.result.slug for one in tables for row in one.rows}),
             n_tables=len(tables),
-            kinds=KINDS if found else (),
+            has_gaps=any(one.season is not None for one in tables),
+            kinds=KINDS if any(row.flags for one in tables for row in one.rows) else (),
         )
     )
 
@@ -97,7 +97,7 @@ def thumbnails(folder: Path) -> dict[str, dict[str, bytes]]:
     return pictures
 
 
-def _data(tables: Sequence[Table], found: Mapping[Key, Sequence[Flag]], pictures: Pictures) -> dict[str, Any]:
+def _data(tables: Sequence[Table], pictures: Pictures) -> dict[str, Any]:
     """Everything that the script shows; strings that come again and again stand once, in ``texts``."""
     texts, entries = _Numbered(), _Numbered()
     keys = [f"{one.family}/{one.regime}" for one in tables]
@@ -110,7 +110,8 @@ def _data(tables: Sequence[Table], found: Mapping[Key, Sequence[Flag]], pictures
             "regime": one.regime if keys.count(key) == 1 else one.task.partition("/")[2],
             "level": one.rows[0].result.score.level,
             "about": _about(one.rows[0].result),
-            "rows": [_row(row, family(one.family), texts, entries, found) for row in one.rows],
+            "season": _season(one),
+            "rows": [_row(row, family(one.family), texts, entries) for row in one.rows],
             "curves": _curves(one.rows),
             "pictures": _pictures(one, pictures),
         }
@@ -150,7 +151,7 @@ class _Numbered:
         return list(self._places)
 
 
-def _row(row: Row, own: Family, texts: _Numbered, entries: _Numbered, found: Mapping[Key, Sequence[Flag]]) -> list[Any]:
+def _row(row: Row, own: Family, texts: _Numbered, entries: _Numbered) -> list[Any]:
     result = row.result
     score, cost = result.score, result.cost
     return [
@@ -165,7 +166,8 @@ def _row(row: Row, own: Family, texts: _Numbered, entries: _Numbered, found: Map
         *(_digits(value) for value in (cost.training_seconds, cost.microseconds_per_call, cost.kernel_steps_per_call)),
         texts.place(_failures(result)),
         result.predictions_digest[:12],
-        [[flag.mark, one_line(flag.text)] for flag in found.get((result.task, result.slug), ())],
+        [[flag.mark, one_line(flag.text)] for flag in row.flags],
+        _gap(row.gap),
         [_metric(result.metrics.get(column.key)) for column in own.columns],
     ]
 
@@ -199,6 +201,21 @@ def _about(result: Result) -> str:
     return one_line(
         f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}. Data: {data}."
     )
+
+
+def _gap(gap: Value | None) -> list[float] | None:
+    """Value, low and high with the decimals that are shown, which also say whether it is 0 (see `is_apart`)."""
+    if gap is None or gap.low is None or gap.high is None:
+        return None
+    return [round(each, 2) for each in (gap.value, gap.low, gap.high)]
+
+
+def _season(one: Table) -> list[str] | None:
+    """The season that a table's rows are compared with: its name, and how many entries differ."""
+    if one.season is None:
+        return None
+    gaps = [row.gap for row in one.rows if row.gap is not None and not is_reference(row.result)]
+    return [one.season, summary(gaps, one.rows[0].result.score.level)]
 
 
 def _failures(result: Result) -> str:
@@ -245,13 +262,14 @@ def _pictures(one: Table, pictures: Pictures) -> list[list[str]]:
     ]
 
 
-def _static_rows(one: Table, found: Mapping[Key, Sequence[Flag]]) -> list[dict[str, Any]]:
+def _static_rows(one: Table) -> list[dict[str, Any]]:
     return [
         {
             "rank": NONE if row.rank is None else row.rank,
             "result": row.result,
-            "marks": marks(found.get((row.result.task, row.result.slug), ())),
+            "marks": marks(row.flags),
             "score": interval(row.result.score.value, row.result.score.low, row.result.score.high, ".1f"),
+            "gap": change_markdown(row.gap),
             "call": number(row.result.cost.microseconds_per_call, ".2f"),
         }
         for row in one.rows[:_N_STATIC]

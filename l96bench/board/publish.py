@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from l96bench.board import render
 from l96bench.board.load import load
 from l96bench.board.page import THUMBNAILS, page, thumbnails
 from l96bench.board.season_page import check_season_pages, write_season_pages
+from l96bench.board.seasons import revealed_seasons
+from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.tasks.result import Result, write_atomic
+from l96bench.tasks.result import write_atomic
 
 __all__ = ["PAGE", "card", "check", "text", "write"]
 
@@ -22,51 +25,56 @@ _BEST = 5
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
     """Make the tables, cards, page and seasons in `output`, and the tables of a README with the marker comments."""
-    loaded = load(results)
-    render.write(output, loaded)
-    write_atomic(output / PAGE, _page(loaded, output))
+    tables = _tables(results, output)
+    render.write(output, tables)
+    write_atomic(output / PAGE, _page(tables, output))
     if _has_seasons(results, output):
         write_season_pages(output)
     if readme is not None:
-        write_atomic(readme, _embedded(readme.read_text(encoding="utf-8"), loaded))
+        write_atomic(readme, _embedded(readme.read_text(encoding="utf-8"), tables))
 
 
 def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
     """What differs between the files and what the results make; empty when they are up to date."""
-    loaded = load(results)
-    differences = render.check(output, loaded)
+    tables = _tables(results, output)
+    differences = render.check(output, tables)
     path = output / PAGE
     if not path.is_file():
         differences.append(f"{PAGE}: missing")
-    elif path.read_bytes() != _page(loaded, output).encode():
+    elif path.read_bytes() != _page(tables, output).encode():
         differences.append(f"{PAGE}: out of date")
     if _has_seasons(results, output):
         differences += check_season_pages(output)
     if readme is not None:
         found = readme.read_text(encoding="utf-8")
-        if _embedded(found, loaded) != found:
+        if _embedded(found, tables) != found:
             differences.append(f"{readme}: its tables are out of date")
     return differences
 
 
-def _has_seasons(results: Path, output: Path) -> bool:
+def _has_seasons(results: Path, board: Path) -> bool:
     """Whether the results are a board's own, whose seasons compare with them."""
-    return results.resolve() == (output / "results").resolve()
+    return results.resolve() == (board / "results").resolve()
 
 
-def _page(loaded: list[Result], output: Path) -> str:
+def _tables(results: Path, board: Path) -> tuple[Table, ...]:
+    """The tables of the results, compared with the board's seasons where these are theirs."""
+    return make_tables(load(results), revealed_seasons(board) if _has_seasons(results, board) else None)
+
+
+def _page(tables: Sequence[Table], output: Path) -> str:
     """The page, with the thumbnails that lie beside it: they are files of their own, which `make figures` makes."""
-    return page(loaded, thumbnails(output / THUMBNAILS))
+    return page(tables, thumbnails(output / THUMBNAILS))
 
 
-def _embedded(readme: str, loaded: list[Result]) -> str:
+def _embedded(readme: str, tables: Sequence[Table]) -> str:
     """A README with the best rows of every task."""
-    return render.embed(readme, _MARKER, render.compact_tables(loaded, "leaderboard/cards", best=_BEST))
+    return render.embed(readme, _MARKER, render.compact_tables(tables, "leaderboard/cards", best=_BEST))
 
 
 def text(results: Path) -> str:
     """Compact tables of all tasks."""
-    return render.compact_tables(load(results), cards="cards")
+    return render.compact_tables(make_tables(load(results)), cards="cards")
 
 
 def card(results: Path, name: str) -> str:
@@ -77,9 +85,9 @@ def card(results: Path, name: str) -> str:
     UnknownIdError
         If no row has that name.
     """
-    loaded = load(results)
-    slugs = {result.model.name: result.slug for result in loaded}
+    tables = _tables(results, results.parent)
+    slugs = {row.result.model.name: row.result.slug for one in tables for row in one.rows}
     by_lower = {each.lower(): slug for each, slug in slugs.items()} | {slug: slug for slug in slugs.values()}
     if name.lower() not in by_lower:
         raise UnknownIdError(f"{results} has no entry {name!r}." + nearest(name, slugs))
-    return render.render(loaded)[f"cards/{by_lower[name.lower()]}.md"]
+    return render.render(tables)[f"cards/{by_lower[name.lower()]}.md"]

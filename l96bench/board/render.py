@@ -1,22 +1,22 @@
-"""The board's pages, made from results alone: the same results give the same bytes."""
+"""The board's pages, made from its tables alone: the same tables give the same bytes."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jinja2
 
 from l96bench.board.families import family
-from l96bench.board.flags import KINDS, Flag, Key, flags
+from l96bench.board.flags import KINDS
 from l96bench.board.tables import (
     Row,
     Table,
+    change_markdown,
     compact_markdown,
-    make_tables,
     score_markdown,
     status_cells,
     table_markdown,
@@ -29,7 +29,7 @@ from l96bench.tasks.result import Result, write_atomic
 CARDS = "cards"
 
 
-def render(results: Sequence[Result]) -> dict[str, str]:
+def render(tables: Sequence[Table]) -> dict[str, str]:
     """The board's files: the text of each by its name, relative to the board's folder.
 
     ``README.md`` holds the tables, ``cards/<slug>.md`` one entry across all families and regimes.
@@ -37,39 +37,37 @@ def render(results: Sequence[Result]) -> dict[str, str]:
     Raises
     ------
     ResultError
-        If the results cannot stand together (see `make_tables`), or two names make the same file name.
+        If two names make the same file name.
     """
-    tables = make_tables(results)
     entries: dict[str, list[Row]] = {}
     for one in tables:
         for row in one.rows:
             entries.setdefault(row.result.slug, []).append(row)
     pages = {"README.md": _board(tables)}
-    found = flags(results)
     for slug, rows in sorted(entries.items()):
         names = sorted({row.result.model.name for row in rows})
         if len(names) > 1:
             raise ResultError(
                 f"expected names that differ in letters or digits, got {names}; rename one of these entries"
             )
-        pages[f"{CARDS}/{slug}.md"] = _card(rows, found)
+        pages[f"{CARDS}/{slug}.md"] = _card(rows)
     return pages
 
 
-def write(folder: str | os.PathLike[str], results: Sequence[Result]) -> None:
+def write(folder: str | os.PathLike[str], tables: Sequence[Table]) -> None:
     """Write the board into a folder, each file all or nothing, and remove the cards of entries that are gone."""
     folder = Path(folder)
-    pages = render(results)
+    pages = render(tables)
     for name, text in pages.items():
         write_atomic(folder / name, text)
     for name in _extra_cards(folder, pages):
         (folder / name).unlink()
 
 
-def check(folder: str | os.PathLike[str], results: Sequence[Result]) -> list[str]:
-    """What differs between a folder's board and the one that the results make; empty when it is up to date."""
+def check(folder: str | os.PathLike[str], tables: Sequence[Table]) -> list[str]:
+    """What differs between a folder's board and the one that the tables make; empty when it is up to date."""
     folder = Path(folder)
-    pages = render(results)
+    pages = render(tables)
     differences = []
     for name, text in pages.items():
         try:
@@ -82,12 +80,12 @@ def check(folder: str | os.PathLike[str], results: Sequence[Result]) -> list[str
     return differences + [f"{name}: no result has this name" for name in _extra_cards(folder, pages)]
 
 
-def compact_tables(results: Sequence[Result], cards: str, best: int | None = None) -> str:
+def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None) -> str:
     """Compact tables of all tasks, one after the other, to print or to `embed` in another page.
 
     Parameters
     ----------
-    results : sequence of Result
+    tables : sequence of Table
         What to show.
     cards : str
         The folder of the cards that the entries link to, relative to that page.
@@ -95,7 +93,7 @@ def compact_tables(results: Sequence[Result], cards: str, best: int | None = Non
         Only so many of a task's ranked rows.
     """
     parts = []
-    for one in make_tables(results):
+    for one in tables:
         n = sum(row.rank is not None for row in one.rows)
         title = f"**`{one.task}`**" + (f", the best {best} of {n}" if best is not None and best < n else "")
         parts.append(f"{title}\n\n{compact_markdown(one, cards, best)}")
@@ -148,7 +146,8 @@ def _board(tables: Sequence[Table]) -> str:
     }
     # Explained where a table has the column, so that a board of baselines stays as it is.
     kinds = KINDS if any(map(status_cells, tables)) else ()
-    return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds)
+    seasons = sorted({one.season for one in tables if one.season is not None})
+    return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds, seasons=seasons)
 
 
 def _provenance(one: Table) -> str:
@@ -157,7 +156,7 @@ def _provenance(one: Table) -> str:
     return f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}; data: {data}."
 
 
-def _card(rows: Sequence[Row], found: Mapping[Key, Sequence[Flag]]) -> str:
+def _card(rows: Sequence[Row]) -> str:
     models = [row.result.model for row in rows]
     origins = [row.result.submission for row in rows if row.result.submission is not None]
     facts = {
@@ -179,11 +178,7 @@ def _card(rows: Sequence[Row], found: Mapping[Key, Sequence[Flag]]) -> str:
             name=models[0].name,
             description=_distinct(model.description for model in models),
             facts={label: text for label, text in facts.items() if text},
-            flags=[
-                f"{row.result.task}: {flag.text}"
-                for row in rows
-                for flag in found.get((row.result.task, row.result.slug), [])
-            ],
+            flags=[f"{row.result.task}: {flag.text}" for row in rows for flag in row.flags],
             side_by_side=_side_by_side(families),
             details=[(family(name), _details(group)) for name, group in families],
             commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
@@ -222,6 +217,8 @@ def _details(rows: Sequence[Row]) -> Markdown:
         return ", ".join(f"{number(seed.value, '.1f')} (seed {seed.seed})" for seed in result.score.seeds) or NONE
 
     lines: list[list[object]] = [["score", *map(score_markdown, results)], ["score of each seed", *map(seeds, results)]]
+    if any(row.gap for row in rows):
+        lines.append(["public - season", *(change_markdown(row.gap) for row in rows)])
     lines += [[key, *(metric(result, key) for result in results)] for key in keys]
     lines += [
         ["not finite", *(f"{result.failures.non_finite} of {result.failures.of}" for result in results)],

@@ -6,24 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from l96bench.board.families import family
 from l96bench.board.flags import is_reference
-from l96bench.board.load import load
 from l96bench.board.render import render_template
-from l96bench.board.tables import score_markdown
+from l96bench.board.seasons import difference, load_rows, summary
+from l96bench.board.tables import change_markdown, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, table
 from l96bench.data.seasons import RANGES
-from l96bench.errors import ResultError
-from l96bench.metrics import uncertainty
 from l96bench.submit.season import results_folder
 from l96bench.submit.season_record import SeasonRecord, record_path, season_names
 from l96bench.tasks.result import Result, Value, require_comparable, write_atomic
 
-__all__ = ["check_season_pages", "difference", "season_page", "write_season_pages"]
+__all__ = ["check_season_pages", "season_page", "write_season_pages"]
 
-_HEADER = ("entry", "public test", "season", "season - public", "drawn parameters", "drawn - season")
+_HEADER = ("entry", "public test", "season", "public - season", "drawn parameters", "season - drawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +35,13 @@ class _Row:
 
     @property
     def change(self) -> Value | None:
-        """Season less public test."""
-        return None if self.public is None else difference(self.season, self.public)
+        """Public test less season."""
+        return None if self.public is None else difference(self.public, self.season)
 
     @property
     def change_drawn(self) -> Value | None:
-        """Drawn less named parameters."""
-        return None if self.drawn is None else difference(self.drawn, self.season)
-
-
-def difference(one: Result, other: Result) -> Value:
-    """How much better the first row scores than the second, on other test data, with a bootstrap interval.
-
-    The data are independent, so the replicates are not paired: each is compared with the next one of the other row,
-    which is drawn with other indices. Where models are trained with several seeds, the interval holds their variance
-    twice, although the models are the same: it errs on the wide side.
-
-    Raises
-    ------
-    ResultError
-        If the rows have different levels or numbers of replicates.
-    """
-    replicates = [np.array(row.score.replicates) for row in (one, other)]
-    if len(replicates[0]) != len(replicates[1]) or one.score.level != other.score.level:
-        raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
-    value = one.score.value - other.score.value
-    low, high = uncertainty.interval(replicates[0] - np.roll(replicates[1], 1), one.score.level)
-    return Value(value=value, low=min(low, value), high=max(high, value))
+        """Named less drawn parameters."""
+        return None if self.drawn is None else difference(self.season, self.drawn)
 
 
 def season_page(board: Path, name: str) -> str:
@@ -77,8 +53,8 @@ def season_page(board: Path, name: str) -> str:
         If there is no such season, or its rows cannot stand together.
     """
     record = SeasonRecord.read(record_path(board, name))
-    found = [_load(results_folder(board, name, drawn)) for drawn in (False, True)]
-    public = _load(board / "results")
+    found = [load_rows(results_folder(board, name, drawn)) for drawn in (False, True)]
+    public = load_rows(board / "results")
     sections = []
     for task in dict.fromkeys(result.task for result in found[0].values()):
         rows = [
@@ -119,11 +95,6 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _load(folder: Path) -> dict[tuple[str, str], Result]:
-    rows = load(folder) if folder.is_dir() else []
-    return {(row.task, row.slug): row for row in rows}
-
-
 def _table(rows: Sequence[_Row]) -> Markdown:
     return table(_HEADER, [_cells(row) for row in rows], left=("entry",))
 
@@ -132,22 +103,11 @@ def _cells(row: _Row) -> list[object]:
     name = escape(row.season.model.name)
     scores = [None if each is None else score_markdown(each) for each in (row.public, row.season, row.drawn)]
     public, season, drawn = (NONE if each is None else each for each in scores)
-    changes = [
-        NONE if each is None else Markdown(f"{each.value:+z.1f} [{each.low:+z.1f}, {each.high:+z.1f}]")
-        for each in (row.change, row.change_drawn)
-    ]
+    changes = [change_markdown(each) for each in (row.change, row.change_drawn)]
     entry = Markdown(f"*{name}*") if is_reference(row.season) else Markdown(f"[{name}](../cards/{row.season.slug}.md)")
     return [entry, public, season, changes[0], drawn, changes[1]]
 
 
 def _summary(rows: Sequence[_Row]) -> str:
     changes = [change for row in rows if not is_reference(row.season) and (change := row.change) is not None]
-    if not changes:
-        return "No entry has a row on the public board yet."
-    lower = sum(change.high is not None and change.high < 0 for change in changes)
-    higher = sum(change.low is not None and change.low > 0 for change in changes)
-    share = (1.0 - rows[0].season.score.level) / 2
-    return (
-        f"Of {len(changes)} entries, {lower} score lower on the season than on the public test beyond the interval, "
-        f"and {higher} higher; chance alone is expected to make {share * len(changes):.1f} of each."
-    )
+    return summary(changes, rows[0].season.score.level)

@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from l96bench.board.families import FAMILIES, family
-from l96bench.board.flags import flags, is_reference, marks
+from l96bench.board.flags import Flag, flags, is_reference, marks
+from l96bench.board.seasons import SeasonRows, difference, is_apart
 from l96bench.board.text import NONE, Markdown, count, escape, interval, number, table
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import tied_ranks
-from l96bench.tasks.result import Result, require_comparable
+from l96bench.tasks.result import Result, Value, require_comparable
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A result and its rank; references have none."""
+    """A result, and what is known of it beside the others.
+
+    Attributes
+    ----------
+    result : Result
+    rank : int or None
+        None for references.
+    flags : tuple of Flag
+    gap : Value or None
+        Its score on the public test less that on the season of its table; None without both.
+    """
 
     result: Result
     rank: int | None
+    flags: tuple[Flag, ...] = ()
+    gap: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one task, best score first."""
+    """The rows of one task, best score first.
+
+    Attributes
+    ----------
+    task : str
+    rows : tuple of Row
+    season : str or None
+        Name of the season that the rows are compared with; None where there is none.
+    """
 
     task: str
     rows: tuple[Row, ...]
+    season: str | None = None
 
     @property
     def family(self) -> str:
@@ -40,8 +62,14 @@ class Table:
         return self.rows[0].result.regime
 
 
-def make_tables(results: Sequence[Result]) -> tuple[Table, ...]:
+def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:
     """One table for every task, ordered by family and task id; the order of the results does not matter.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    seasons : dict of SeasonRows, optional
+        By task, see `revealed_seasons`.
 
     Raises
     ------
@@ -58,21 +86,35 @@ def make_tables(results: Sequence[Result]) -> tuple[Table, ...]:
         name = by_task[task][0].family
         return (order.index(name) if name in order else len(order), task)
 
-    return tuple(Table(task, _rank(by_task[task])) for task in sorted(by_task, key=place))
+    return tuple(_make_table(by_task[task], (seasons or {}).get(task)) for task in sorted(by_task, key=place))
 
 
-def _rank(results: Sequence[Result]) -> tuple[Row, ...]:
+def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
     _require_one_table(results)
+    task = results[0].task
     ordered = sorted(results, key=lambda result: (-result.score.value, result.model.name))
-    ranked = [result for result in ordered if not is_reference(result)]
-    ranks: dict[str, int] = {}
-    if ranked:
-        scores = [result.score for result in ranked]
-        found = tied_ranks(
-            [score.value for score in scores], [score.replicates for score in scores], level=scores[0].level
+    ranks, found = _ranks(ordered), flags(ordered)
+    there = {} if season is None else season.rows
+    rows = [
+        Row(
+            result,
+            ranks.get(result.model.name),
+            tuple(found.get((task, result.slug), ())),
+            difference(result, there[result.slug]) if result.slug in there else None,
         )
-        ranks = {result.model.name: rank for result, rank in zip(ranked, found, strict=True)}
-    return tuple(Row(result, ranks.get(result.model.name)) for result in ordered)
+        for result in ordered
+    ]
+    return Table(task, tuple(rows), season.name if season is not None and any(row.gap for row in rows) else None)
+
+
+def _ranks(ordered: Sequence[Result]) -> dict[str, int]:
+    """The ranks by name of all but references."""
+    ranked = [result for result in ordered if not is_reference(result)]
+    if not ranked:
+        return {}
+    scores = [result.score for result in ranked]
+    found = tied_ranks([score.value for score in scores], [score.replicates for score in scores], level=scores[0].level)
+    return {result.model.name: rank for result, rank in zip(ranked, found, strict=True)}
 
 
 def _require_one_table(results: Sequence[Result]) -> None:
@@ -108,8 +150,10 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
     ]
     own = [column.header for column in columns]
     status = status_cells(table_of_task)
+    has_gap = table_of_task.season is not None
     header = [
         *_header(table_of_task),
+        *(["public - season"] if has_gap else []),
         *(["status"] if status else []),
         *own,
         *("parameters", "training s", "µs per call", "inputs"),
@@ -121,6 +165,7 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         rows.append(
             [
                 *_cells(row, cards),
+                *([change_markdown(row.gap)] if has_gap else []),
                 *([status[result.slug]] if status else []),
                 *(
                     number(metric.value if metric else None, column.format)
@@ -137,15 +182,10 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
 
 def status_cells(table_of_task: Table) -> dict[str, str]:
     """The status of each row by its slug, with the marks of its flags; empty where all are baselines without flags."""
-    results = [row.result for row in table_of_task.rows]
-    found = flags(results)
-    if not found and all(result.submission is None for result in results):
+    rows = table_of_task.rows
+    if not any(row.flags or row.result.submission is not None for row in rows):
         return {}
-    cells = {}
-    for result in results:
-        own = marks(found.get((result.task, result.slug), []))
-        cells[result.slug] = f"{result.status} ({own})" if own else result.status
-    return cells
+    return {row.result.slug: row.result.status + (f" ({marks(row.flags)})" if row.flags else "") for row in rows}
 
 
 def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
@@ -161,6 +201,14 @@ def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) 
 def score_markdown(result: Result) -> Markdown:
     """A score with its interval."""
     return interval(result.score.value, result.score.low, result.score.high, ".1f")
+
+
+def change_markdown(change: Value | None) -> Markdown:
+    """A difference of scores with its interval, and whether that excludes 0; a dash for None."""
+    if change is None:
+        return Markdown(NONE)
+    ends = "" if change.low is None else f" [{change.low:+z.2f}, {change.high:+z.2f}]"
+    return Markdown(f"{change.value:+z.2f}{ends}{' ≠ 0' if is_apart(change) else ''}")
 
 
 def _header(table_of_task: Table) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from l96bench.board.page import page
+from l96bench.board.seasons import SeasonRows
+from l96bench.board.tables import make_tables
 from l96bench.tasks.origin import SubmissionInfo
 from l96bench.tasks.result import Result
 
@@ -26,6 +29,7 @@ pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromiu
 AXE = Path(__file__).with_name("axe.min.js")
 ONLINE, OFFLINE = "online-rollout/wilks-f20-v1", "subgrid-forcing/wilks-f20-v1"
 HOSTILE = "<img src=x onerror=document.title='hacked'>"
+GAP = "public - season"
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +68,18 @@ def board(make_result: Callable[..., Result]) -> list[Result]:
 
 
 @pytest.fixture
-def visit(browser: Any, board: list[Result], tmp_path: Path) -> Callable[..., Any]:
+def season(make_result: Callable[..., Result]) -> SeasonRows:
+    """Four entries of the online board on a season, which have lost 0, 4, -1 and 2 points there."""
+    lost = {"entry 00": (90.0, 0.0), "entry 03": (84.0, 4.0), "entry 05": (80.0, -1.0), HOSTILE: (76.0, 2.0)}
+    rows = [make_result(name, public - change, task=ONLINE) for name, (public, change) in lost.items()]
+    return SeasonRows("trial", {row.slug: row for row in rows})
+
+
+@pytest.fixture
+def visit(browser: Any, board: list[Result], season: SeasonRows, tmp_path: Path) -> Callable[..., Any]:
     """Opens the page at an address; afterwards the console must be empty."""
     path = tmp_path / "index.html"
-    path.write_text(page(board), encoding="utf-8")
+    path.write_text(page(make_tables(board, {ONLINE: season})), encoding="utf-8")
 
     def open_page(fragment: str = "", width: int = 1280, height: int = 900, theme: str = "light") -> Any:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -102,7 +114,9 @@ def sort_button(browser: Any, header: str) -> Any:
 
 
 def sorted_as(browser: Any, header: str) -> str | None:
-    return browser.find_element(By.XPATH, f"//*[@id='table']//thead//th[.='{header}']").get_attribute("aria-sort")
+    return browser.find_element(By.XPATH, f"//*[@id='table']//thead//th[.//button[.='{header}']]").get_attribute(
+        "aria-sort"
+    )
 
 
 def is_card_open(browser: Any) -> bool:
@@ -154,7 +168,7 @@ def test_families_and_regimes_are_links(visit: Callable[..., Any]) -> None:
     browser = visit()
     browser.find_element(By.LINK_TEXT, "Subgrid forcing").click()
     assert browser.find_element(By.ID, "table-title").text == "Subgrid forcing, wilks-f20"
-    assert not browser.find_element(By.ID, "curves").is_displayed()
+    until(browser, lambda driver: not driver.find_element(By.ID, "curves").is_displayed())
     browser.find_element(By.LINK_TEXT, "Online rollout").click()
     browser.find_element(By.LINK_TEXT, "arnold-c4").click()
     assert browser.find_element(By.ID, "table-title").text == "Online rollout, arnold-c4"
@@ -196,6 +210,61 @@ def test_a_card_shows_offline_beside_online(visit: Callable[..., Any]) -> None:
     card.find_element(By.TAG_NAME, "button").click()
     until(browser, lambda driver: "card=" not in driver.current_url)
     assert not is_card_open(browser)
+
+
+def test_sort_by_the_gap_to_the_season(visit: Callable[..., Any]) -> None:
+    browser = visit("#table=online-rollout/wilks-f20")
+    sort_button(browser, GAP).click()
+    assert sorted_as(browser, GAP) == "descending"
+    assert names(browser)[:5] == ["entry 03", HOSTILE, "entry 00", "entry 05", "entry 01"]
+    head = [each.text for each in browser.find_elements(By.CSS_SELECTOR, "#table thead button[data-sort]")]
+    rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
+    cells = [row.find_elements(By.CSS_SELECTOR, "th, td")[head.index(GAP)] for row in rows[:5]]
+    for cell, shown in zip(cells, (r"\+4\.00 \[\+3\.\d\d, \+4\.\d\d\] ≠ 0", r"\+2\.00 .* ≠ 0"), strict=False):
+        assert re.fullmatch(shown, cell.text)
+    assert re.fullmatch(r"\+0\.00 \[-0\.\d\d, \+0\.\d\d\]", cells[2].text)
+    assert cells[3].text.startswith("-1.00 [-1.")
+    assert cells[4].text == "–"
+    browser.find_element(By.LINK_TEXT, "Subgrid forcing").click()
+    assert not browser.find_elements(By.XPATH, f"//*[@id='table']//button[.='{GAP}']")
+
+
+def test_a_card_shows_the_gap_to_the_season(visit: Callable[..., Any]) -> None:
+    browser = visit("#table=subgrid-forcing/arnold-c4&card=entry-03")
+    card = browser.find_element(By.ID, "card")
+    facts = dict(
+        zip(*([each.text for each in card.find_elements(By.TAG_NAME, tag)] for tag in ("dt", "dd")), strict=True)
+    )
+    [gap] = [text for term, text in facts.items() if term.startswith(GAP)]
+    assert re.fullmatch(r"Online rollout, wilks-f20: \+4\.00 \[\+3\.\d\d, \+4\.\d\d\] ≠ 0", gap)
+    browser.get(browser.current_url.replace("entry-03", "entry-04"))
+    until(browser, lambda driver: driver.find_element(By.ID, "card-title").text == "entry 04")
+    assert GAP not in browser.find_element(By.ID, "card").text
+
+
+@pytest.mark.parametrize("place", ["#table thead", "#card"])
+def test_the_gap_is_explained_to_keyboard_and_phone(visit: Callable[..., Any], place: str) -> None:
+    fragment = "#table=online-rollout/wilks-f20&sort=gap" + ("&card=entry-03" if place == "#card" else "")
+    browser = visit(fragment, width=360, height=740)
+    button = browser.find_element(By.CSS_SELECTOR, f"{place} .about")
+    text = browser.find_element(By.CSS_SELECTOR, f"{place} .help")
+    assert button.accessible_name == f"What is {GAP}?"
+    assert not text.is_displayed()
+    # Both targets are large enough for a finger (WCAG 2.2, 2.5.8).
+    assert min(button.size.values()) >= 24
+    button.send_keys(Keys.ENTER)
+    assert text.is_displayed()
+    assert "drawn from a secret" in text.text
+    assert "season trial. Of 4 entries, 2 score lower" in text.text
+    box = browser.execute_script("return arguments[0].getBoundingClientRect().toJSON()", text)
+    assert 0 <= box["left"] < box["right"] <= 360
+    assert 0 <= box["top"] < box["bottom"] <= 740
+    assert axe(browser) == []
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not text.is_displayed()
+    assert is_card_open(browser) == (place == "#card")
+    button.click()
+    assert text.is_displayed()
 
 
 def test_everything_from_the_keyboard(visit: Callable[..., Any]) -> None:
@@ -291,7 +360,7 @@ def test_first_paint_of_ten_thousand_rows(browser: Any, make_result: Callable[..
         for i in range(10_000)
     ]
     path = tmp_path / "many.html"
-    path.write_text(page(rows), encoding="utf-8")
+    path.write_text(page(make_tables(rows)), encoding="utf-8")
     # The quickest of three, and more time where more processes than processors share the machine.
     crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert min(first_paint(browser, path.as_uri()) for _ in range(3)) < 2000 * crowd

@@ -12,6 +12,7 @@ import pytest
 from l96bench.board.flags import KINDS, flags, marks
 from l96bench.board.load import load
 from l96bench.board.render import render
+from l96bench.board.tables import make_tables
 from l96bench.tasks.origin import SubmissionInfo
 from l96bench.tasks.result import Result, Value
 
@@ -105,7 +106,7 @@ def test_a_submission_is_no_reference(rows: list[Result], make_result: Make) -> 
     model = {"kind": "reference", "command": ""}
     posing = make_result("Posing", 110.0, model=model, predictions_digest="e" * 64, submission=submitted())
     assert kinds([*rows, posing], "posing") == ["above-ceiling"]
-    assert "| 1 | [Posing]" in " ".join(render([*rows, posing])["README.md"].split())
+    assert "| 1 | [Posing]" in " ".join(render(make_tables([*rows, posing]))["README.md"].split())
 
 
 def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result], make_result: Make) -> None:
@@ -119,7 +120,7 @@ def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result]
     found = flags([*rows, row])[TASK, row.slug]
     assert [flag.kind for flag in found] == ["test-data", "self-reported"]
     assert marks(found) == "T S"
-    pages = render([*rows, row])
+    pages = render(make_tables([*rows, row]))
     board, card = pages["README.md"], pages[f"cards/{row.slug}.md"]
     assert "| self-reported (T S) |" in board
     assert "| verified " in board
@@ -129,7 +130,7 @@ def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result]
 
 
 def test_a_board_of_baselines_has_no_status(results: list[Result]) -> None:
-    assert "status" not in render(results)["README.md"].lower()
+    assert "status" not in render(make_tables(results))["README.md"].lower()
 
 
 def test_the_order_of_results_does_not_matter(rows: list[Result], make_result: Make) -> None:

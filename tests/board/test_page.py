@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from l96bench.board.page import FIELDS, page, thumbnails
+from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import make_tables
 from l96bench.tasks.origin import SubmissionInfo
 from l96bench.tasks.result import Result
@@ -55,11 +56,11 @@ def hostile(make_result: Callable[..., Result]) -> list[Result]:
 
 
 def test_the_same_results_give_the_same_bytes_in_any_order(results: list[Result]) -> None:
-    assert page(results) == page(results[::-1])
+    assert page(make_tables(results)) == page(make_tables(results[::-1]))
 
 
 def test_data_hold_what_the_tables_show(results: list[Result]) -> None:
-    data = data_of(page(results))
+    data = data_of(page(make_tables(results)))
     assert tuple(data["fields"]) == FIELDS
     for shown, table in zip(data["tables"], make_tables(results), strict=True):
         assert shown["task"] == table.task
@@ -73,14 +74,14 @@ def test_data_hold_what_the_tables_show(results: list[Result]) -> None:
 
 
 def test_replicates_stay_out(make_result: Callable[..., Result]) -> None:
-    html = page([make_result(f"entry {i}", 50.0 + i) for i in range(20)])
+    html = page(make_tables([make_result(f"entry {i}", 50.0 + i) for i in range(20)]))
     # 500 replicates a row would take 4 kB each.
     assert len(data_of(html)["tables"][0]["rows"]) == 20
     assert len(json.dumps(data_of(html))) < 20 * 600
 
 
 def test_hostile_text_is_text(hostile: list[Result]) -> None:
-    html = page(hostile)
+    html = page(make_tables(hostile))
     elements = Elements(html)
     # The page's own: data, script; nothing that a name brought along.
     assert len(elements.named("script")) == 2
@@ -95,7 +96,7 @@ def test_hostile_text_is_text(hostile: list[Result]) -> None:
 
 
 def test_nothing_is_loaded_and_only_own_code_runs(results: list[Result]) -> None:
-    html = page(results)
+    html = page(make_tables(results))
     elements = Elements(html)
     policy = next(each["content"] for each in elements.named("meta") if "http-equiv" in each)
     assert policy is not None
@@ -116,7 +117,7 @@ def test_nothing_is_loaded_and_only_own_code_runs(results: list[Result]) -> None
 
 
 def test_the_best_rows_can_be_read_without_a_script(results: list[Result]) -> None:
-    html = page(results)
+    html = page(make_tables(results))
     static = html[html.index("<noscript>") : html.index("</noscript>")]
     for table in make_tables(results):
         assert f"<h3>{table.task}</h3>" in static
@@ -125,7 +126,7 @@ def test_the_best_rows_can_be_read_without_a_script(results: list[Result]) -> No
 
 
 def test_semantic_and_labelled(results: list[Result]) -> None:
-    elements = Elements(page(results))
+    elements = Elements(page(make_tables(results)))
     names = [tag for tag, _ in elements.tags]
     assert elements.named("html") == [{"lang": "en"}]
     assert [names.count(tag) for tag in ("h1", "main", "header", "footer", "dialog")] == [1] * 5
@@ -139,7 +140,7 @@ def test_semantic_and_labelled(results: list[Result]) -> None:
 def test_curves_of_the_best_rows_only(make_result: Callable[..., Result]) -> None:
     series = {"lead": [0.05 * i for i in range(1, 61)], "crps_by_lead": [0.1 * i for i in range(60)]}
     rows = [make_result(f"entry {i}", i / 4, task="online-rollout/wilks-f20-v1", series=series) for i in range(160)]
-    curves = data_of(page(rows))["tables"][0]["curves"]
+    curves = data_of(page(make_tables(rows)))["tables"][0]["curves"]
     assert curves["lead"] == [round(0.1 * i, 4) for i in range(1, 31)]
     assert curves["crps"]["0"][:2] == [0.1, 0.3]
     assert len(curves["crps"]) == 150
@@ -151,7 +152,9 @@ def test_thumbnails_stand_beside_their_rows(tmp_path: Path, results: list[Result
         path = tmp_path / "wilks-f20" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(PIXEL)
-    shown = {each["id"]: each["pictures"] for each in data_of(page(results, thumbnails(tmp_path)))["tables"]}
+    shown = {
+        each["id"]: each["pictures"] for each in data_of(page(make_tables(results), thumbnails(tmp_path)))["tables"]
+    }
     address = "data:image/png;base64," + base64.b64encode(PIXEL).decode()
     assert shown["online-rollout/wilks-f20"] == [
         ["truth", "", address],
@@ -164,15 +167,34 @@ def test_thumbnails_stand_beside_their_rows(tmp_path: Path, results: list[Result
 def test_two_versions_of_a_task_have_addresses_of_their_own(make_result: Callable[..., Result]) -> None:
     task = "subgrid-forcing/wilks-f20-v{}"
     rows = [make_result("one", 50.0, task=task.format(version), task_version=version) for version in (1, 2)]
-    assert [each["id"] for each in data_of(page(rows))["tables"]] == [task.format(1), task.format(2)]
+    assert [each["id"] for each in data_of(page(make_tables(rows)))["tables"]] == [task.format(1), task.format(2)]
 
 
 def test_an_empty_board_has_a_page() -> None:
-    assert data_of(page([]))["tables"] == []
+    assert data_of(page(make_tables([])))["tables"] == []
+
+
+def test_the_season_stands_beside_the_score(make_result: Callable[..., Result]) -> None:
+    rows = [make_result(name, value, noise=0.0) for name, value in (("Tuned", 95.0), (HOSTILE[:90], 90.0))]
+    there = {rows[0].slug: make_result("Tuned", 88.125, noise=0.0)}
+    html = page(make_tables(rows, {rows[0].task: SeasonRows("trial", there)}))
+    (table,) = data_of(html)["tables"]
+    assert [dict(zip(FIELDS, row, strict=True))["gap"] for row in table["rows"]] == [[6.88, 6.88, 6.88], None]
+    name, counts = table["season"]
+    assert name == "trial"
+    assert counts.startswith("Of 1 entries, 1 score lower on the season")
+    static = html[html.index("<noscript>") : html.index("</noscript>")]
+    assert '<th scope="col">public - season</th>' in static
+    assert "<td>+6.88 [+6.88, +6.88] ≠ 0</td>" in static
+    assert html.count('id="gap-text"') == 1
+    assert len(Elements(html).named("script")) == 2
+    without = page(make_tables(rows))
+    assert data_of(without)["tables"][0]["season"] is None
+    assert 'id="gap-text"' not in without
 
 
 def test_flags_are_shown(hostile: list[Result]) -> None:
-    data = data_of(page(hostile))
+    data = data_of(page(make_tables(hostile)))
     own = [dict(zip(FIELDS, row, strict=True))["flags"] for row in data["tables"][0]["rows"]]
     assert own[0] == []
     assert [mark for mark, _ in own[1]] == ["D", "T", "S"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_a_new_or_lost_result_makes_the_board_out_of_date(folder: Path, tmp_path
     assert any("forest.md" in each for each in differences)
     publish.write(folder, tmp_path / "board")
     assert not (tmp_path / "board" / "cards" / "forest.md").exists()
+    assert publish.check(folder, tmp_path / "board") == []
+
+
+def test_results_that_cannot_stand_together_leave_the_old_board(
+    folder: Path, tmp_path: Path, make_result: Callable[..., Result]
+) -> None:
+    publish.write(folder, tmp_path / "board")
+    other = make_result("new", 1.0, scorer_version="9")
+    other.write(result_path(folder, other))
+    with pytest.raises(ResultError, match="scorer_version"):
+        publish.write(folder, tmp_path / "board")
+    result_path(folder, other).unlink()
     assert publish.check(folder, tmp_path / "board") == []
 
 

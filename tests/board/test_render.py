@@ -9,13 +9,15 @@ import pytest
 from markdown_it import MarkdownIt
 
 from l96bench.board.render import check, compact_tables, embed, render, write
+from l96bench.board.seasons import SeasonRows
+from l96bench.board.tables import make_tables
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
 from l96bench.tasks.result import Result
 
 
 def test_one_page_of_tables_and_a_card_for_every_entry(results: list[Result]) -> None:
-    pages = render(results)
+    pages = render(make_tables(results))
     assert set(pages) == {
         "README.md",
         "cards/forest.md",
@@ -30,7 +32,7 @@ def test_one_page_of_tables_and_a_card_for_every_entry(results: list[Result]) ->
 
 
 def test_every_link_leads_to_a_page(results: list[Result]) -> None:
-    pages = render(results)
+    pages = render(make_tables(results))
     for token in MarkdownIt().enable("table").parse(pages["README.md"]):
         for child in token.children or []:
             if child.type == "link_open":
@@ -38,7 +40,7 @@ def test_every_link_leads_to_a_page(results: list[Result]) -> None:
 
 
 def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
-    card = render(results)["cards/stencil-network.md"]
+    card = render(make_tables(results))["cards/stencil-network.md"]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in card.splitlines() if line[:1] == "|"]
     assert rows[0] == ["regime", "Subgrid forcing", "Online rollout"]
     assert [row[0] for row in rows[2:4]] == ["arnold-c4-v1", "wilks-f20-v1"]
@@ -50,12 +52,29 @@ def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
     assert "80.0 (seed 0)" in card
 
 
+def test_the_season_stands_beside_the_score(make_result: Callable[..., Result]) -> None:
+    rows = [make_result("Tuned", 95.0, noise=0.0), make_result("Late", 90.0, noise=0.0)]
+    season = SeasonRows("trial", {"tuned": make_result("Tuned", 88.0, noise=0.0)})
+    pages = render(make_tables(rows, {rows[0].task: season}))
+    header, _, first, second = [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in pages["README.md"].splitlines()
+        if line.startswith("|")
+    ]
+    place = header.index("public - season")
+    assert (first[place], second[place]) == ("+7.00 [+7.00, +7.00] ≠ 0", NONE)
+    assert "[trial](seasons/trial.md)" in pages["README.md"]
+    assert "| public - season" in pages["cards/tuned.md"]
+    assert "+7.00 [+7.00, +7.00] ≠ 0" in pages["cards/tuned.md"]
+    assert "season" not in pages["cards/late.md"] + "".join(render(make_tables(rows)).values())
+
+
 def test_the_order_of_results_does_not_matter(results: list[Result]) -> None:
-    assert render(results[::-1]) == render(results)
+    assert render(make_tables(results[::-1])) == render(make_tables(results))
 
 
 def test_no_machine_is_named(results: list[Result]) -> None:
-    for text in render(results).values():
+    for text in render(make_tables(results)).values():
         assert "secret-host" not in text
         assert "znver9" not in text
 
@@ -64,7 +83,7 @@ def test_names_from_results_are_escaped_everywhere(make_result: Callable[..., Re
     evil = "<img src=x>|[x](http://evil.example)`\n# y"
     model = dict.fromkeys(("name", "inputs", "trained_on", "source", "description"), evil)
     row = make_result("evil", 1.0, model=model, data_digests={evil: evil}, scorer_version=evil, predictions_digest=evil)
-    for text in render([row]).values():
+    for text in render(make_tables([row])).values():
         page = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
         tokens = [token for block in page for token in [block, *(block.children or [])]]
         links = [token.attrs["href"] for token in tokens if token.type == "link_open"]
@@ -77,59 +96,62 @@ def test_names_from_results_are_escaped_everywhere(make_result: Callable[..., Re
 
 def test_two_names_for_one_file_are_refused(make_result: Callable[..., Result]) -> None:
     with pytest.raises(ResultError, match="rename"):
-        render([make_result("A b", 1.0), make_result("a-b", 2.0)])
+        render(make_tables([make_result("A b", 1.0), make_result("a-b", 2.0)]))
 
 
 def test_an_empty_board_says_so() -> None:
-    assert "no results yet" in render([])["README.md"]
+    assert "no results yet" in render(make_tables([]))["README.md"]
 
 
 def test_what_is_written_is_up_to_date(tmp_path: Path, results: list[Result]) -> None:
-    write(tmp_path, results)
-    assert check(tmp_path, results) == []
-    assert {name: (tmp_path / name).read_bytes() for name in render(results)} == {
-        name: text.encode() for name, text in render(results).items()
+    write(tmp_path, make_tables(results))
+    assert check(tmp_path, make_tables(results)) == []
+    assert {name: (tmp_path / name).read_bytes() for name in render(make_tables(results))} == {
+        name: text.encode() for name, text in render(make_tables(results)).items()
     }
 
 
 @pytest.mark.parametrize("name", ["README.md", "cards/forest.md"])
 def test_check_sees_one_character(tmp_path: Path, results: list[Result], name: str) -> None:
-    write(tmp_path, results)
+    write(tmp_path, make_tables(results))
     page = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(page.replace(b"91.3", b"91.4", 1))
-    (difference,) = check(tmp_path, results)
+    (difference,) = check(tmp_path, make_tables(results))
     assert difference.startswith(f"{name}: out of date, line ")
     assert "91.4" in difference
 
 
 def test_check_sees_missing_stale_and_extra_pages(tmp_path: Path, results: list[Result]) -> None:
-    assert len(check(tmp_path, results)) == 6
-    write(tmp_path, results)
+    assert len(check(tmp_path, make_tables(results))) == 6
+    write(tmp_path, make_tables(results))
     (tmp_path / "cards/forest.md").unlink()
     (tmp_path / "cards/gone.md").write_text("old")
-    assert check(tmp_path, results) == ["cards/forest.md: missing", "cards/gone.md: no result has this name"]
+    assert check(tmp_path, make_tables(results)) == [
+        "cards/forest.md: missing",
+        "cards/gone.md: no result has this name",
+    ]
 
 
 def test_writing_removes_the_cards_of_entries_that_are_gone(tmp_path: Path, results: list[Result]) -> None:
-    write(tmp_path, results)
+    write(tmp_path, make_tables(results))
     (tmp_path / "results").mkdir()
     (tmp_path / "results/keep.json").write_text("{}")
-    write(tmp_path, results[:1])
+    write(tmp_path, make_tables(results[:1]))
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["README.md", "keep.json", "wilks-2005.md"]
 
 
-def test_results_that_cannot_stand_together_leave_the_old_board(
+def test_names_that_cannot_stand_together_leave_the_old_board(
     tmp_path: Path, results: list[Result], make_result: Callable[..., Result]
 ) -> None:
-    write(tmp_path, results)
+    write(tmp_path, make_tables(results))
     with pytest.raises(ResultError):
-        write(tmp_path, [*results, make_result("new", 1.0, scorer_version="9")])
-    assert check(tmp_path, results) == []
+        write(tmp_path, make_tables([*results, make_result("wilks 2005", 1.0)]))
+    assert check(tmp_path, make_tables(results)) == []
 
 
 def test_tables_in_another_page(results: list[Result]) -> None:
     page = "# Title\n<!-- l96bench:tables -->\nformer text\n<!-- /l96bench:tables -->\nend\n"
-    tables = compact_tables(results, "leaderboard/cards")
+    tables = compact_tables(make_tables(results), "leaderboard/cards")
     once = embed(page, "tables", tables)
     assert once.startswith("# Title\n<!-- l96bench:tables -->\n\n**`subgrid-forcing/arnold-c4-v1`**\n\n| rank | entry")
     assert once.endswith("|\n\n<!-- /l96bench:tables -->\nend\n")
@@ -139,7 +161,7 @@ def test_tables_in_another_page(results: list[Result]) -> None:
 
 
 def test_only_the_best_rows_of_each_task(results: list[Result]) -> None:
-    short = compact_tables(results, "cards", best=1)
+    short = compact_tables(make_tables(results), "cards", best=1)
     assert "the best 1 of 2" in short
     assert "[Forest](cards/forest.md)" in short
     assert "*[Perfect](cards/perfect.md)*" in short

@@ -1,4 +1,4 @@
-"""The difference between a season and the public test, and the page that shows it."""
+"""The page of a season: who loses what outside the public test."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from l96bench.board.season_page import check_season_pages, difference, season_page, write_season_pages
+from l96bench.board.season_page import check_season_pages, season_page, write_season_pages
 from l96bench.data.seasons import Season
 from l96bench.errors import ResultError
 from l96bench.submit.season import results_folder
@@ -51,34 +50,16 @@ def record(board: Path, **changes: Any) -> None:
     SeasonRecord(**(fields | changes)).write(record_path(board, "trial"))
 
 
-def test_the_interval_of_a_difference_is_that_of_independent_scores(make_result: Make) -> None:
-    one, other = make_result("One", 90.0, noise=0.3), make_result("One", 91.0, noise=0.4)
-    # Both have the same noise, scaled: paired, the width would be that of 0.1, and the value a constant away.
-    found = difference(one, other)
-    assert found.value == pytest.approx(-1.0)
-    assert found.low is not None
-    assert found.high is not None
-    width = 2 * 1.96 * np.hypot(0.3, 0.4)
-    assert found.high - found.low == pytest.approx(width, rel=0.1)
-    assert found.low < found.value < found.high
-
-
-def test_rows_of_other_numbers_of_replicates_are_not_compared(make_result: Make) -> None:
-    one = make_result("One", 90.0)
-    score = one.score.model_copy(update={"replicates": one.score.replicates[:10]})
-    with pytest.raises(ResultError, match="other numbers of replicates"):
-        difference(one, one.model_copy(update={"score": score}))
-
-
 def test_overfitting_is_made_visible(board: Path) -> None:
     lines = [" ".join(line.split()) for line in season_page(board, "trial").splitlines()]
     [tuned] = [line for line in lines if "Tuned" in line]
     [honest] = [line for line in lines if "Honest" in line]
     [late] = [line for line in lines if "Late" in line]
     assert "| 95.0 [" in tuned
-    assert "| -7.0 [-7." in tuned
-    assert "| +0." in honest
-    assert "| -10.0 [-10." in honest or "| -10.1 [-10." in honest
+    assert "| +7.00 [+6." in tuned
+    assert "] ≠ 0 |" in tuned
+    assert "| -0.05 [-0." in honest
+    assert "| +10.05 [+9." in honest
     assert late.startswith("| [&lt;b&gt;Late&lt;/b&gt;](../cards/b-late-b.md) | – | 70.0 [")
     [summary] = [line for line in lines if line.startswith("Of 2 entries")]
     assert "1 score lower on the season" in summary

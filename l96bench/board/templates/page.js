@@ -4,7 +4,7 @@
 (() => {
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const NONE = "–", PER_PAGE = 100, HEAT_ROWS = 60;
+const NONE = "–", GAP = "public - season", PER_PAGE = 100, HEAT_ROWS = 60;
 const OFFLINE = "subgrid-forcing", ONLINE = "online-rollout", FIRST = "online-rollout/wilks-f20";
 const COSTS = [["call", "µs per call"], ["training", "training, s"], ["parameters", "parameters"]];
 const MEASURES = { crps: "CRPS", rmse: "RMSE", anomaly_correlation: "anomaly correlation" };
@@ -55,6 +55,14 @@ const withEnds = (value, low, high, digits) =>
   format(value, digits) + (low === null ? "" : ` [${format(low, digits)}, ${format(high, digits)}]`);
 const metricText = (metric, digits) =>
   (Array.isArray(metric) ? withEnds(...metric, digits) : format(metric, digits));
+const signed = (value) => { const text = format(value, 2); return text.startsWith("-") ? text : `+${text}`; };
+const isApart = ([, low, high]) => low > 0 || high < 0;
+function gapText({ gap }) {
+  if (gap === null) return NONE;
+  const [value, low, high] = gap;
+  return `${signed(value)} [${signed(low)}, ${signed(high)}]${isApart(gap) ? " ≠ 0" : ""}`;
+}
+const gapClass = ({ gap }) => (gap !== null && isApart(gap) ? "apart" : null);
 const scoreText = (row) => withEnds(row.score, row.low, row.high, 1);
 
 // ---- State ----
@@ -97,6 +105,7 @@ function columnsOf(table) {
     { id: "entry", header: "entry", value: (row) => row.entry.name.toLowerCase(), text: true, up: true },
     { id: "score", header: "score", value: (row) => row.score, cell: (row) => format(row.score, 1) },
     { id: "interval", header: `${100 * table.level} % interval`, value: (row) => row.low, cell: (row) => `${format(row.low, 1)} – ${format(row.high, 1)}` },
+    ...(table.season ? [{ id: "gap", header: GAP, value: (row) => first(row.gap), cell: gapText, help: () => gapHelp([table]) }] : []),
     ...own.map(([header, digits], i) => ({
       id: `m${i}`, header, value: (row) => first(row.metrics[i]), cell: (row) => format(first(row.metrics[i]), digits),
       tip: (row) => (Array.isArray(row.metrics[i]) ? metricText(row.metrics[i], digits) : null),
@@ -134,6 +143,20 @@ function floorOf(rows) {
 }
 
 // ---- The table ----
+// What a column means, behind a button: a popover opens by mouse, key and touch, and closes by Escape.
+function help(name, paragraphs) {
+  const text = el("div", { class: "help", popover: "auto" }, ...paragraphs.map((each) => el("p", {}, each)));
+  const button = el("button", { type: "button", class: "about", "aria-label": `What is ${name}?` }, "?");
+  button.popoverTargetElement = text;
+  text.addEventListener("beforetoggle", () => {
+    const at = button.getBoundingClientRect(), left = Math.max(8, Math.min(at.left, innerWidth - 344));
+    text.style.inset = at.bottom < innerHeight / 2 ? `${at.bottom + 6}px auto auto ${left}px` : `auto auto ${innerHeight - at.top + 6}px ${left}px`;
+  });
+  return [button, text];
+}
+function gapHelp(found) {
+  return help(GAP, [$("gap-text").textContent, ...found.map(({ task, season: [name, counts] }) => `${task}, season ${name}. ${counts}`)]);
+}
 function name(row) {
   const badge = row.status === "baseline" ? null : el("span", { class: `badge ${row.status === "verified" ? "verified" : ""}` }, row.status);
   const flags = row.flags.map(([mark, text]) => el("span", { class: "flag", title: text, role: "img", "aria-label": `flag ${mark}: ${text}` }, mark));
@@ -156,12 +179,13 @@ function showTable(table, rows) {
     const order = ascending(column) ? "ascending" : "descending";
     const next = isSorted ? (order === "ascending" ? "down" : "up") : "";
     const sort = el("button", { type: "button", "data-sort": column.id, onclick: () => { go({ sort: column.id, order: next, page: "1" }, true); $("table").querySelector(`[data-sort="${column.id}"]`).focus(); } }, column.header);
-    return el("th", { scope: "col", "aria-sort": isSorted ? order : null, class: [column.text ? "text" : "", column.id === "entry" ? "name" : ""].join(" ").trim() || null }, sort);
+    return el("th", { scope: "col", "aria-sort": isSorted ? order : null, class: [column.text ? "text" : "", column.id === "entry" ? "name" : ""].join(" ").trim() || null },
+      column.help ? el("div", { class: "helped" }, sort, ...column.help()) : sort);
   });
   const body = shown.map((row) => el("tr", { class: row.rank === null ? "reference" : null }, ...columns.map((column) => {
     if (column.id === "entry") return el("th", { scope: "row" }, ...name(row));
     if (column.id === "interval") return el("td", { class: "interval" }, column.cell(row), intervalPlot(row, low));
-    return el("td", { class: column.text ? "text" : column.id === "score" ? "score" : null, title: column.id === "score" ? scoreText(row) : column.tip?.(row) ?? null },
+    return el("td", { class: column.text ? "text" : column.id === "score" ? "score" : column.id === "gap" ? gapClass(row) : null, title: column.id === "score" ? scoreText(row) : column.tip?.(row) ?? null },
       String(column.cell ? column.cell(row) : column.value(row)));
   })));
   $("table").replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
@@ -384,6 +408,11 @@ function fillCard(number) {
   const facts = [["Kind", distinct((row) => row.kind)], ["Inputs", distinct((row) => row.inputs)], ["Status", distinct((row) => row.status)], ["Flags", flags],
     ["Cost", [spread("call", 2, "µs a call"), spread("steps", 2, "steps of the reference kernel"), spread("training", 1, "s of training")].filter(Boolean).join("; ")],
     ["Parameters", distinct((row) => (row.parameters === null ? "" : whole(row.parameters)))], ["Trained on", entry.trained], ["Authors", entry.authors], ["Source", entry.source]];
+  const compared = own.filter(({ row }) => row.gap !== null);
+  if (compared.length) {
+    facts.splice(2, 0, [el("div", { class: "helped" }, GAP, ...gapHelp(compared.map(({ table }) => table))),
+      el("div", {}, ...compared.map(({ table, row }) => el("div", { class: gapClass(row) }, `${families.get(table.family).title}, ${table.regime}: ${gapText(row)}`)))]);
+  }
   const shown = own.flatMap(({ table }) => table.pictures.filter(([, slug]) => slug === entry.slug).flatMap(([text, , source]) =>
     [[`truth, ${table.regime}`, "", table.pictures[0][2]], [`${text}, ${table.regime}`, "", source]]));
   $("card").replaceChildren(el("div", {},
