@@ -1,1 +1,1 @@
-"""What a closure does and why: numbers, pictures and a page of both for any entry."""
+"""What an entry does and why: numbers, pictures and a page of both."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from l96bench.diagnostics import rows
 from l96bench.diagnostics.section import Section
-from l96bench.diagnostics.subject import LeftOutError, Subject
+from l96bench.diagnostics.subject import AnySubject, LeftOutError, Subject
 from l96bench.tasks.result import Result
 
-__all__ = ["learning_section", "pareto_section", "scatter_section"]
+__all__ = ["learning_section", "pareto_section", "scatter_section", "standing_section"]
 
 
 def learning_section(subject: Subject, results: Sequence[Result]) -> Section:
@@ -65,6 +65,29 @@ def pareto_section(subject: Subject, results: Sequence[Result]) -> Section:
     ]
     header = ("", "entry", "cost (kernel steps)", "score", "on the front")
     return Section("pareto", caption, header, table, rows.draw_pareto(points, subject.entry.name))
+
+
+def standing_section(subject: AnySubject, results: Sequence[Result]) -> Section:
+    """The entry's row with every number in it, and its score among those of the others."""
+    task, name = subject.tasks[-1].id, subject.entry.name
+    row = rows.row_of(results, task, name)
+    if row is None:
+        raise LeftOutError(f"{name} has no row of {task} yet; `l96bench run` makes one")
+    ranked = rows.scores(results, task)
+    failures = row.failures
+    caption = (
+        f"All rows of {task} in the result files with 95 % intervals, and the numbers of this one. Failures: "
+        f"{failures.non_finite} not finite and {failures.diverged} diverged of {failures.of}"
+        f"{f' ({failures.note})' if failures.note else ''}."
+    )
+    table = [("score", f"{row.score.value:.4g}", f"[{row.score.low:.4g}, {row.score.high:.4g}]")]
+    for key, value in row.metrics.items():
+        ends = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
+        table.append((key, f"{value.value:.4g}", ends))
+    if row.cost.training_seconds is not None:
+        table.append(("training (s)", f"{row.cost.training_seconds:.3g}", ""))
+    picture = rows.draw_standing(ranked, name)
+    return Section("standing", caption, ("number", "value", "95 %"), table, picture)
 
 
 def _where(points: Sequence[rows.Point], name: str) -> str:

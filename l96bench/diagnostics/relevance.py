@@ -104,7 +104,7 @@ def layerwise_relevance(network: Network, rows: Array, output: int = 0, epsilon:
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
 
-    from l96bench.estimators.training_loop import one_thread
+    from l96bench.parallel import one_thread
 
     modules: list[Any] = []
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import jinja2
 
-from l96bench.diagnostics.catalogue import DIAGNOSTICS, diagnose
+from l96bench.diagnostics.catalogue import DIAGNOSTICS, diagnose, diagnostics_of
 from l96bench.diagnostics.figures import plain, png, style
 from l96bench.diagnostics.section import Section
-from l96bench.diagnostics.subject import Subject, train
+from l96bench.diagnostics.subject import AnySubject, train
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.progress import progress as show_progress
 from l96bench.submit.entry import find_entry
@@ -48,12 +48,13 @@ def make_report(
     name : str
         As `l96bench.submit.entry.find_entry` takes it: a baseline, the path of a script, or MODULE:OBJECT.
     regime : str
+        Or a track; see `l96bench.diagnostics.subject.train`.
     output : Path
         The folder; files of the same names are replaced, each all or nothing.
     results : sequence of Result
         The rows of the board that the entry is compared with.
     only : sequence of str, optional
-        Names of diagnostics; all of them if not given.
+        Names of diagnostics; all that the kind of entry has if not given.
     seed : int, optional
         Training seed; the entry's first if not given.
     progress : bool, optional
@@ -68,31 +69,34 @@ def make_report(
     Raises
     ------
     UnknownIdError
-        For an unknown entry, regime or diagnostic.
+        For an unknown entry, regime, track or diagnostic.
     L96BenchError
-        If the entry is no closure, or the folder cannot be written.
+        If the entry enters no task there, or the folder cannot be written.
     ModelError
         If the entry's own code raises.
     """
-    names = list(DIAGNOSTICS) if only is None else list(only)
-    for each in names:
+    for each in only or ():
         if each not in DIAGNOSTICS:
             raise UnknownIdError(f"no diagnostic {each!r}." + nearest(each, DIAGNOSTICS))
     entry = find_entry(name)[0]
-    with show_progress(f"report of {plain(entry.name)} on {regime}", len(names) + 1, progress) as advance:
+    with show_progress(f"training {plain(entry.name)}", 1, progress) as advance:
         subject = train(entry, regime, seed)
         advance(1)
+    names = diagnostics_of(subject) if only is None else list(only)
+    with show_progress(f"report of {plain(entry.name)} on {subject.place}", len(names), progress) as advance:
         return write_report(subject, output, results, names, advance)
 
 
 def write_report(
-    subject: Subject,
+    subject: AnySubject,
     output: Path,
     results: Sequence[Result] = (),
-    names: Sequence[str] = tuple(DIAGNOSTICS),
+    names: Sequence[str] | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> tuple[Path, list[Section]]:
     """The report of a trained entry; see `make_report`. The same subject and results give the same bytes."""
+    everything = diagnostics_of(subject)
+    names = everything if names is None else names
     sections, pictures = [], {}
     for name in names:
         with style():
@@ -104,14 +108,14 @@ def write_report(
     try:
         for name, picture in pictures.items():
             _write(output / f"{name}.png", picture)
-        path = output / ("index.html" if len(sections) == len(DIAGNOSTICS) else f"{'-'.join(names)}.html")
+        path = output / ("index.html" if list(names) == everything else f"{'-'.join(names)}.html")
         write_atomic(path, page(subject, sections, pictures))
     except OSError as error:
         raise L96BenchError(f"{output}: expected a folder that can be written, got {error}") from error
     return path, sections
 
 
-def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
+def page(subject: AnySubject, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
     """The page as HTML: every text escaped, every picture inside, nothing fetched from anywhere."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("l96bench.diagnostics"),
@@ -125,8 +129,8 @@ def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, byte
         name: "data:image/png;base64," + base64.b64encode(picture).decode() for name, picture in pictures.items()
     }
     template = environment.get_template("report.html.j2")
-    tasks = f"{subject.offline.id} and {subject.online.id}"
-    return template.render(entry=subject.entry, regime=subject.regime, sections=sections, sources=sources, tasks=tasks)
+    tasks = " and ".join(task.id for task in subject.tasks)
+    return template.render(entry=subject.entry, place=subject.place, sections=sections, sources=sources, tasks=tasks)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -20,10 +20,13 @@ __all__ = [
     "draw_learning",
     "draw_pareto",
     "draw_scatter",
+    "draw_standing",
     "in_view",
     "learning_curves",
     "offline_online",
     "pareto_front",
+    "row_of",
+    "scores",
     "skill_and_cost",
 ]
 
@@ -106,6 +109,17 @@ def skill_and_cost(results: Sequence[Result], task: str) -> list[Point]:
     return sorted(points, key=lambda point: -point.y[0])
 
 
+def row_of(results: Sequence[Result], task: str, name: str) -> Result | None:
+    """The row of an entry on a task; None if there is none."""
+    return next((each for each in results if each.task == task and each.model.name == name), None)
+
+
+def scores(results: Sequence[Result], task: str) -> list[tuple[str, tuple[float, float, float]]]:
+    """Name and score, with its interval, of every row of a task, the best one first."""
+    rows = [(each.model.name, _score(each)) for each in results if each.task == task]
+    return sorted(rows, key=lambda row: -row[1][0])
+
+
 def _score(result: Result) -> tuple[float, float, float]:
     return result.score.value, result.score.low, result.score.high
 
@@ -142,6 +156,24 @@ def draw_learning(curves: Sequence[LearningCurve], name: str) -> Figure:
     budgets = sorted({float(budget) for curve in curves for budget in curve.budget})
     ax.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.grid(True)
+    return made
+
+
+def draw_standing(ranked: Sequence[tuple[str, tuple[float, float, float]]], name: str) -> Figure:
+    """Score and interval of every row of `scores`, the entry's own in its colour; scores below 0 are drawn there."""
+    made = figure(9.0, 1.2 + 0.25 * len(ranked))
+    ax = made.subplots()
+    for place, (other, score) in enumerate(ranked):
+        color = VERMILION if other == name else BLUE
+        value, low, high = (max(0.0, each) for each in score)
+        bars = [[value - low], [high - value]]
+        ax.errorbar(value, place, xerr=bars, fmt="o", color=color, ecolor=GREY, ms=8 if other == name else 6)
+    ax.set_yticks(range(len(ranked)), [plain(other, 40) for other, _ in ranked])
+    for label, (other, _) in zip(ax.get_yticklabels(), ranked, strict=True):
+        if other == name:
+            label.set(color=VERMILION, weight="bold")
+    ax.set(xlabel="score (100 is the ceiling)", xlim=(-2, 103), ylim=(len(ranked) - 0.5, -0.5))
     ax.grid(True)
     return made
 

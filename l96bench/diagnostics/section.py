@@ -31,9 +31,17 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "learning": "Learning curves",
         "scatter": "Offline against online",
         "pareto": "Skill against cost",
+        "cycles": "Errors of background and analysis",
+        "reliability": "Spread, error and ranks of the cycled ensemble",
+        "innovations": "Innovations",
+        "increments": "Increments, predicted and actual",
+        "equations": "True and discovered coefficients",
+        "terms": "Terms that are found",
+        "recovery": "Recovery against noise and budget",
+        "standing": "Where it stands",
     }
 )
-"""The headings of the diagnostics by their names, in the order of the page."""
+"""The headings of the diagnostics by their names."""
 
 
 @dataclass(frozen=True, slots=True)

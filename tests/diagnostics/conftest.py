@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from l96bench.diagnostics.subject import Subject
+from l96bench.assimilation.archive import Part, get_track, make_archive
+from l96bench.diagnostics.subject import AssimilationSubject, Subject
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.submit.entry import Entry
+from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, Value
 from l96bench.tasks.subgrid_forcing import SubgridForcing
+
+_CYCLES = {"train": (1, 400), "valid": (1, 60), "test": (2, 120)}
+
+
+@functools.cache
+def _archive(name: str) -> dict[str, NDArray[np.float64]]:
+    return make_archive(get_track("dense"), Part(name, *_CYCLES[name]), False)
+
+
+@dataclass(frozen=True)
+class MiniIncrement(DAIncrement):
+    """`da-increment/dense` with 60 to 400 cycles instead of thousands."""
+
+    regime_id: str = "dense"
+
+    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+        return _archive(split)
+
 
 HOSTILE = "<script>alert('x')</script> $x^{ & \"q\""
 
@@ -56,3 +79,13 @@ def stochastic_subject(offline: SubgridForcing, online: OnlineRollout) -> Subjec
     """A quartic with a red-noise residual."""
     model = AR1Regressor(PolynomialRegressor()).fit(np.array(offline.train.X), np.array(offline.train.U))
     return Subject(Entry("quartic + AR(1)", "stochastic", "X_k", lambda task, seed: model), model, offline, online)
+
+
+@pytest.fixture(scope="session")
+def assimilation_subject() -> AssimilationSubject:
+    """A linear model of increments in a miniature archive."""
+    task = MiniIncrement()
+    entry = Entry(
+        "linear increment", "polynomial", "X", lambda task, seed: PolynomialRegressor(1), families=("da-increment",)
+    )
+    return AssimilationSubject(entry, entry.train(task, 0)[0], task)
