@@ -21,6 +21,7 @@ entry = l96bench.Entry(
     make=make,
     seeds=range(5),
     regimes=("wilks-f20", "arnold-c4"),
+    source="Rasp 2020, Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020",
     description="The stencil network, which goes on learning from 32 truth runs nudged to its model's.",
     trained_on="train, 2000 MTU, then 1920 MTU of truth nudged to the model",
     quick=False,

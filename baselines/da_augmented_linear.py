@@ -9,7 +9,7 @@ entry = l96bench.Entry(
     inputs="observations",
     make=lambda task, seed: l96bench.AssimilationSystem(AugmentedModel(task.regime, [0.0, 0.0], [1.0, 0.5])),
     families=("da-increment",),
-    source="Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801",
+    source="Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett., doi:10.1029/2006GL026186",
     description="The filter estimates the coefficients of a linear closure with the state; nothing is learned before.",
 )
 

@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     inputs="observations",
     make=lambda task, seed: l96bench.AssimilationSystem(AugmentedModel(task.regime, [0.0] * 5, SPREAD)),
     families=("da-increment",),
-    source="Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801",
+    source="Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett., doi:10.1029/2006GL026186",
     description="The filter estimates the coefficients of a quartic closure with the state; nothing is learned before.",
 )
 

@@ -8,7 +8,7 @@ entry = l96bench.Entry(
     inputs="none",
     make=lambda task, seed: l96bench.PolynomialRegressor(degree=0),
     families=("da-increment",),
-    source="bias correction: Dee and Da Silva 1998, Q. J. R. Meteorol. Soc. 124, 269-295",
+    source="bias correction: Dee and Da Silva 1998, Data assimilation in the presence of forecast bias",
     description="The mean of the training increments as a constant correction.",
 )
 

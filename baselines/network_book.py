@@ -18,7 +18,7 @@ entry = l96bench.Entry(
     ),
     seeds=range(5),
     regimes=("wilks-f20", "arnold-c4"),
-    source="Balwada et al. (2023), Learning Machine Learning with Lorenz-96, chapter on offline training",
+    source="Balwada et al. 2024, J. Open Source Educ., doi:10.21105/jose.00241, chapter on offline training",
     description="A network 8-16-16-8 with ReLU, trained by Adam at a constant rate on unscaled data, as the book does.",
     quick=False,
 )

@@ -61,7 +61,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
     References
     ----------
     Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res. 6,
-    1939-1959, section 4 (subset of regressors).
+    1939-1959 (the subset of regressors).
     """
 
     noise_: float
@@ -226,7 +226,7 @@ class SampledGaussianProcess(_RingRegressor):
 
     References
     ----------
-    Parthipan, Anand, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory;
+    Parthipan, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory;
     `SparseGaussianProcess` for the process.
     """
 

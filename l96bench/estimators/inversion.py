@@ -195,8 +195,8 @@ def ensemble_kalman_inversion(
     """Move an ensemble of parameters to where a model gives the data, by repeated ensemble Kalman updates.
 
     In each iteration theta_j += C_tg (C_gg + noise)^-1 (data + eta_j - g_j), with g_j = forward(theta_j), C the
-    covariances over the ensemble, and eta_j normal with the covariance `noise` (Iglesias, Law and Stuart 2013, section
-    2). For a linear model and many members, one iteration from a normal ensemble gives the mean and covariance of the
+    covariances over the ensemble, and eta_j normal with the covariance `noise` (Iglesias, Law and Stuart 2013). For
+    a linear model and many members, one iteration from a normal ensemble gives the mean and covariance of the
     posterior; many give the parameters of least misfit among the combinations of the first members. Blow-ups have no
     g_j: the first ensemble is drawn until it has enough members without, and a member whose update leads to one goes
     only half as far, and half of that, and stays where it was when that does not help either.

@@ -23,8 +23,8 @@ class MarkovChainRegressor(_RingRegressor):
     X is cut into bins of equal width, and within each bin U into states of equal population: state i is the i-th of the
     `n_states` quantiles of U given X. The chain jumps once an `interval`, with the probabilities counted in the data
     for the bins of X_k at the two ends of the jump, and independently at every point. The U that a state stands for is
-    the mean of U in it, interpolated linearly in X between the means of X in the bins (the paper takes the mean in the
-    bin without interpolating): so U follows X while the state waits for its next jump.
+    the mean of U in it, interpolated linearly in X between the means of X in the bins: so U follows X while the state
+    waits for its next jump.
 
     ``predict`` is the mean of U given X now and its past bins: the distribution of the states, followed along the
     trajectory. Rows are therefore successive states of ONE trajectory, in training as in prediction.

@@ -8,7 +8,7 @@ with R_k = X_{k-1} (X_{k+1} - X_{k-2}) - X_k. A network can learn this from earl
 difference of large, nearly equal numbers. The sum holds the forcing F of the model: under another one than in training
 it takes the difference for U.
 
-Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, infer U from increments of X as it is done here.
+Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, who infer U from increments of X as well.
 """
 
 from __future__ import annotations
