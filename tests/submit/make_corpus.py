@@ -2,7 +2,7 @@
 
 Each entry is a file and a part of the reason (for those that run, a pattern) with which it must be refused. Files of
 `description` go to `Submission.parse`, `onnx` to `OnnxClosure`, `predictions` to `read_predictions`, `equations` to
-Each entry is a file and a part of the reason (for those that run, a pattern) with which it must be refused. Those of
+`read_equations` and `EquationSet.parse`, and those of `run` to a contained process.
 """
 
 from __future__ import annotations

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 Entry = tuple[str, bytes, str]
-
-
-def value(name: str, shape: Any = ("n", 8), kind: int = TensorProto.FLOAT) -> Any:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def model(
-    nodes: list[Any],
-    constants: dict[str, Any] | None = None,
-    inputs: list[Any] | None = None,
-    outputs: list[Any] | None = None,
-    opsets: dict[str, int] | None = None,
-    ir: int = 8,
-    change: Callable[[Any], None] = lambda made: None,
-) -> bytes:
-    tensors = [
-        each if isinstance(each, TensorProto) else numpy_helper.from_array(np.asarray(each), name)
-        for name, each in (constants or {}).items()
-    ]
-    graph = helper.make_graph(
-        nodes, "g", [value("X")] if inputs is None else inputs, [value("U")] if outputs is None else outputs, tensors
-    )
-    imports = [helper.make_opsetid(domain, version) for domain, version in (opsets or {"": 17}).items()]
-    made = helper.make_model(graph, opset_imports=imports, ir_version=ir)
-    change(made)
-    return bytes(made.SerializeToString(deterministic=True))
-
-
-def node(op: str, inputs: str = "X", output: str = "U", **options: Any) -> Any:
-    return helper.make_node(op, inputs.split(), [output], **options)
+BUILDER = runpy.run_path(str(Path(__file__).with_name("onnx_files.py")))
+model, node, value = (BUILDER[name] for name in ("model", "node", "value"))
 
 
 def ints(*values: int) -> Any:
