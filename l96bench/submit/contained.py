@@ -29,8 +29,10 @@ __all__ = ["Limits", "Outcome", "run_contained"]
 
 _MAX_ANSWER = 64_000_000
 """Bytes of an answer."""
-_START_SECONDS = 60.0
-"""In which a process must have started and imported what it needs."""
+_START_SECONDS = 300.0
+"""Of the clock, in which a process must have started and imported what it needs."""
+_CLOCK = 10.0
+"""Seconds of the clock for each of the processor's, of which a busy machine gives few."""
 _COMMAND = "from l96bench.submit.contained import _serve; _serve()"
 
 
@@ -41,13 +43,22 @@ class Limits:
     Attributes
     ----------
     seconds : float
-        Of the clock.
+        Of the processor, all threads together: the same on a busy machine.
     memory : int
         Bytes of address space, beyond what the process has when it starts.
+    clock : float, optional
+        Seconds of the clock, which end what waits and does not work; ten times `seconds`, and at least a minute, if
+        not given.
     """
 
     seconds: float = 300.0
     memory: int = 4 * 2**30
+    clock: float | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds of the clock."""
+        return max(60.0, _CLOCK * self.seconds) if self.clock is None else self.clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class Outcome:
     fault : str
         Empty, or why there is no value.
     seconds : float
+        Of the clock.
     """
 
     value: Any
@@ -112,7 +124,7 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
         )
         outcomes: list[Outcome] = []
         try:
-            for line, seconds in _lines(process, limits.seconds):
+            for line, seconds in _lines(process, limits.patience):
                 if line is not None and line == b"ready":
                     continue
                 outcomes.append(_outcome(process, line, seconds, limits, errors))
@@ -162,9 +174,11 @@ def _outcome(
         except (ValueError, TypeError, RecursionError):
             return Outcome(None, "its process gave an answer that cannot be read", seconds)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(0.5)
+        process.wait(10.0 if seconds < limits.patience else 0.0)
     if process.returncode is None:
-        return Outcome(None, f"stopped after {seconds:.0f} s: expected at most {limits.seconds:g} s", seconds)
+        return Outcome(None, f"stopped: expected at most {limits.patience:g} s of the clock", seconds)
+    if process.returncode == -signal.SIGPROF:
+        return Outcome(None, f"stopped: expected at most {limits.seconds:g} s of processor time", seconds)
     errors.seek(max(0, errors.seek(0, os.SEEK_END) - 500))
     last = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
@@ -183,10 +197,12 @@ def _serve() -> None:
     module, _, attribute = name.partition(":")
     function = getattr(importlib.import_module(module), attribute)
     _limit(limits, len(items))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     answers.write(b"ready\n")
     answers.flush()
     for item in items:
         value, fault = None, ""
+        signal.setitimer(signal.ITIMER_PROF, limits.seconds)  # its signal ends the process
         try:
             value = function(item)
         except L96BenchError as error:
@@ -195,6 +211,8 @@ def _serve() -> None:
             fault = f"it needs more than {limits.memory / 2**30:.1f} GiB of memory"
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"[:1000]
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
         answers.write(json.dumps([value, fault]).encode() + b"\n")
         answers.flush()
 
@@ -208,7 +226,7 @@ def _limit(limits: Limits, n_items: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     bounds = {
         resource.RLIMIT_AS: pages * resource.getpagesize() + limits.memory,
-        resource.RLIMIT_CPU: int(limits.seconds * n_items * (os.cpu_count() or 1)) + 60,
+        resource.RLIMIT_CPU: int(limits.seconds * n_items) + 60,
         resource.RLIMIT_FSIZE: 2**30,
         resource.RLIMIT_CORE: 0,
     }
