@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from l96bench.assimilation.corrections import corrected
 from l96bench.data.splits import get_split
 from l96bench.data.store import array_digest
-from l96bench.dynamics.resolved import rollout
 from l96bench.equations.closure import EquationClosure
 from l96bench.equations.equation_set import EquationSet
 from l96bench.errors import SubmissionError
@@ -19,12 +17,22 @@ from l96bench.submit.artifacts import EQUATIONS, ONNX, PREDICTIONS, Artifact, Ex
 from l96bench.submit.miniature import miniature
 from l96bench.submit.onnx_closure import OnnxClosure, onnx_faults
 from l96bench.tasks.base import Task
-from l96bench.tasks.da_increment import DAIncrement
+from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.result import ModelInfo, Result
-from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing import SubgridForcing, predict
 
-__all__ = ["Item", "evaluate", "examine", "expected_of", "inspect", "load_model", "look_through", "try_out"]
+__all__ = [
+    "Item",
+    "check_increments",
+    "evaluate",
+    "examine",
+    "expected_of",
+    "inspect",
+    "load_model",
+    "look_through",
+    "try_out",
+]
 
 _tasks: dict[Task, Task] = {}
 
@@ -94,17 +102,48 @@ def look_through(artifact: Artifact) -> list[str]:
 
 def try_out(item: Item) -> float | None:
     """The score of an artifact on the task's miniature; None for what can only be scored on the whole."""
-    task, artifact = item.task, item.artifact
+    task, artifact = miniature(item.task), item.artifact
     if artifact.kind == PREDICTIONS:
-        return None
-    if isinstance(task, DAIncrement):
-        model = load_model(artifact, task)
-        X = np.random.default_rng(0).normal(2.5, 3.5, (20, task.regime.K))
-        rollout(corrected(model, task.track.window), X, 1.0, regime=task.regime, limits=(-100.0, 100.0), progress=False)
         return None
     if isinstance(task, EquationRecovery) and isinstance(read_equations(artifact), dict):
         return None
-    return _score(artifact, miniature(task), item.info).score.value
+    result = _score(artifact, task, item.info)
+    if isinstance(task, DAIncrement):
+        check_increments(load_model(artifact, task), task, result)
+    return result.score.value
+
+
+def check_increments(model: Any, task: DAIncrement, result: Result) -> None:
+    """Raise unless a model of increments, or an assimilation system, is fit to be cycled.
+
+    Parameters
+    ----------
+    model : model of increments, or AssimilationSystem
+    task : DAIncrement
+    result : Result
+        The model's on the task.
+
+    Raises
+    ------
+    SubmissionError
+        If the filter diverges, or if a model assimilates worse than none and its increments are opposed to those of
+        the analyses.
+    """
+    failures, score = result.failures, result.score.value
+    if failures.diverged:
+        raise SubmissionError(
+            f"the filter diverged in {failures.diverged} of {failures.of} segments of cycles; expected finite "
+            f"increments of the size of the analyses', over one window of {task.track.window:g} MTU"
+        )
+    if score >= 0.0 or isinstance(model, AssimilationSystem):
+        return
+    predicted = predict(model, task.train.X, np.random.default_rng(0))[0]
+    correlation = float(np.corrcoef(predicted.ravel(), task.train.U.ravel())[0, 1])
+    if correlation < 0.0:
+        raise SubmissionError(
+            f"worse than no correction (score {score:.1f}), and its increments have a correlation of {correlation:.2f} "
+            "with those of the analyses; expected analysis minus background: is the sign wrong?"
+        )
 
 
 def load_model(artifact: Artifact, task: Task) -> OnnxClosure | EquationClosure:

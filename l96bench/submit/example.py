@@ -15,7 +15,7 @@ from l96bench.tasks.registry import FAMILIES, make_task
 __all__ = ["write_example"]
 
 _MTU = 40
-"""Of training data: what the miniature has."""
+"""Of the miniature's training data."""
 _YAML = """\
 # What a submission says about itself; `l96bench check FOLDER` says what is wrong with it.
 schema: {schema}
@@ -91,7 +91,7 @@ def _closure(folder: Path, family: str) -> dict[str, str]:
     from l96bench.dynamics.polynomial import Polynomial
     from l96bench.estimators.regressors import PolynomialRegressor
 
-    train = miniature(make_task("subgrid-forcing/wilks-f20-v1")).train
+    train = miniature(make_task("subgrid-forcing/wilks-f20-v1")).train.prefix(_MTU)
     model = PolynomialRegressor(degree=4).fit(np.array(train.X), np.array(train.U)).closure()
     regime, description = "wilks-f20", f"A quartic in X, fitted to {_MTU} MTU of the exact coupling."
     if family == "da-increment":

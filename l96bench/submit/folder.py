@@ -14,12 +14,13 @@ from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.submit.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submit.contained import Limits, run_contained
 from l96bench.submit.entry import find_entry
-from l96bench.submit.evaluation import Item
+from l96bench.submit.evaluation import Item, check_increments
 from l96bench.submit.miniature import miniature
 from l96bench.submit.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submit.submission import ARTIFACT_NAMES, SUBMISSION_FILE, Submission
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
+from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.result import Result
 
@@ -34,8 +35,8 @@ __all__ = [
     "submit_folder",
 ]
 
-CHECK_LIMITS = Limits(seconds=20.0, memory=2 * 2**30)
-"""Of each trial of `check_folder`."""
+CHECK_LIMITS = Limits(seconds=60.0, memory=2 * 2**30)
+"""Of each trial of `check_folder`; the first one on a machine compiles, which takes 20 s of the processor."""
 _README = "README.md"
 _EVALUATION = "l96bench.submit.evaluation"
 Status = Literal["verified", "self-reported"]
@@ -142,8 +143,8 @@ class Check:
 def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHECK_LIMITS) -> Check:
     """Everything that is wrong with a submission, found without the data sets and in seconds.
 
-    The description and the files are checked, every artifact is looked through for every task that it is for, and the
-    first task of each family is scored in miniature.
+    The description and the files are checked, every artifact is looked through for every task that it is for, and
+    scored in miniature on the first of them of each family.
 
     Parameters
     ----------
@@ -176,11 +177,11 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
 
 
 def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
-    """Look through all items, and score the first of each family in miniature, in one process."""
+    """Look through all items, and score each artifact in miniature on its first task of each family, in one process."""
     distinct = list(
         {(item.artifact.name, item.task.family, _width(item.task)): item for item in reversed(items)}.values()
     )
-    firsts = list({item.task.family: item for item in reversed(items)}.values())
+    firsts = list({(item.artifact.name, item.task.family): item for item in reversed(items)}.values())
     work = [("inspect", item) for item in reversed(distinct)] + [("try_out", item) for item in reversed(firsts)]
     unsound: set[tuple[str, str]] = set()
     for (step, item), outcome in zip(work, run_contained(f"{_EVALUATION}:examine", work, limits), strict=True):
@@ -206,9 +207,14 @@ def _check_python(submission: Submission, task: Task, allow_python: bool, report
         return
     try:
         mini = miniature(task)
-        report.scores[task.id] = mini.evaluate(_ready(name, mini)).score.value
+        model = _ready(name, mini)
+        result = mini.evaluate(model)
+        if isinstance(mini, DAIncrement):
+            check_increments(model, mini, result)
     except L96BenchError as error:
         report.faults.append(f"{name}: {error} [{task.id}, in miniature]")
+    else:
+        report.scores[task.id] = result.score.value
 
 
 def _ready(name: str, task: Task) -> Any:

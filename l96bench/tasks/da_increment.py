@@ -89,7 +89,7 @@ class DAIncrement(Task):
     segments. An `AssimilationSystem` brings a forecast model of its own instead. Inflation is chosen for every entry
     alike, from the track's grid, on the validation segment. A segment whose filter diverged scores 0 and is counted.
 
-    ``regime_id`` is the track, dense or sparse.
+    ``regime_id`` is the track, dense or sparse; ``spin_up`` and ``duration`` are the climate run's, in MTU.
     """
 
     family: ClassVar[str] = "da-increment"
@@ -98,6 +98,8 @@ class DAIncrement(Task):
     regime_ids: ClassVar[tuple[str, ...]] = tuple(TRACKS)
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     training_set: ClassVar[str] = "train, 6000 cycles"
+    spin_up: ClassVar[float] = 100.0
+    duration: ClassVar[float] = 200.0
 
     @property
     def track(self) -> Track:
@@ -290,7 +292,7 @@ class DAIncrement(Task):
         }
 
     def _free_runs(self, closure: Any) -> tuple[Array, Array]:
-        """X after 1 MTU from true states (case, K), and a climate run (time, member, K) of 100 + 200 MTU."""
+        """X after 1 MTU from true states (case, K), and a climate run (time, member, K)."""
         window, truth = self.track.window, self._arrays("test")["truth"]
         steps = round(1.0 / window)
         starts = truth[:, SPIN_UP:-steps:20].reshape(-1, self.regime.K)
@@ -300,7 +302,7 @@ class DAIncrement(Task):
         closure = as_closure(closure)
         forecast = rollout(closure, starts, (steps + 1) * window, **options).X[-1]
         members = truth[:, SPIN_UP::200][:, :2].reshape(-1, self.regime.K)
-        return forecast, rollout(closure, members, 200.0, spin_up=100.0, **options).X
+        return forecast, rollout(closure, members, self.duration, spin_up=self.spin_up, **options).X
 
     @cached_property
     def _free_none(self) -> tuple[Array, Array]:

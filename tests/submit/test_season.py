@@ -30,7 +30,7 @@ from l96bench.tasks.seasons import SeasonMixin, season_task
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
 FAMILIES, REGIMES = ["subgrid-forcing", "online-rollout"], ["wilks-f20"]
-SIZES = {"test": (1, 30.0), "climate": (5, 20.0), "climate-twin": (5, 20.0)}
+SIZES = {"test": (2, 30.0), "climate": (5, 20.0), "climate-twin": (5, 20.0)}
 Run = Callable[..., tuple[int, str]]
 
 

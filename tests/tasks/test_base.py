@@ -190,13 +190,14 @@ def test_cost_is_measured_for_whatever_can_be_called(offline: SubgridForcing) ->
     assert measure_cost(offline.regime, None, None) == base.Cost()
 
 
-def test_results_name_all_the_data_that_they_rest_on(offline: SubgridForcing, online: OnlineRollout) -> None:
-    result = offline.evaluate(NoClosure())
-    assert set(result.data_digests) == {f"wilks-f20/{part}" for part in _paths("train", "test", "shift")}
+def test_tasks_name_all_the_data_that_their_results_rest_on() -> None:
+    families = ("subgrid-forcing", "online-rollout")
+    offline, online = (make_task(f"{family}/wilks-f20-v1").data_digests for family in families)
+    assert set(offline) == {f"wilks-f20/{part}" for part in _paths("train", "test", "shift")}
     climates = {f"climate{suffix}/X" for suffix in ("", "-twin", "-shift", "-shift-twin")}
     everything = _paths("train", "test", "shift") | climates | {"perfect/X"}
-    assert set(online.evaluate(NoClosure()).data_digests) == {f"wilks-f20/{part}" for part in everything}
-    assert all(len(digest) == 64 for digest in result.data_digests.values())
+    assert set(online) == {f"wilks-f20/{part}" for part in everything}
+    assert all(len(digest) == 64 for digest in online.values())
 
 
 def _paths(*splits: str) -> set[str]:

@@ -24,7 +24,7 @@ from l96bench.tasks.equation_recovery import EquationRecovery, Problem
 from l96bench.tasks.result import Result
 
 if TYPE_CHECKING:
-    from tests.conftest import MiniRecovery
+    from l96bench.submit.miniature import MiniRecovery
 
 Array = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from l96bench.tasks.equation_recovery import Problem
 from l96bench.tasks.result import Result
 
 if TYPE_CHECKING:
-    from tests.conftest import MiniRecovery
+    from l96bench.submit.miniature import MiniRecovery
 
 Array = NDArray[np.float64]
 STENCIL = ("X[k-2]", "X[k-1]", "X[k]", "X[k+1]", "X[k+2]")
