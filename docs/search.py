@@ -308,6 +308,7 @@ def page(found: Sequence[Found]) -> str:
         parts.append(
             "Radius and size of the probabilistic RNN (its row above: radius 2, 16 units):\n\n" + own.online("form")
         )
+        parts.append("Options of other baselines:\n\n" + own.online("options"))
     return "\n\n".join(parts) + "\n"
 
 

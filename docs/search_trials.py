@@ -9,17 +9,24 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 import l96bench
 from l96bench.data.generate import perfect_forecast
 from l96bench.data.splits import Cases, split_seed
 from l96bench.data.store import cache_folder
+from l96bench.estimators.gaussian_process import SparseGaussianProcess
 from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
 from l96bench.estimators.heteroscedastic import HeteroscedasticRegressor
+from l96bench.estimators.inversion import InvertedPolynomial
+from l96bench.estimators.markov import MarkovChainRegressor
+from l96bench.estimators.memory_polynomial import MemoryPolynomialRegressor
 from l96bench.estimators.online_training import OnlineStochasticRegressor
 from l96bench.estimators.recurrent import RecurrentRegressor
 from l96bench.estimators.ring_network import RingNetwork
 from l96bench.estimators.stochastic import StochasticRegressor
+from l96bench.estimators.tuning import TunedPolynomial
 from l96bench.metrics import ensemble
 from l96bench.metrics.climate import DistanceGrid, member_cdfs
 from l96bench.regimes import Regime
@@ -126,6 +133,51 @@ def network(radius: int = 2, lags: int = 0) -> Any:
     return l96bench.LocalRegressor(l96bench.TorchRegressor(whiten=lags > 0), radius=radius, lags=past)
 
 
+def options(regime: str) -> list[Row]:
+    """Baselines that are not networks beside themselves with other options: sizes, memory, horizon."""
+    quartic = {"degree": 4, "regime": regime}
+
+    def stencil(estimator: Any) -> Any:
+        return l96bench.LocalRegressor(estimator, radius=2)
+
+    tried = {
+        **{
+            f"quartic, Powell, {horizon:g} MTU": TunedPolynomial(**quartic, objective="trajectories", horizon=horizon)
+            for horizon in (0.1, 0.2, 0.5, 1.0)
+        },
+        **{f"quartic, inversion, {n} iterations": InvertedPolynomial(**quartic, n_iterations=n) for n in (6, 12)},
+        **{
+            f"memory polynomial, {n} lags{', advection' if advection else ''}": MemoryPolynomialRegressor(
+                x_lags=n, u_lags=n, advection=advection
+            )
+            for n in (1, 2)
+            for advection in (False, True)
+        },
+        **{f"Markov chain, {n} states": MarkovChainRegressor(n_states=n) for n in (4, 8, 16)},
+        **{
+            f"decision tree, {n} a leaf": stencil(DecisionTreeRegressor(min_samples_leaf=n, random_state=0))
+            for n in (50, 200, 800)
+        },
+        **{
+            f"random forest, {n} a leaf": stencil(
+                RandomForestRegressor(10, min_samples_leaf=n, max_samples=0.25, random_state=0)
+            )
+            for n in (10, 30, 100)
+        },
+        **{
+            f"gradient boosting, {n} trees": stencil(
+                HistGradientBoostingRegressor(max_iter=n, learning_rate=10.0 / n, max_depth=5, random_state=0)
+            )
+            for n in (20, 40, 80)
+        },
+        **{
+            f"sparse Gaussian process, {n} points": stencil(SparseGaussianProcess(n, random_state=0))
+            for n in (50, 100, 200)
+        },
+    }
+    return [(name, model, BUDGETS[-1], True) for name, model in tried.items()]
+
+
 def rows(regime: str) -> dict[str, list[Row]]:
     """All experiments on a regime, by title."""
     small, full = l96bench.TorchRegressor(hidden=(16, 16), epochs=4), BUDGETS[-1]
@@ -172,6 +224,7 @@ def rows(regime: str) -> dict[str, list[Row]]:
                 for units in (8, 32)
             ),
         ],
+        "options": options(regime),
     }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,6 +37,24 @@ def init(
 
 
 @app.command()
+def export(
+    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    regime: Annotated[list[str] | None, typer.Option(help="Regime or track; repeat for several.")] = None,
+    seed: Annotated[int, typer.Option(help="Training seed.")] = 0,
+    author: Annotated[list[str] | None, typer.Option(help="Of the submission; repeat for several.")] = None,
+) -> None:
+    """Train an entry and write it as a submission, which is scored without the entry's code.
+
+    Without regimes: on those of the quick board. A stochastic entry, or one with a memory, has no such form.
+    """
+    from l96bench.submit.entry_export import export_entry
+
+    export_entry(entry, folder, regime, seed, authors=author or ("l96bench",), report=partial(print, flush=True))
+    print(folder)
+
+
+@app.command()
 def check(folder: Folder, allow_python: Code = False) -> None:
     """Say everything that is wrong with a submission, in seconds and without the data sets; exit 1 if anything is."""
     from l96bench.submit.folder import check_folder
@@ -60,14 +79,17 @@ def verify(
     board: Board = Path("leaderboard"),
     jobs: Jobs = None,
     seconds: Seconds = 300.0,
-    train: Annotated[bool, typer.Option(help="Train baselines again, with the first of their seeds.")] = True,
-    slow: Annotated[bool, typer.Option("--slow", help="Also those that train for minutes a seed.")] = False,
+    train: Annotated[
+        Literal["none", "first", "all"],
+        typer.Option(help="Regimes that a baseline is trained on again: none, first, or all."),
+    ] = "first",
+    slow: Annotated[bool, typer.Option("--slow", help="Also where that takes more than half a minute.")] = False,
     allow_python: Code = False,
 ) -> None:
     """Derive rows again, from artifacts and the baselines' scripts, and compare them; exit 1 on a difference."""
     from l96bench.dynamics.truth import available_processors
     from l96bench.submit.contained import Limits
-    from l96bench.submit.verify import rows_of, verify_rows
+    from l96bench.submit.verify import Train, rows_of, verify_rows
 
     if (path is None) != everything:
         raise L96BenchError("expected a result file, a submission's folder or a folder of results; or --all")
@@ -77,7 +99,7 @@ def verify(
         board / "submissions",
         allow_python=allow_python,
         limits=Limits(seconds),
-        train=train,
+        train=Train(train),
         slow=slow,
         n_jobs=jobs or available_processors(),
         progress=None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 
@@ -31,6 +32,7 @@ __all__ = [
     "DIFFERENT",
     "IDENTICAL",
     "UNVERIFIED",
+    "Train",
     "Verdict",
     "compare",
     "compare_numbers",
@@ -46,6 +48,16 @@ _TOLERANCE = 0.25
 """Of the width of the row's interval, by which rounding on another processor may move a score."""
 _LEAST = 0.005
 """What it may move by in any case."""
+_LONG = 30.0
+"""Seconds of training, as the row records them, from which on a baseline is trained again only on request."""
+
+
+class Train(StrEnum):
+    """On which of its regimes and tracks a baseline is trained again."""
+
+    NONE = "none"
+    FIRST = "first"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ def verify_rows(
     *,
     allow_python: bool = False,
     limits: Limits | None = None,
-    train: bool = True,
+    train: Train = Train.FIRST,
     slow: bool = False,
     n_jobs: int = 1,
     progress: bool | None = False,
@@ -116,10 +128,10 @@ def verify_rows(
         Also run ``python:`` artifacts.
     limits : Limits, optional
         Of each row.
-    train : bool
-        Train baselines again, with the first of their seeds.
+    train : Train
+        On which of its regimes and tracks a baseline is trained again: the first that there is a row of, all, or none.
     slow : bool
-        Also those that train for minutes a seed.
+        Also where that takes more than half a minute.
     n_jobs : int
         Processes.
     progress : bool, optional
@@ -169,15 +181,18 @@ def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Ver
     return rows, verdicts
 
 
-def _from_scripts(rows: Mapping[Path, Result], train: bool, slow: bool, n_jobs: int) -> Iterator[Verdict]:
+def _from_scripts(rows: Mapping[Path, Result], train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
     """The verdicts on baselines' rows, in the order in which they are trained."""
     jobs: dict[Job, Path] = {}
+    first: dict[str, str] = {}
     for path, row in rows.items():
         name = _script_of(row)
         if name is None:
             yield Verdict(path, DIFFERENT, f"no baseline makes it: {row.model.command}")
-        elif not train or (name != CEILING and find_entry(name)[0].slow and not slow):
+        elif train == Train.NONE or ((row.cost.training_seconds or 0.0) > _LONG and not slow):
             yield Verdict(path, CONSISTENT, f"not trained again; made by: {row.model.command}")
+        elif name != CEILING and train == Train.FIRST and first.setdefault(name, row.regime) != row.regime:
+            yield Verdict(path, CONSISTENT, f"trained again on {first[name]} only; made by: {row.model.command}")
         else:
             jobs[Job(name, row.task)] = path
     units = sorted(units_of(list(jobs), 1), key=lambda unit: -unit.weight)

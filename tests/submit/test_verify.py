@@ -8,7 +8,7 @@ import pytest
 
 from l96bench.cli import main
 from l96bench.submit.run import plan, run_jobs
-from l96bench.submit.verify import CONSISTENT, DIFFERENT, IDENTICAL, Verdict, rows_of, verify_rows
+from l96bench.submit.verify import CONSISTENT, DIFFERENT, IDENTICAL, Train, Verdict, rows_of, verify_rows
 from l96bench.tasks.result import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
@@ -28,17 +28,17 @@ class Line(l96bench.PolynomialRegressor):
 
 
 entry = l96bench.Entry(
-    "my line", "polynomial", "X_k", lambda task, seed: Line(seed), seeds=SEEDS, quick=False, slow=SLOW
+    "my line", "polynomial", "X_k", lambda task, seed: Line(seed), seeds=SEEDS, quick=False
 )
 """
 
 
-def write_script(seeds: str, slow: bool = False) -> None:
+def write_script(seeds: str) -> None:
     Path("baselines").mkdir(exist_ok=True)
-    Path("baselines/line.py").write_text(SCRIPT.replace("SEEDS", seeds).replace("SLOW", str(slow)))
+    Path("baselines/line.py").write_text(SCRIPT.replace("SEEDS", seeds))
 
 
-def verdicts(*, train: bool = True, slow: bool = False) -> dict[str, Verdict]:
+def verdicts(*, train: Train = Train.FIRST, slow: bool = False) -> dict[str, Verdict]:
     """By the stem of the row's file and its family; of all rows of the board here."""
     paths = rows_of(Path("leaderboard/results"), Path("leaderboard"))
     found = verify_rows(paths, Path("leaderboard/submissions"), train=train, slow=slow)
@@ -112,10 +112,22 @@ def test_a_row_that_no_baseline_makes_is_found() -> None:
 
 @pytest.mark.usefixtures("board")
 def test_rows_that_are_not_trained_again_are_said_to_be_consistent() -> None:
-    assert {each.status for each in verdicts(train=False).values()} == {CONSISTENT}
-    write_script("(3, 4)", slow=True)
+    assert {each.status for each in verdicts(train=Train.NONE).values()} == {CONSISTENT}
+    cost = Result.read(Path("leaderboard/results", OFFLINE, "my-line.json")).cost
+    change(OFFLINE, cost=cost.model_copy(update={"training_seconds": 31.0}))
     assert verdicts()["my-line subgrid-forcing"].status == CONSISTENT
     assert verdicts(slow=True)["my-line subgrid-forcing"].status == IDENTICAL
+
+
+@pytest.mark.usefixtures("board")
+def test_a_baseline_is_trained_again_on_one_regime_or_on_all() -> None:
+    other = OFFLINE.replace("wilks-f20", "arnold-c4")
+    run_jobs(plan(["line"], [other], ()), Path("leaderboard/results"), n_jobs=1)
+    rows = [Path("leaderboard/results", task, "my-line.json") for task in (OFFLINE, other, ONLINE)]
+    for train, expected in ((Train.FIRST, [IDENTICAL, CONSISTENT, IDENTICAL]), (Train.ALL, [IDENTICAL] * 3)):
+        found = verify_rows(rows, Path("leaderboard/submissions"), train=train)
+        assert [each.status for each in found] == expected
+    assert [each.status for each in verify_rows(rows[1:2], Path("leaderboard/submissions"))] == [IDENTICAL]
 
 
 @pytest.mark.usefixtures("board")
