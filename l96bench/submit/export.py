@@ -8,6 +8,7 @@ sample of the same climate.
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.dynamics.closures import as_closure, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.estimators.fast_predict import _is_plain, _nodes
 from l96bench.submit.onnx_closure import OnnxClosure
 from l96bench.submit.onnx_graph import Graph
 from l96bench.tasks.base import Task
@@ -37,10 +39,10 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
     Parameters
     ----------
     model : object
-        A polynomial (`Polynomial`, `PolynomialRegressor`); a `LocalRegressor` without lags, a `FluxRegressor` or a
-        `RingNetwork`; a `TorchRegressor` or a scikit-learn estimator or pipeline of K inputs and K outputs; a
-        ``torch.nn.Module`` of the same kind; a stable-baselines3 model that was trained in an environment of
-        l96bench, or its `PolicyClosure`.
+        A closure of `l96bench.estimators`, or a regressor that makes one: polynomials, regressors of stencils and
+        fluxes, networks of the ring, sums and products of equations, emulators; a scikit-learn estimator or pipeline of
+        K inputs and K outputs; a ``torch.nn.Module`` of the same kind; a stable-baselines3 model that was trained in an
+        environment of l96bench, or its `PolicyClosure`.
     path : path
     K : int
         Number of points.
@@ -70,39 +72,65 @@ def _onnx_bytes(model: Any, K: int) -> bytes:
         with tempfile.TemporaryDirectory() as folder:
             return Path(policy.to_onnx(Path(folder) / "closure.onnx")).read_bytes()
     graph = Graph()
-    return bytes(graph.model(_closure(graph, model, K), K).SerializeToString())
+    return bytes(graph.model(_closure(graph, "X", model, K), K).SerializeToString())
 
 
-def _closure(graph: Graph, model: Any, K: int) -> str:
-    """The operators of a closure, from X (n, K) to U (n, K), both float64."""
+def _closure(graph: Graph, x: str, model: Any, K: int) -> str:
+    """The operators of a model as a closure, from X (n, K) to U (n, K), both float64."""
     kind = type(model).__name__
-    if isinstance(model, Polynomial):
-        return graph.polynomial("X", model.coefficients)
-    if callable(getattr(model, "sample", None)) or getattr(model, "deterministic", True) is False:
-        raise ModelError(f"{kind} is stochastic, which an ONNX file is not; try its mean, such as model.estimator_")
-    if getattr(model, "lags", ()):
-        raise ModelError(f"{kind} has lags {model.lags!r}; an ONNX file sees the present state alone")
-    match kind:
-        case "PolynomialRegressor":
-            return graph.polynomial("X", model.coef_)
-        case "LocalRegressor":
-            return graph.reshape(_stencils(graph, model), -1, K)
-        case "FluxRegressor":
-            flux = graph.reshape(_stencils(graph, model), -1, K)
-            around = [graph.gather(flux, (np.arange(K) + shift) % K) for shift in (-1, 1)]
-            return graph.node("Sub", *around)
-        case "RingNetwork":
-            return _ring_network(graph, model, K)
-    if getattr(model, "estimator_", None) is not None and hasattr(model, "closure"):
-        raise ModelError(f"expected a model that can be written as an ONNX graph, got {kind}; see export_onnx")
-    return graph.reshape(_regressor(graph, "X", model, K), -1, K)
+    if kind == "EmulatorRegressor":
+        return _emulator(graph, x, model, K)
+    closure: Any = as_closure(model)
+    if type(closure).__name__ == "_PipelineClosure":
+        for _, step in closure.transform.__self__.steps:
+            x, _ = _transformed(graph, x, step, K)
+        return _closure(graph, x, closure.last, K)
+    if not closure.deterministic:
+        raise ModelError(f"{kind} is stochastic, and no artifact holds noise; try its mean, such as model.estimator_")
+    if hasattr(closure, "remember"):
+        raise ModelError(f"{kind} has a memory (lags or a hidden state), and an artifact sees the present X alone")
+    if isinstance(closure, Polynomial):
+        return graph.polynomial(x, closure.coefficients)
+    match type(closure).__name__:
+        case "EquationClosure":
+            return graph.equations(x, closure.equations)
+        case "StencilClosure":
+            return _stencils(graph, x, closure, K)
+        case "FluxClosure":
+            return _fluxes(graph, _stencils(graph, x, closure, K), closure.constraint, K)
+        case "NetworkClosure" if type(closure.network).__name__ == "RingNetwork":
+            return _ring_network(graph, x, closure.network, K)
+        case "NetworkClosure":
+            return graph.reshape(_regressor(graph, x, closure.network, K), -1, K)
+        case "PredictorClosure":
+            return graph.reshape(_regressor(graph, x, closure.estimator, K), -1, K)
+        case "CorrectedClosure":
+            increment = _closure(graph, x, closure.correction, K)
+            tendency = graph.node("Div", increment, graph.constant(closure.window, np.float64))
+            return graph.node("Add", _closure(graph, x, closure.base, K), tendency)
+    raise ModelError(f"expected a model that can be written as an ONNX graph, got {kind}; see export_onnx")
 
 
-def _stencils(graph: Graph, model: Any) -> str:
+def _stencils(graph: Graph, x: str, closure: Any, K: int) -> str:
     """A shared regressor applied to the stencil of every point."""
-    width = model._index.shape[1]
-    rows = graph.reshape(graph.gather("X", model._index), -1, width)
-    return _regressor(graph, rows, model.estimator_, width)
+    width = closure._index.shape[1]
+    rows = graph.reshape(graph.gather(x, closure._index), -1, width)
+    return graph.reshape(_regressor(graph, rows, closure.estimator, width), -1, K)
+
+
+def _fluxes(graph: Graph, S: str, constraint: str, K: int) -> str:
+    """U of what the regressor of a `FluxClosure` gives."""
+    if constraint not in ("flux", "staggered flux"):
+        return S
+    before, after = (graph.gather(S, (np.arange(K) + shift) % K) for shift in (-1, int(constraint == "flux")))
+    return graph.node("Sub", before, after)
+
+
+def _emulator(graph: Graph, x: str, model: Any, K: int) -> str:
+    """The closure under which the resolved model's step is the emulator's."""
+    change = graph.node("Mul", _closure(graph, x, model.estimator_, K), graph.constant(model.dt, np.float64))
+    forcing = graph.forcing(x, graph.node("Add", x, change), K, model.dt)
+    return graph.node("Sub", forcing, graph.constant(model.F, np.float64))
 
 
 def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
@@ -118,6 +146,10 @@ def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
         return graph.forest(x, [each.tree_ for each in estimator.estimators_])
     if kind == "DecisionTreeRegressor" and estimator.n_outputs_ == 1:
         return graph.forest(x, [estimator.tree_])
+    if kind == "HistGradientBoostingRegressor" and _is_plain(estimator):
+        return graph.boosting(x, _nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
+    if kind == "SparseGaussianProcess":
+        return graph.gaussian_process(x, estimator)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_") and kind != "SVR":
         coef = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
         if coef.shape[1] == width:
@@ -135,7 +167,7 @@ def _transformed(graph: Graph, x: str, step: Any, width: int) -> tuple[str, int]
     return graph.sklearn(x, step, width), len(step.get_feature_names_out())
 
 
-def _ring_network(graph: Graph, model: Any, K: int) -> str:
+def _ring_network(graph: Graph, x: str, model: Any, K: int) -> str:
     """A circular convolutional network."""
     offsets = np.arange(model.kernel) - model.kernel // 2
     index = (np.arange(K)[:, None] + offsets) % K
@@ -143,7 +175,7 @@ def _ring_network(graph: Graph, model: Any, K: int) -> str:
     def neighbours(x: str, width: int) -> str:
         return graph.reshape(graph.gather(x, index), -1, K, model.kernel * width)
 
-    x = graph.reshape(graph.cast("X", np.float32), -1, K, 1)
+    x = graph.reshape(graph.cast(x, np.float32), -1, K, 1)
     return graph.cast(graph.reshape(graph.layers(x, model, neighbours), -1, K), np.float64)
 
 
@@ -205,14 +237,15 @@ def _original(model: Any) -> Any:
 
 
 def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
-    """Write equations as a YAML file: those of a polynomial closure, of whatever found some, or ready texts.
+    """Write equations as a YAML or JSON file: those of a polynomial closure, of whatever found some, or ready texts.
 
     Parameters
     ----------
     model : object
-        A `Polynomial` or `PolynomialRegressor`; an `EquationClosure` or `EquationSet`; a fitted pysindy model or
+        A `Polynomial` or a regressor that makes one; an `EquationClosure` or `EquationSet`; a fitted pysindy model or
         anything with ``equations()``; a list of texts; or, for `equation-recovery`, lists by the ids of the problems.
     path : path
+        JSON where it ends in ``.json``, which may be larger and is read faster.
 
     Raises
     ------
@@ -221,9 +254,11 @@ def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
     """
     import yaml
 
-    texts = _texts(model)
-    path = Path(path)
-    write_atomic(path, yaml.safe_dump(texts, width=10_000, allow_unicode=True, sort_keys=False))
+    texts, path = _texts(model), Path(path)
+    if path.suffix == ".json":
+        write_atomic(path, json.dumps(texts, indent=1, ensure_ascii=False) + "\n")
+    else:
+        write_atomic(path, yaml.safe_dump(texts, width=10_000, allow_unicode=True, sort_keys=False))
     return path
 
 
@@ -232,11 +267,10 @@ def _texts(model: Any) -> list[str] | dict[str, list[str]]:
     from l96bench.equations.discoverers import PySINDyRegression
     from l96bench.equations.equation_set import EquationSet
 
-    if type(model).__name__ == "PolynomialRegressor":
-        model = model.closure()
-    if isinstance(model, Polynomial):
-        powers = ["", "*X[k]", *(f"*X[k]**{i}" for i in range(2, model.degree + 1))]
-        terms = [f"({value!r}){power}" for value, power in zip(model.coefficients.tolist(), powers, strict=False)]
+    closure = model.closure() if callable(getattr(model, "closure", None)) else model
+    if isinstance(closure, Polynomial):
+        powers = ["", "*X[k]", *(f"*X[k]**{i}" for i in range(2, closure.degree + 1))]
+        terms = [f"({value!r}){power}" for value, power in zip(closure.coefficients.tolist(), powers, strict=False)]
         return ["U[k] = " + " + ".join(terms)]
     if isinstance(model, EquationClosure):
         return model.equations.texts("U")

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import ModelError
 
-__all__ = ["OPSETS", "Graph"]
+if TYPE_CHECKING:
+    from l96bench.equations.equation_set import EquationSet
+
+__all__ = ["OPSETS", "Graph", "Nodes"]
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 """Versions of the operators that are written."""
 _IR = 8
+_ITERATIONS = 7
+"""Of Newton's method, for steps of 0.01 MTU on the attractor: to rounding."""
+
+
+class Nodes(NamedTuple):
+    """The nodes of a decision tree, an array each: whether it is a leaf, both children, what is compared, its value."""
+
+    leaf: NDArray
+    left: NDArray
+    right: NDArray
+    feature: NDArray
+    threshold: NDArray
+    value: NDArray
 
 
 class Graph:
@@ -119,47 +135,116 @@ class Graph:
             x = self.node("Sub", x, self.constant(mean, np.float64))
         return x if scale is None else self.node("Div", x, self.constant(scale, np.float64))
 
-    def forest(self, x: str, trees: list[Any]) -> str:
-        """The mean (n, 1) of decision trees in the arithmetic of scikit-learn: the same bits.
+    def equations(self, x: str, system: EquationSet) -> str:
+        """The tendencies (n, K) that equations say, sums of products of whole powers, float64."""
+        monomials = list(dict.fromkeys(key for terms in system.equations for key, _ in terms))
+        if any(isinstance(factor, str) or power < 1 for key in monomials for factor, power in key):
+            raise ModelError("equations with functions or quotients do not come as ONNX; try export_equations")
+        exponents = np.zeros((max(1, len(monomials)), system.n_targets), dtype=int)
+        for i, key in enumerate(monomials):
+            for factor, power in key:
+                exponents[i, int(factor)] = power
+        coefficients = np.zeros((system.n_targets, len(exponents)))
+        for target, terms in enumerate(system.equations):
+            for key, value in terms:
+                coefficients[target, monomials.index(key)] = value
+        return self.linear(self.powers(x, exponents), coefficients, np.zeros(system.n_targets))
 
-        The operator for trees computes in float32. It therefore only finds the number of each tree's leaf, which is
-        exact; the leaves' values are looked up in float64 and added in the trees' order.
+    def gaussian_process(self, x: str, process: Any) -> str:
+        """The mean (n, 1) of a `SparseGaussianProcess`, float64."""
+        inducing, scale = process.inducing_, 1.0 / process.length_scale_
+        centre = inducing.mean(axis=0)
+        z = (inducing - centre) * scale
+        offset = np.log(process.variance_) - 0.5 * np.square(z).sum(axis=1)
+        x = self.node("Mul", self.node("Sub", x, self.constant(centre, np.float64)), self.constant(scale, np.float64))
+        half = self.node("Mul", self.node("ReduceSumSquare", x, axes=[1]), self.constant(0.5, np.float64))
+        features = self.node("Exp", self.node("Sub", self.linear(x, z, offset), half))
+        return self.linear(features, process.weights_[None], np.array([process.mean_]))
+
+    def forest(self, x: str, trees: list[Any]) -> str:
+        """The mean (n, 1) of decision trees in the arithmetic of scikit-learn, inputs in float32: the same bits."""
+        nodes = [
+            Nodes(tree.children_left < 0, tree.children_left, tree.children_right, tree.feature, tree.threshold,
+                  tree.value[:, 0, 0]) for tree in trees
+        ]  # fmt: skip
+        total = self.trees(self.cast(self.cast(x, np.float32), np.float64), nodes)
+        return self.node("Div", total, self.constant(float(len(trees)), np.float64))
+
+    def boosting(self, x: str, trees: list[NDArray], baseline: float) -> str:
+        """The sum (n, 1) of the boosted trees of `HistGradientBoostingRegressor` and its baseline: the same bits."""
+        names = ("is_leaf", "left", "right", "feature_idx", "num_threshold", "value")
+        nodes = [Nodes(tree["is_leaf"].astype(bool), *(tree[name] for name in names[1:])) for tree in trees]
+        return self.trees(x, nodes, baseline)
+
+    def trees(self, x: str, trees: list[Nodes], start: float | None = None) -> str:
+        """The sum (n, 1) of decision trees, float64, added to `start` in their order.
+
+        The operator for trees compares in float64 but adds in float32. It therefore only finds the number of each
+        tree's leaf, which is exact; the leaves' values are looked up and added in float64.
         """
-        first = np.cumsum([0, *(tree.node_count for tree in trees)])
-        leaf = np.concatenate([tree.children_left < 0 for tree in trees])
-        # In scikit-learn a float32 is compared with a float64: the next float32 below says the same.
-        threshold = np.concatenate([tree.threshold for tree in trees])
-        rounded = threshold.astype(np.float32)
-        rounded = np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-        own = np.concatenate([np.arange(tree.node_count) for tree in trees])
+        from onnx import numpy_helper
+
+        first = np.cumsum([0, *(len(tree.leaf) for tree in trees)])
+        all_nodes = Nodes(*map(np.concatenate, zip(*trees, strict=True)))
+        leaf, own = all_nodes.leaf, np.concatenate([np.arange(len(tree.leaf)) for tree in trees])
         owner = np.repeat(np.arange(len(trees)), np.diff(first))
-        children = [np.concatenate([getattr(tree, f"children_{side}") for tree in trees]) for side in ("left", "right")]
-        feature = np.concatenate([tree.feature for tree in trees])
         found = self.node(
             "TreeEnsembleRegressor",
-            self.cast(x, np.float32),
+            x,
             domain="ai.onnx.ml",
             n_targets=len(trees),
-            nodes_falsenodeids=np.where(leaf, 0, children[1]).tolist(),
-            nodes_featureids=np.where(leaf, 0, feature).tolist(),
+            nodes_falsenodeids=np.where(leaf, 0, all_nodes.right).tolist(),
+            nodes_featureids=np.where(leaf, 0, all_nodes.feature).tolist(),
             nodes_modes=["LEAF" if each else "BRANCH_LEQ" for each in leaf],
             nodes_nodeids=own.tolist(),
             nodes_treeids=owner.tolist(),
-            nodes_truenodeids=np.where(leaf, 0, children[0]).tolist(),
-            nodes_values=np.where(leaf, 0, rounded).tolist(),
+            nodes_truenodeids=np.where(leaf, 0, all_nodes.left).tolist(),
+            nodes_values_as_tensor=numpy_helper.from_array(np.where(leaf, 0.0, all_nodes.threshold), "thresholds"),
             target_ids=owner[leaf].tolist(),
             target_nodeids=own[leaf].tolist(),
             target_treeids=owner[leaf].tolist(),
-            target_weights=own[leaf].astype(float).tolist(),
+            target_weights_as_tensor=numpy_helper.from_array(own[leaf].astype(float), "leaves"),
         )
         number = self.node("Cast", found, to=7)  # int64
         index = self.node("Add", number, self.constant(first[:-1], np.int64))
-        table = self.constant(np.concatenate([tree.value[:, 0, 0] for tree in trees]), np.float64)
-        values = self.node("Gather", table, index, axis=0)
-        total = self.gather(values, np.array([0]))
-        for i in range(1, len(trees)):
-            total = self.node("Add", total, self.gather(values, np.array([i])))
-        return self.node("Div", total, self.constant(float(len(trees)), np.float64))
+        values = self.node("Gather", self.constant(all_nodes.value, np.float64), index, axis=0)
+        columns = [self.gather(values, np.array([i])) for i in range(len(trees))]
+        total = columns.pop(0) if start is None else self.constant([[start]], np.float64)
+        for column in columns:
+            total = self.node("Add", total, column)
+        return total
+
+    def forcing(self, x: str, target: str, K: int, dt: float) -> str:
+        """F + U (n, K) that, held through one RK4 step of dt, takes the resolved model from x (n, K) to the target.
+
+        Newton's iteration of `solve_forcing`, whose errors shrink a hundredfold and more each time.
+        """
+        scalars = {each: self.constant(each, np.float64) for each in (0.5, 2.0, 0.5 * dt, dt, dt / 6, 1 / dt)}
+
+        def at(x: str, shift: int) -> str:
+            return self.gather(x, (np.arange(K) + shift) % K)
+
+        def times(factor: float, x: str) -> str:
+            return self.node("Mul", x, scalars[factor])
+
+        def advection(v: str, x: str) -> str:
+            return self.node("Mul", at(v, -1), self.node("Sub", at(x, 1), at(x, -2)))
+
+        def slope(x: str) -> str:
+            return self.node("Add", self.node("Sub", advection(x, x), x), forcing)
+
+        forcing = self.polynomial(x, np.zeros(1))
+        for _ in range(_ITERATIONS):
+            slopes = [slope(x)]
+            for factor in (0.5 * dt, 0.5 * dt, dt):
+                slopes.append(slope(self.node("Add", x, times(factor, slopes[-1]))))
+            middle = times(2.0, self.node("Add", slopes[1], slopes[2]))
+            total = self.node("Add", self.node("Add", slopes[0], middle), slopes[3])
+            missing = self.node("Sub", target, self.node("Add", x, times(dt / 6, total)))
+            change = self.node("Add", advection(missing, x), advection(x, missing))
+            correction = self.node("Sub", times(1 / dt, missing), times(0.5, self.node("Sub", change, missing)))
+            forcing = self.node("Add", forcing, correction)
+        return forcing
 
     def sklearn(self, x: str, estimator: Any, width: int) -> str:
         """Any fitted estimator of scikit-learn, of rows (n, width), as skl2onnx writes it; float64 in and out.
