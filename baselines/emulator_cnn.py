@@ -9,7 +9,7 @@ from l96bench.estimators.ring_network import RingNetwork
 
 def make(task: l96bench.Task, seed: int) -> Any:
     network = RingNetwork(random_state=seed)
-    return EmulatorRegressor(network, F=task.regime.F).fit(*EmulatorRegressor.pairs(task.train_fine.X))
+    return EmulatorRegressor(network, F=task.regime.F).fit_trajectory(task.train_fine.X)
 
 
 entry = l96bench.Entry(

@@ -8,7 +8,7 @@ from l96bench.estimators.emulators import EmulatorRegressor
 
 def make(task: l96bench.Task, seed: int) -> Any:
     network = l96bench.TorchRegressor(hidden=(128, 128), epochs=40, random_state=seed)
-    return EmulatorRegressor(network, F=task.regime.F).fit(*EmulatorRegressor.pairs(task.train_fine.X))
+    return EmulatorRegressor(network, F=task.regime.F).fit_trajectory(task.train_fine.X)
 
 
 entry = l96bench.Entry(

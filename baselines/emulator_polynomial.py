@@ -12,7 +12,7 @@ def make(task: l96bench.Task, seed: int) -> Any:
     library = l96bench.RingLibrary(degree=3, radius=2)
     search = l96bench.SparseRegression(LinearRegression(fit_intercept=False), library, symmetric=True, max_rows=320_000)
     emulator = EmulatorRegressor(l96bench.EquationRegressor(search), F=task.regime.F)
-    return emulator.fit(*EmulatorRegressor.pairs(task.train_fine.X))
+    return emulator.fit_trajectory(task.train_fine.X)
 
 
 entry = l96bench.Entry(

@@ -1,4 +1,4 @@
-"""Work in parallel: joblib's local processes, or the workers of a Dask cluster.
+"""Work in parallel: joblib's local processes, or the workers of a Dask cluster; and work that keeps to one thread.
 
 Each item is computed by one process at a time and collected once. On a cluster, what was running on a worker that is
 lost runs again on another. There the client of `distributed` is used as it is, and not through joblib's backend for
@@ -12,17 +12,18 @@ import hashlib
 import importlib.metadata
 import multiprocessing
 import platform
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from l96bench.errors import ClusterError
 
-__all__ = ["Outcome", "in_parallel", "installed"]
+__all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
 _LIBRARIES = ("numpy", "numba", "scipy", "scikit-learn", "torch", "stable-baselines3", "pysindy")
 """Libraries in which another version may give other bits."""
@@ -88,6 +89,37 @@ def in_parallel(
         yield from _in_processes(function, items, min(n_jobs, len(items)))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for BLAS, OpenMP and torch inside, as many as before outside.
+
+    Sums depend on the number of threads; with one they are the same on every machine. The libraries are those that are
+    loaded when it begins. It takes microseconds, so that it may stand around each step of a model.
+    """
+    torch: Any = sys.modules.get("torch")
+    n_torch = torch.get_num_threads() if torch else 1
+    if torch:  # which tells MKL as well
+        torch.set_num_threads(1)
+    limited = [(pool, n) for pool in _thread_pools(len(sys.modules)) if (n := pool.num_threads) != 1]
+    for pool, _ in limited:
+        pool.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for pool, n in limited:
+            pool.set_num_threads(n)
+        if torch:
+            torch.set_num_threads(n_torch)
+
+
+@lru_cache(maxsize=1)
+def _thread_pools(n_modules: int) -> list[Any]:
+    """The thread pools of the loaded libraries, which are looked for again when there are more modules."""
+    from threadpoolctl import ThreadpoolController
+
+    return list(ThreadpoolController().lib_controllers)
+
+
 @cache
 def installed() -> dict[str, str]:
     """What the bits of a result depend on besides its inputs: digest of this package's code, versions of libraries."""
@@ -105,10 +137,8 @@ def installed() -> dict[str, str]:
 
 
 def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Outcome:
-    from threadpoolctl import threadpool_limits
-
     try:
-        with threadpool_limits(limits=1):
+        with one_thread():
             return Outcome(index, function(item))
     except Exception as error:
         return Outcome(index, None, f"{type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ from l96bench.assimilation.observations import Network, Observations, Observed, 
 from l96bench.assimilation.record import Cycled, Recorder
 from l96bench.dynamics.draws import Seed, Streams, draw_normals, streams, words_of
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
 
 __all__ = ["CycleState", "Cycled", "cycle"]
@@ -159,7 +160,8 @@ def cycle(
     first = max(run.done, spin_up_cycles)
     n_recorded = max(run.done + total - first, 0)
     record = Recorder(truth, observations, model.layout, run.ensembles.shape[1], first, n_recorded, store_ensembles)
-    with show_progress("data assimilation", total, progress) as report, _one_thread():
+    # For matrices of this size more threads only wait for each other.
+    with show_progress("data assimilation", total, progress) as report, one_thread():
         for _ in range(total):
             at = run.done
             background, analysis, observed = run.advance(truth[:, at + 1], None if at < spin_up_cycles else limit)
@@ -332,10 +334,3 @@ def _around(X: Array, n_members: int, observations: Observations, rngs: Streams)
     size = START_SIZE * np.median(observations.std[np.isfinite(observations.std)])
     normals = draw_normals(rngs, (n_members + 1, X.shape[1]))
     return np.asarray(X[:, None] + size * (normals[:, :1] + normals[:, 1:]), dtype=np.float64)
-
-
-def _one_thread() -> Any:
-    """BLAS in one thread: for matrices of this size more of them only wait for each other."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, "blas")

@@ -18,6 +18,7 @@ from l96bench.envs.render import Hovmoeller, Panel, shortened
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.equations.derivatives import WeakForm
 from l96bench.equations.library import Candidates, RingLibrary
+from l96bench.parallel import one_thread
 
 __all__ = ["CHARGE", "DEAD_ZONE", "REACH", "EquationRecovery", "EquationRecoveryVector"]
 
@@ -273,14 +274,12 @@ def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array
     square : (kind, block, K) array
         Tendency times tendency.
     """
-    from threadpoolctl import threadpool_limits
-
     about = get_track(track)
     candidates = _candidates(about)
     n_blocks, n_terms = round(max(about.budgets) / BLOCK), len(candidates[0].terms)
     shape = (len(candidates), n_blocks, about.K)
     gram, moment, square = np.empty((*shape, n_terms, n_terms)), np.empty((*shape, n_terms)), np.empty(shape)
-    with threadpool_limits(1, "blas"):
+    with one_thread():
         for block in range(n_blocks):
             states = _states(track, split, instance, noise, block)
             for kind, each in enumerate(candidates):

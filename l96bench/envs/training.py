@@ -7,7 +7,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import VectorEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -16,6 +15,7 @@ from l96bench.dynamics.resolved import rollout
 from l96bench.envs.policy import PolicyClosure, find_environment
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scaling import BOUND
+from l96bench.parallel import one_thread
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
 
@@ -99,12 +99,8 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
         Points of the learning curve, which the closure has as `learning_curve`.
     """
     curve = LearningCurve(-(-steps // looks), kind)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         model.learn(steps, callback=curve)
-    finally:
-        torch.set_num_threads(threads)
     closure = kind.from_sb3(model)
     closure.learning_curve = curve.curve
     return closure

@@ -65,8 +65,7 @@ class EmulatorRegressor(BaseEstimator):
 
     ``fit`` takes states and the states one step later, not U, while ``predict`` gives U as every model here does; no
     equation of the model is used but its step. g is the mean tendency over the step, resolved and subgrid terms
-    together, learned from data at the model's own step, so that no multi-step scheme has to make steps of it. Dueben
-    and Bauer (2018), who learn increments over longer intervals, step on with Adams-Bashforth.
+    together, learned from data at the model's own step, so that no multi-step scheme has to make steps of it.
 
     Parameters
     ----------
@@ -102,6 +101,19 @@ class EmulatorRegressor(BaseEstimator):
         self.estimator_.fit(states, (after - states) / self.dt)
         return self
 
+    def fit_trajectory(self, X: ArrayLike, every: int = 5) -> Self:
+        """Fit to steps along a trajectory.
+
+        Parameters
+        ----------
+        X : array-like of shape (time, K)
+            A state every `dt`.
+        every : int
+            Steps begin at one state in so many: those that begin closer together say almost the same.
+        """
+        trajectory = np.asarray(X, dtype=np.float64)
+        return self.fit(trajectory[:-1:every], trajectory[1::every])
+
     def predict(self, X: ArrayLike) -> NDArray:
         """The added tendency U (n, K) that makes the resolved model's step the emulator's, for the states X (n, K)."""
         check_is_fitted(self)
@@ -129,9 +141,3 @@ class EmulatorRegressor(BaseEstimator):
         if not tendency.deterministic or hasattr(tendency, "remember"):
             raise ModelError(f"an emulator is a function of the present X; {type(self.estimator_).__name__} is not.")
         return EmulatorClosure(lambda X: X + self.dt * tendency.step(X), self.F, self.dt)
-
-    @classmethod
-    def pairs(cls, X: ArrayLike, every: int = 5) -> tuple[NDArray, NDArray]:
-        """States and the next ones, (n, K) each, from a trajectory X (time, K): one pair in `every` samples."""
-        trajectory = np.asarray(X, dtype=np.float64)
-        return trajectory[:-1:every], trajectory[1::every]

@@ -21,7 +21,8 @@ from l96bench.errors import ModelError
 from l96bench.estimators.fast_predict import fast_predict
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import _RingRegressor, _stencil_index, stencil_rows
-from l96bench.estimators.training_loop import Layers, Recipe, moments, one_thread, train
+from l96bench.estimators.training_loop import Layers, Recipe, moments, train
+from l96bench.parallel import one_thread
 
 __all__ = ["CONSTRAINTS", "ConservativeNetwork", "FluxClosure", "FluxRegressor", "flux_divergence", "minimal_flux"]
 

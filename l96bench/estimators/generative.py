@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from l96bench.estimators.recurrent import RecurrentClosure, RecurrentRegressor, along, pooled_moments
 from l96bench.estimators.regressors import _RingRegressor, _stencil_index
-from l96bench.estimators.training_loop import Layers, forward, one_thread
+from l96bench.estimators.training_loop import Layers, forward, torch_generator
+from l96bench.parallel import one_thread
 
 __all__ = ["GANRegressor", "Generator", "ProbabilisticRecurrentRegressor", "energy_score"]
 
@@ -39,7 +40,7 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
     ----------
     Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent networks
     as stochastic closures of this system (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat.
-    Assoc. 102, 359-378, section 4.3, for the energy score.
+    Assoc. 102, 359-378, for the energy score.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Mean |x_i - y| - mean_{i<j} |x_i - x_j| / 2 of draws (..., draw, d) about a truth (..., 1, d): shape (...).
 
     An unbiased estimate of the energy score; in one dimension of the CRPS. Source: Gneiting and Raftery (2007),
-    J. Am. Stat. Assoc. 102, 359-378, equations 20 and 22.
+    J. Am. Stat. Assoc. 102, 359-378.
     """
     n_draws = draws.shape[-2]
     first, second = torch.triu_indices(n_draws, n_draws, offset=1)
@@ -227,7 +228,7 @@ class GANRegressor(_RingRegressor):
 
     def _trained(self, condition: torch.Tensor, truth: torch.Tensor) -> list[NDArray]:
         """The generator's matrices and biases in turn after training on conditions (n, width) and truths (n, 1)."""
-        random = torch.Generator().manual_seed(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        random = torch_generator(self.random_state)
         width = condition.shape[1]
         generator = Layers([width + self.n_noise, *self.hidden, 1], random, "gelu")
         discriminator = Layers([width + 1, *self.hidden, 1], random, "gelu")

@@ -13,16 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l96bench.dynamics.closures import Stateless
 from l96bench.errors import ModelError
-from l96bench.estimators.training_loop import (
-    ACTIVATIONS,
-    Layers,
-    Recipe,
-    forward,
-    moments,
-    one_thread,
-    recipe_of,
-    train,
-)
+from l96bench.estimators.training_loop import ACTIVATIONS, Layers, Recipe, forward, moments, recipe_of, train
+from l96bench.parallel import one_thread
 
 __all__ = ["ACTIVATIONS", "NetworkClosure", "TorchRegressor"]
 

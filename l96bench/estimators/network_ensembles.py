@@ -20,7 +20,8 @@ from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor, _RingRegressor, _stencil_index, stencil_rows
-from l96bench.estimators.training_loop import forward, one_thread
+from l96bench.estimators.training_loop import forward
+from l96bench.parallel import one_thread
 
 __all__ = [
     "DeepEnsembleClosure",

@@ -24,7 +24,7 @@ from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.online_training import started
 from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, stencil_rows
 from l96bench.estimators.rollout_training import SharedNetwork, descend
-from l96bench.estimators.training_loop import one_thread
+from l96bench.parallel import one_thread
 from l96bench.regimes import Regime, get_regime, seed_word
 
 __all__ = ["CoupledOnlineRegressor", "CoupledRuns"]
@@ -138,7 +138,7 @@ class CoupledOnlineRegressor(_RingRegressor):
     spin_up : float
         MTU of the truth before.
     tau : float
-        Time in MTU with which the truth follows the model; 0.1 in Rasp (2020).
+        Time in MTU with which the truth follows the model.
     tau_model : float
         Time in MTU with which the model follows the truth; infinity, as in Rasp (2020), for not at all.
     every : int

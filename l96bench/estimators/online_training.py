@@ -32,7 +32,8 @@ from l96bench.estimators.rollout_training import (
     fair_crps,
     sigma_of,
 )
-from l96bench.estimators.training_loop import one_thread
+from l96bench.estimators.training_loop import torch_generator
+from l96bench.parallel import one_thread
 
 __all__ = ["OnlineNetworkRegressor", "OnlineStochasticRegressor", "StochasticNetworkClosure", "started"]
 
@@ -89,10 +90,10 @@ class _OnlineRegressor(_RingRegressor):
                 f"got {self.batch_size}, {self.steps} and {self.learning_rate}."
             )
         self._index = _stencil_index(X.shape[1], self.radius)
-        words = np.random.SeedSequence(self.random_state).generate_state(2)
         tensors = [torch.from_numpy(array.astype(np.float32)).to(self.device) for array in (X, U)]
-        windows = Windows(tensors[0], tensors[1], leads, np.random.default_rng(int(words[0])))
-        generator = torch.Generator(self.device).manual_seed(int(words[1]))
+        rng = np.random.default_rng(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        windows = Windows(tensors[0], tensors[1], leads, rng)
+        generator = torch_generator(self.random_state, 1, self.device)
         self._scales = (float(X.mean()), _spread(X), float(U.mean()), _spread(U))
         with one_thread():
             rows = stencil_rows([X], self._index[self._points()])

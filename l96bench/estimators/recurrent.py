@@ -27,7 +27,8 @@ from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
 from l96bench.estimators.past_forcing import SEEN, WithPastForcing, past_forcing
 from l96bench.estimators.regressors import _RingRegressor, _stencil_index, _whole
-from l96bench.estimators.training_loop import one_thread
+from l96bench.estimators.training_loop import torch_generator
+from l96bench.parallel import one_thread
 
 __all__ = ["GatedUnit", "Recurrence", "RecurrentClosure", "RecurrentRegressor", "along", "pooled_moments"]
 
@@ -336,7 +337,7 @@ class RecurrentRegressor(_RingRegressor):
         """The weights after training on stencils (n, points, width) and targets (n, points), and the loss curve."""
         n, points, width = stencils.shape
         n_noise, n_draws = self._noise_and_draws()
-        generator = torch.Generator().manual_seed(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        generator = torch_generator(self.random_state)
         # Made on no device first, so that torch's global generator is not asked for weights.
         unit = torch.nn.GRU(width + n_noise, self.units, device="meta").to_empty(device="cpu")
         output = torch.nn.Linear(self.units, 1, device="meta").to_empty(device="cpu")

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.estimators.network import NetworkClosure
 from l96bench.estimators.regressors import _RingRegressor
-from l96bench.estimators.training_loop import Layers, Recipe, forward, moments, one_thread, recipe_of, train
+from l96bench.estimators.training_loop import Layers, Recipe, forward, moments, recipe_of, train
+from l96bench.parallel import one_thread
 
 __all__ = ["RingNetwork"]
 
@@ -53,7 +54,7 @@ class RingNetwork(_RingRegressor):
     References
     ----------
     Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev. 12,
-    2797-2809: networks for Lorenz-96 and convolutions with circular padding for the atmosphere.
+    2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
     """
 
     def __init__(

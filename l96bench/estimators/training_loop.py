@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Protocol
@@ -21,9 +20,9 @@ __all__ = [
     "Trainable",
     "forward",
     "moments",
-    "one_thread",
     "range_test",
     "recipe_of",
+    "torch_generator",
     "train",
 ]
 
@@ -238,7 +237,7 @@ def train(
     learning_rate : float
         As given, or as found.
     """
-    seed = int(np.random.SeedSequence(random_state).generate_state(1)[0])
+    generator = torch_generator(random_state)
     n, batch = len(inputs), min(recipe.batch_size, len(inputs))
     rate = recipe.learning_rate
 
@@ -246,11 +245,10 @@ def train(
         return functional.mse_loss(network(inputs[rows]), targets[rows])
 
     if isinstance(rate, str):
-        tried = torch.Generator().manual_seed(seed)
-        trial = make(tried)
+        start, trial = generator.get_state(), make(generator)
         optimizer = _adam(trial.weights, _RATES[0], recipe.weight_decay)
-        rate = range_test(optimizer, lambda: loss_of(trial, torch.randint(n, (batch,), generator=tried)))
-    generator = torch.Generator().manual_seed(seed)
+        rate = range_test(optimizer, lambda: loss_of(trial, torch.randint(n, (batch,), generator=generator)))
+        generator.set_state(start)
     network = make(generator)
     per_epoch = n // batch
     epochs = max(recipe.epochs, -(-recipe.min_steps // per_epoch))
@@ -319,15 +317,18 @@ def moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
     return values.mean(axis=0), np.where(std > 0, std, 1.0)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread inside, so that sums do not depend on the machine; the count from before outside."""
-    before: Any = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+def torch_generator(random_state: int | None, word: int = 0, device: str = "cpu") -> torch.Generator:
+    """A torch generator whose seed comes from a `random_state`; None draws a new one.
+
+    Parameters
+    ----------
+    random_state : int or None
+    word : int
+        Which of the words that NumPy's seed sequence makes of it: another one for every purpose.
+    device : str
+    """
+    words = np.random.SeedSequence(random_state).generate_state(word + 1)
+    return torch.Generator(device).manual_seed(int(words[word]))
 
 
 def _adam(weights: list[torch.Tensor], rate: float, weight_decay: float) -> torch.optim.Optimizer:

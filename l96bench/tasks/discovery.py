@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import ModelError
+from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
 from l96bench.tasks.result import write_atomic
 
@@ -240,12 +241,11 @@ def _load(payload: bytes) -> str:
 
 def _discover(payload: bytes, X: NDArray[np.float64], t: NDArray[np.float64], seed: int) -> Discovery:
     import cloudpickle
-    from threadpoolctl import threadpool_limits
 
     start = time.perf_counter()
     try:
         # One thread: as many children as processors run side by side, and sums depend on the number of threads.
-        with threadpool_limits(limits=1):
+        with one_thread():
             model = cloudpickle.loads(payload)
             _seed(model, seed)
             model.fit(X, t)

@@ -78,14 +78,24 @@ def test_a_polynomial_emulator_finds_the_equations() -> None:
 
 def test_an_emulator_of_the_steps_themselves_needs_next_to_no_closure() -> None:
     run = rollout(lambda X: np.zeros_like(X), X0, 5.0, regime=REGIME, interval=0.01).X
-    pairs = [EmulatorRegressor.pairs(run[:, member], every=5) for member in range(len(X0))]
-    X, after = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    np.testing.assert_array_equal(X[1], run[5, 0])
-    np.testing.assert_array_equal(after[1], run[6, 0])
+    X, after = run[:-1:5].reshape(-1, 8), run[1::5].reshape(-1, 8)
     cubic = make_pipeline(PolynomialFeatures(3), LinearRegression())
     emulator = EmulatorRegressor(LocalRegressor(cubic, radius=3), F=REGIME.F).fit(X, after)
     # The mean tendency of a step is the tendency, its first order in dt, and less: three points on either side.
     assert np.sqrt(np.mean(as_closure(emulator).step(X[::7]) ** 2)) < 0.05 * np.std((after - X) / 0.01)
+
+
+def test_a_trajectory_is_taken_in_steps_from_one_state_in_every_few() -> None:
+    run = rollout(lambda X: np.zeros_like(X), X0[:1], 2.0, regime=REGIME, interval=0.01).X[:, 0]
+    quadratic = make_pipeline(PolynomialFeatures(2), LinearRegression())
+    own, same = (EmulatorRegressor(LocalRegressor(quadratic, radius=2)) for _ in range(2))
+    own.fit_trajectory(run, every=4)
+    starts = np.arange(0, len(run) - 1, 4)
+    same.fit(run[starts], run[starts + 1])
+    np.testing.assert_array_equal(own.advance(X0), same.advance(X0))
+    # Neither pairs from between nor pairs that are further apart make the same model.
+    for X, after in ((run[:-1], run[1:]), (run[starts[:-1]], run[starts[1:]])):
+        assert not np.array_equal(own.advance(X0), same.fit(X, after).advance(X0))
 
 
 def test_errors_say_what_was_expected() -> None:
