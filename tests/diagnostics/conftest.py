@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from l96bench.assimilation.archive import Part, get_track, make_archive
 from l96bench.diagnostics.subject import AssimilationSubject, Subject
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.submit.entry import Entry
-from l96bench.tasks.da_increment import DAIncrement
+from l96bench.submit.miniature import MiniDAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, Value
 from l96bench.tasks.subgrid_forcing import SubgridForcing
-
-_CYCLES = {"train": (1, 400), "valid": (1, 60), "test": (2, 120)}
-
-
-@functools.cache
-def _archive(name: str) -> dict[str, NDArray[np.float64]]:
-    return make_archive(get_track("dense"), Part(name, *_CYCLES[name]), False)
-
-
-@dataclass(frozen=True)
-class MiniIncrement(DAIncrement):
-    """`da-increment/dense` with 60 to 400 cycles instead of thousands."""
-
-    regime_id: str = "dense"
-
-    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-        return _archive(split)
-
 
 HOSTILE = "<script>alert('x')</script> $x^{ & \"q\""
 
@@ -84,7 +62,7 @@ def stochastic_subject(offline: SubgridForcing, online: OnlineRollout) -> Subjec
 @pytest.fixture(scope="session")
 def assimilation_subject() -> AssimilationSubject:
     """A linear model of increments in a miniature archive."""
-    task = MiniIncrement()
+    task = MiniDAIncrement("dense")
     entry = Entry(
         "linear increment", "polynomial", "X", lambda task, seed: PolynomialRegressor(1), families=("da-increment",)
     )

@@ -117,7 +117,7 @@ def test_errors_say_what_was_expected(tmp_path: Path) -> None:
         make_report("quartic", "wilks-f2", tmp_path)
     increments = Entry("increments", "polynomial", "X", lambda task, seed: None, families=("da-increment",))
     with pytest.raises(L96BenchError, match="expected an entry of one of"):
-        train(increments, "wilks-f20")
+        train(increments, "arnold-c4")
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(L96BenchError, match="folder that can be written"):
