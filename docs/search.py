@@ -255,23 +255,26 @@ about seeds. The best rows are those of the ordinary program on the test data, a
 
 FINDINGS = """## What limits closures
 
-- **Offline, memory.** What the present X leaves open, the past of X tells in good part. A GRU finds some of it. It
-  finds far more when it is told outright what it would have to make of small differences of large numbers: the U that
+- **Offline, memory.** What the present X leaves open, the past of X tells in good part. On `wilks-f20` a few lags
+  give a network most of it, and more of them make it worse; on `arnold-c4` lags stop short of a GRU. On both, a GRU
+  gains again when it is told outright what it would have to make of small differences of large numbers: the U that
   its point had over the last 0.05 MTU, inferred from how X moved and the resolved tendency (Chorin and Lu 2015). More
-  memory of X itself, or more units, do not make up for that.
-- **Offline, data.** With a fixed number of epochs, more data are more steps of the optimizer as well; the curves do not
-  separate the two. Networks without memory keep gaining to the end. The GRU has most of its skill after 100 MTU; with
-  the inferred past that holds on `wilks-f20` only.
-- **Online, noise.** The forecasts of deterministic closures are far from perfect physics whatever their R². A red noise
-  of the size of the residual takes most of that; white noise, size by state, online training and noise as an input of
-  the recurrence are compared below.
-- **Online, memory can hurt.** The input that is best offline makes forecasts worse, with red noise and with noise as an
-  input of the recurrence. A likely reason, not tested here: along the truth it tells about the fast variables; along a
-  forecast there are none, and the closure is told its own earlier U, errors and noise included. The best closure
-  offline is not the best one online, and cannot be picked by R².
-- **The ceiling.** Perfect physics does not know the fast variables at the start either. Where the interval of the CRPS
-  above it holds 0, and the climate distance is no larger than that of a second sample of the truth, this test has
-  nothing left to tell closures apart by. What the length of training forecasts does is in [horizons](horizons.md).
+  units add little.
+- **Offline, data.** With a fixed number of epochs, more data are more steps of the optimizer as well; the curves do
+  not separate the two. Networks without memory keep gaining to the end. The GRU has most of its skill after 100 MTU;
+  with the inferred past that holds on `wilks-f20` only.
+- **Online, noise.** The forecasts of deterministic closures are far from perfect physics whatever their R². Noise of
+  the size of the residual takes most of that. Whether it is white or red, or its size depends on the state, is not
+  told apart here. Training mean and noise online gains a little, a GRU in place of the network more, and with noise
+  as an input of the recurrence the interval of what is left holds 0 on both regimes.
+- **Online, memory can hurt.** The input that is best offline makes forecasts worse, with red noise and with noise as
+  an input of the recurrence. A likely reason, not tested here: along the truth it tells about the fast variables;
+  along a forecast there are none, and the closure is told its own earlier U, errors and noise included. The best
+  closure offline is not the best one online, and cannot be picked by R².
+- **The ceiling.** Perfect physics does not know the fast variables at the start either. Where the interval of the
+  CRPS above it holds 0, and the climate distance is no larger than that of a second sample of the truth, this test
+  has nothing left to tell closures apart by. What the length of training forecasts does is in
+  [horizons](horizons.md).
 """
 
 

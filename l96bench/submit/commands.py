@@ -21,7 +21,7 @@ Code = Annotated[
     bool, typer.Option("--allow-python", help="Also run python: artifacts: the code of whoever wrote them.")
 ]
 Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
-Seconds = Annotated[float, typer.Option(help="Time limit of each row in seconds.")]
+Seconds = Annotated[float, typer.Option(help="Limit of each row in processor seconds.")]
 
 
 @app.command()
