@@ -271,6 +271,9 @@ FINDINGS = """## What limits closures
   an input of the recurrence. A likely reason, not tested here: along the truth it tells about the fast variables;
   along a forecast there are none, and the closure is told its own earlier U, errors and noise included. The best
   closure offline is not the best one online, and cannot be picked by R².
+- **Options of other baselines.** Sizes, leaves, iterations and horizons, tried below, hardly matter within their
+  intervals. The baselines have the options that they had before this test, but for the memory polynomial, whose lags
+  were chosen by it.
 - **The ceiling.** Perfect physics does not know the fast variables at the start either. Where the interval of the
   CRPS above it holds 0, and the climate distance is no larger than that of a second sample of the truth, this test
   has nothing left to tell closures apart by. What the length of training forecasts does is in
