@@ -10,6 +10,7 @@ import numpy as np
 
 import l96bench
 from l96bench.board.load import load
+from l96bench.submit.entry import baseline_names, find_entry
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIME = "wilks-f20"
@@ -55,7 +56,7 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
 
 
 def scores(ax: plt.Axes) -> None:
-    """Offline against online score of every row of the board, with intervals."""
+    """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
     results = load(ROOT / "leaderboard" / "results")
     by_task = {
         family: {r.model.name: r for r in results if r.task == f"{family}/{REGIME}-v1" and r.model.kind != "reference"}
@@ -64,13 +65,21 @@ def scores(ax: plt.Axes) -> None:
     offline, online = by_task.values()
     shown = [name for name in offline.keys() & online.keys() if offline[name].score.value > 50.0]  # no constants
     shown.sort(key=lambda name: -online[name].score.value)
-    for number, name in enumerate(shown, 1):
+    quick = {find_entry(name)[0].name for name in baseline_names() if find_entry(name)[0].quick}
+    named, best = [], 0.0
+    for name in shown:
+        if offline[name].score.value > best or name in quick:
+            named.append(name)
+        best = max(best, offline[name].score.value)
+    for name in shown:
         x, y = offline[name].score, online[name].score
         bars = ([[x.value - x.low], [x.high - x.value]], [[y.value - y.low], [y.high - y.value]])
         mark = MARKS.get(offline[name].model.kind, "v")
         ax.errorbar(x.value, y.value, xerr=bars[0], yerr=bars[1], fmt=mark, color=GREEN, ecolor=GREY, ms=6, lw=1)
-        ax.annotate(str(number), (x.value, y.value), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    names = "\n".join(f"{number:2d} {name}" for number, name in enumerate(shown, 1))
+        if name in named:
+            number = str(named.index(name) + 1)
+            ax.annotate(number, (x.value, y.value), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    names = "\n".join(f"{number:2d} {name}" for number, name in enumerate(named, 1))
     ax.text(1.03, 1.0, names, transform=ax.transAxes, fontsize=8, va="top", linespacing=1.5)
     ax.margins(x=0.08, y=0.08)
     ax.set(title=f"{REGIME}: offline and online", xlabel="subgrid-forcing score", ylabel="online-rollout score")
