@@ -13,6 +13,7 @@ import importlib.metadata
 import multiprocessing
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,6 +149,8 @@ def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: 
     from joblib import Parallel, delayed
     from joblib.externals.loky import BrokenProcessPool
 
+    # loky replaces a process that has grown by what it keeps of the data, and loses no item by it.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
     try:
         yield from pool(delayed(_attempt)(function, index, item) for index, item in enumerate(items))
