@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-__all__ = ["fast_predict"]
+__all__ = ["boosting_nodes", "fast_predict", "is_plain_boosting"]
 
 Array = NDArray[np.float64]
 _FORESTS = (RandomForestRegressor, ExtraTreesRegressor)
@@ -32,7 +32,7 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
     if hasattr(estimator, "predict_unchecked"):
         unchecked: Callable[[NDArray], NDArray] = estimator.predict_unchecked
         return unchecked
-    if type(estimator) is HistGradientBoostingRegressor and _is_plain(estimator):
+    if type(estimator) is HistGradientBoostingRegressor and is_plain_boosting(estimator):
         return _boosted(estimator)
     if type(estimator) is DecisionTreeRegressor and estimator.n_outputs_ == 1:
         return _forest([estimator.tree_])
@@ -56,22 +56,22 @@ def _forest(trees: list[Any]) -> Callable[[NDArray], NDArray]:
     return forest
 
 
-def _is_plain(estimator: HistGradientBoostingRegressor) -> bool:
+def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
     """Whether every split compares a number with a threshold, and the loss has no link between sum and prediction."""
-    nodes = _nodes(estimator)
+    nodes = boosting_nodes(estimator)
     return estimator.loss in ("squared_error", "absolute_error", "quantile") and not any(
         tree["is_categorical"].any() for tree in nodes
     )
 
 
-def _nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:
+def boosting_nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:
     """The nodes of every tree, which scikit-learn offers no public way to."""
     return [tree.nodes for (tree,) in estimator._predictors]
 
 
 def _boosted(estimator: HistGradientBoostingRegressor) -> Callable[[NDArray], NDArray]:
     """The sum of boosted trees, all of them in flat arrays that one kernel walks."""
-    trees = _nodes(estimator)
+    trees = boosting_nodes(estimator)
     roots = np.cumsum([0, *map(len, trees)])
     nodes = np.concatenate(trees)
     shift = np.repeat(roots[:-1], np.diff(roots))

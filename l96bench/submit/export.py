@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.dynamics.closures import as_closure, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
-from l96bench.estimators.fast_predict import _is_plain, _nodes
+from l96bench.estimators.fast_predict import boosting_nodes, is_plain_boosting
 from l96bench.submit.onnx_closure import OnnxClosure
 from l96bench.submit.onnx_graph import Graph
 from l96bench.tasks.base import Task
@@ -146,8 +146,8 @@ def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
         return graph.forest(x, [each.tree_ for each in estimator.estimators_])
     if kind == "DecisionTreeRegressor" and estimator.n_outputs_ == 1:
         return graph.forest(x, [estimator.tree_])
-    if kind == "HistGradientBoostingRegressor" and _is_plain(estimator):
-        return graph.boosting(x, _nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
+    if kind == "HistGradientBoostingRegressor" and is_plain_boosting(estimator):
+        return graph.boosting(x, boosting_nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
     if kind == "SparseGaussianProcess":
         return graph.gaussian_process(x, estimator)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_") and kind != "SVR":

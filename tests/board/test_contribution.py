@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from markdown_it import MarkdownIt
 from l96bench.board import contribution
 from l96bench.board.contribution import Contribution, check_contribution
 from l96bench.cli import main
-from l96bench.errors import L96BenchError
-from l96bench.submit import folder as folders
-from l96bench.submit.contained import Limits, Outcome
+from l96bench.submit.contained import Limits
 from l96bench.submit.example import write_example
 from l96bench.submit.folder import submit_folder
 from l96bench.submit.miniature import miniature
@@ -46,23 +43,6 @@ def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example: Path) -> Iter
     BOARD.joinpath("results").mkdir(parents=True)
     yield Path(shutil.copytree(example, "mine"))
     registry.make_task.cache_clear()
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containment costs seconds a call; where it is not what is tested, its work is done here."""
-
-    def work(function: str, items: Sequence[Any], *_: Any) -> list[Outcome]:
-        module, _, name = function.partition(":")
-        outcomes = []
-        for item in items:
-            try:
-                outcomes.append(Outcome(getattr(importlib.import_module(module), name)(item), "", 0.0))
-            except L96BenchError as error:
-                outcomes.append(Outcome(None, str(error), 0.0))
-        return outcomes
-
-    monkeypatch.setattr(folders, "run_contained", work)
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:

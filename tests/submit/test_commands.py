@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from l96bench.cli import main
-from l96bench.errors import L96BenchError
 from l96bench.submit import folder as folders
-from l96bench.submit.contained import Outcome
 from l96bench.submit.miniature import miniature
 from l96bench.tasks import registry
 from l96bench.tasks.result import Result
@@ -46,23 +42,6 @@ def run(minis: None, capsys: pytest.CaptureFixture[str]) -> Run:
         return 0, captured.out + captured.err
 
     return call
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Containment costs seconds a call; where it is not what is tested, its work is done here."""
-
-    def work(function: str, items: Sequence[Any], *_: Any) -> list[Outcome]:
-        module, _, name = function.partition(":")
-        outcomes = []
-        for item in items:
-            try:
-                outcomes.append(Outcome(getattr(importlib.import_module(module), name)(item), "", 0.0))
-            except L96BenchError as error:
-                outcomes.append(Outcome(None, str(error), 0.0))
-        return outcomes
-
-    monkeypatch.setattr(folders, "run_contained", work)
 
 
 def edit(folder: str, old: str, new: str) -> None:

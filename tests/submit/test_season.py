@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -19,8 +18,6 @@ from l96bench.cli import main
 from l96bench.data.seasons import Season
 from l96bench.data.splits import Split, get_split
 from l96bench.errors import DataError, L96BenchError, ResultError
-from l96bench.submit import folder as folders
-from l96bench.submit.contained import Outcome
 from l96bench.submit.miniature import MiniOnlineRollout, MiniSubgridForcing, miniature
 from l96bench.submit.season import open_season, reveal_season, score_season, verify_season
 from l96bench.submit.season_record import SeasonRecord, draw_secret, read_secret, record_path
@@ -79,17 +76,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, captured.out + captured.err
 
     return call
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tasks of these tests are not known in the processes that contain submissions."""
-
-    def work(function: str, items: Sequence[Any], *_: Any) -> list[Outcome]:
-        module, _, name = function.partition(":")
-        return [Outcome(getattr(importlib.import_module(module), name)(item), "", 0.0) for item in items]
-
-    monkeypatch.setattr(folders, "run_contained", work)
 
 
 def fixed(secret: bytes = bytes(range(32))) -> tuple[Path, bytes]:
