@@ -1,5 +1,6 @@
 from .cli import run_script
-from .dynamics.closures import AR1Closure, Closure, as_closure
+from .dynamics.ar1 import AR1Closure
+from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.truth import Trajectory, simulate
@@ -23,10 +24,10 @@ from .errors import (
 )
 from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
+from .graphs.onnx_closure import OnnxClosure
 from .regimes import Regime, get_regime, list_regimes
 from .submit.entry import Entry
 from .submit.export import export_equations, export_onnx, export_predictions
-from .submit.onnx_closure import OnnxClosure
 from .tasks.base import Task
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery

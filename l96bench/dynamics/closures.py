@@ -7,7 +7,6 @@ turn everything that can go wrong into a `ModelError` that says what was expecte
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -74,7 +73,7 @@ class FunctionClosure(Stateless):
         return self.function(X)
 
     def __repr__(self) -> str:
-        return f"FunctionClosure({_name(self.function)})"
+        return f"FunctionClosure({name_of(self.function)})"
 
 
 class PredictorClosure(Stateless):
@@ -92,7 +91,29 @@ class PredictorClosure(Stateless):
             return self.estimator.predict(X)
 
     def __repr__(self) -> str:
-        return f"PredictorClosure({_name(self.estimator)})"
+        return f"PredictorClosure({name_of(self.estimator)})"
+
+
+class ModuleClosure(Stateless):
+    """A ``torch.nn.Module`` of X (n, K) -> U (n, K), in inference mode, as a deterministic closure without memory."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def predict(self, X: NDArray) -> Any:
+        """What the module gives for X (n, K), which comes in the precision of its weights."""
+        import torch
+
+        dtype = next((each.dtype for each in self.module.parameters()), torch.float32)
+        training = self.module.training
+        try:
+            with torch.inference_mode():
+                return self.module.eval()(torch.from_numpy(X).to(dtype))
+        finally:
+            self.module.train(training)
+
+    def __repr__(self) -> str:
+        return f"ModuleClosure({name_of(self.module)})"
 
 
 class _Undeclared:
@@ -115,111 +136,22 @@ class _PipelineClosure:
         self.transform = transform
         self.last = last
         self.deterministic = last.deterministic
+        if hasattr(last, "remember"):
+            self.remember = self._remember
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         self.last.start(n_members, rng)
 
-    def remember(self, history: NDArray) -> None:
-        if hasattr(self.last, "remember"):
-            past, n_members, K = history.shape
-            with unchecked_sklearn():
-                rows = self.transform(history.reshape(-1, K))
-            self.last.remember(np.asarray(rows).reshape(past, n_members, -1))
+    def _remember(self, history: NDArray) -> None:
+        past, n_members, K = history.shape
+        with unchecked_sklearn():
+            rows = self.transform(history.reshape(-1, K))
+        self.last.remember(np.asarray(rows).reshape(past, n_members, -1))
 
     def step(self, X: NDArray) -> NDArray:
         with unchecked_sklearn():
             transformed = self.transform(X)
         return self.last.step(transformed)
-
-
-class AR1Closure:
-    """A deterministic closure plus a residual that is a first-order autoregression in time.
-
-    U = mean(X) + e;  e' = phi_dt e + sigma sqrt(1 - phi_dt^2) z, z standard normal, independent for each member and
-    point, started from its stationary distribution. phi is rescaled to the model step, phi_dt = phi ** (dt /
-    interval), so that the residual forgets at the same rate for every dt.
-
-    Parameters
-    ----------
-    mean : model
-        Whatever `as_closure` accepts, deterministic.
-    phi : float
-        Autocorrelation of the residual over `interval`, 0 <= phi < 1.
-    sigma : float
-        Stationary standard deviation of the residual (not of its innovations).
-    interval : float
-        Time in MTU over which `phi` was measured.
-    dt : float
-        Step of the resolved model in MTU.
-
-    References
-    ----------
-    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371,
-    20110479, "additive AR(1)".
-    """
-
-    deterministic = False
-
-    def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:
-        if not 0 <= phi < 1:
-            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
-        if not 0 <= sigma < math.inf:
-            raise ValueError(f"sigma must be a finite standard deviation; got {sigma}.")
-        if not (interval > 0 and dt > 0):
-            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
-        self.mean = as_closure(mean, dt)
-        if not self.mean.deterministic:
-            raise ValueError(f"the mean of an AR1Closure must be deterministic; {_name(mean)} is not.")
-        self.phi, self.sigma, self.interval, self.dt = float(phi), float(sigma), float(interval), float(dt)
-        self.phi_dt = self.phi ** (self.dt / self.interval)
-        self._innovation = self.sigma * math.sqrt(1 - self.phi_dt**2)
-        self._n_members: int | None = None
-        self._rng = np.random.default_rng(0)
-        self._residual: NDArray | None = None
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the residual; the next step draws a new one from its stationary distribution."""
-        self.mean.start(n_members, rng)
-        self._n_members, self._rng, self._residual = n_members, rng, None
-
-    def remember(self, history: NDArray) -> None:
-        """Pass the past states (past, member, K) on to a mean that has a memory."""
-        if hasattr(self.mean, "remember"):
-            self.mean.remember(history)
-
-    def step(self, X: NDArray) -> NDArray:
-        """The mean's U (member, K) plus the residual of this step."""
-        if len(X) != self._n_members:
-            raise ModelError(f"AR1Closure was started for {self._n_members} members; X has {len(X)} rows.")
-        noise = self._rng.standard_normal(X.shape)
-        if self._residual is None:
-            self._residual = self.sigma * noise
-        else:
-            self._residual = self.phi_dt * self._residual + self._innovation * noise
-        return self.mean.step(X) + self._residual
-
-    def predict(self, X: NDArray) -> Any:
-        """The mean alone: U (n, K) for the states X (n, K)."""
-        if not _offers(self.mean, "predict"):
-            raise ModelError(f"{_name(self.mean)} depends on more than the present X; it has no predict(X).")
-        return self.mean.predict(X)  # type: ignore[attr-defined]
-
-    def sample(self, X: NDArray, n_members: int, rng: np.random.Generator, interval: float = 0.05) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) whose states are `interval` MTU apart."""
-        phi = self.phi ** (interval / self.interval)
-        return self.predict(X) + np.moveaxis(ar1_noise((len(X), n_members, X.shape[1]), phi, self.sigma, rng), 1, 0)
-
-    def __repr__(self) -> str:
-        return f"AR1Closure({self.mean!r}, phi={self.phi}, sigma={self.sigma}, interval={self.interval}, dt={self.dt})"
-
-
-def ar1_noise(shape: tuple[int, ...], phi: float, sigma: float, rng: np.random.Generator) -> NDArray:
-    """Stationary first-order autoregressions of the given shape, time first: correlation `phi`, std `sigma`."""
-    noise = sigma * rng.standard_normal(shape)
-    innovation = math.sqrt(1 - phi**2)
-    for i in range(1, len(noise)):
-        noise[i] = phi * noise[i - 1] + innovation * noise[i]
-    return noise
 
 
 def unchecked_sklearn() -> AbstractContextManager[None]:
@@ -238,8 +170,8 @@ def as_closure(model: Any, dt: float = 0.01) -> Closure:
     ----------
     model : object
         A `Closure` (returned as it is; one without ``deterministic`` is taken to be stochastic), a model that makes
-        its own with ``closure(dt)``, a fitted search or pipeline around one, an object with ``predict``, or a
-        function X (n, K) -> U (n, K).
+        its own with ``closure(dt)``, a fitted search or pipeline around one, a ``torch.nn.Module``, an object with
+        ``predict``, or a function X (n, K) -> U (n, K).
     dt : float
         Step of the resolved model in MTU.
 
@@ -255,13 +187,15 @@ def as_closure(model: Any, dt: float = 0.01) -> Closure:
         return model
     if _offers(model, "start") and _offers(model, "step"):
         return _Undeclared(model)
+    if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
+        return ModuleClosure(model)
     if _offers(model, "closure"):
         try:
             return as_closure(model.closure(dt), dt)
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(f"{_name(model)}.closure({dt}) raised {_described(error)}") from error
+            raise ModelError(f"{name_of(model)}.closure({dt}) raised {_described(error)}") from error
     if hasattr(model, "best_estimator_"):
         return as_closure(model.best_estimator_, dt)
     if _offers(model, "predict"):
@@ -286,7 +220,7 @@ def checked_start(closure: Closure, n_members: int, rng: np.random.Generator, hi
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{_name(closure)} raised {_described(error)} at its start.") from error
+        raise ModelError(f"{name_of(closure)} raised {_described(error)} at its start.") from error
 
 
 def checked_step(closure: Closure, X: NDArray) -> NDArray:
@@ -305,10 +239,10 @@ def checked_step(closure: Closure, X: NDArray) -> NDArray:
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{_name(closure)} raised {_described(error)} for X of shape {X.shape}.") from error
+        raise ModelError(f"{name_of(closure)} raised {_described(error)} for X of shape {X.shape}.") from error
     if type(U) is np.ndarray and U.dtype == np.float64 and U.shape == X.shape:
         return U
-    return checked_forcing(U, X.shape, _name(closure))
+    return checked_forcing(U, X.shape, name_of(closure))
 
 
 def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
@@ -343,8 +277,8 @@ def _from_predictor(model: Any, dt: float) -> Closure:
         if getattr(part, "lags", ()):
             # Its predict would take the members of a batch for the times of one trajectory.
             raise ModelError(
-                f"{_name(part)} with lags inside {_a(model)} cannot be coupled. Try it the other way round: "
-                f"{_name(part)}({_name(model)}(...), lags=...)."
+                f"{name_of(part)} with lags inside {_a(model)} cannot be coupled. Try it the other way round: "
+                f"{name_of(part)}({name_of(model)}(...), lags=...)."
             )
     return PredictorClosure(model)
 
@@ -384,13 +318,15 @@ def _a(value: Any) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _name(model: Any) -> str:
+def name_of(model: Any) -> str:
     """How a message calls a model: the user's own object inside the adapters, functions by their name."""
     match model:
         case PredictorClosure():
-            return _name(model.estimator)
+            return name_of(model.estimator)
         case FunctionClosure():
-            return _name(model.function)
+            return name_of(model.function)
+        case ModuleClosure():
+            return name_of(model.module)
         case _Undeclared():
-            return _name(model.model)
+            return name_of(model.model)
     return getattr(model, "__name__", type(model).__name__)

@@ -9,7 +9,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.dynamics.closures import AR1Closure, Stateless
+from l96bench.dynamics.ar1 import AR1Closure
+from l96bench.dynamics.closures import Stateless
 from l96bench.errors import UnknownIdError, nearest
 
 

@@ -18,6 +18,8 @@ from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.scaling import BOUND, REACH, Scaling
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
+from l96bench.graphs.models import exported
+from l96bench.tasks.result import write_atomic
 
 __all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
 
@@ -28,8 +30,6 @@ _LAYERS: dict[type[torch.nn.Module], str] = {
     torch.nn.SiLU: "silu",
 }
 """The activations that a policy may have between its layers, by the names of `TorchRegressor`."""
-_OPSET, _IR = 17, 8
-"""Versions of ONNX that every runtime of today reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +152,17 @@ class PolicyClosure(Stateless):
         if X.ndim != 2 or X.shape[1] != self.K:
             raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
         actions = self.actor.actions(X[:, self.index].reshape(-1, self.index.shape[1]))
-        return self.scaling.mean_U + (REACH * self.scaling.std_U) * actions.reshape(X.shape)
+        return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)
+
+    @property
+    def reach_U(self) -> float:
+        """How far an action of 1 is from mean_U."""
+        return REACH * self.scaling.std_U
 
     def to_onnx(self, path: str | Path) -> Path:
-        """Write the closure as an ONNX file: input X (n, K) float32, output U (n, K) float32, all scaling inside.
-
-        It needs only operators of opset 17, and is checked before it is written.
-        """
-        import onnx
-
+        """Write the closure as an ONNX file: input X (n, K), output U (n, K), all scaling inside."""
         path = Path(path)
-        onnx.save(_onnx_model(self), path)
+        write_atomic(path, exported(self, self.K, path.name).data)
         return path
 
     def __repr__(self) -> str:
@@ -209,7 +209,7 @@ class StochasticPolicyClosure(PolicyClosure):
         return self._noisy(np.broadcast_to(self.predict(X), (n_members, *np.shape(X))), rng)
 
     def _noisy(self, U: NDArray, rng: np.random.Generator) -> NDArray:
-        reach, mean = REACH * self.scaling.std_U, self.scaling.mean_U
+        reach, mean = self.reach_U, self.scaling.mean_U
         return np.clip(U + reach * self.std * rng.standard_normal(U.shape), mean - reach, mean + reach)
 
     def __repr__(self) -> str:
@@ -260,47 +260,3 @@ def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
         raise ModelError(f"expected one of the activations {sorted(_LAYERS.values())}, got {activation}")
     pairs = [(module.weight.detach().cpu().numpy(), module.bias.detach().cpu().numpy()) for module in linear]
     return [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs], activation
-
-
-def _onnx_model(closure: PolicyClosure) -> Any:
-    """The closure as an ONNX model."""
-    from onnx import TensorProto, checker, helper, numpy_helper
-
-    actor, network = closure.actor, closure.actor.network
-    constants: list[Any] = []
-    nodes: list[Any] = []
-
-    def constant(value: Any, dtype: Any = np.float32) -> str:
-        name = f"c{len(constants)}"
-        constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
-        return name
-
-    def node(operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        name = output or f"n{len(nodes)}"
-        nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
-    def activated(x: str) -> str:
-        match network.activation:
-            case "tanh":
-                return node("Tanh", x)
-            case "relu":
-                return node("Relu", x)
-            case "silu":
-                return node("Mul", x, node("Sigmoid", x))
-        erf = node("Erf", node("Mul", x, constant(2**-0.5)))
-        return node("Mul", node("Mul", x, constant(0.5)), node("Add", erf, constant(1.0)))
-
-    x = node("Gather", "X", constant(closure.index, np.int64), axis=1)
-    x = node("Max", node("Min", x, constant(actor.high)), constant(actor.low))
-    for i, (coef, intercept) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
-        x = activated(x) if i else x
-        x = node("Add", node("MatMul", x, constant(coef.T)), constant(intercept))
-    x = node("Tanh", x) if actor.squashed else node("Max", node("Min", x, constant(1.0)), constant(-1.0))
-    x = node("Add", node("Mul", x, constant(REACH * closure.scaling.std_U)), constant(closure.scaling.mean_U))
-    node("Reshape", x, constant([-1, closure.K], np.int64), output="U")
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", closure.K]) for name in "XU"]
-    graph = helper.make_graph(nodes, "closure", values[:1], values[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR)
-    checker.check_model(model, full_check=True)
-    return model

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-__all__ = ["boosting_nodes", "fast_predict", "is_plain_boosting"]
+__all__ = ["boosting_nodes", "fast_predict", "is_plain_boosting", "is_trees"]
 
 Array = NDArray[np.float64]
 _FORESTS = (RandomForestRegressor, ExtraTreesRegressor)
@@ -32,14 +32,19 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
     if hasattr(estimator, "predict_unchecked"):
         unchecked: Callable[[NDArray], NDArray] = estimator.predict_unchecked
         return unchecked
-    if type(estimator) is HistGradientBoostingRegressor and is_plain_boosting(estimator):
-        return _boosted(estimator)
-    if type(estimator) is DecisionTreeRegressor and estimator.n_outputs_ == 1:
-        return _forest([estimator.tree_])
-    if type(estimator) in _FORESTS and estimator.n_outputs_ == 1:
-        return _forest([tree.tree_ for tree in estimator.estimators_])
+    if is_trees(estimator):
+        if type(estimator) is HistGradientBoostingRegressor:
+            return _boosted(estimator)
+        return _forest([tree.tree_ for tree in getattr(estimator, "estimators_", [estimator])])
     predict: Callable[[NDArray], NDArray] = estimator.predict
     return predict
+
+
+def is_trees(estimator: Any) -> bool:
+    """Whether a regressor is decision trees of one output whose sums and thresholds are all that counts."""
+    if type(estimator) is HistGradientBoostingRegressor:
+        return is_plain_boosting(estimator)
+    return type(estimator) in (DecisionTreeRegressor, *_FORESTS) and estimator.n_outputs_ == 1
 
 
 def _forest(trees: list[Any]) -> Callable[[NDArray], NDArray]:

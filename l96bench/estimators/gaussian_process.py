@@ -11,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import ar1_noise
+from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import LocalRegressor, StencilClosure, _RingRegressor, stencil_rows
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import Closure, ar1_noise, as_closure
+from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor, _RingRegressor, _ten_digits
 from l96bench.estimators.stochastic import UnitNoise

@@ -20,7 +20,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics import torch_resolved
-from l96bench.dynamics.closures import ar1_noise
+from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, _whole, stencil_rows
 from l96bench.estimators.rollout_training import (

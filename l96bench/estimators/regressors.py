@@ -17,7 +17,8 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import HISTORY_INTERVAL, AR1Closure, Closure, ar1_noise, as_closure, unchecked_sklearn
+from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
+from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, as_closure, unchecked_sklearn
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.fast_predict import fast_predict

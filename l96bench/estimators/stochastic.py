@@ -28,7 +28,8 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import ar1_noise, as_closure
+from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.closures import as_closure
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import PolynomialRegressor, _RingRegressor, _ten_digits, _whole
 

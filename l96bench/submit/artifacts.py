@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import SubmissionError
-from l96bench.submit.onnx_closure import MAX_ONNX_BYTES
+from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
 from l96bench.submit.plain_yaml import MAX_BYTES, read_yaml
 
 __all__ = ["EQUATIONS", "ONNX", "PREDICTIONS", "Artifact", "read_equations", "read_file", "read_predictions"]

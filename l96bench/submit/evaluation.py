@@ -13,9 +13,9 @@ from l96bench.data.store import array_digest
 from l96bench.equations.closure import EquationClosure
 from l96bench.equations.equation_set import EquationSet
 from l96bench.errors import SubmissionError
+from l96bench.graphs.onnx_closure import OnnxClosure, onnx_faults
 from l96bench.submit.artifacts import EQUATIONS, ONNX, PREDICTIONS, Artifact, Expected, read_equations, read_predictions
 from l96bench.submit.miniature import miniature
-from l96bench.submit.onnx_closure import OnnxClosure, onnx_faults
 from l96bench.tasks.base import Task
 from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.dynamics.resolved import rollout
+from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, pointwise
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
@@ -156,14 +157,21 @@ class DAIncrement(Task):
         system = self.system(model)
         parts = self._parts(self.cycles(system, progress), system)
         if not isinstance(model, AssimilationSystem):
-            parts.metrics.update(self._offline(model))
+            parts.metrics.update(self._offline(as_submitted(model, self.regime.K)))
         return self.result(model, info, parts, training_seconds)
 
     def system(self, model: Any) -> AssimilationSystem:
-        """The model without closure, corrected by a model of increments; an `AssimilationSystem` as it is."""
+        """The model without closure, corrected by a model of increments; an `AssimilationSystem` as it is submitted."""
+        K = self.regime.K
         if isinstance(model, AssimilationSystem):
-            return model
-        closure = corrected(model, self.track.window)
+            forecast = model.model
+            if type(forecast) is ResolvedModel:
+                closure = as_submitted(forecast.closure, K)
+                forecast = ResolvedModel(forecast.regime, closure, F=forecast.F, dt=forecast.dt)
+            return replace(
+                model, model=forecast, closure=None if model.closure is None else as_submitted(model.closure, K)
+            )
+        closure = corrected(as_submitted(model, K), self.track.window)
         return AssimilationSystem(ResolvedModel(self.regime, closure), None, closure)
 
     def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:

@@ -17,6 +17,7 @@ from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT, rollout
+from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, ensemble
 from l96bench.regimes import seed_word
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Task, value_of
@@ -87,7 +88,8 @@ class OnlineRollout(Task):
         checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model online; see `Task.evaluate`."""
-        parts = self._parts(self.forecasts(model, progress), self.climates(model, progress))
+        runs = as_submitted(model, self.regime.K)
+        parts = self._parts(self.forecasts(runs, progress), self.climates(runs, progress))
         return self.result(model, info, parts, training_seconds)
 
     # The truth, and what stands at 0 and 100.
@@ -147,7 +149,7 @@ class OnlineRollout(Task):
 
     def forecasts(self, model: Any, progress: bool | None = None) -> Forecasts:
         """The model's forecasts of all cases, those without closure where a member left."""
-        closure = as_closure(model)
+        closure = as_closure(as_submitted(model, self.regime.K))
         members = 1 if closure.deterministic else self.cases.members
         X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
         history = np.repeat(self.cases.history(self.test.X), members, axis=1) if hasattr(closure, "remember") else None
@@ -177,7 +179,7 @@ class OnlineRollout(Task):
         history = np.concatenate([self.cases.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
         forcing = [self.regime.F] + ([self.regime.shifted().F] if self.has_shift else [])
         limits = np.repeat(np.array([self._limits(key) for key in splits]).T, self.n_members, axis=1)
-        closure = as_closure(model)
+        closure = as_closure(as_submitted(model, self.regime.K))
         ledger = _Ledger(closure) if self.regime.coupling == "flux" and not isinstance(closure, Polynomial) else None
         run = rollout(
             ledger or closure,

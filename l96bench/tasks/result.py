@@ -254,13 +254,13 @@ def _explain(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def write_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text to ``path`` so that a reader sees the old file or the new one, never a part."""
+def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write text, as UTF-8, or bytes to ``path`` so that a reader sees the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import ModelError
+from l96bench.graphs.models import as_submitted
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
@@ -78,10 +79,11 @@ class SubgridForcing(Task):
         checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model on the test trajectories; see `Task.evaluate`."""
+        runs = as_submitted(model, self.regime.K)
         with show_progress("predicting", 2 if self.has_shift else 1, progress) as report:
-            prediction = self._predict(model, self.test)
+            prediction = self._predict(runs, self.test)
             report(1)
-            shifted = self._predict(model, self.shift) if self.has_shift else None
+            shifted = self._predict(runs, self.shift) if self.has_shift else None
             report(1)
         parts = self._parts(prediction)
         if budgets:

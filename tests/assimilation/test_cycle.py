@@ -19,7 +19,7 @@ from l96bench.assimilation.models import AugmentedModel, ForecastModel, Function
 from l96bench.assimilation.observations import Network, Observations
 from l96bench.assimilation.record import Cycled, joined
 from l96bench.assimilation.variational import ThreeDVar
-from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.draws import standard_normal
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.truth import Trajectory

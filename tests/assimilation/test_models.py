@@ -20,7 +20,7 @@ from l96bench.assimilation.models import (
     TruthModel,
     checked_advance,
 )
-from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.draws import streams
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout

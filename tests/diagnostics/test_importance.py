@@ -15,7 +15,7 @@ from l96bench.diagnostics.importance import (
     permutation_importance,
 )
 from l96bench.diagnostics.subject import LeftOutError
-from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
 

@@ -15,12 +15,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import (
-    AR1Closure,
     Closure,
     FunctionClosure,
     PredictorClosure,
-    ar1_noise,
     as_closure,
     checked_start,
     checked_step,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import Rollout, rollout
 from l96bench.dynamics.truth import simulate

@@ -78,10 +78,8 @@ def test_equals_the_policy(algorithm: str, local: bool, states: np.ndarray, tmp_
     assert low <= U.min() < low + 0.1
     assert high - 0.1 < U.max() <= high
     session = onnxruntime.InferenceSession(closure.to_onnx(tmp_path / "closure.onnx"))
-    ready = states.astype(np.float32)
-    exported = session.run(["U"], {"X": ready})[0]
-    assert exported.dtype == np.float32
-    np.testing.assert_allclose(exported, closure.predict(ready), rtol=1e-5, atol=2e-4)
+    exported = session.run(["U"], {"X": states})[0]
+    np.testing.assert_allclose(exported, U, rtol=1e-5, atol=2e-4)
 
 
 @pytest.mark.parametrize("activation", ["Tanh", "ReLU", "GELU", "SiLU"])
@@ -97,9 +95,8 @@ def test_activations(activation: str, states: np.ndarray, tmp_path: Path) -> Non
     [x], [u] = file.graph.input, file.graph.output
     assert (x.name, u.name) == ("X", "U")
     assert [each.type.tensor_type.shape.dim[1].dim_value for each in (x, u)] == [8, 8]
-    ready = states[:150].astype(np.float32)
-    exported = onnxruntime.InferenceSession(path).run(None, {"X": ready})[0]
-    np.testing.assert_allclose(exported, closure.predict(ready), rtol=1e-5, atol=2e-4)
+    exported = onnxruntime.InferenceSession(path).run(None, {"X": states[:150]})[0]
+    np.testing.assert_allclose(exported, closure.predict(states[:150]), rtol=1e-5, atol=2e-4)
 
 
 def test_a_trained_policy(tmp_path: Path) -> None:
@@ -110,13 +107,14 @@ def test_a_trained_policy(tmp_path: Path) -> None:
     model.learn(12_000)
     closure = PolicyClosure.from_sb3(model)
     task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
-    X = np.array(task.valid.X, dtype=np.float32)
+    X = np.array(task.valid.X)
     exported = onnxruntime.InferenceSession(closure.to_onnx(tmp_path / "c.onnx")).run(None, {"X": X})[0]
     np.testing.assert_allclose(exported, closure.predict(X), atol=1e-5)
     assert closure.n_parameters == 5 * 64 + 64 + 64 * 64 + 64 + 64 + 1
     assert count_parameters(closure) == closure.n_parameters
     assert l96bench.as_closure(closure) is closure
     assert task.score(closure) > 20
+    assert task.score(closure) == task.score(l96bench.OnnxClosure((tmp_path / "c.onnx").read_bytes()))
     run = l96bench.rollout(closure, X[:3], 1.0, regime="wilks-f20")
     assert run.survived.all()
     assert repr(closure) == "PolicyClosure(5-64-64-1, K=8)"

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from l96bench.dynamics.closures import ar1_noise, as_closure, checked_start, checked_step
+from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.estimators.generative import GANRegressor, Generator, ProbabilisticRecurrentRegressor, energy_score
 from l96bench.estimators.recurrent import GatedUnit, RecurrentClosure, along

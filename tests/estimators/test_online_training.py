@@ -44,7 +44,7 @@ def trajectory() -> tuple[Array, Array]:
 @pytest.fixture(scope="module")
 def noisy() -> tuple[Array, Array]:
     """100 MTU under the linear closure with red noise of a known size and memory."""
-    from l96bench.dynamics.closures import AR1Closure
+    from l96bench.dynamics.ar1 import AR1Closure
 
     closure = AR1Closure(linear, phi=float(np.exp(-0.05 / 0.1)), sigma=3.0, interval=0.05)
     run = rollout(closure, np.linspace(-2, 9, 8), 100.0, regime="wilks-f20", spin_up=5.0, progress=False)

@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from l96bench.dynamics.closures import AR1Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.ar1 import AR1Closure
+from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import (

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from l96bench.dynamics.closures import AR1Closure, ar1_noise, as_closure, checked_start, checked_step
+from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
+from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.estimators.stochastic import NoiseForm, StochasticClosure, StochasticRegressor, UnitNoise

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from l96bench.errors import L96BenchError
+from l96bench.graphs.onnx_closure import onnx_faults
 from l96bench.submit.artifacts import Artifact, Expected, read_equations, read_predictions
-from l96bench.submit.onnx_closure import onnx_faults
 from l96bench.submit.plain_yaml import read_yaml
 from l96bench.submit.submission import Submission
 

@@ -16,9 +16,9 @@ import pytest
 
 from l96bench.equations.equation_set import EquationSet
 from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.submit.artifacts import Artifact, Expected, read_equations, read_file, read_predictions
 from l96bench.submit.contained import Limits, run_contained
-from l96bench.submit.onnx_closure import OnnxClosure
 from l96bench.submit.submission import Submission
 from l96bench.tasks.result import ModelInfo
 

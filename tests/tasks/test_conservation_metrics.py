@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from l96bench.dynamics.closures import AR1Closure
+from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.result import Result

@@ -126,8 +126,12 @@ class Graph:
         padded = [np.pad(each, (0, degree - len(each)), constant_values=n_columns) for each in factors]
         first = self.gather(x, np.array([0]))
         one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", first))
-        columns = self.gather(self.node("Concat", x, one, axis=1), np.array(padded))
-        return self.node("ReduceProd", columns, axes=[2], keepdims=0)
+        # Rows are copied many times faster than columns.
+        rows = self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
+        product, *others = (self.gather(rows, index, axis=0) for index in np.array(padded).T)
+        for other in others:
+            product = self.node("Mul", product, other)
+        return self.node("Transpose", product, perm=[1, 0])
 
     def scaled(self, x: str, mean: NDArray | None, scale: NDArray | None) -> str:
         """``(x - mean) / scale``, float64."""
@@ -135,31 +139,56 @@ class Graph:
             x = self.node("Sub", x, self.constant(mean, np.float64))
         return x if scale is None else self.node("Div", x, self.constant(scale, np.float64))
 
+    def clipped(self, x: str, low: Any, high: Any) -> str:
+        """``min(max(x, low), high)``, float64."""
+        at_least = self.node("Max", x, self.constant(low, np.float64))
+        return self.node("Min", at_least, self.constant(high, np.float64))
+
     def equations(self, x: str, system: EquationSet) -> str:
-        """The tendencies (n, K) that equations say, sums of products of whole powers, float64."""
-        monomials = list(dict.fromkeys(key for terms in system.equations for key, _ in terms))
-        if any(isinstance(factor, str) or power < 1 for key in monomials for factor, power in key):
+        """The tendencies (n, K) that equations say, sums of products of whole powers, float64: the same bits.
+
+        All targets are computed side by side, term by term, in the order of `EquationSet.tendency`. What a target has
+        less of than others is filled up with factors of 1 and terms of 0, which change no bit.
+        """
+        K = system.n_targets
+        terms = system.equations
+        if any(isinstance(factor, str) or power < 1 for each in terms for key, _ in each for factor, power in key):
             raise ModelError("equations with functions or quotients do not come as ONNX; try export_equations")
-        exponents = np.zeros((max(1, len(monomials)), system.n_targets), dtype=int)
-        for i, key in enumerate(monomials):
-            for factor, power in key:
-                exponents[i, int(factor)] = power
-        coefficients = np.zeros((system.n_targets, len(exponents)))
-        for target, terms in enumerate(system.equations):
-            for key, value in terms:
-                coefficients[target, monomials.index(key)] = value
-        return self.linear(self.powers(x, exponents), coefficients, np.zeros(system.n_targets))
+        one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", self.gather(x, np.array([0]))))
+        rows = self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
+        total = self.constant(np.zeros((K, 1)), np.float64)
+        for i in range(max(1, *map(len, terms))):
+            chosen = [each[i] if i < len(each) else ((), 0.0) for each in terms]
+            product = self._monomials(rows, [list(key) for key, _ in chosen], K)
+            value = self.constant([[value] for _, value in chosen], np.float64)
+            total = self.node("Add", total, self.node("Mul", product, value))
+        return self.node("Transpose", total, perm=[1, 0])
+
+    def _monomials(self, rows: str, keys: list[list[tuple[Any, int]]], K: int) -> str:
+        """A monomial for each target (K, n): the product of its factors, each a power by repeated multiplication."""
+        product = ""
+        for place in range(max(1, *map(len, keys))):
+            factors = [key[place] if place < len(key) else (K, 1) for key in keys]
+            power = ""
+            for exponent in range(max(exponent for _, exponent in factors)):
+                index = [int(factor) if exponent < own else K for factor, own in factors]
+                value = self.gather(rows, np.array(index), axis=0)
+                power = self.node("Mul", power, value) if power else value
+            product = self.node("Mul", product, power) if product else power
+        return product
 
     def gaussian_process(self, x: str, process: Any) -> str:
-        """The mean (n, 1) of a `SparseGaussianProcess`, float64."""
+        """The mean (n, 1) of a `SparseGaussianProcess`, float32 but for its inputs, as its closure computes it."""
         inducing, scale = process.inducing_, 1.0 / process.length_scale_
         centre = inducing.mean(axis=0)
-        z = (inducing - centre) * scale
-        offset = np.log(process.variance_) - 0.5 * np.square(z).sum(axis=1)
+        z = ((inducing - centre) * scale).astype(np.float32)
+        offset = (np.log(process.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
         x = self.node("Mul", self.node("Sub", x, self.constant(centre, np.float64)), self.constant(scale, np.float64))
-        half = self.node("Mul", self.node("ReduceSumSquare", x, axes=[1]), self.constant(0.5, np.float64))
+        x = self.cast(x, np.float32)
+        half = self.node("Mul", self.node("ReduceSumSquare", x, axes=[1]), self.constant(0.5, np.float32))
         features = self.node("Exp", self.node("Sub", self.linear(x, z, offset), half))
-        return self.linear(features, process.weights_[None], np.array([process.mean_]))
+        weights = process.weights_[None].astype(np.float32)
+        return self.cast(self.linear(features, weights, np.array([process.mean_], dtype=np.float32)), np.float64)
 
     def forest(self, x: str, trees: list[Any]) -> str:
         """The mean (n, 1) of decision trees in the arithmetic of scikit-learn, inputs in float32: the same bits."""

@@ -41,8 +41,8 @@ ArrayFeatureExtractor Binarizer Imputer LinearRegressor Normalizer SVMRegressor 
 """
 OPERATORS: dict[str, frozenset[str]] = {"": frozenset(_STANDARD.split()), "ai.onnx.ml": frozenset(_LEARNED.split())}
 """The operators that may be used, by domain."""
-_ROWS = 4096
-"""Rows that are computed at once."""
+_POINTS = 2048
+"""Points of the ring, those of all rows together, that are computed at once: what fits the cache."""
 _TEXT = 8  # onnx.TensorProto.STRING
 _EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
 
@@ -61,6 +61,8 @@ class OnnxClosure(Stateless):
 
     Attributes
     ----------
+    data : bytes
+        The file.
     n_parameters : int
         Numbers in the file that are not shapes or indices.
 
@@ -78,7 +80,7 @@ class OnnxClosure(Stateless):
         import onnxruntime
 
         model = onnx.load_model_from_string(data)
-        self.name, self.K = name, _width(model.graph.input[0]) or K or 0
+        self.data, self.name, self.K = data, name, _width(model.graph.input[0]) or K or 0
         self.n_parameters = sum(math.prod(each.dims) for each in _tensors(model.graph) if each.data_type in (1, 11))
         self.n_parameters += sum(len(each.floats) for node in model.graph.node for each in node.attribute)
         self._dtype = np.float32 if model.graph.input[0].type.tensor_type.elem_type == 1 else np.float64
@@ -100,9 +102,9 @@ class OnnxClosure(Stateless):
         if X.ndim != 2 or (self.K and X.shape[1] != self.K):
             raise ModelError(f"{self.name}: expected X of shape (n, {self.K}), got {X.shape}")
         U = np.empty(X.shape)
-        for first in range(0, len(X), _ROWS):
-            rows = X[first : first + _ROWS]
-            U[first : first + _ROWS] = self._run(rows)
+        n = max(1, _POINTS // X.shape[1])
+        for first in range(0, len(X), n):
+            U[first : first + n] = self._run(X[first : first + n])
         return U
 
     def _run(self, X: NDArray) -> NDArray:
