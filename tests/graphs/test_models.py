@@ -41,6 +41,13 @@ class Clipped(RegressorMixin, BaseEstimator):
         return np.clip(np.asarray(X)[:, 0] * -0.5 + 1.0, -50.0, 50.0)
 
 
+class Halved(LocalRegressor):
+    """A user's own class, whose predictions are not those of its parts."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        return 0.5 * super().predict(X)
+
+
 def network() -> Any:
     module = torch.nn.Sequential(torch.nn.Linear(K, 16), torch.nn.GELU(), torch.nn.Dropout(0.5), torch.nn.Linear(16, K))
     generator = torch.Generator().manual_seed(0)
@@ -61,6 +68,7 @@ def network() -> Any:
         LocalRegressor(LinearRegression(), lags=(0.05,)).fit(X, U),
         LocalRegressor(RandomForestRegressor(2, max_leaf_nodes=5, random_state=0)).fit(X, U),
         LocalRegressor(Clipped(), radius=0).fit(X, U),
+        Halved(LinearRegression()).fit(X, U),
     ],
 )
 def test_what_stays_what_it_is(model: Any) -> None:
