@@ -249,8 +249,8 @@ def card(
 @app.command()
 def report(
     entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
-    regime: Annotated[str, typer.Option(help="Regime that it is trained on and looked at.")] = "wilks-f20",
-    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-REGIME if not given.")] = None,
+    regime: Annotated[str, typer.Option(help="Regime or track that it is trained on and looked at.")] = "wilks-f20",
+    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Name of a diagnostic; repeat for several.")] = None,
     seed: Annotated[int | None, typer.Option(help="Training seed; the entry's first if not given.")] = None,
@@ -267,8 +267,8 @@ def report(
 def diagnose(
     name: Annotated[str, typer.Argument(help="Name of a diagnostic, such as skill or attribution.")],
     entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
-    regime: Annotated[str, typer.Option(help="Regime that it is trained on and looked at.")] = "wilks-f20",
-    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-REGIME if not given.")] = None,
+    regime: Annotated[str, typer.Option(help="Regime or track that it is trained on and looked at.")] = "wilks-f20",
+    output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
     seed: Annotated[int | None, typer.Option(help="Training seed; the entry's first if not given.")] = None,
 ) -> None:
@@ -295,12 +295,11 @@ def _diagnosed(
     entry: str, regime: str, output: Path | None, results: Path | None, only: Sequence[str] | None, seed: int | None
 ) -> tuple[Path, list[Section]]:
     from l96bench.board.load import load
-    from l96bench.diagnostics.report import default_folder, make_report
+    from l96bench.diagnostics.report import make_report
 
     published = Path("leaderboard/results")
     rows = load(results) if results is not None else load(published) if published.is_dir() else []
-    folder = default_folder(entry, regime) if output is None else output
-    return make_report(entry, regime, folder, rows, only=only or None, seed=seed)
+    return make_report(entry, regime, output, rows, only=only or None, seed=seed)
 
 
 if __name__ == "__main__":

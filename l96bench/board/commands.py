@@ -85,6 +85,7 @@ def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Bo
     reveal_season(board, name, key, day.date() if day else None)
     _write_pages(board)
     print(f"{record_path(board, name)}: revealed; `l96bench season verify {name}` is anybody's")
+    print("`l96bench leaderboard` adds its column to the tables and the page")
 
 
 @season.command("verify")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,16 +21,16 @@ from l96bench.tasks.result import Result, write_atomic
 __all__ = ["default_folder", "make_report", "page", "write_report"]
 
 
-def default_folder(name: str, regime: str) -> Path:
-    """Where the report of an entry goes when nothing else is said: ``reports/ENTRY-REGIME``."""
+def default_folder(name: str, place: str) -> Path:
+    """Where the report of an entry goes when nothing else is said: ``reports/ENTRY-PLACE``, a regime or track."""
     stem = Path(name).stem if name.endswith(".py") else name
-    return Path("reports") / (re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip(".-") + f"-{regime}")
+    return Path("reports") / (re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip(".-") + f"-{place}")
 
 
 def make_report(
     name: str,
     regime: str,
-    output: Path,
+    output: Path | None = None,
     results: Sequence[Result] = (),
     *,
     only: Sequence[str] | None = None,
@@ -49,8 +47,8 @@ def make_report(
         As `l96bench.submit.entry.find_entry` takes it: a baseline, the path of a script, or MODULE:OBJECT.
     regime : str
         Or a track; see `l96bench.diagnostics.subject.train`.
-    output : Path
-        The folder; files of the same names are replaced, each all or nothing.
+    output : Path, optional
+        The folder; files of the same names are replaced, each all or nothing. See `default_folder`.
     results : sequence of Result
         The rows of the board that the entry is compared with.
     only : sequence of str, optional
@@ -84,7 +82,8 @@ def make_report(
         advance(1)
     names = diagnostics_of(subject) if only is None else list(only)
     with show_progress(f"report of {plain(entry.name)} on {subject.place}", len(names), progress) as advance:
-        return write_report(subject, output, results, names, advance)
+        folder = default_folder(name, subject.place) if output is None else output
+        return write_report(subject, folder, results, names, advance)
 
 
 def write_report(
@@ -107,7 +106,7 @@ def write_report(
         advance(1)
     try:
         for name, picture in pictures.items():
-            _write(output / f"{name}.png", picture)
+            write_atomic(output / f"{name}.png", picture)
         path = output / ("index.html" if list(names) == everything else f"{'-'.join(names)}.html")
         write_atomic(path, page(subject, sections, pictures))
     except OSError as error:
@@ -131,14 +130,3 @@ def page(subject: AnySubject, sections: Sequence[Section], pictures: dict[str, b
     template = environment.get_template("report.html.j2")
     tasks = " and ".join(task.id for task in subject.tasks)
     return template.render(entry=subject.entry, place=subject.place, sections=sections, sources=sources, tasks=tasks)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write bytes so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
