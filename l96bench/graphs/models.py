@@ -200,11 +200,30 @@ def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
         return graph.boosting(x, boosting_nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
     if kind == "SparseGaussianProcess":
         return graph.gaussian_process(x, estimator)
-    if kind and hasattr(estimator, "coef_") and hasattr(estimator, "intercept_") and kind != "SVR":
+    if kind in {"GaussianProcessRegressor", "KernelRidge"}:
+        return _kernel_machine(graph, x, estimator)
+    module = type(estimator).__module__
+    if module.startswith("sklearn.linear_model") and "_glm" not in module and hasattr(estimator, "coef_"):
         coef = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
-        if coef.shape[1] == width:
-            return graph.linear(x, coef, np.broadcast_to(estimator.intercept_, len(coef)))
+        return graph.linear(x, coef, np.broadcast_to(estimator.intercept_, len(coef)))
     return graph.sklearn(x, estimator, width)
+
+
+def _kernel_machine(graph: Graph, x: str, estimator: Any) -> str:
+    """Sums of kernels around the training data, float64: a `GaussianProcessRegressor` or a `KernelRidge`."""
+    from sklearn.gaussian_process.kernels import RBF, DotProduct
+
+    if _kind(estimator) == "GaussianProcessRegressor":
+        values = graph.kernel(x, estimator.kernel_, estimator.X_train_)
+        weights = estimator.alpha_ * estimator._y_train_std
+        return graph.linear(values, np.atleast_2d(weights.T), np.atleast_1d(estimator._y_train_mean))
+    rows = estimator.X_fit_
+    gamma = 1.0 / rows.shape[1] if estimator.gamma is None else estimator.gamma
+    kernels = {"rbf": RBF((0.5 / gamma) ** 0.5), "linear": DotProduct(0.0)}
+    if estimator.kernel not in kernels:
+        raise ModelError(f"a KernelRidge comes as ONNX with the kernels {sorted(kernels)}, got {estimator.kernel!r}")
+    weights = np.atleast_2d(estimator.dual_coef_.T)
+    return graph.linear(graph.kernel(x, kernels[estimator.kernel], rows), weights, np.zeros(len(weights)))
 
 
 def _transformed(graph: Graph, x: str, step: Any, width: int) -> tuple[str, int]:

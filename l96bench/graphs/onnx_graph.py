@@ -190,6 +190,53 @@ class Graph:
         weights = process.weights_[None].astype(np.float32)
         return self.cast(self.linear(features, weights, np.array([process.mean_], dtype=np.float32)), np.float64)
 
+    def kernel(self, x: str, kernel: Any, rows: NDArray) -> str:
+        """The values (n, M) of a kernel of scikit-learn between x and rows (M, width), float64.
+
+        Raises
+        ------
+        ModelError
+            For a kernel that is not written here.
+        """
+
+        def constant(value: Any) -> str:
+            return self.constant(value, np.float64)
+
+        match type(kernel).__name__:
+            case "Sum" | "Product" as both:
+                parts = [self.kernel(x, each, rows) for each in (kernel.k1, kernel.k2)]
+                return self.node("Add" if both == "Sum" else "Mul", *parts)
+            case "ConstantKernel":
+                return constant([[kernel.constant_value]])
+            case "WhiteKernel":  # noise of the training data alone
+                return constant([[0.0]])
+            case "DotProduct":
+                return self.linear(x, rows, np.array([kernel.sigma_0**2]))
+            case "RBF":
+                return self.node("Exp", self.node("Mul", self._distances(x, kernel.length_scale, rows), constant(-0.5)))
+            case "RationalQuadratic":
+                scaled = self.node("Div", self._distances(x, kernel.length_scale, rows), constant(2.0 * kernel.alpha))
+                return self.node("Pow", self.node("Add", scaled, constant(1.0)), constant(-kernel.alpha))
+            case "Matern" if kernel.nu in (0.5, 1.5, 2.5):
+                squares = self._distances(x, kernel.length_scale, rows)
+                z = self.node("Sqrt", self.node("Mul", squares, constant(2.0 * kernel.nu)))
+                decay = self.node("Exp", self.node("Neg", z))
+                if kernel.nu == 0.5:
+                    return decay
+                factor = self.node("Add", z, constant(1.0))
+                if kernel.nu == 2.5:
+                    factor = self.node("Add", factor, self.node("Div", self.node("Mul", z, z), constant(3.0)))
+                return self.node("Mul", factor, decay)
+        raise ModelError(f"the kernel {kernel} does not come as ONNX; try sums and products of RBF and Matern kernels")
+
+    def _distances(self, x: str, length_scale: Any, rows: NDArray) -> str:
+        """Squared distances (n, M) between x and rows (M, width) in units of the length scale, float64."""
+        scaled = rows / length_scale
+        x = self.node("Div", x, self.constant(np.broadcast_to(length_scale, rows.shape[1]), np.float64))
+        own = self.node("ReduceSumSquare", x, axes=[1])
+        apart = self.node("Add", self.linear(x, -2.0 * scaled, np.square(scaled).sum(axis=1)), own)
+        return self.node("Max", apart, self.constant(0.0, np.float64))
+
     def forest(self, x: str, trees: list[Any]) -> str:
         """The mean (n, 1) of decision trees in the arithmetic of scikit-learn, inputs in float32: the same bits."""
         nodes = [
@@ -291,7 +338,7 @@ class Graph:
                 f"exporting {type(estimator).__name__} needs skl2onnx; try pip install 'l96bench[export]'"
             ) from error
         # The operators for trees and for support vectors know float32 alone.
-        single = any(name in type(estimator).__name__ for name in ("Tree", "Forest", "Boosting", "SV"))
+        single = any(name in type(estimator).__name__ for name in ("Tree", "Forest", "Boost", "Bagging", "SV"))
         kind = FloatTensorType if single else DoubleTensorType
         try:
             model = to_onnx(estimator, initial_types=[("x", kind([None, width]))], target_opset=OPSETS)

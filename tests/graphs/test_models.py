@@ -7,8 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    ConstantKernel,
+    DotProduct,
+    ExpSineSquared,
+    Matern,
+    RationalQuadratic,
+    WhiteKernel,
+)
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -82,6 +94,16 @@ def test_what_stays_what_it_is(model: Any) -> None:
         LocalRegressor(LinearRegression()).fit(X, U),
         make_pipeline(StandardScaler(), LocalRegressor(LinearRegression())).fit(X, U),
         MLPRegressor(hidden_layer_sizes=(16,), max_iter=5, random_state=0).fit(X, U),
+        PLSRegression(2).fit(X, U),
+        LocalRegressor(PoissonRegressor()).fit(X[:50], np.exp(0.1 * X[:50])),
+        LocalRegressor(KernelRidge(kernel="rbf"), radius=1).fit(X[:20], U[:20]),
+        KernelRidge(kernel="linear").fit(X, U),
+        GaussianProcessRegressor(2.0 * RBF([3.0] * K) + WhiteKernel(0.1), optimizer=None, normalize_y=True).fit(X, U),
+        GaussianProcessRegressor(Matern(3.0, nu=2.5) * ConstantKernel(2.0) + WhiteKernel(), optimizer=None).fit(X, U),
+        GaussianProcessRegressor(
+            Matern(3.0, nu=1.5) + Matern(2.0, nu=0.5) + RationalQuadratic(2.0, 0.7) + DotProduct(0.5) + WhiteKernel(),
+            optimizer=None,
+        ).fit(X, U),
         network(),
     ],
 )
@@ -112,6 +134,13 @@ def test_a_branch_that_depends_on_the_state_is_no_graph() -> None:
     module = Careful()
     assert as_submitted(module, K) is module
     assert not checked_step(as_closure(module), np.full((2, K), 30.0)).any()
+
+
+def test_a_kernel_that_is_not_written_says_so() -> None:
+    with pytest.raises(ModelError, match="try sums and products of RBF"):
+        exported(GaussianProcessRegressor(ExpSineSquared(), alpha=1.0, optimizer=None).fit(X[:20], U[:20]), K)
+    with pytest.raises(ModelError, match="with the kernels"):
+        exported(KernelRidge(kernel="sigmoid").fit(X[:20], U[:20]), K)
 
 
 def test_a_model_that_is_not_one_says_so() -> None:
