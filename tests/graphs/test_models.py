@@ -14,7 +14,6 @@ from sklearn.gaussian_process.kernels import (
     RBF,
     ConstantKernel,
     DotProduct,
-    ExpSineSquared,
     Matern,
     RationalQuadratic,
     WhiteKernel,
@@ -138,7 +137,7 @@ def test_a_branch_that_depends_on_the_state_is_no_graph() -> None:
 
 def test_a_kernel_that_is_not_written_says_so() -> None:
     with pytest.raises(ModelError, match="try sums and products of RBF"):
-        exported(GaussianProcessRegressor(ExpSineSquared(), alpha=1.0, optimizer=None).fit(X[:20], U[:20]), K)
+        exported(GaussianProcessRegressor(RBF() ** 2, optimizer=None).fit(X[:20], U[:20]), K)
     with pytest.raises(ModelError, match="with the kernels"):
         exported(KernelRidge(kernel="sigmoid").fit(X[:20], U[:20]), K)
 
