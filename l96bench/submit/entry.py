@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.parallel import one_thread
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.registry import list_tasks, make_task
@@ -79,11 +80,15 @@ class Entry:
         return [task for task in all_tasks if task.regime_id in wanted]
 
     def train(self, task: Task, seed: int) -> tuple[Any, float | None]:
-        """A model made for a task and trained on its data, and the processor seconds; None if there was no training."""
+        """A model made for a task and trained on its data, and the processor seconds; None if there was no training.
+
+        On one thread, so that it is the same model wherever it is trained again: to be scored, exported or verified.
+        """
         start = time.process_time()
-        model = self.make(task, seed)
-        if self.trained_on is None:
-            task.fit(model)
+        with one_thread():
+            model = self.make(task, seed)
+            if self.trained_on is None:
+                task.fit(model)
         seconds = time.process_time() - start
         return model, seconds if self.is_trained(model) else None
 
