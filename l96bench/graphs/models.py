@@ -18,7 +18,6 @@ import numpy as np
 from l96bench.dynamics.closures import FunctionClosure, ModuleClosure, as_closure, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError, SubmissionError
-from l96bench.estimators.fast_predict import boosting_nodes, is_plain_boosting, is_trees
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.graphs.onnx_graph import Graph
 
@@ -93,6 +92,8 @@ def _rounds_equally(closure: Any) -> bool:
         case "EquationClosure":
             return True
         case "StencilClosure" | "FluxClosure":
+            from l96bench.estimators.fast_predict import is_trees
+
             return is_trees(closure.estimator)
         case "CorrectedClosure":
             return _rounds_equally(closure.base) and _rounds_equally(closure.correction)
@@ -185,6 +186,8 @@ def _kind(model: Any) -> str:
 
 def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
     """A regressor of rows (n, width), float64."""
+    from l96bench.estimators.fast_predict import boosting_nodes, is_plain_boosting
+
     kind = _kind(estimator)
     if kind == "TorchRegressor":
         return graph.cast(graph.layers(graph.cast(x, np.float32), estimator), np.float64)

@@ -108,12 +108,12 @@ def read(name: str) -> bytes:
 
 def test_what_is_only_seen_when_it_runs_is_contained() -> None:
     from l96bench.dynamics.polynomial import Polynomial
+    from l96bench.graphs.models import exported
     from l96bench.submit.evaluation import Item
-    from l96bench.submit.export import _onnx_bytes
     from l96bench.tasks.registry import make_task
 
     task = make_task("online-rollout/wilks-f20-v1")
-    good = _onnx_bytes(Polynomial([0.1, -0.5]), 8)
+    good = exported(Polynomial([0.1, -0.5]), 8).data
     work = [
         ("inspect", Item(task, Artifact("closure.onnx", data), INFO)) for data in [*(read(name) for name in RUN), good]
     ]
