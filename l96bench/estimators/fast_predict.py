@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-__all__ = ["boosting_nodes", "fast_predict", "is_plain_boosting", "is_trees"]
+__all__ = ["boosting_nodes", "fast_predict", "is_trees", "tree_nodes"]
 
 Array = NDArray[np.float64]
 _FORESTS = (RandomForestRegressor, ExtraTreesRegressor)
@@ -35,7 +35,7 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
     if is_trees(estimator):
         if type(estimator) is HistGradientBoostingRegressor:
             return _boosted(estimator)
-        return _forest([tree.tree_ for tree in getattr(estimator, "estimators_", [estimator])])
+        return _forest(tree_nodes(estimator))
     predict: Callable[[NDArray], NDArray] = estimator.predict
     return predict
 
@@ -67,6 +67,11 @@ def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
     return estimator.loss in ("squared_error", "absolute_error", "quantile") and not any(
         tree["is_categorical"].any() for tree in nodes
     )
+
+
+def tree_nodes(estimator: Any) -> list[Any]:
+    """The trees of a forest, or a decision tree alone."""
+    return [tree.tree_ for tree in getattr(estimator, "estimators_", [estimator])]
 
 
 def boosting_nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:

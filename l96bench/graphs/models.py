@@ -186,7 +186,7 @@ def _kind(model: Any) -> str:
 
 def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
     """A regressor of rows (n, width), float64."""
-    from l96bench.estimators.fast_predict import boosting_nodes, is_plain_boosting
+    from l96bench.estimators.fast_predict import boosting_nodes, is_trees, tree_nodes
 
     kind = _kind(estimator)
     if kind == "TorchRegressor":
@@ -195,12 +195,10 @@ def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
         for _, step in estimator.steps[:-1]:
             x, width = _transformed(graph, x, step, width)
         return _regressor(graph, x, estimator[-1], width)
-    if kind in {"RandomForestRegressor", "ExtraTreesRegressor"} and estimator.n_outputs_ == 1:
-        return graph.forest(x, [each.tree_ for each in estimator.estimators_])
-    if kind == "DecisionTreeRegressor" and estimator.n_outputs_ == 1:
-        return graph.forest(x, [estimator.tree_])
-    if kind == "HistGradientBoostingRegressor" and is_plain_boosting(estimator):
-        return graph.boosting(x, boosting_nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
+    if is_trees(estimator):
+        if kind == "HistGradientBoostingRegressor":
+            return graph.boosting(x, boosting_nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0]))
+        return graph.forest(x, tree_nodes(estimator))
     if kind == "SparseGaussianProcess":
         return graph.gaussian_process(x, estimator)
     if kind in {"GaussianProcessRegressor", "KernelRidge"}:

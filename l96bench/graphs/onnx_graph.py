@@ -124,10 +124,7 @@ class Graph:
         n_columns, degree = exponents.shape[1], max(1, int(exponents.sum(axis=1).max()))
         factors = [np.repeat(np.arange(n_columns), row) for row in exponents]
         padded = [np.pad(each, (0, degree - len(each)), constant_values=n_columns) for each in factors]
-        first = self.gather(x, np.array([0]))
-        one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", first))
-        # Rows are copied many times faster than columns.
-        rows = self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
+        rows = self._rows_and_one(x)
         product, *others = (self.gather(rows, index, axis=0) for index in np.array(padded).T)
         for other in others:
             product = self.node("Mul", product, other)
@@ -154,8 +151,7 @@ class Graph:
         terms = system.equations
         if any(isinstance(factor, str) or power < 1 for each in terms for key, _ in each for factor, power in key):
             raise ModelError("equations with functions or quotients do not come as ONNX; try export_equations")
-        one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", self.gather(x, np.array([0]))))
-        rows = self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
+        rows = self._rows_and_one(x)
         total = self.constant(np.zeros((K, 1)), np.float64)
         for i in range(max(1, *map(len, terms))):
             chosen = [each[i] if i < len(each) else ((), 0.0) for each in terms]
@@ -163,6 +159,11 @@ class Graph:
             value = self.constant([[value] for _, value in chosen], np.float64)
             total = self.node("Add", total, self.node("Mul", product, value))
         return self.node("Transpose", total, perm=[1, 0])
+
+    def _rows_and_one(self, x: str) -> str:
+        """The columns of x (n, width) and one of 1 as rows (width + 1, n), which are copied many times faster."""
+        one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", self.gather(x, np.array([0]))))
+        return self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
 
     def _monomials(self, rows: str, keys: list[list[tuple[Any, int]]], K: int) -> str:
         """A monomial for each target (K, n): the product of its factors, each a power by repeated multiplication."""

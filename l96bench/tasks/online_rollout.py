@@ -88,8 +88,7 @@ class OnlineRollout(Task):
         checkpoint: Path | None = None,
     ) -> Result:
         """Score a fitted model online; see `Task.evaluate`."""
-        runs = as_submitted(model, self.regime.K)
-        parts = self._parts(self.forecasts(runs, progress), self.climates(runs, progress))
+        parts = self._parts(self.forecasts(model, progress), self.climates(model, progress))
         return self.result(model, info, parts, training_seconds)
 
     # The truth, and what stands at 0 and 100.
