@@ -18,17 +18,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from l96bench.dynamics.ar1 import AR1Closure
-from l96bench.dynamics.closures import as_closure, checked_start, checked_step
-from l96bench.dynamics.polynomial import Polynomial
-from l96bench.errors import ModelError
-from l96bench.estimators.regressors import (
-    AR1Regressor,
-    LaggedClosure,
-    LocalRegressor,
-    PolynomialRegressor,
-    StencilClosure,
-)
+from l96bench import AR1Closure, AR1Regressor, LocalRegressor, ModelError, Polynomial, PolynomialRegressor, as_closure
+from l96bench.dynamics.closures import checked_start, checked_step
+from l96bench.estimators.regressors import LaggedClosure, StencilClosure
 
 K = 8
 
