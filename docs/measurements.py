@@ -10,9 +10,9 @@ import l96bench
 from l96bench.board.text import table
 from l96bench.data.instances import textbook_instance
 from l96bench.data.recovery import observe, pairs
+from l96bench.entries.entry import find_entry
 from l96bench.metrics import climate, pointwise
 from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
-from l96bench.submit.entry import find_entry
 
 PAGE = Path(__file__).with_suffix(".md")
 

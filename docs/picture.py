@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import l96bench
-from l96bench.board.load import load
-from l96bench.submit.entry import baseline_names, find_entry
+from l96bench.entries.entry import baseline_names, find_entry
+from l96bench.results.load import load
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIME = "wilks-f20"

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.board.load import load
 from l96bench.board.text import table
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.metrics.uncertainty import compare
-from l96bench.tasks.result import Result
+from l96bench.results.load import load
+from l96bench.results.record import Result
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKS = [f"{base}{suffix}" for base in ("single", "two-scale", "hidden") for suffix in ("", "-coarse")]

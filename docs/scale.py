@@ -16,10 +16,12 @@ from l96bench.board.text import table
 from l96bench.data.generate import generate
 from l96bench.data.splits import CASES, SPLITS, get_split
 from l96bench.data.store import cache_folder
+from l96bench.entries.entry import find_code
+from l96bench.entries.units import Unit, run_unit
 from l96bench.parallel import in_parallel
-from l96bench.submit.entry import find_code
-from l96bench.submit.units import Unit, run_unit
-from l96bench.tasks.result import Result, combine_seeds, write_atomic
+from l96bench.results.combine import combine_seeds
+from l96bench.results.files import write_atomic
+from l96bench.results.record import Result
 
 PAGE = Path(__file__).with_suffix(".md")
 REGIME = "wilks-f20"
@@ -180,7 +182,7 @@ finds goes back to the driver, which alone writes it into its cache and its fold
 - *A worker with other code or other versions of NumPy, torch, ...* is refused, because its bits may differ; so is one
   with several threads, because libraries are seeded by process.
 - Results are the same to the last bit as those of local processes; only the measured seconds differ. This is tested on
-  a cluster of which one worker is killed (`tests/submit/test_cluster.py`).
+  a cluster of which one worker is killed (`tests/submissions/test_cluster.py`).
 """
 
 

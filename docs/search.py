@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from search_trials import BLOCKS, BUDGETS, LAGS, experiments, rows
 
-from l96bench.board.load import load
 from l96bench.board.text import Markdown, escape, interval, table
 from l96bench.metrics.uncertainty import bootstrap_indices, compare, resampling_weights
 from l96bench.metrics.uncertainty import interval as percentiles
+from l96bench.results.load import load
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

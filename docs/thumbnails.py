@@ -10,8 +10,8 @@ from PIL import Image
 
 import l96bench
 from l96bench.board.page import THUMBNAILS
-from l96bench.submit.entry import find_entry
-from l96bench.tasks.origin import slug_of
+from l96bench.entries.entry import find_entry
+from l96bench.results.origin import slug_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "leaderboard" / THUMBNAILS
 BASELINES = ("no_closure", "linear", "quartic", "quartic_ar1", "stencil_network", "stencil_network_ar1")

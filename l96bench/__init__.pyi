@@ -4,6 +4,7 @@ from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.truth import Trajectory, simulate
+from .entries.entry import Entry
 from .equations import EquationClosure, EquationSet
 from .equations.closure_regression import EquationRegressor
 from .equations.derivatives import SavitzkyGolay, WeakForm
@@ -26,13 +27,12 @@ from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .graphs.onnx_closure import OnnxClosure
 from .regimes import Regime, get_regime, list_regimes
-from .submit.entry import Entry
-from .submit.export import export_equations, export_onnx, export_predictions
+from .results.record import ModelInfo, Result
+from .submissions.export import export_equations, export_onnx, export_predictions
 from .tasks.base import Task
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery
 from .tasks.registry import list_tasks, make_task
-from .tasks.result import ModelInfo, Result
 
 __version__: str
 

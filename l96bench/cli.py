@@ -12,11 +12,11 @@ import typer
 
 from l96bench.board.commands import app as seasons
 from l96bench.errors import L96BenchError
-from l96bench.submit.commands import app as submissions
+from l96bench.submissions.commands import app as submissions
 
 if TYPE_CHECKING:
     from l96bench.diagnostics.section import Section
-    from l96bench.tasks.result import Result
+    from l96bench.results.record import Result
 
 app = typer.Typer(
     name="l96bench",
@@ -160,7 +160,7 @@ def run(
 
     Without entries: the quick baselines; with --all every baseline. An interrupted run carries on where it stopped.
     """
-    from l96bench.submit.run import plan, run_jobs
+    from l96bench.entries.run import plan, run_jobs
 
     if task and regime:
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
@@ -188,9 +188,9 @@ def score(
     ] = False,
 ) -> None:
     """Score a submission's folder, or a ready model, or a file of predictions or equations on one task."""
-    from l96bench.submit.commands import score_submission
-    from l96bench.submit.run import result_path
-    from l96bench.submit.score import score_model
+    from l96bench.entries.run import result_path
+    from l96bench.submissions.commands import score_submission
+    from l96bench.submissions.score import score_model
 
     if Path(model).is_dir():
         score_submission(Path(model), task, output, allow_python)
@@ -294,8 +294,8 @@ def diagnose(
 def _diagnosed(
     entry: str, regime: str, output: Path | None, results: Path | None, only: Sequence[str] | None, seed: int | None
 ) -> tuple[Path, list[Section]]:
-    from l96bench.board.load import load
     from l96bench.diagnostics.report import make_report
+    from l96bench.results.load import load
 
     published = Path("leaderboard/results")
     rows = load(results) if results is not None else load(published) if published.is_dir() else []

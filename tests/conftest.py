@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from l96bench.errors import L96BenchError
-from l96bench.submit import folder as folders
-from l96bench.submit.contained import Outcome
-from l96bench.submit.miniature import MiniRecovery, miniature
+from l96bench.submissions import folder as folders
+from l96bench.submissions.contained import Outcome
 from l96bench.tasks import registry
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
+from l96bench.tasks.miniature import MiniRecovery, miniature
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 

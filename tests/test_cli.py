@@ -18,8 +18,8 @@ from l96bench.data.generate import generate
 from l96bench.data.splits import Split
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.regimes import get_regime
+from l96bench.results.record import Result
 from l96bench.tasks.registry import list_tasks
-from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
@@ -103,7 +103,7 @@ def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatc
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("l96bench.submit.run.plan", interrupt)
+    monkeypatch.setattr("l96bench.entries.run.plan", interrupt)
     code, _, err = run("run", "linear")
     assert code == 130
     assert "the same command carries on" in err

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.board.load import load
 from l96bench.board.text import Markdown, table
 from l96bench.diagnostics.figures import figure, png, style
 from l96bench.metrics.uncertainty import bootstrap_indices, compare, interval, resampling_weights
-from l96bench.tasks.result import Result
+from l96bench.results.load import load
+from l96bench.results.record import Result
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "leaderboard" / "results"

@@ -40,8 +40,8 @@ def season_open(
     board: Board = _BOARD,
 ) -> None:
     """For maintainers: draw a secret, keep it in a new file, and publish its SHA-256."""
-    from l96bench.submit.season import open_season
-    from l96bench.submit.season_record import default_secret, record_path
+    from l96bench.seasons.record import default_secret, record_path
+    from l96bench.seasons.scoring import open_season
 
     place = default_secret(name) if secret is None else secret
     families = family or ["subgrid-forcing", "online-rollout"]
@@ -64,8 +64,8 @@ def season_score(
 ) -> None:
     """For maintainers: score entries on a season, whose secret nobody else knows."""
     from l96bench.dynamics.truth import available_processors
-    from l96bench.submit.season import score_season
-    from l96bench.submit.season_record import default_secret, read_secret
+    from l96bench.seasons.record import default_secret, read_secret
+    from l96bench.seasons.scoring import score_season
 
     key = read_secret(default_secret(name) if secret is None else secret)
     chosen = entries or [*_quick(), *_submissions(board)]
@@ -78,8 +78,8 @@ def season_score(
 @season.command("reveal")
 def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = _BOARD) -> None:
     """For maintainers: publish a season's secret; the season is over then."""
-    from l96bench.submit.season import reveal_season
-    from l96bench.submit.season_record import default_secret, read_secret, record_path
+    from l96bench.seasons.record import default_secret, read_secret, record_path
+    from l96bench.seasons.scoring import reveal_season
 
     key = read_secret(default_secret(name) if secret is None else secret)
     reveal_season(board, name, key, day.date() if day else None)
@@ -98,7 +98,7 @@ def season_verify(
     """Make a revealed season's data from its secret, and derive its rows again; exit 1 on a difference."""
     from l96bench.board.text import one_line
     from l96bench.dynamics.truth import available_processors
-    from l96bench.submit.season import verify_season
+    from l96bench.seasons.scoring import verify_season
 
     wrong, verdicts = verify_season(board, name, entries or None, n_jobs=jobs or available_processors())
     print("the secret is the one that the commitment was made of")
@@ -135,7 +135,7 @@ def _write_pages(board: Path) -> None:
 
 
 def _quick() -> list[str]:
-    from l96bench.submit.entry import baseline_names, find_entry
+    from l96bench.entries.entry import baseline_names, find_entry
 
     return [name for name in baseline_names() if find_entry(name)[0].quick]
 
@@ -155,7 +155,7 @@ def contribution(
     """Check a contributed submission whole, and report what its authors must fix; exit 1 if there is anything."""
     from l96bench.board.contribution import check_contribution
     from l96bench.dynamics.truth import available_processors
-    from l96bench.submit.contained import Limits
+    from l96bench.submissions.contained import Limits
 
     found = check_contribution(folder, board, limits=Limits(seconds), n_jobs=jobs or available_processors())
     if report is not None:

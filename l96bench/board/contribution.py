@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from l96bench.board.flags import flags
-from l96bench.board.load import load
 from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, one_line, table
 from l96bench.errors import L96BenchError
-from l96bench.submit.contained import Limits
-from l96bench.submit.folder import SubmissionFolder, check_folder, require_own, score_folder
-from l96bench.submit.verify import DIFFERENT, compare
+from l96bench.results.load import load
+from l96bench.results.record import Result
+from l96bench.submissions.contained import Limits
+from l96bench.submissions.folder import SubmissionFolder, check_folder, require_own, score_folder
+from l96bench.submissions.verify import DIFFERENT, compare
 from l96bench.tasks.registry import make_task
-from l96bench.tasks.result import Result
 
 __all__ = ["Contribution", "check_contribution"]
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from l96bench.tasks.result import Result, Score, Value
+from l96bench.results.record import Result, Score, Value
 
 __all__ = ["KINDS", "Flag", "Key", "Kind", "flags", "is_reference", "marks"]
 

@@ -20,7 +20,7 @@ from l96bench.board.flags import KINDS, is_reference, marks
 from l96bench.board.seasons import summary
 from l96bench.board.tables import Row, Table, change_markdown
 from l96bench.board.text import NONE, interval, number, one_line
-from l96bench.tasks.result import Result, Value
+from l96bench.results.record import Result, Value
 
 __all__ = ["FIELDS", "THUMBNAILS", "page", "thumbnails"]
 

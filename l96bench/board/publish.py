@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l96bench.board import render
-from l96bench.board.load import load
 from l96bench.board.page import THUMBNAILS, page, thumbnails
 from l96bench.board.season_page import check_season_pages, write_season_pages
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.tasks.result import write_atomic
+from l96bench.results.files import write_atomic
+from l96bench.results.load import load
 
 __all__ = ["PAGE", "card", "check", "text", "write"]
 

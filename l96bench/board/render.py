@@ -23,8 +23,9 @@ from l96bench.board.tables import (
 )
 from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, number, table
 from l96bench.errors import ResultError
-from l96bench.tasks.origin import SubmissionInfo
-from l96bench.tasks.result import Result, write_atomic
+from l96bench.results.files import write_atomic
+from l96bench.results.origin import SubmissionInfo
+from l96bench.results.record import Result
 
 CARDS = "cards"
 

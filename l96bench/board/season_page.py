@@ -12,10 +12,12 @@ from l96bench.board.render import render_template
 from l96bench.board.seasons import difference, load_rows, summary
 from l96bench.board.tables import change_markdown, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, table
-from l96bench.data.seasons import RANGES
-from l96bench.submit.season import results_folder
-from l96bench.submit.season_record import SeasonRecord, record_path, season_names
-from l96bench.tasks.result import Result, Value, require_comparable, write_atomic
+from l96bench.results.combine import require_comparable
+from l96bench.results.files import write_atomic
+from l96bench.results.record import Result, Value
+from l96bench.seasons.data import RANGES
+from l96bench.seasons.record import SeasonRecord, record_path, season_names
+from l96bench.seasons.scoring import results_folder
 
 __all__ = ["check_season_pages", "season_page", "write_season_pages"]
 

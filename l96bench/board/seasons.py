@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from l96bench.board.flags import Key
-from l96bench.board.load import load
 from l96bench.errors import ResultError
 from l96bench.metrics import uncertainty
-from l96bench.submit.season import results_folder
-from l96bench.submit.season_record import SeasonRecord, record_path, season_names
-from l96bench.tasks.result import Result, Value, require_comparable
+from l96bench.results.combine import require_comparable
+from l96bench.results.load import load
+from l96bench.results.record import Result, Value
+from l96bench.seasons.record import SeasonRecord, record_path, season_names
+from l96bench.seasons.scoring import results_folder
 
 __all__ = ["SeasonRows", "difference", "is_apart", "load_rows", "revealed_seasons", "summary"]
 

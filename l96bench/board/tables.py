@@ -12,7 +12,8 @@ from l96bench.board.seasons import SeasonRows, difference, is_apart
 from l96bench.board.text import NONE, Markdown, count, escape, interval, number, table
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import tied_ranks
-from l96bench.tasks.result import Result, Value, require_comparable
+from l96bench.results.combine import require_comparable
+from l96bench.results.record import Result, Value
 
 
 @dataclass(frozen=True, slots=True)

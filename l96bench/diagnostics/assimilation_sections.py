@@ -11,8 +11,8 @@ from l96bench.diagnostics import assimilation
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import AssimilationSubject, LeftOutError
 from l96bench.metrics import pointwise
+from l96bench.results.record import Result
 from l96bench.tasks.da_increment import AssimilationSystem
-from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
 
 __all__ = ["cycles_section", "increments_section", "innovations_section", "reliability_section"]

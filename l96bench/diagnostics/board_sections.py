@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from l96bench.diagnostics import rows
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import AnySubject, LeftOutError, Subject
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 __all__ = ["learning_section", "pareto_section", "scatter_section", "standing_section"]
 

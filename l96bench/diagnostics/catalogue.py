@@ -26,7 +26,7 @@ from l96bench.diagnostics.run_sections import (
 )
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import AnySubject, AssimilationSubject, LeftOutError, RecoverySubject, Subject
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 __all__ = ["DIAGNOSTICS", "diagnose", "diagnostics_of"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from l96bench.diagnostics import importance
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import Subject
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 __all__ = ["importance_section", "relevance_section"]
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, GREY, PALETTE, SEQUENTIAL, VERMILION, figure
 from l96bench.equations import EquationSet, Monomial
 from l96bench.equations.printing import Latex, Names, Style, Text
+from l96bench.results.record import Result
 from l96bench.tasks.recovery_problems import percent
-from l96bench.tasks.result import Result
 
 __all__ = [
     "Grids",

@@ -12,7 +12,7 @@ from l96bench.diagnostics.rows import row_of
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import RecoverySubject
 from l96bench.equations import EquationSet
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 __all__ = ["equations_section", "recovery_section", "terms_section"]
 

@@ -13,10 +13,11 @@ from l96bench.diagnostics.catalogue import DIAGNOSTICS, diagnose, diagnostics_of
 from l96bench.diagnostics.figures import plain, png, style
 from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import AnySubject, train
+from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.progress import progress as show_progress
-from l96bench.submit.entry import find_entry
-from l96bench.tasks.result import Result, write_atomic
+from l96bench.results.files import write_atomic
+from l96bench.results.record import Result
 
 __all__ = ["default_folder", "make_report", "page", "write_report"]
 
@@ -44,7 +45,7 @@ def make_report(
     Parameters
     ----------
     name : str
-        As `l96bench.submit.entry.find_entry` takes it: a baseline, the path of a script, or MODULE:OBJECT.
+        As `l96bench.entries.entry.find_entry` takes it: a baseline, the path of a script, or MODULE:OBJECT.
     regime : str
         Or a track; see `l96bench.diagnostics.subject.train`.
     output : Path, optional

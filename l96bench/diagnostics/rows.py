@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.diagnostics.figures import BLACK, BLUE, GREY, PALETTE, VERMILION, figure, plain
-from l96bench.tasks.result import Result, Value
+from l96bench.results.record import Result, Value
 
 __all__ = [
     "LearningCurve",

@@ -14,8 +14,8 @@ from l96bench.dynamics.polynomial import PUBLISHED
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics import climate as climate_metrics
 from l96bench.metrics import pointwise
+from l96bench.results.record import Result
 from l96bench.tasks.online_scores import INTERVAL
-from l96bench.tasks.result import Result
 
 __all__ = [
     "attribution_section",

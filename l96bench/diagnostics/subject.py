@@ -14,10 +14,10 @@ from l96bench.assimilation.record import Cycled
 from l96bench.data.instances import RECOVERY_TRACKS, Instance
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.dynamics.closures import as_closure
+from l96bench.entries.entry import Entry
 from l96bench.equations.discoverers import as_discoverer
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.regimes import Regime, seed_word
-from l96bench.submit.entry import Entry
 from l96bench.tasks.base import Task
 from l96bench.tasks.da_increment import Cycles, DAIncrement
 from l96bench.tasks.discovery import Discovery, discover_all

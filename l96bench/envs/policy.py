@@ -19,7 +19,7 @@ from l96bench.envs.scaling import BOUND, REACH, Scaling
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.graphs.models import exported
-from l96bench.tasks.result import write_atomic
+from l96bench.results.files import write_atomic
 
 __all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
 

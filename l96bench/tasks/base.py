@@ -18,8 +18,8 @@ from l96bench.data.store import digests, load
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
 from l96bench.regimes import Regime, get_regime, seed_word
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
 from l96bench.tasks.cost import count_parameters, measure_cost
-from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
 
 if TYPE_CHECKING:
     import gymnasium

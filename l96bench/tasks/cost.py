@@ -13,7 +13,7 @@ from l96bench.dynamics.truth import TRUTH_DT, advance, random_state
 from l96bench.errors import ModelError
 from l96bench.graphs.models import as_submitted
 from l96bench.regimes import Regime
-from l96bench.tasks.result import Cost
+from l96bench.results.record import Cost
 
 __all__ = ["count_parameters", "measure_cost"]
 

@@ -26,8 +26,8 @@ from l96bench.metrics import climate, pointwise
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
+from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.base import COMMAND, Parts, Reference, Samples, Task, value_of
-from l96bench.tasks.result import Failures, ModelInfo, Result, Value
 from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from l96bench.errors import L96BenchError, ModelError
 from l96bench.metrics.uncertainty import bootstrap_indices, resampling_weights
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, seed_word
+from l96bench.results.record import ModelInfo, Result
 from l96bench.tasks.base import COMMAND, N_REPLICATES, Reference, Samples, Task, describe
 from l96bench.tasks.discovery import Discovery, discover_all
 from l96bench.tasks.recovery_problems import Problem
 from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores
 from l96bench.tasks.recovery_summary import summarize
-from l96bench.tasks.result import ModelInfo, Result
 
 if TYPE_CHECKING:
     import xarray

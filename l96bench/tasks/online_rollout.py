@@ -20,6 +20,7 @@ from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, ensemble
 from l96bench.regimes import seed_word
+from l96bench.results.record import Failures, ModelInfo, Result
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Task, value_of
 from l96bench.tasks.online_scores import (
     BLOCK,
@@ -36,7 +37,6 @@ from l96bench.tasks.online_scores import (
     momentum_metrics,
     score_of,
 )
-from l96bench.tasks.result import Failures, ModelInfo, Result
 from l96bench.tasks.subgrid_forcing import REACH
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.data.instances import Instance, RecoveryTrack
+from l96bench.results.record import Failures, Value
 from l96bench.tasks.base import Parts, value_of
 from l96bench.tasks.recovery_problems import percent
 from l96bench.tasks.recovery_scores import METRICS, Scores
-from l96bench.tasks.result import Failures, Value
 
 __all__ = ["summarize"]
 

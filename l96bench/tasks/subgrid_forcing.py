@@ -19,8 +19,8 @@ from l96bench.graphs.models import as_submitted
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
+from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Samples, Task, value_of
-from l96bench.tasks.result import Failures, ModelInfo, Result, Value
 
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import l96bench
-from l96bench.submit.entry import Entry, baselines_folder, find_entry
+from l96bench.entries.entry import Entry, baselines_folder, find_entry
+from l96bench.results.record import Result
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import list_tasks, make_task
-from l96bench.tasks.result import Result
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
 PUBLIC_BY_THEIR_MODULES = ("l96bench.assimilation.", "l96bench.envs.", "l96bench.estimators.")

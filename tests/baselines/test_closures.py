@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from l96bench.submit.entry import find_entry
+from l96bench.entries.entry import find_entry
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 

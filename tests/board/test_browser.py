@@ -15,8 +15,8 @@ import pytest
 from l96bench.board.page import page
 from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import make_tables
-from l96bench.tasks.origin import SubmissionInfo
-from l96bench.tasks.result import Result
+from l96bench.results.origin import SubmissionInfo
+from l96bench.results.record import Result
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (the dev extra)")
 from selenium.webdriver.common.by import By  # noqa: E402

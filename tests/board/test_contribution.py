@@ -15,12 +15,12 @@ from markdown_it import MarkdownIt
 from l96bench.board import contribution
 from l96bench.board.contribution import Contribution, check_contribution
 from l96bench.cli import main
-from l96bench.submit.contained import Limits
-from l96bench.submit.example import write_example
-from l96bench.submit.folder import submit_folder
-from l96bench.submit.miniature import miniature
+from l96bench.results.record import Result
+from l96bench.submissions.contained import Limits
+from l96bench.submissions.example import write_example
+from l96bench.submissions.folder import submit_folder
 from l96bench.tasks import registry
-from l96bench.tasks.result import Result
+from l96bench.tasks.miniature import miniature
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
 ROOT = Path(__file__).parents[2]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from l96bench.board.flags import KINDS, flags, marks
-from l96bench.board.load import load
 from l96bench.board.render import render
 from l96bench.board.tables import make_tables
-from l96bench.tasks.origin import SubmissionInfo
-from l96bench.tasks.result import Result, Value
+from l96bench.results.load import load
+from l96bench.results.origin import SubmissionInfo
+from l96bench.results.record import Result, Value
 
 TASK = "subgrid-forcing/wilks-f20-v1"
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from l96bench.board.load import load
 from l96bench.errors import ResultError
-from l96bench.tasks.result import Result
+from l96bench.results.load import load
+from l96bench.results.record import Result
 
 
 def test_every_result_below_the_folder_in_the_order_of_paths(tmp_path: Path, results: list[Result]) -> None:

@@ -15,8 +15,8 @@ import pytest
 from l96bench.board.page import FIELDS, page, thumbnails
 from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import make_tables
-from l96bench.tasks.origin import SubmissionInfo
-from l96bench.tasks.result import Result
+from l96bench.results.origin import SubmissionInfo
+from l96bench.results.record import Result
 
 HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> **b** `c` | {{ 7*7 }} \u2028\u202e&amp;"
 PIXEL = b"\x89PNG\r\n\x1a\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from l96bench.board import publish
+from l96bench.entries.run import result_path
 from l96bench.errors import ResultError, UnknownIdError
-from l96bench.submit.run import result_path
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 README = "# Title\n\n<!-- l96bench:tables -->\nold table\n<!-- /l96bench:tables -->\n\nThe end.\n"
 

@@ -13,7 +13,7 @@ from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import make_tables
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 
 def test_one_page_of_tables_and_a_card_for_every_entry(results: list[Result]) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from l96bench.board.season_page import check_season_pages, season_page, write_season_pages
-from l96bench.data.seasons import Season
 from l96bench.errors import ResultError
-from l96bench.submit.season import results_folder
-from l96bench.submit.season_record import SeasonRecord, record_path
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
+from l96bench.seasons.data import Season
+from l96bench.seasons.record import SeasonRecord, record_path
+from l96bench.seasons.scoring import results_folder
 
 TASK = "subgrid-forcing/wilks-f20-v1"
 SECRET = bytes(range(32))

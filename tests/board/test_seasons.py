@@ -11,11 +11,11 @@ import pytest
 
 from l96bench.board.seasons import SeasonRows, difference, is_apart, revealed_seasons, summary
 from l96bench.board.tables import make_tables
-from l96bench.data.seasons import Season
 from l96bench.errors import ResultError
-from l96bench.submit.season import results_folder
-from l96bench.submit.season_record import SeasonRecord, record_path
-from l96bench.tasks.result import Result, Score, Value
+from l96bench.results.record import Result, Score, Value
+from l96bench.seasons.data import Season
+from l96bench.seasons.record import SeasonRecord, record_path
+from l96bench.seasons.scoring import results_folder
 
 TASK = "subgrid-forcing/wilks-f20-v1"
 Make = Callable[..., Result]

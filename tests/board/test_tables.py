@@ -10,7 +10,7 @@ import pytest
 from l96bench.board.tables import compact_markdown, make_tables, table_markdown
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
-from l96bench.tasks.result import Result, Score, Value
+from l96bench.results.record import Result, Score, Value
 
 
 def cells(markdown: str) -> list[list[str]]:

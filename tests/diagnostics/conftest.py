@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from l96bench.diagnostics.subject import AssimilationSubject, Subject
+from l96bench.entries.entry import Entry
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
-from l96bench.submit.entry import Entry
-from l96bench.submit.miniature import MiniDAIncrement
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
+from l96bench.tasks.miniature import MiniDAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.result import Cost, Environment, Failures, ModelInfo, Result, Score, Value
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 HOSTILE = "<script>alert('x')</script> $x^{ & \"q\""

@@ -13,12 +13,12 @@ from l96bench.diagnostics import recovery
 from l96bench.diagnostics.catalogue import diagnose
 from l96bench.diagnostics.report import make_report, write_report
 from l96bench.diagnostics.subject import RecoverySubject
+from l96bench.entries.entry import Entry
 from l96bench.equations import EquationSet
 from l96bench.equations.discoverers import KnownEquations
-from l96bench.submit.entry import Entry
+from l96bench.results.record import Result
 from l96bench.tasks.discovery import RAISED, Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery
-from l96bench.tasks.result import Result
 
 TWO_SCALE = [
     "dX[k]/dt = 1.1*X[k-1]*X[k+1] - 0.9*X[k-1]*X[k-2] - X[k] + 9 - 0.5*sum(Y[k])",

@@ -14,9 +14,9 @@ from l96bench.diagnostics.catalogue import DIAGNOSTICS, diagnose, diagnostics_of
 from l96bench.diagnostics.report import default_folder, make_report, write_report
 from l96bench.diagnostics.section import TITLES
 from l96bench.diagnostics.subject import Subject, train
+from l96bench.entries.entry import Entry, baselines_folder
 from l96bench.errors import L96BenchError, UnknownIdError
-from l96bench.submit.entry import Entry, baselines_folder
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 HOSTILE = "<script>alert('x')</script> $x^{ & \"q\""
 TASKS = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1")

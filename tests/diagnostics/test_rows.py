@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from l96bench.diagnostics.rows import learning_curves, offline_online, pareto_front, skill_and_cost
-from l96bench.tasks.result import Result
+from l96bench.results.record import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
 Make = Callable[..., Result]

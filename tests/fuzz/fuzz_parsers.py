@@ -10,11 +10,13 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["l96bench.submit.plain_yaml", "l96bench.submit.artifacts", "yaml", "zipfile"]):
+with atheris.instrument_imports(
+    include=["l96bench.submissions.plain_yaml", "l96bench.submissions.artifacts", "yaml", "zipfile"]
+):
     from l96bench.errors import L96BenchError
-    from l96bench.submit.artifacts import Artifact, Expected, read_equations, read_predictions
-    from l96bench.submit.plain_yaml import read_yaml
-    from l96bench.submit.submission import Submission
+    from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
+    from l96bench.submissions.plain_yaml import read_yaml
+    from l96bench.submissions.submission import Submission
 
 EXPECTED = Expected({"test": (2, 5, 8), "shift": (2, 5, 8)}, "ab" * 32)
 

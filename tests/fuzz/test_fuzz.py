@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from l96bench.errors import L96BenchError
 from l96bench.graphs.onnx_closure import onnx_faults
-from l96bench.submit.artifacts import Artifact, Expected, read_equations, read_predictions
-from l96bench.submit.plain_yaml import read_yaml
-from l96bench.submit.submission import Submission
+from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
+from l96bench.submissions.plain_yaml import read_yaml
+from l96bench.submissions.submission import Submission
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "submit" / "corpus"

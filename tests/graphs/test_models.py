@@ -32,7 +32,7 @@ from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
-from l96bench.submit.export import export_onnx
+from l96bench.submissions.export import export_onnx
 
 torch = pytest.importorskip("torch")
 

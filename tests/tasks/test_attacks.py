@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
+from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task
-from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 Array = NDArray[np.float64]

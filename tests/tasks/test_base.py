@@ -18,12 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
 from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
+from l96bench.results.record import Result
 from l96bench.tasks import base
 from l96bench.tasks.base import Samples, Task, count_parameters, describe, measure_cost, value_of
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import list_tasks, make_task
-from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 X = np.random.default_rng(0).normal(2.5, 4.0, (300, 8))

@@ -9,8 +9,8 @@ import pytest
 
 from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.polynomial import Polynomial
+from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.result import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 KEYS = {"conservation_error", "conservation_error_shift", "momentum_drift", "momentum_drift_shift"}

@@ -17,8 +17,8 @@ from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
+from l96bench.results.record import Result
 from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
-from l96bench.tasks.result import Result
 
 Array = NDArray[np.float64]
 

@@ -21,9 +21,9 @@ from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
+from l96bench.results.record import Result
 from l96bench.tasks.da_increment import _TUNING_CYCLES, AssimilationSystem, Cycles, DAIncrement
 from l96bench.tasks.registry import make_task
-from l96bench.tasks.result import Result
 
 Array = NDArray[np.float64]
 

@@ -19,12 +19,12 @@ from l96bench.data.recovery import load_instance
 from l96bench.data.store import digests
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.metrics.uncertainty import compare
+from l96bench.results.record import Result
 from l96bench.tasks.discovery import Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery, Problem
-from l96bench.tasks.result import Result
 
 if TYPE_CHECKING:
-    from l96bench.submit.miniature import MiniRecovery
+    from l96bench.tasks.miniature import MiniRecovery
 
 Array = NDArray[np.float64]
 

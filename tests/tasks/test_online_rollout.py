@@ -16,8 +16,8 @@ from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
+from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.result import Result
 
 Array = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from l96bench.metrics.uncertainty import compare
+from l96bench.results.record import Result
 from l96bench.tasks.equation_recovery import Problem
-from l96bench.tasks.result import Result
 
 if TYPE_CHECKING:
-    from l96bench.submit.miniature import MiniRecovery
+    from l96bench.tasks.miniature import MiniRecovery
 
 Array = NDArray[np.float64]
 STENCIL = ("X[k-2]", "X[k-1]", "X[k]", "X[k+1]", "X[k+2]")

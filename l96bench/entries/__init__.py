@@ -1,0 +1,1 @@
+"""Entries: what a baseline script defines, and the program that trains and scores them."""

@@ -1,0 +1,287 @@
+"""The program that trains entries and scores them: in parallel, resumable, one result a task.
+
+A unit of work is an entry, a regime and a training seed: the model is trained once and scored in every family. Its
+results are kept in the cache under a fingerprint of everything that they depend on, so that a run that was interrupted
+carries on, and one that is repeated only reads. Only this process writes there; units may be run by others, on other
+machines, and give back what they found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib import resources
+from pathlib import Path
+
+from l96bench.data.store import cache_folder, digests
+from l96bench.dynamics.truth import available_processors
+from l96bench.entries.entry import QUICK_REGIMES, baseline_names, find_code, find_entry
+from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.parallel import Outcome, in_parallel
+from l96bench.progress import progress as show_progress
+from l96bench.results.combine import combine_seeds
+from l96bench.results.files import write_atomic
+from l96bench.results.record import Result
+from l96bench.tasks.base import SCORER_VERSION, Task
+from l96bench.tasks.registry import FAMILIES, make_task
+
+__all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
+
+_SCORING_CODE = (
+    "regimes.py",
+    "dynamics",
+    "estimators",
+    "equations",
+    "data",
+    "metrics",
+    "assimilation",
+    "tasks",
+    "envs",
+    "graphs",
+    "parallel.py",
+    "results",
+    "entries",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry on one task.
+
+    Attributes
+    ----------
+    entry : str
+        As `find_entry` takes it, or `CEILING`.
+    task : str
+        Id of the task.
+    """
+
+    entry: str
+    task: str
+
+
+def plan(
+    entries: Sequence[str] | None,
+    tasks: Sequence[str] | None = None,
+    regimes: Sequence[str] | None = None,
+    *,
+    every: bool = False,
+    slow: bool = True,
+) -> list[Job]:
+    """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
+
+    Parameters
+    ----------
+    entries : sequence of str, optional
+        As `find_entry` takes them; without them the quick baselines, each on those of the tasks that it enters.
+    tasks : sequence of str, optional
+        Ids.
+    regimes : sequence of str, optional
+        Regimes and tracks, without `tasks`; by default those of the quick board, or all with `every`.
+    every : bool
+        All baselines, and not only the quick ones, when none is named.
+    slow : bool
+        With those that train for minutes a seed.
+
+    Raises
+    ------
+    UnknownIdError
+        For unknown names.
+    L96BenchError
+        If an entry does not enter a task that was asked for by its id.
+    """
+    known = list(dict.fromkeys(id for family in FAMILIES for id in family.regime_ids))
+    for regime in regimes or ():
+        if regime not in known:
+            raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
+    regimes = regimes or (known if every else QUICK_REGIMES)
+    jobs = []
+    for name in baseline_names() if entries is None else entries:
+        entry, _ = find_entry(name)
+        if entries is None and not (entry.quick or every):
+            continue
+        if entry.slow and not slow:
+            continue
+        chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
+        for task in chosen:
+            if entries is None and not entry.accepts(task):
+                continue
+            if not entry.accepts(task):
+                only = f"families {list(entry.families)}" + (
+                    f", regimes {list(entry.regimes)}" if entry.regimes else ""
+                )
+                raise L96BenchError(f"{entry.name!r} does not enter {task.id}: it is for {only}")
+            jobs.append(Job(name, task.id))
+    jobs = list(dict.fromkeys(jobs))
+    return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    output: Path,
+    *,
+    n_jobs: int | None = None,
+    n_seeds: int | None = None,
+    fresh: bool = False,
+    dask: str | None = None,
+    progress: bool | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Result]:
+    """Train and score; write one result a job into `output` and return them in the order of the jobs.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    output : Path
+        Folder of the result files, `result_path` below it.
+    n_jobs : int, optional
+        Processes; as many as processors if not given.
+    n_seeds : int, optional
+        At most so many of each entry's training seeds.
+    fresh : bool
+        Train and score again what the cache already holds.
+    dask : str, optional
+        Address of a Dask scheduler whose workers run the units instead, and make the data that they lack.
+    progress : bool, optional
+        Show progress; by default when standard error is a terminal.
+    report : callable
+        Gets a line when a result is written.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster, or a process, cannot be used or is lost. The results that were complete are written.
+    L96BenchError
+        At the end, if an entry failed: the message names each and its error. The results of all others are written.
+    """
+    units = units_of(jobs, n_seeds)
+    keys_of, jobs_of = _links(units)
+    todo = _todo(units, fresh)
+    missing = {key for unit in todo for key in unit.keys}
+    for key in missing if fresh else ():
+        shutil.rmtree(discoveries(key), ignore_errors=True)
+    if dask is None:
+        for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
+            make_task(id).prepare(progress)
+    finished: dict[Job, Result] = {}
+    faults: list[str] = []
+
+    def collect(candidates: Iterable[Job]) -> None:
+        for job in candidates:
+            if job not in finished and missing.isdisjoint(keys_of[job]):
+                finished[job] = _collect(job, keys_of[job], output, report)
+
+    collect(jobs)
+    with show_progress("training and scoring", len(todo), progress) as advance:
+        for outcome in _outcomes(todo, n_jobs or available_processors(), dask):
+            for key, text in (outcome.value or {}).items():
+                write_atomic(_kept(key), text)
+                missing.remove(key)
+                collect(jobs_of[key])
+            faults += [f"{todo[outcome.index]}: {outcome.fault}"] if outcome.fault else []
+            advance(1)
+    if faults:
+        raise L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
+    return [finished[job] for job in jobs]
+
+
+def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[Outcome]:
+    """The outcome of each unit as it is finished."""
+    if dask is not None:
+        return in_parallel(partial(run_unit, prepare=True), units, dask=dask)
+    # What a unit may use that works in parallel itself; a ceiling is soon done.
+    inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
+    return in_parallel(partial(run_unit, n_jobs=inner), units, n_jobs=n_jobs)
+
+
+def result_path(output: Path, result: Result) -> Path:
+    """Where a result lies below a folder of results: ``family/regime-vN/entry.json``."""
+    return output / result.task / f"{result.slug}.json"
+
+
+def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
+    """The units of work behind jobs, tasks of one regime together, for at most so many of each entry's seeds."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
+    data = {id: _data_of(make_task(id)) for id in dict.fromkeys(job.task for job in jobs)}
+    units = []
+    for (_, name), ids in sorted(tasks.items(), key=lambda item: item[0][0]):
+        code = None if name == CEILING else find_code(name)
+        entry = None if code is None else code.load()
+        digest = CEILING if code is None else code.digest
+        for seed in list(entry.seeds)[:n_seeds] if entry else (0,):
+            keys = tuple(_fingerprint(digest, id, data[id], seed) for id in ids)
+            units.append(Unit(name, code, tuple(ids), keys, seed, entry is not None and entry.slow))
+    return units
+
+
+def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[Job]]]:
+    """The fingerprints of the results of each job, one a seed; and the jobs of each fingerprint."""
+    keys_of: dict[Job, list[str]] = {}
+    jobs_of: dict[str, list[Job]] = {}
+    for unit in units:
+        for task, key in zip(unit.tasks, unit.keys, strict=True):
+            job = Job(unit.entry, task)
+            keys_of.setdefault(job, []).append(key)
+            jobs_of.setdefault(key, []).append(job)
+    return keys_of, jobs_of
+
+
+def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
+    """What is not kept yet, without repetitions, the longest units first."""
+    done = {key for unit in units for key in unit.keys if not fresh and _kept(key).exists()}
+    todo = []
+    for unit in units:
+        left = unit.without(done)
+        done |= set(left.keys)
+        if left.keys:
+            todo.append(left)
+    return sorted(todo, key=lambda unit: -unit.weight)
+
+
+def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str], None]) -> Result:
+    """One row from the kept results of a job's seeds, written into the output folder."""
+    kept = [Result.read(_kept(key)) for key in keys]
+    result = kept[0] if job.entry == CEILING else combine_seeds(kept)
+    path = result_path(output, result)
+    result.write(path)
+    report(
+        f"{result.score.value:7.2f} [{result.score.low:.2f}, {result.score.high:.2f}]  {job.task}  {result.model.name}"
+    )
+    return result
+
+
+def _kept(key: str) -> Path:
+    return cache_folder() / "runs" / f"{key}.json"
+
+
+def _data_of(task: Task) -> dict[str, str]:
+    """The digests of the arrays of a task's regime or track, and of all others that the task reads."""
+    return {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")} | task.data_digests
+
+
+def _fingerprint(code: str, id: str, data: dict[str, str], seed: int) -> str:
+    """SHA-256 of what a result depends on: the entry's code, ours, the task, its data and the seed."""
+    parts = [code, _scoring_code(), id, SCORER_VERSION, data, seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _scoring_code() -> str:
+    """SHA-256 over the package's files that training and scoring use."""
+    root = Path(str(resources.files("l96bench")))
+    files = [
+        path
+        for name in _SCORING_CODE
+        for path in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))
+    ]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""One row from the results of several training seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from l96bench.errors import ResultError
+from l96bench.metrics.uncertainty import interval
+from l96bench.results.record import Cost, Result, Score, SeedScore, Value
+
+__all__ = ["combine_seeds", "require_comparable"]
+
+
+def require_comparable(results: Sequence[Result]) -> None:
+    """Raise `ResultError` unless all results have one task, task version, split, scorer version and data digests.
+
+    The message says which of these differ, and which rows have which value.
+    """
+    for field in ("task", "task_version", "split", "scorer_version", "data_digests"):
+        rows: dict[str, list[str]] = {}
+        for result in results:
+            value = getattr(result, field)
+            text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+            rows.setdefault(text, []).append(repr(result.model.name))
+        if len(rows) > 1:
+            raise ResultError(
+                f"{results[0].task}: these rows differ in {field} and cannot be compared:\n"
+                + "".join(f"  {value}: {', '.join(names)}\n" for value, names in rows.items())
+                + "Score the rows that are out of date again (`l96bench run`), or remove them."
+            )
+
+
+def combine_seeds(results: Sequence[Result]) -> Result:
+    """One row from the results of one entry on one task, trained with several seeds.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        One result for each of ``n`` training seeds, each with exactly one seed in ``model.seeds``.
+
+    Returns
+    -------
+    Result
+        *Score*: the mean over seeds.  Replicate ``b`` is the mean of the ``b``-th replicates of ``n - 1`` seeds drawn
+        with replacement, so that the interval carries the variance of training as well as that of the test data.
+        ``n - 1`` draws, not ``n``, make the between-seed variance unbiased, which matters for few seeds (Rao and Wu
+        1988, Resampling inference with complex survey data, J. Am. Stat. Assoc. 83, 231-241).  The draws come from
+        PCG64, seeded by the entry's name: entries are trained independently, so their draws must be independent too.
+
+        *Metrics*: the mean over seeds; each half-width is ``sqrt(w**2 + (z s)**2 / n)``, where ``w`` is the seeds' mean
+        half-width on that side (all are scored on the same test data, so it does not shrink), ``s`` their standard
+        deviation and ``z`` the normal quantile of the level.  A metric without an interval in some result has none;
+        metrics and series that some result lacks are left out.
+
+        Failures are summed.  Costs, series and the number of parameters are averaged.  The digest is the SHA-256 of
+        the results' digests, one a line.  Everything else is that of the first result.
+
+    Raises
+    ------
+    ResultError
+        If the results are not of one entry on one task, or a seed is missing or repeated.
+    """
+    _require_one_entry(results)
+    first = results[0]
+    models, failures, costs = zip(*((result.model, result.failures, result.cost) for result in results), strict=True)
+    size = _mean([model.parameters for model in models])
+    digests = "\n".join(result.predictions_digest for result in results).encode()
+    combined = {
+        "model": models[0].model_copy(
+            update={"seeds": [model.seeds[0] for model in models], "parameters": None if size is None else round(size)}
+        ),
+        "score": _combine_scores(results),
+        "metrics": {
+            key: _combine_values([result.metrics[key] for result in results], first.score.level)
+            for key in first.metrics
+            if all(key in result.metrics for result in results)
+        },
+        "series": _combine_series([result.series for result in results]),
+        "failures": {field: sum(getattr(own, field) for own in failures) for field in ("non_finite", "diverged", "of")}
+        | {"note": "; ".join(dict.fromkeys(own.note for own in failures if own.note))},
+        "cost": {field: _mean([getattr(own, field) for own in costs]) for field in Cost.model_fields},
+        "predictions_digest": hashlib.sha256(digests).hexdigest(),
+    }
+    return Result.model_validate(dict(first) | combined, by_name=True)
+
+
+def _require_one_entry(results: Sequence[Result]) -> None:
+    if not results:
+        raise ResultError("combine_seeds expected at least one result, got none")
+    require_comparable(results)
+    for field in ("name", "kind", "inputs", "trained_on"):
+        values = {getattr(result.model, field) for result in results}
+        if len(values) > 1:
+            raise ResultError(f"combine_seeds expected results of one entry, got different model.{field}: {values}")
+    drawn = {(result.score.level, len(result.score.replicates)) for result in results}
+    if len(drawn) > 1:
+        raise ResultError(f"combine_seeds expected one level and number of replicates, got {drawn}")
+    seeds = [result.model.seeds for result in results]
+    if any(len(own) != 1 for own in seeds) or len({own[0] for own in seeds}) < len(seeds):
+        raise ResultError(f"combine_seeds expected one seed a result, each another one, got {seeds}")
+
+
+def _combine_scores(results: Sequence[Result]) -> Score:
+    first, n = results[0], len(results)
+    values = {result.model.seeds[0]: result.score.value for result in results}
+    replicates = np.array([result.score.replicates for result in results])
+    method = first.score.method
+    if n > 1:
+        entropy = int(hashlib.sha256(first.model.name.encode()).hexdigest()[:8], 16)
+        drawn = np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, replicates.shape[1]))
+        replicates = np.take_along_axis(replicates, drawn, axis=0)
+        method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy})"
+    averaged = replicates.mean(axis=0)
+    low, high = interval(averaged, first.score.level)
+    return Score(
+        value=float(np.mean(list(values.values()))),
+        low=low,
+        high=high,
+        level=first.score.level,
+        method=method,
+        replicates=averaged.tolist(),
+        seeds=[SeedScore(seed=seed, value=value) for seed, value in values.items()],
+    )
+
+
+def _combine_values(values: Sequence[Value], level: float) -> Value:
+    estimates = np.array([value.value for value in values])
+    mean = float(estimates.mean())
+    intervals = [(value.low, value.high) for value in values if value.low is not None and value.high is not None]
+    if len(intervals) < len(values):
+        return Value(value=mean)
+    n = len(values)
+    between = NormalDist().inv_cdf((1 + level) / 2) * estimates.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    below, above = np.abs(np.array(intervals) - estimates[:, None]).mean(axis=0)
+    return Value(value=mean, low=mean - float(np.hypot(below, between)), high=mean + float(np.hypot(above, between)))
+
+
+def _combine_series(series: Sequence[dict[str, list[float]]]) -> dict[str, list[float]]:
+    shared = [key for key in series[0] if all(len(other.get(key, ())) == len(series[0][key]) for other in series)]
+    return {key: np.mean([other[key] for other in series], axis=0).tolist() for key in shared}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None

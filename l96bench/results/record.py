@@ -1,0 +1,249 @@
+"""Results: what one entry scored on one task, as a validated record and a JSON file."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from l96bench.errors import ResultError
+from l96bench.results.files import write_atomic
+from l96bench.results.origin import SubmissionInfo, slug_of
+
+_TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
+_LIST_OF_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
+
+
+def _check_order(low: float | None, high: float | None) -> None:
+    if (low is None) != (high is None):
+        raise ValueError(f"expected both ends of the interval or none, got low={low}, high={high}")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"expected low <= high, got low={low}, high={high}")
+
+
+def _six_digits(values: list[float], info: ValidationInfo) -> list[float]:
+    # Rounded when the record is made, not when it is written: a record equals what is read back from its file.
+    return values if info.mode == "json" else [float(f"{value:.6g}") for value in values]
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Key = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Curve = Annotated[list[float], AfterValidator(_six_digits)]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    """Frozen; unknown keys, NaN and infinity are errors that name their field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
+
+
+class Value(_Record):
+    """One metric: its estimate and, where there is one, its confidence interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _check_interval(self) -> Self:
+        _check_order(self.low, self.high)
+        return self
+
+
+class SeedScore(_Record):
+    """The score that one training seed reached."""
+
+    seed: int
+    value: float
+
+
+class Score(_Record):
+    """The score of a task (100 is the ceiling), its interval, and the bootstrap replicates behind the interval.
+
+    All entries of a task are resampled with the same indices, so that the element-wise difference of two entries'
+    ``replicates`` is the paired bootstrap of their difference.  ``seeds`` is empty for what is not trained.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float = Field(default=0.95, gt=0, lt=1)
+    method: str
+    replicates: Curve = Field(min_length=1)
+    seeds: list[SeedScore] = []
+
+    @model_validator(mode="after")
+    def _check_interval(self) -> Self:
+        _check_order(self.low, self.high)
+        return self
+
+
+class ModelInfo(_Record):
+    """What was scored: enough to know it and to make it again."""
+
+    name: Name
+    kind: Name
+    inputs: str
+    parameters: Count | None = None
+    trained_on: str | None = None
+    seeds: list[int] = []
+    command: str
+    source: str = ""
+    description: str = ""
+
+
+class Failures(_Record):
+    """How many predictions or runs, ``of`` how many, were not finite or left the attractor."""
+
+    non_finite: Count = 0
+    diverged: Count = 0
+    of: Count
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if max(self.non_finite, self.diverged) > self.of:
+            raise ValueError(
+                f"expected at most of={self.of}, got {self.non_finite} non-finite, {self.diverged} diverged"
+            )
+        return self
+
+
+class Cost(_Record):
+    """What the entry costs; ``None`` where nothing was measured.
+
+    ``training_seconds`` are of all processors together, whatever else the machine did meanwhile.
+    ``kernel_steps_per_call``, the time of a call over that of one step of the reference kernel, compares machines.
+    """
+
+    training_seconds: Amount | None = None
+    microseconds_per_call: Amount | None = None
+    kernel_steps_per_call: Amount | None = None
+
+
+class Environment(_Record):
+    """Versions and processor that a result was made with."""
+
+    python: str
+    numpy: str
+    numba: str
+    cpu: str
+    platform: str
+
+    @classmethod
+    def current(cls) -> Environment:
+        """The environment of this process; ``cpu`` is the microarchitecture that Numba compiles for."""
+        from llvmlite.binding import get_host_cpu_name
+
+        return cls(
+            python=platform.python_version(),
+            numpy=importlib.metadata.version("numpy"),
+            numba=importlib.metadata.version("numba"),
+            cpu=get_host_cpu_name(),
+            platform=f"{platform.system()} {platform.machine()}",
+        )
+
+
+class Result(_Record):
+    """One row of the leaderboard: one entry on one task.
+
+    ``metrics`` are single numbers with intervals, ``series`` are curves such as skill by lead.  ``replicates`` and
+    ``series`` are kept to 6 significant digits.  ``data_digests`` and ``predictions_digest`` are SHA-256 in hex.
+    A quantity that is not finite has no place here: the caller clips it, or counts it in ``failures``.
+    """
+
+    schema_: Literal["l96bench/result/1"] = Field(default="l96bench/result/1", alias="schema")
+    task: str = Field(pattern=_TASK_ID.pattern)
+    task_version: int
+    data_digests: dict[str, str]
+    scorer_version: str
+    split: str
+    model: ModelInfo
+    score: Score
+    metrics: dict[Key, Value]
+    series: dict[Key, Curve] = {}
+    failures: Failures
+    cost: Cost
+    environment: Environment
+    predictions_digest: str
+    submission: SubmissionInfo | None = None
+
+    @property
+    def family(self) -> str:
+        """The task's family, such as ``online-rollout``."""
+        return self.task.partition("/")[0]
+
+    @property
+    def regime(self) -> str:
+        """The task's regime (or track), such as ``wilks-f20``."""
+        return re.sub(r"-v[0-9]+$", "", self.task.partition("/")[2])
+
+    @property
+    def slug(self) -> str:
+        """The model's name as a safe file name: lower-case ASCII letters, digits and hyphens."""
+        return slug_of(self.model.name)
+
+    @property
+    def status(self) -> str:
+        """``baseline`` for what a script of the repository makes; ``verified`` or ``self-reported`` for submissions."""
+        return "baseline" if self.submission is None else self.submission.status
+
+    def to_json(self) -> str:
+        """The text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
+        fields = self.model_dump(mode="json", exclude={"submission"} if self.submission is None else None)
+        for name in ("data_digests", "metrics", "series"):
+            fields[name] = dict(sorted(fields[name].items()))
+        text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)
+        # A JSON string holds no raw line break, so this matches lists only.
+        return _LIST_OF_NUMBERS.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the result to ``path``, all or nothing."""
+        write_atomic(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Result:
+        """The result in a file.
+
+        Raises
+        ------
+        ResultError
+            If the file cannot be read or is not a valid result; the message names the file and every faulty field.
+        """
+        try:
+            result = cls.model_validate_json(Path(path).read_bytes(), strict=True)
+        except OSError as error:
+            raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+        except ValidationError as error:
+            raise ResultError(f"{path}: not a valid result\n{_explain(error)}") from error
+        if "schema_" not in result.model_fields_set:
+            raise ResultError(
+                f"{path}: not a valid result\n  schema: expected {result.schema_!r}, the field is missing"
+            )
+        return result
+
+
+def _explain(error: ValidationError) -> str:
+    """One line for every faulty field: where it is, what was expected, what came."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        where = ".".join(map(str, fault["loc"])) or "the file"
+        came = "" if isinstance(fault["input"], dict | list | bytes) else f", got {fault['input']!r:.80}"
+        lines.append(f"  {where}: {fault['msg']}{came}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Seasons: test data from a secret that is revealed when all submissions are in."""

@@ -1,0 +1,328 @@
+"""Seasons: opened with a commitment to a secret, scored by who keeps it, revealed, and verified by anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from l96bench.entries.entry import EntryCode, baseline_names, find_code
+from l96bench.entries.units import CEILING
+from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
+from l96bench.parallel import in_parallel
+from l96bench.results.combine import combine_seeds
+from l96bench.results.record import Result
+from l96bench.seasons.data import Season
+from l96bench.seasons.record import SeasonRecord, draw_secret, record_path
+from l96bench.submissions.folder import SubmissionFolder, score_folder
+from l96bench.submissions.submission import SUBMISSION_FILE
+from l96bench.submissions.verify import DIFFERENT, Verdict, compare, compare_numbers
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import make_task
+
+__all__ = ["open_season", "results_folder", "reveal_season", "score_season", "verify_season"]
+
+Report = Callable[[str], None]
+
+
+def open_season(
+    board: Path, name: str, secret: Path, families: Sequence[str], regimes: Sequence[str], opened: date | None = None
+) -> SeasonRecord:
+    """Draw a secret, keep it in a new file, and publish the commitment to it in the season's record.
+
+    Parameters
+    ----------
+    board : Path
+        The folder ``leaderboard/``.
+    name : str
+    secret : Path
+        The file to keep the secret in.
+    families, regimes : sequence of str
+    opened : date, optional
+        Today if not given.
+
+    Raises
+    ------
+    L96BenchError
+        If there is a season of that name, or the secret cannot be kept there.
+    """
+    path = record_path(board, name)
+    if path.exists():
+        raise L96BenchError(f"{path}: there is a season of this name; choose another")
+    fields = {"name": name, "opened": opened or _today(), "families": list(families), "regimes": list(regimes)}
+    _checked(fields | {"commitment": "0" * 64})  # before a secret is drawn
+    drawn = draw_secret(secret, board)
+    try:
+        record = _checked(fields | {"commitment": Season(name, drawn).commitment})
+        record.write(path)
+    except BaseException:
+        secret.unlink()
+        raise
+    return record
+
+
+def reveal_season(board: Path, name: str, secret: bytes, revealed: date | None = None) -> SeasonRecord:
+    """Write the secret into the season's record, from when on anybody can verify the season.
+
+    Raises
+    ------
+    DataError
+        If it is not the secret that the commitment was made of, or the season is revealed already.
+    """
+    path = record_path(board, name)
+    record = SeasonRecord.read(path)
+    if record.secret is not None:
+        raise DataError(f"season {name!r} was revealed on {record.revealed}")
+    record.season(secret)
+    record = _checked(record.model_dump() | {"secret": secret.hex(), "revealed": revealed or _today()})
+    record.write(path)
+    return record
+
+
+def _checked(fields: dict[str, object]) -> SeasonRecord:
+    try:
+        return SeasonRecord.model_validate(fields)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
+        raise L96BenchError("\n".join(lines)) from error
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def results_folder(board: Path, name: str, drawn: bool) -> Path:
+    """Where the rows of a season lie: ``seasons/NAME/named`` or ``drawn``, and in it as in ``results/``."""
+    return board / "seasons" / name / ("drawn" if drawn else "named")
+
+
+def score_season(
+    board: Path,
+    name: str,
+    secret: bytes,
+    entries: Sequence[str],
+    *,
+    n_jobs: int = 1,
+    report: Report = lambda line: None,
+) -> list[Result]:
+    """Score entries on a season that is not revealed yet, and write their rows and the digests of its data.
+
+    Parameters
+    ----------
+    board : Path
+    name : str
+        Of the season.
+    secret : bytes
+    entries : sequence of str
+        Baselines by name, and submissions by their names on the board or the paths of their folders. The ceilings of
+        all tasks are scored with them.
+    n_jobs : int
+        Processes.
+    report : callable
+        Gets a line for each row.
+
+    Raises
+    ------
+    DataError
+        If it is not the season's secret, its data are other than recorded, or the season is over.
+    L96BenchError
+        In the end, if an entry failed; the rows of all others are written.
+    """
+    path = record_path(board, name)
+    record = SeasonRecord.read(path)
+    if record.secret is not None:
+        raise DataError(f"season {name!r} is over: its data are known since {record.revealed}")
+    scoring = _Scoring.of(board, record, secret, n_jobs)
+    record = record.model_copy(update={"digests": scoring.data()})
+    record.write(path)
+    results = []
+    for drawn, result in scoring.rows([CEILING, *entries]):
+        file = results_folder(board, name, drawn) / result.task / f"{result.slug}.json"
+        result.write(file)
+        score = result.score
+        report(f"{score.value:7.2f} [{score.low:.2f}, {score.high:.2f}]  {file}")
+        results.append(result)
+    if scoring.faults:
+        raise L96BenchError("these could not be scored:\n  " + "\n  ".join(scoring.faults))
+    return results
+
+
+def verify_season(
+    board: Path, name: str, entries: Sequence[str] | None = None, *, n_jobs: int = 1
+) -> tuple[list[str], list[Verdict]]:
+    """Make a revealed season's data from its secret, and derive its rows again.
+
+    Parameters
+    ----------
+    board : Path
+    name : str
+    entries : sequence of str, optional
+        Some of its entries, as for `score_season`; all if not given.
+    n_jobs : int
+
+    Returns
+    -------
+    list of str
+        The digests that differ from those recorded.
+    list of Verdict
+        One for each row.
+
+    Raises
+    ------
+    DataError
+        If the season is not revealed.
+    """
+    record = SeasonRecord.read(record_path(board, name))
+    scoring = _Scoring.of(board, record, None, n_jobs)
+    made = scoring.data(check=False)
+    wrong = sorted(key for key in made.keys() | record.digests.keys() if made.get(key) != record.digests.get(key))
+    rows = {path: Result.read(path) for path in sorted((board / "seasons" / name).rglob("*.json"))}
+    names = {path: _entry_of(row, board) for path, row in rows.items()}
+    if entries is not None:
+        rows = {path: row for path, row in rows.items() if names[path] in entries}
+    wanted = list(dict.fromkeys(each for path in rows if (each := names[path])))
+    again = {
+        results_folder(board, name, drawn) / row.task / f"{row.slug}.json": row for drawn, row in scoring.rows(wanted)
+    }
+    verdicts = [Verdict(path, *_compare(row, again.get(path), scoring.faults)) for path, row in rows.items()]
+    return wrong, verdicts
+
+
+def _compare(row: Result, again: Result | None, faults: Sequence[str]) -> tuple[str, str]:
+    if again is None:
+        return DIFFERENT, "; ".join(each for each in faults if row.model.name in each) or "nothing here makes this row"
+    for name in ("data_digests", "split", "scorer_version", "model"):
+        if getattr(row, name) != getattr(again, name):
+            return DIFFERENT, f"it has another {name.replace('_', ' ')}"
+    return compare_numbers(row, again) if row.submission is None else compare(row, again)
+
+
+def _entry_of(row: Result, board: Path) -> str:
+    """What `score_season` is told to make a row: a submission, a baseline or the ceiling; "" if nothing makes it."""
+    if row.submission is not None:
+        return row.slug if (board / "submissions" / row.slug / SUBMISSION_FILE).is_file() else ""
+    if row.model.kind == "reference":
+        return CEILING
+    last = row.model.command.rpartition(" ")[2]
+    return last if last in baseline_names() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """An entry (None: the ceilings), trained once for one regime, and the season's tasks that it is scored on."""
+
+    name: str
+    code: EntryCode | None
+    seed: int
+    season: str
+    tasks: tuple[Task, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.tasks[0].regime_id}, seed {self.seed}"
+
+
+@dataclass(slots=True)
+class _Scoring:
+    """Everything that scoring a season needs, and what went wrong so far."""
+
+    board: Path
+    record: SeasonRecord
+    tasks: dict[bool, list[Task]]
+    n_jobs: int
+    faults: list[str]
+
+    @classmethod
+    def of(cls, board: Path, record: SeasonRecord, secret: bytes | None, n_jobs: int) -> _Scoring:
+        season = record.season(secret)
+        tasks = {drawn: record.tasks(season, drawn) for drawn in (False, True)}
+        return cls(board, record, tasks, n_jobs, [])
+
+    def data(self, check: bool = True) -> dict[str, str]:
+        """Make the data; their digests, which are those in the record if there are any."""
+        made: dict[str, str] = {}
+        for task in (each for tasks in self.tasks.values() for each in tasks):
+            task.prepare()
+            made |= {key: value for key, value in task.data_digests.items() if "/season " in key}
+        if check and self.record.digests and made != self.record.digests:
+            raise DataError(
+                f"season {self.record.name!r}: the secret makes other data than the record has digests of; the "
+                "simulator promises the same bits everywhere: please report this with your processor and versions"
+            )
+        return made
+
+    def rows(self, entries: Sequence[str]) -> Iterator[tuple[bool, Result]]:
+        """The rows of entries, and whether they are those at drawn parameters, as they are finished."""
+        folders = {name: folder for name in entries if (folder := self._folder(name)) is not None}
+        yield from self._rows_of_code([name for name in entries if name not in folders])
+        for name, folder in folders.items():
+            submission = SubmissionFolder.read(folder)
+            for drawn, tasks in self.tasks.items():
+                own = [task for task in tasks if task.id in submission.submission.tasks]
+                scored = score_folder(submission, own, status="verified", n_jobs=self.n_jobs)
+                self.faults += [f"{name}: {fault}" for fault in scored.faults]
+                yield from ((drawn, result) for result in scored.results)
+
+    def _folder(self, name: str) -> Path | None:
+        places = [self.board / "submissions" / name, Path(name)]
+        return next((place for place in places if (place / SUBMISSION_FILE).is_file()), None)
+
+    def _rows_of_code(self, names: Sequence[str]) -> Iterator[tuple[bool, Result]]:
+        units = [unit for name in names for unit in self._units(name)]
+        parts: dict[tuple[str, bool, str], dict[int, Result]] = {}
+        for outcome in in_parallel(_score, units, n_jobs=self.n_jobs):
+            unit = units[outcome.index]
+            self.faults += [f"{unit}: {outcome.fault}"] if outcome.fault else []
+            for drawn, text in outcome.value or ():
+                result = Result.model_validate_json(text)
+                found = parts.setdefault((unit.name, drawn, result.task), {})
+                found[unit.seed] = result
+                if len(found) == sum(each.name == unit.name and each.tasks == unit.tasks for each in units):
+                    seeds = [found[seed] for seed in sorted(found)]
+                    yield drawn, seeds[0] if unit.code is None else combine_seeds(seeds)
+
+    def _units(self, name: str) -> list[_Unit]:
+        code = None if name == CEILING else _baseline(name)
+        entry = None if code is None else code.load()
+        units = []
+        for regime in self.record.regimes:
+            own = tuple(
+                task
+                for tasks in self.tasks.values()
+                for task in tasks
+                if task.regime_id == regime and (entry is None or entry.accepts(make_task(task.id)))
+            )
+            seeds = (0,) if entry is None else entry.seeds
+            units += [_Unit(name, code, seed, self.record.name, own) for seed in seeds if own]
+        return units
+
+
+def _baseline(name: str) -> EntryCode:
+    if name not in baseline_names():
+        expected = "expected a baseline, a submission on the board, or the folder of one."
+        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
+    return find_code(name)
+
+
+@cache
+def _shared(task: Task) -> Task:
+    """The same object for equal tasks, so that what a task has computed serves all entries of a process."""
+    return task
+
+
+def _score(unit: _Unit) -> list[tuple[bool, str]]:
+    """Train on the public data, score on the season's: whether at drawn parameters, and the result's text, each."""
+    tasks = [(bool(getattr(task, "drawn", False)), _shared(task)) for task in unit.tasks]
+    if unit.code is None:
+        return [(drawn, task.references["ceiling"].evaluate().to_json()) for drawn, task in tasks]
+    entry, learned = unit.code.load(), make_task(unit.tasks[0].id)
+    model, seconds = entry.train(learned, unit.seed)
+    found = []
+    for drawn, task in tasks:
+        info = entry.info(make_task(task.id), model, unit.seed, f"l96bench season score {unit.season} {unit.name}")
+        result = task.evaluate(model, info, training_seconds=seconds, progress=False)
+        found.append((drawn, result.to_json()))
+    return found

@@ -1,0 +1,1 @@
+"""Submissions: models that come as files, checked, scored and verified without their authors' code."""

@@ -1,0 +1,267 @@
+"""Artifacts: the files of a submission, opened once, checked before they are unpacked, never executed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.errors import SubmissionError
+from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
+from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
+
+__all__ = ["EQUATIONS", "ONNX", "PREDICTIONS", "Artifact", "read_equations", "read_file", "read_predictions"]
+
+ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
+"""The kinds of artifacts."""
+_KINDS = {".onnx": ONNX, ".yaml": EQUATIONS, ".json": EQUATIONS, ".npz": PREDICTIONS}
+MAX_YAML_BYTES, MAX_JSON_BYTES = 1_000_000, 20_000_000
+"""Of equations as YAML, and as JSON."""
+MAX_NPZ_BYTES = 100_000_000
+_MAX_HEADER = 4096
+_SIZES = {
+    ".onnx": MAX_ONNX_BYTES,
+    ".yaml": MAX_YAML_BYTES,
+    ".json": MAX_JSON_BYTES,
+    ".npz": MAX_NPZ_BYTES,
+    ".md": MAX_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """The bytes of an artifact file, read once: what is checked is what is scored.
+
+    Attributes
+    ----------
+    name : str
+    data : bytes
+    """
+
+    name: str
+    data: bytes
+
+    @property
+    def kind(self) -> str:
+        """`ONNX`, `EQUATIONS` or `PREDICTIONS`."""
+        return _KINDS[Path(self.name).suffix]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> Artifact:
+        """The artifact of that name in a folder; see `read_file`."""
+        return cls(name, read_file(folder, name, _SIZES[Path(name).suffix]))
+
+
+def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
+    """The bytes of a plain file that lies in a folder itself.
+
+    Symbolic links, devices, pipes and folders are refused by the system call that opens the file, or right after it.
+
+    Raises
+    ------
+    SubmissionError
+        If there is no such file, it is no plain file, or it is too large.
+    """
+    if name != os.path.basename(name) or name in {"", ".", ".."} or "\0" in name:
+        raise SubmissionError(f"{name!r:.100}: expected the name of a file in the folder")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        handle = os.open(folder / name, flags)
+    except OSError as error:
+        if (folder / name).is_symlink():
+            raise SubmissionError(f"{name}: symbolic links are not allowed; put the file itself there") from error
+        raise SubmissionError(f"{name}: cannot be read ({error.strerror})") from error
+    try:
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise SubmissionError(f"{name}: expected a plain file, got a folder, device or pipe")
+        if state.st_size > max_bytes:
+            raise SubmissionError(f"{name}: expected at most {max_bytes:,} bytes, got {state.st_size:,}")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    finally:
+        os.close(handle)
+    if len(data) > max_bytes:
+        raise SubmissionError(f"{name}: expected at most {max_bytes:,} bytes, got more")
+    return data
+
+
+def read_equations(artifact: Artifact) -> list[str] | dict[str, list[str]]:
+    """The texts of an equations file: one list, or lists by the ids of problems. They are not parsed here.
+
+    Raises
+    ------
+    SubmissionError
+        If the file holds anything else.
+    """
+    name = artifact.name
+    is_json = name.endswith(".json")
+    found = _read_json(artifact) if is_json else read_yaml(artifact.data, name, MAX_YAML_BYTES)
+    expected = f"{name}: expected a list of equations, or a mapping of the ids of problems to such lists"
+    if isinstance(found, dict) and set(found) == {"equations"}:
+        found = found["equations"]
+    if isinstance(found, dict) and found:
+        for key, value in found.items():
+            if not _are_texts(value):
+                raise SubmissionError(f"{expected}; got {value!r:.60} for {key!r:.60}")
+        return found
+    if not _are_texts(found):
+        raise SubmissionError(f"{expected}, got {found!r:.100}")
+    return list(found)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+
+
+def _read_json(artifact: Artifact) -> Any:
+    """Plain data from JSON; no key twice, nothing that is not finite."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key is there twice")
+        return found
+
+    def never(word: str) -> Any:
+        raise ValueError(f"{word} is no number")
+
+    try:
+        return json.loads(artifact.data.decode("utf-8"), object_pairs_hook=once, parse_constant=never)
+    except (ValueError, RecursionError) as error:
+        raise SubmissionError(f"{artifact.name}: not valid JSON: {str(error)[:200]}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file of predictions must hold for a task.
+
+    Attributes
+    ----------
+    shapes : mapping of str to tuple of int
+        Of the arrays ``test`` and, where there is a warmer climate, ``shift``.
+    digest : str
+        SHA-256 of the test X that the predictions are for, as in ``task.data_digests``.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    digest: str
+
+
+def read_predictions(artifact: Artifact, expected: Expected) -> dict[str, NDArray[np.float64]]:
+    """The arrays ``test`` and, if given, ``shift`` of a file of predictions.
+
+    The file is a zip archive of plain .npy files: ``test``, ``shift`` (optional) and ``data``, the SHA-256 of the test
+    X as a text, which tells for which data the predictions were made. Headers are read first; then never more than
+    the bytes that an array of the expected shape has.
+
+    Raises
+    ------
+    SubmissionError
+        If it is anything else.
+    """
+    name = artifact.name
+    try:
+        with warnings.catch_warnings(), zipfile.ZipFile(io.BytesIO(artifact.data)) as archive:
+            warnings.simplefilter("error")
+            _check_members(archive, name)
+            _check_data(archive, name, expected.digest)
+            return {
+                key: _read_array(archive, f"{key}.npy", name, expected.shapes)
+                for key in ("test", "shift")
+                if f"{key}.npy" in archive.namelist()
+            }
+    except SubmissionError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile, zlib and NumPy raise almost anything
+        text = " ".join(str(error).split())[:200]
+        raise SubmissionError(f"{name}: expected an .npz file of plain arrays (np.savez), got {text}") from error
+
+
+def _check_members(archive: zipfile.ZipFile, name: str) -> None:
+    members = [each.filename for each in archive.infolist()]
+    if len(set(members)) < len(members):
+        raise SubmissionError(f"{name}: expected each array once")
+    if "test.npy" not in members or set(members) - {"test.npy", "shift.npy", "data.npy"}:
+        shown = [each.removesuffix(".npy")[:40] for each in sorted(members)][:5]
+        raise SubmissionError(f"{name}: expected the arrays `test`, `data` and, if wanted, `shift`, got {shown}")
+    for each in archive.infolist():
+        if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or each.flag_bits & 1:
+            raise SubmissionError(f"{name}: {each.filename}: expected it stored or deflated, and not encrypted")
+
+
+def _check_data(archive: zipfile.ZipFile, name: str, digest: str) -> None:
+    if "data.npy" not in archive.namelist():
+        hint = "np.savez(.., data=task.data_digests['REGIME/test/X']), or l96bench.export_predictions"
+        raise SubmissionError(f"{name}: expected an array `data`, the digest of the data it is for; try {hint}")
+    with archive.open("data.npy") as file:
+        raw = file.read(_MAX_HEADER)
+    array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False, max_header_size=_MAX_HEADER)
+    came = str(array) if array.dtype.kind in "US" and array.ndim == 0 else repr(array)[:80]
+    if array.dtype.kind == "S" and array.ndim == 0:
+        came = bytes(array.item()).decode("ascii", "replace")
+    if came != digest:
+        raise SubmissionError(f"{name}: predictions for other data: expected data {digest}, got {came!r:.80}")
+
+
+def _read_array(
+    archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]]
+) -> NDArray[np.float64]:
+    """One array, after its header says that it is what is expected."""
+    key = member.removesuffix(".npy")
+    label = f"{name}: {key}"
+    if key not in shapes:
+        raise SubmissionError(f"{label}: the task has no warmer climate")
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        if version not in ((1, 0), (2, 0)):
+            raise SubmissionError(f"{label}: expected version 1 or 2 of the .npy format, got {version}")
+        shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER)
+        if dtype.hasobject:
+            raise SubmissionError(f"{label}: objects (pickles) are never loaded; save plain numbers")
+        if dtype.kind != "f" or dtype.itemsize not in (4, 8):
+            raise SubmissionError(f"{label}: expected float32 or float64, got {dtype}")
+        if shape != shapes[key]:
+            raise SubmissionError(f"{label}: expected shape {shapes[key]}, got {shape}")
+        n_bytes = int(np.prod(shape)) * dtype.itemsize
+        raw = file.read(n_bytes)
+        if len(raw) < n_bytes or file.read(1):
+            raise SubmissionError(
+                f"{label}: expected {n_bytes:,} bytes of numbers, got {'fewer' if len(raw) < n_bytes else 'more'}"
+            )
+    array = np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    if not np.isfinite(array).all():
+        raise SubmissionError(f"{label}: expected finite numbers, got {np.count_nonzero(~np.isfinite(array)):,} others")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def unexpected_files(folder: Path, expected: Sequence[str]) -> list[str]:
+    """A line for everything in a folder that is none of these files."""
+    faults = []
+    for index, entry in enumerate(sorted(os.scandir(folder), key=lambda each: each.name)):
+        if index == 100:
+            faults.append("expected a folder of a few files, got over 100")
+            break
+        if entry.is_symlink():
+            faults.append(f"{entry.name!r:.100}: symbolic links are not allowed")
+        elif entry.name not in expected:
+            what = "folder" if entry.is_dir() else "file"
+            faults.append(f"{entry.name!r:.100}: an unexpected {what}; expected only {', '.join(expected)}")
+    return faults

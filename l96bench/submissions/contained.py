@@ -1,0 +1,237 @@
+"""Work on what strangers send, in a process of its own with bounds on time, memory and output.
+
+The process gets its work as objects of ours and answers in JSON: what comes back is never unpickled. One process does
+many items; if it takes too long over one or dies of it, that item has a fault, and another process does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from l96bench.errors import L96BenchError
+
+__all__ = ["Limits", "Outcome", "run_contained"]
+
+_MAX_ANSWER = 64_000_000
+"""Bytes of an answer."""
+_START_SECONDS = 300.0
+"""Of the clock, in which a process must have started and imported what it needs."""
+_CLOCK = 10.0
+"""Seconds of the clock for each of the processor's, of which a busy machine gives few."""
+_COMMAND = "from l96bench.submissions.contained import _serve; _serve()"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on the work on one item.
+
+    Attributes
+    ----------
+    seconds : float
+        Of the processor, all threads together: the same on a busy machine.
+    memory : int
+        Bytes of address space, beyond what the process has when it starts.
+    clock : float, optional
+        Seconds of the clock, which end what waits and does not work; ten times `seconds`, and at least a minute, if
+        not given.
+    """
+
+    seconds: float = 300.0
+    memory: int = 4 * 2**30
+    clock: float | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds of the clock."""
+        return max(60.0, _CLOCK * self.seconds) if self.clock is None else self.clock
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an item.
+
+    Attributes
+    ----------
+    value : Any
+        Plain data; None if there is a fault.
+    fault : str
+        Empty, or why there is no value.
+    seconds : float
+        Of the clock.
+    """
+
+    value: Any
+    fault: str
+    seconds: float
+
+
+def run_contained(function: str, items: Sequence[Any], limits: Limits | None = None, n_jobs: int = 1) -> list[Outcome]:
+    """What ``function(item)`` gives for each item, in their order.
+
+    Parameters
+    ----------
+    function : str
+        ``module:function``, of l96bench; its value is plain data, as JSON has it.
+    items : sequence
+        Objects of ours that can be pickled.
+    limits : Limits, optional
+    n_jobs : int
+        Processes; items next to each other are done by the same one.
+    """
+    limits = Limits() if limits is None else limits
+    n_jobs = max(1, min(n_jobs, len(items)))
+    size = -(-len(items) // n_jobs) if items else 1
+    parts = [items[first : first + size] for first in range(0, len(items), size)]
+    with ThreadPoolExecutor(max_workers=n_jobs) as pool:  # the threads only wait
+        return [each for found in pool.map(lambda part: _all(function, part, limits), parts) for each in found]
+
+
+def _all(function: str, items: Sequence[Any], limits: Limits) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(items):
+        before = len(outcomes)
+        outcomes += _in_one_process(function, items[before:], limits)
+    return outcomes
+
+
+def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list[Outcome]:
+    """The outcomes of the first items, at least one: up to the item that the process does not survive."""
+    with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as errors:
+        pickle.dump((function, list(items), limits), work)
+        work.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _COMMAND],
+            stdin=work,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            env=_environment(),
+        )
+        outcomes: list[Outcome] = []
+        try:
+            for line, seconds in _lines(process, limits.patience):
+                if line is not None and line == b"ready":
+                    continue
+                outcomes.append(_outcome(process, line, seconds, limits, errors))
+                if line is None or len(outcomes) == len(items):
+                    break
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        return outcomes
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, with this package first, and one thread for every library."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+
+def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[bytes | None, float]]:
+    """The lines that a process answers and what each took; None in the end if the next is not there in time."""
+    assert process.stdout is not None
+    buffer, start, limit = b"", time.monotonic(), _START_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            left = start + limit - time.monotonic()
+            chunk = os.read(process.stdout.fileno(), 2**20) if left > 0 and selector.select(left) else b""
+            if not chunk or len(buffer) > _MAX_ANSWER:
+                yield None, time.monotonic() - start
+                return
+            *complete, buffer = (buffer + chunk).split(b"\n")
+            for line in complete:
+                yield line, time.monotonic() - start
+                start, limit = time.monotonic(), seconds
+
+
+def _outcome(
+    process: subprocess.Popen[bytes], line: bytes | None, seconds: float, limits: Limits, errors: IO[bytes]
+) -> Outcome:
+    if line is not None:
+        try:
+            value, fault = json.loads(line)
+            return Outcome(value, str(fault), seconds)
+        except (ValueError, TypeError, RecursionError):
+            return Outcome(None, "its process gave an answer that cannot be read", seconds)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10.0 if seconds < limits.patience else 0.0)
+    if process.returncode is None:
+        return Outcome(None, f"stopped: expected at most {limits.patience:g} s of the clock", seconds)
+    if process.returncode == -signal.SIGPROF:
+        return Outcome(None, f"stopped: expected at most {limits.seconds:g} s of processor time", seconds)
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - 500))
+    last = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+    how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
+    memory = f"it may have needed more than {limits.memory / 2**30:.1f} GiB of memory"
+    return Outcome(None, f"its process died ({how}; {memory}) {last}".strip(), seconds)
+
+
+# What runs in the process.
+
+
+def _serve() -> None:
+    """Read the work from standard input, do it, answer one line an item on what was standard output."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not be taken for an answer
+    name, items, limits = pickle.load(sys.stdin.buffer)
+    module, _, attribute = name.partition(":")
+    function = getattr(importlib.import_module(module), attribute)
+    _limit(limits, len(items))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    answers.write(b"ready\n")
+    answers.flush()
+    for item in items:
+        value, fault = None, ""
+        signal.setitimer(signal.ITIMER_PROF, limits.seconds)  # its signal ends the process
+        try:
+            value = function(item)
+        except L96BenchError as error:
+            fault = str(error)
+        except MemoryError:
+            fault = f"it needs more than {limits.memory / 2**30:.1f} GiB of memory"
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"[:1000]
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+        answers.write(json.dumps([value, fault]).encode() + b"\n")
+        answers.flush()
+
+
+def _limit(limits: Limits, n_items: int) -> None:
+    """Bound this process, where the system can: memory, processor time, size of files; no core dumps."""
+    try:
+        import resource
+    except ImportError:  # not on this system: the clock is what is left
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
+    bounds = {
+        resource.RLIMIT_AS: pages * resource.getpagesize() + limits.memory,
+        resource.RLIMIT_CPU: int(limits.seconds * n_items) + 60,
+        resource.RLIMIT_FSIZE: 2**30,
+        resource.RLIMIT_CORE: 0,
+    }
+    for kind, bound in bounds.items():
+        hard = resource.getrlimit(kind)[1]
+        wanted = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(kind, (wanted, wanted))

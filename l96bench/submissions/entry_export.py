@@ -1,0 +1,160 @@
+"""Entries as submissions: trained, exported and described in a folder that anybody can score without their code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from l96bench.assimilation.corrections import corrected
+from l96bench.assimilation.models import ResolvedModel
+from l96bench.dynamics.closures import as_closure
+from l96bench.entries.entry import Entry, find_entry
+from l96bench.equations.closure import EquationClosure
+from l96bench.errors import L96BenchError, ModelError, UnknownIdError, nearest
+from l96bench.submissions.export import export_discoveries, export_equations, export_onnx
+from l96bench.submissions.folder import SubmissionFolder
+from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
+from l96bench.tasks.base import Task
+from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
+from l96bench.tasks.equation_recovery import EquationRecovery
+from l96bench.tasks.registry import list_tasks, make_task
+
+__all__ = ["export_artifact", "export_entry"]
+
+
+def export_entry(
+    name: str,
+    folder: Path,
+    regimes: Sequence[str] | None = None,
+    seed: int = 0,
+    *,
+    authors: Sequence[str] = ("l96bench",),
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Train an entry, once for each regime as `l96bench run` does, and write it as a submission into a new folder.
+
+    The folder holds an artifact for each regime and the `submission.yaml` of all the entry's tasks there. It appears
+    when all of it is written.
+
+    Parameters
+    ----------
+    name : str
+        As `find_entry` takes it.
+    folder : Path
+    regimes : sequence of str, optional
+        Regimes and tracks; those of the quick board if not given, or all of the entry's where these are none of them.
+    seed : int
+        Training seed.
+    authors : sequence of str
+    report : callable
+        Gets a line for each artifact.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such entry, or it does not enter a regime.
+    ModelError
+        If no artifact can hold the model: it is stochastic, has a memory, or is a filter.
+    L96BenchError
+        If the folder exists.
+    """
+    entry, _ = find_entry(name)
+    _require_new(folder)
+    by_regime: dict[str, list[Task]] = {}
+    for task in _tasks(entry, regimes):
+        by_regime.setdefault(task.regime_id, []).append(task)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        artifacts, training = {}, []
+        for regime, (first, *_) in by_regime.items():
+            model, seconds = entry.train(first, seed)
+            artifact = export_artifact(model, first, new / regime)
+            artifacts[regime] = artifact.name
+            training += [_training(entry, first)] if entry.is_trained(model) else []
+            trained = "" if seconds is None else f", trained in {seconds:.1f} s"
+            report(f"{artifact.name}: {artifact.stat().st_size / 1000:.1f} KB{trained}")
+        fields = {
+            "schema": SCHEMA,
+            "name": f"{entry.name}, seed {seed}",
+            "authors": list(authors),
+            "kind": entry.kind,
+            "inputs": entry.inputs,
+            "description": entry.description or f"The entry {entry.name}.",
+            "source": entry.source,
+            "tasks": [task.id for tasks in by_regime.values() for task in tasks],
+            "artifacts": artifacts,
+            "training": training,
+        }
+        _write_yaml(new / SUBMISSION_FILE, fields)
+        SubmissionFolder.read(new)
+        _require_new(folder)
+        new.rename(folder)
+    return folder
+
+
+def export_artifact(model: Any, task: Task, path: Path) -> Path:
+    """Write a trained model as an artifact for a task; the path with the suffix of the artifact's kind.
+
+    A model of equations becomes equations, and every other one, polynomials too, an ONNX file, which gives the bits of
+    a polynomial. For `equation-recovery` the model is fitted to all problems. For `da-increment` the closure of a
+    forecast model becomes a model of increments: the tendency times the window.
+
+    Raises
+    ------
+    ModelError
+        If no artifact can hold the model.
+    """
+    if isinstance(task, EquationRecovery):
+        return export_discoveries(task, model, path.with_suffix(".json"))
+    if isinstance(task, DAIncrement) and isinstance(model, AssimilationSystem):
+        model = _increments(model, task)
+    if isinstance(as_closure(model), EquationClosure):
+        return export_equations(model, path.with_suffix(".yaml"))
+    return export_onnx(model, path.with_suffix(".onnx"), task.regime.K)
+
+
+def _increments(system: AssimilationSystem, task: DAIncrement) -> Any:
+    """The model of increments with which the track's own filter cycles as the system does."""
+    model = system.model
+    if not isinstance(model, ResolvedModel) or system.filter is not None:
+        raise ModelError(
+            f"expected a closure of the resolved model in the track's filter, got {type(model).__name__} and "
+            f"{type(system.filter).__name__}: an artifact holds no forecast model and no filter"
+        )
+    return corrected(model.closure, 1.0 / task.track.window)
+
+
+def _tasks(entry: Entry, regimes: Sequence[str] | None) -> list[Task]:
+    """The tasks of an entry on these regimes."""
+    everywhere = list(dict.fromkeys(make_task(id).regime_id for id in list_tasks()))
+    entered = list(dict.fromkeys(task.regime_id for task in entry.tasks(everywhere)))
+    for regime in regimes or ():
+        if regime not in entered:
+            raise UnknownIdError(
+                f"{entry.name!r} enters no task on {regime!r}, but on {', '.join(entered)}." + nearest(regime, entered)
+            )
+    return entry.tasks(regimes) if regimes else entry.tasks() or entry.tasks(everywhere)
+
+
+def _training(entry: Entry, task: Task) -> dict[str, str]:
+    """What a submission says about the training data of a regime."""
+    data = entry.trained_on or task.training_set
+    if "train" in data:
+        return {"regime": task.regime_id, "split": "train", "note": data}
+    return {"regime": "other", "split": "train", "note": f"{task.regime_id}: {data}"}
+
+
+def _require_new(folder: Path) -> None:
+    if os.path.lexists(folder):
+        raise L96BenchError(f"{folder}: expected a folder that does not exist; choose another name or remove it")
+
+
+def _write_yaml(path: Path, fields: dict[str, Any]) -> None:
+    import yaml
+
+    path.write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8")

@@ -1,0 +1,158 @@
+"""Fitted models as artifacts of submissions: `closure.onnx`, `equations.yaml`, `predictions.npz`.
+
+An exported model is tried before its file is written, and has the scores of the original: tasks run what they are given
+as it would be exported (`l96bench.graphs.models.as_submitted`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.errors import L96BenchError, ModelError
+from l96bench.graphs.models import exported
+from l96bench.results.files import write_atomic
+from l96bench.tasks.base import Task
+
+__all__ = ["export_discoveries", "export_equations", "export_onnx", "export_predictions"]
+
+
+def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
+    """Write a fitted, deterministic model without memory as an ONNX file: X (n, K) in, U (n, K) out.
+
+    Parameters
+    ----------
+    model : object
+        A closure of `l96bench.estimators`, or a regressor that makes one: polynomials, regressors of stencils and
+        fluxes, networks of the ring, sums and products of equations, emulators; a scikit-learn estimator or pipeline of
+        K inputs and K outputs; a ``torch.nn.Module`` of the same kind; a stable-baselines3 model that was trained in an
+        environment of l96bench, or its `PolicyClosure`.
+    path : path
+    K : int
+        Number of points.
+
+    Raises
+    ------
+    ModelError
+        If the model is none of these, is stochastic or has a memory, or does not come out as it went in.
+    """
+    path = Path(path)
+    write_atomic(path, exported(_policy_of(model), K, path.name).data)
+    return path
+
+
+def _policy_of(model: Any) -> Any:
+    """The closure of a stable-baselines3 model; other models as they are."""
+    if "stable_baselines3" not in sys.modules:
+        return model
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from l96bench.envs.policy import PolicyClosure
+
+    return PolicyClosure.from_sb3(model) if isinstance(model, BaseAlgorithm) else model
+
+
+def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
+    """Write equations as a YAML or JSON file: those of a polynomial closure, of whatever found some, or ready texts.
+
+    Parameters
+    ----------
+    model : object
+        A `Polynomial` or a regressor that makes one; an `EquationClosure` or `EquationSet`; a fitted pysindy model or
+        anything with ``equations()``; a list of texts; or, for `equation-recovery`, lists by the ids of the problems.
+    path : path
+        JSON where it ends in ``.json``, which may be larger and is read faster.
+
+    Raises
+    ------
+    ModelError
+        For anything else.
+    """
+    import yaml
+
+    texts, path = _texts(model), Path(path)
+    if path.suffix == ".json":
+        write_atomic(path, json.dumps(texts, indent=1, ensure_ascii=False) + "\n")
+    else:
+        write_atomic(path, yaml.safe_dump(texts, width=10_000, allow_unicode=True, sort_keys=False))
+    return path
+
+
+def _texts(model: Any) -> list[str] | dict[str, list[str]]:
+    from l96bench.equations.closure import EquationClosure
+    from l96bench.equations.discoverers import PySINDyRegression
+    from l96bench.equations.equation_set import EquationSet
+
+    closure = model.closure() if callable(getattr(model, "closure", None)) else model
+    if isinstance(closure, Polynomial):
+        powers = ["", "*X[k]", *(f"*X[k]**{i}" for i in range(2, closure.degree + 1))]
+        terms = [f"({value!r}){power}" for value, power in zip(closure.coefficients.tolist(), powers, strict=False)]
+        return ["U[k] = " + " + ".join(terms)]
+    if isinstance(model, EquationClosure):
+        return model.equations.texts("U")
+    if isinstance(model, EquationSet):
+        return model.texts()
+    if isinstance(model, Mapping):
+        return {str(key): [str(text) for text in texts] for key, texts in model.items()}
+    pysindy = sys.modules.get("pysindy")
+    if pysindy is not None and isinstance(model, pysindy.SINDy):
+        found = PySINDyRegression(model)
+        found.model_, found.names_ = model, list(model.feature_names)
+        model = found
+    if callable(getattr(model, "equations", None)):
+        model = model.equations()
+    if not isinstance(model, str) and isinstance(model, Sequence) and all(isinstance(each, str) for each in model):
+        return list(model)
+    raise ModelError(f"expected equations, or a polynomial or other model that has some, got {type(model).__name__}")
+
+
+def export_discoveries(task: Any, model: Any, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Path:
+    """Fit copies of a model to every problem of an `equation-recovery` task, and write what they find.
+
+    A problem for which nothing was found gets the equation 0.
+    """
+    found = task.discover(model, n_jobs=n_jobs)
+    texts = {problem.id: list(each.texts or ["0"]) for problem, each in zip(task.problems, found, strict=True)}
+    return export_equations(texts, path)
+
+
+def export_predictions(
+    path: str | os.PathLike[str], task: Task, U: ArrayLike, U_shift: ArrayLike | None = None
+) -> Path:
+    """Write predicted U for the test (and shifted) states of a task, with the digest of the data that they are for.
+
+    Parameters
+    ----------
+    path : path
+    task : SubgridForcing
+    U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
+
+    Raises
+    ------
+    L96BenchError
+        If a shape is wrong, or the task does not score predictions.
+    """
+    from l96bench.submissions.evaluation import expected_of
+    from l96bench.tasks.subgrid_forcing import SubgridForcing
+
+    if not isinstance(task, SubgridForcing):
+        raise L96BenchError(f"{task.id} runs its models and cannot score predictions")
+    expected, arrays = expected_of(task), {"test": np.asarray(U)}
+    if U_shift is not None:
+        arrays["shift"] = np.asarray(U_shift)
+    for name, array in arrays.items():
+        if array.shape != expected.shapes.get(name):
+            raise L96BenchError(f"{name}: expected predictions of shape {expected.shapes.get(name)}, got {array.shape}")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, data=np.array(expected.digest), **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())
+    return Path(path)

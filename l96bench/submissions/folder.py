@@ -1,0 +1,374 @@
+"""Folders of submissions: read, checked, scored, put on the board."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from l96bench.entries.entry import find_entry
+from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.results.record import Result
+from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
+from l96bench.submissions.contained import Limits, run_contained
+from l96bench.submissions.evaluation import Item, check_increments
+from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
+from l96bench.submissions.submission import ARTIFACT_NAMES, SUBMISSION_FILE, Submission
+from l96bench.tasks.base import Task
+from l96bench.tasks.cost import count_parameters
+from l96bench.tasks.da_increment import DAIncrement
+from l96bench.tasks.miniature import miniature
+from l96bench.tasks.registry import make_task
+
+__all__ = [
+    "CHECK_LIMITS",
+    "Check",
+    "Scored",
+    "SubmissionFolder",
+    "check_folder",
+    "require_own",
+    "score_folder",
+    "submit_folder",
+]
+
+CHECK_LIMITS = Limits(seconds=60.0, memory=2 * 2**30)
+"""Of each trial of `check_folder`; the first one on a machine compiles, which takes 20 s of the processor."""
+_README = "README.md"
+_EVALUATION = "l96bench.submissions.evaluation"
+Status = Literal["verified", "self-reported"]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFolder:
+    """A submission and its files, read once.
+
+    Attributes
+    ----------
+    path : Path
+    submission : Submission
+    files : dict of str to bytes
+        Everything that is copied when it is submitted: `submission.yaml`, the artifacts, perhaps a README.md.
+    """
+
+    path: Path
+    submission: Submission
+    files: dict[str, bytes]
+
+    @classmethod
+    def read(cls, path: Path) -> SubmissionFolder:
+        """The submission in a folder.
+
+        Raises
+        ------
+        SubmissionError
+            With a line for everything that is wrong with the description and the files; nothing is run.
+        """
+        submission, files, faults = _read(path)
+        if submission is None or faults:
+            raise SubmissionError("\n".join(faults))
+        return cls(path, submission, files)
+
+    def artifact(self, task: Task) -> Artifact | None:
+        """The artifact for a task; None for ``python:``."""
+        name = self.submission.artifact(task)
+        return Artifact(name, self.files[name]) if name in self.files else None
+
+    def item(self, task: Task) -> Item | None:
+        """The work on a task; None for ``python:``."""
+        artifact = self.artifact(task)
+        return None if artifact is None else Item(replace(task), artifact, self.submission.model_info(task))
+
+
+def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
+    """The submission as far as it can be read, the files that can be, and a line for everything that is wrong."""
+    faults: list[str] = []
+    if path.is_symlink() or not path.is_dir():
+        return None, {}, [f"{path}: expected a folder with {SUBMISSION_FILE}; make one with `l96bench init`"]
+    files: dict[str, bytes] = {}
+    submission, names = None, []
+    try:
+        files[SUBMISSION_FILE] = read_file(path, SUBMISSION_FILE, MAX_BYTES)
+        fields = read_yaml(files[SUBMISSION_FILE], SUBMISSION_FILE)
+        names = _artifact_names(fields)
+        submission = Submission.of(fields)
+    except SubmissionError as error:
+        faults += str(error).splitlines()
+    for name in names:
+        try:
+            files[name] = Artifact.read(path, name).data
+        except SubmissionError as error:
+            faults.append(str(error))
+    if os.path.lexists(path / _README):
+        try:
+            files[_README] = read_file(path, _README, MAX_BYTES)
+        except SubmissionError as error:
+            faults.append(str(error))
+    faults += unexpected_files(path, [SUBMISSION_FILE, *names, _README])
+    return submission, files, list(dict.fromkeys(faults))
+
+
+def _artifact_names(fields: Any) -> list[str]:
+    """The names of artifact files in a description that may be faulty elsewhere."""
+    given = fields.get("artifacts") if isinstance(fields, dict) else None
+    values = list(given.values()) if isinstance(given, dict) else [given]
+    names = [each for each in values if isinstance(each, str) and ARTIFACT_NAMES.fullmatch(each)]
+    return sorted({each for each in names if each != SUBMISSION_FILE})[:100]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What `check_folder` found.
+
+    Attributes
+    ----------
+    faults : list of str
+        Everything that is wrong; empty for a submission that can be scored.
+    notes : list of str
+        What its author should know.
+    scores : dict of str to float
+        Scores on miniature tasks, by the ids of the tasks; they are no forecast of the real ones.
+    submission : Submission or None
+    """
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    scores: dict[str, float] = field(default_factory=dict)
+    submission: Submission | None = None
+
+
+def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHECK_LIMITS) -> Check:
+    """Everything that is wrong with a submission, found without the data sets and in seconds.
+
+    The description and the files are checked, every artifact is looked through for every task that it is for, and
+    scored in miniature on the first of them of each family.
+
+    Parameters
+    ----------
+    path : Path
+        Of the folder.
+    allow_python : bool
+        Also run ``python:`` artifacts, which is running the code of whoever wrote them.
+    limits : Limits
+        Of each trial.
+    """
+    submission, files, faults = _read(path)
+    if submission is None:
+        # What can be said about the artifacts without the tasks that they are for.
+        artifacts = [Artifact(name, data) for name, data in files.items() if name not in {SUBMISSION_FILE, _README}]
+        outcomes = run_contained(f"{_EVALUATION}:look_through", artifacts, limits)
+        return Check(faults + [fault for each in outcomes for fault in ([each.fault] if each.fault else each.value)])
+    folder = SubmissionFolder(path, submission, files)
+    report = Check(faults, [], {}, submission)
+    items = []
+    for id in submission.tasks:
+        task = make_task(id)
+        report.notes.extend(f"{id}: training data that the task tests on: {each}" for each in submission.overlaps(task))
+        item = folder.item(task)
+        if item is not None:
+            items.append(item)
+        elif submission.artifact(task).startswith("python:"):
+            _check_python(submission, task, allow_python, report)
+    _try(items, limits, report)
+    return report
+
+
+def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
+    """Look through all items, and score each artifact in miniature on its first task of each family, in one process."""
+    distinct = list(
+        {(item.artifact.name, item.task.family, _width(item.task)): item for item in reversed(items)}.values()
+    )
+    firsts = list({(item.artifact.name, item.task.family): item for item in reversed(items)}.values())
+    work = [("inspect", item) for item in reversed(distinct)] + [("try_out", item) for item in reversed(firsts)]
+    unsound: set[tuple[str, str]] = set()
+    for (step, item), outcome in zip(work, run_contained(f"{_EVALUATION}:examine", work, limits), strict=True):
+        own = (item.artifact.name, item.task.id)
+        if step == "inspect" and outcome.fault:
+            unsound.add(own)
+            report.faults.extend(f"{line} [{item.task.id}]" for line in outcome.fault.splitlines())
+        elif outcome.fault and own not in unsound:
+            report.faults.append(f"{item.artifact.name}: {outcome.fault} [{item.task.id}, in miniature]")
+        elif not outcome.fault and step == "try_out" and outcome.value is not None:
+            report.scores[item.task.id] = outcome.value
+
+
+def _width(task: Task) -> str:
+    """What makes tasks of one family different for an artifact: the number of points, or the track."""
+    return task.regime_id if task.family in {"equation-recovery", "subgrid-forcing"} else str(task.regime.K)
+
+
+def _check_python(submission: Submission, task: Task, allow_python: bool, report: Check) -> None:
+    name = submission.artifact(task)
+    if not allow_python:
+        report.notes.append(f"{task.id}: {name} is not run (--allow-python does), and its rows are self-reported")
+        return
+    try:
+        mini = miniature(task)
+        model = _ready(name, mini)
+        result = mini.evaluate(model)
+        if isinstance(mini, DAIncrement):
+            check_increments(model, mini, result)
+    except L96BenchError as error:
+        report.faults.append(f"{name}: {error} [{task.id}, in miniature]")
+    else:
+        report.scores[task.id] = result.score.value
+
+
+def _ready(name: str, task: Task) -> Any:
+    return find_entry(name.removeprefix("python:"))[0].make(task, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The results of a submission, and a line for each task that it cannot be scored on."""
+
+    results: list[Result]
+    faults: list[str]
+
+
+def score_folder(
+    folder: SubmissionFolder,
+    tasks: Sequence[Task] | None = None,
+    *,
+    status: Status = "self-reported",
+    allow_python: bool = False,
+    limits: Limits | None = None,
+    n_jobs: int = 1,
+) -> Scored:
+    """Score a submission on the tasks that it enters.
+
+    Parameters
+    ----------
+    folder : SubmissionFolder
+    tasks : sequence of Task, optional
+        Some of its tasks, or others with the same ids, such as a season's; all if not given.
+    status : {"verified", "self-reported"}
+        What the rows say; those of ``python:`` are self-reported whatever is given.
+    allow_python : bool
+        Run ``python:`` artifacts in this process.
+    limits : Limits, optional
+        Of each task.
+    n_jobs : int
+        Processes.
+    """
+    submission = folder.submission
+    chosen = [make_task(id) for id in submission.tasks] if tasks is None else list(tasks)
+    found: dict[str, Result] = {}
+    faults = [f"{task.id}: the submission does not enter it" for task in chosen if task.id not in submission.tasks]
+    chosen = [task for task in chosen if task.id in submission.tasks]
+    for task in chosen:
+        task.prepare(False)
+    items = [item for task in chosen if (item := folder.item(task)) is not None]
+    for item, outcome in zip(items, run_contained(f"{_EVALUATION}:evaluate", items, limits, n_jobs), strict=True):
+        if outcome.fault:
+            faults += [f"{item.task.id}: {line}" for line in outcome.fault.splitlines()]
+            continue
+        result = Result.model_validate(outcome.value)
+        info = submission.info(item.task, item.artifact.digest, status)
+        found[item.task.id] = result.model_copy(update={"submission": info})
+    for task in chosen:
+        if submission.artifact(task).startswith("python:"):
+            _score_python(submission, task, allow_python, found, faults)
+    return Scored([found[task.id] for task in chosen if task.id in found], faults)
+
+
+def _score_python(
+    submission: Submission, task: Task, allow_python: bool, found: dict[str, Result], faults: list[str]
+) -> None:
+    name = submission.artifact(task)
+    if not allow_python:
+        faults.append(f"{task.id}: {name} is code, which is run only with --allow-python")
+        return
+    try:
+        model = _ready(name, task)
+        result = task.evaluate(model, submission.model_info(task, count_parameters(model)))
+    except L96BenchError as error:
+        faults.append(f"{task.id}: {name}: {error}")
+        return
+    found[task.id] = result.model_copy(update={"submission": submission.info(task, None, "self-reported")})
+
+
+def submit_folder(
+    path: Path,
+    board: Path,
+    *,
+    allow_python: bool = False,
+    limits: Limits | None = None,
+    n_jobs: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Result]:
+    """Check a submission, score it, and put it on the board: into ``submissions/``, its rows into ``results/``.
+
+    Parameters
+    ----------
+    path : Path
+        Of the submission's folder.
+    board : Path
+        The folder ``leaderboard/``.
+    allow_python, limits, n_jobs
+        As for `score_folder`.
+    report : callable
+        Gets a line for each file that is written.
+
+    Raises
+    ------
+    SubmissionError
+        With a line for everything that is wrong, or if the name is another's; the board is left as it is then.
+    """
+    checked = check_folder(path, allow_python=allow_python)
+    if checked.faults:
+        raise SubmissionError("\n".join(checked.faults))
+    folder = SubmissionFolder.read(path)
+    require_own(folder.submission, board)
+    scored = score_folder(folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs)
+    if scored.faults:
+        raise SubmissionError("\n".join(scored.faults))
+    place = board / "submissions" / folder.submission.slug
+    _replace(place, folder.files)
+    report(str(place))
+    written = [board / "results" / result.task / f"{result.slug}.json" for result in scored.results]
+    for file, result in zip(written, scored.results, strict=True):
+        result.write(file)
+        report(str(file))
+    for old in sorted((board / "results").rglob(f"{folder.submission.slug}.json")):
+        if old not in written:  # a task that it no longer enters
+            old.unlink()
+    return scored.results
+
+
+def require_own(submission: Submission, board: Path) -> None:
+    """Raise if the name belongs to a baseline of a board, or to a submission by others.
+
+    Raises
+    ------
+    SubmissionError
+        Whose it is.
+    """
+    place = board / "submissions" / submission.slug
+    for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
+        if Result.read(file).submission is None:
+            raise SubmissionError(f"name: {submission.name!r} is the name of a baseline ({file}); choose another")
+    if place.exists():
+        owner = SubmissionFolder.read(place).submission
+        if owner.authors != submission.authors or owner.name != submission.name:
+            by = ", ".join(owner.authors)
+            raise SubmissionError(f"name: {submission.name!r} is taken by {owner.name!r} of {by}; choose another")
+
+
+def _replace(place: Path, files: dict[str, bytes]) -> None:
+    """Put a folder with these files in place: written beside it first, then renamed."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        new, old = temporary / "new", temporary / "old"
+        new.mkdir()
+        for name, data in files.items():
+            (new / name).write_bytes(data)
+        if place.exists():
+            place.replace(old)
+        new.replace(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,329 @@
+"""Rows of the board derived again: submissions from their artifacts, baselines from their scripts.
+
+A baseline's script is code of this repository, and is run: the model is trained again with the first of the row's
+seeds, and has to reach that seed's score. What a submission sends is not run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from statistics import fmean
+
+from l96bench.entries.entry import baseline_names, find_entry
+from l96bench.entries.run import CEILING, Job, units_of
+from l96bench.entries.units import run_unit
+from l96bench.errors import L96BenchError
+from l96bench.parallel import in_parallel
+from l96bench.progress import progress as show_progress
+from l96bench.results.combine import combine_seeds
+from l96bench.results.record import ModelInfo, Result
+from l96bench.submissions.contained import Limits
+from l96bench.submissions.folder import SubmissionFolder, score_folder
+from l96bench.submissions.submission import SUBMISSION_FILE
+from l96bench.tasks.base import SCORER_VERSION
+from l96bench.tasks.registry import make_task
+
+__all__ = [
+    "CLOSE",
+    "CONSISTENT",
+    "DIFFERENT",
+    "IDENTICAL",
+    "UNVERIFIED",
+    "Train",
+    "Verdict",
+    "compare",
+    "compare_numbers",
+    "compare_seed",
+    "rows_of",
+    "verify_rows",
+]
+
+IDENTICAL, CLOSE, CONSISTENT, UNVERIFIED, DIFFERENT = "identical", "close", "consistent", "unverified", "DIFFERENT"
+"""Verdicts: the same numbers; the same within what rounding does to a chaotic run; a baseline's row that fits the data
+and the scoring program, but was not trained again; a row whose artifact is code; and all others."""
+_TOLERANCE = 0.25
+"""Of the width of the row's interval, by which rounding on another processor may move a score."""
+_LEAST = 0.005
+"""What it may move by in any case."""
+_LONG = 30.0
+"""Seconds of training, as the row records them, from which on a baseline is trained again only on request."""
+
+
+class Train(StrEnum):
+    """On which of its regimes and tracks a baseline is trained again."""
+
+    NONE = "none"
+    FIRST = "first"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a row.
+
+    Attributes
+    ----------
+    path : Path
+        Of the result file.
+    status : str
+        `IDENTICAL`, `CLOSE`, `CONSISTENT`, `UNVERIFIED` or `DIFFERENT`.
+    reason : str
+    """
+
+    path: Path
+    status: str
+    reason: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the row may stay."""
+        return self.status != DIFFERENT
+
+
+def rows_of(path: Path, board: Path) -> list[Path]:
+    """The result files meant by a path: itself, those of a submission's folder, or all of a folder of results.
+
+    Raises
+    ------
+    L96BenchError
+        If there are none.
+    """
+    if path.is_file():
+        return [path]
+    if (path / SUBMISSION_FILE).is_file():
+        slug = SubmissionFolder.read(path).submission.slug
+        found = sorted((board / "results").rglob(f"{slug}.json"))
+    else:
+        found = sorted(path.rglob("*.json"))
+    if not found:
+        raise L96BenchError(
+            f"{path}: expected a result file, a submission that has rows in {board}, or a folder of results"
+        )
+    return found
+
+
+def verify_rows(
+    paths: Sequence[Path],
+    submissions: Path,
+    *,
+    allow_python: bool = False,
+    limits: Limits | None = None,
+    train: Train = Train.FIRST,
+    slow: bool = False,
+    n_jobs: int = 1,
+    progress: bool | None = False,
+) -> list[Verdict]:
+    """Derive rows again, from scripts and from the artifacts in a folder of submissions; compare data and scores.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Result files.
+    submissions : Path
+        The folder of the submissions' folders.
+    allow_python : bool
+        Also run ``python:`` artifacts.
+    limits : Limits, optional
+        Of each row.
+    train : Train
+        On which of its regimes and tracks a baseline is trained again: the first that there is a row of, all, or none.
+    slow : bool
+        Also where that takes more than half a minute.
+    n_jobs : int
+        Processes.
+    progress : bool, optional
+        Show progress; None shows it when standard error is a terminal.
+    """
+    rows, verdicts = _readable(paths)
+    scripts: dict[Path, Result] = {}
+    groups: dict[Path, list[Path]] = {}
+    for path, row in rows.items():
+        if row.submission is None:
+            scripts[path] = row
+        elif ((folder := submissions / row.slug) / SUBMISSION_FILE).is_file():
+            groups.setdefault(folder, []).append(path)
+        else:
+            verdicts[path] = Verdict(path, DIFFERENT, f"expected its submission in {folder}, found none")
+    with show_progress("verifying", len(rows), progress) as advance:
+        for verdict in _from_scripts(scripts, train, slow, n_jobs):
+            verdicts[verdict.path] = verdict
+            advance(1)
+        for verdict in _from_artifacts(groups, allow_python, limits, n_jobs):
+            verdicts[verdict.path] = verdict
+            advance(1)
+    return [verdicts[path] for path in paths]
+
+
+def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Verdict]]:
+    """The rows that are of a task of this version and its data, and the verdicts on the others."""
+    rows, verdicts = {}, {}
+    for path in paths:
+        try:
+            row = Result.read(path)
+            task = make_task(row.task)
+        except L96BenchError as error:
+            verdicts[path] = Verdict(path, DIFFERENT, str(error))
+            continue
+        wanted = {
+            "data digests": (task.data_digests, row.data_digests),
+            "task version": (task.version, row.task_version),
+            "scorer version": (SCORER_VERSION, row.scorer_version),
+            "place": (f"{row.task}/{row.slug}.json", "/".join(path.resolve().parts[-3:])),
+        }
+        wrong = [name for name, (expected, came) in wanted.items() if expected != came]
+        if wrong:
+            verdicts[path] = Verdict(path, DIFFERENT, f"not those of {row.task}: {', '.join(wrong)}")
+        else:
+            rows[path] = row
+    return rows, verdicts
+
+
+def _from_scripts(rows: Mapping[Path, Result], train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
+    """The verdicts on baselines' rows, in the order in which they are trained."""
+    jobs: dict[Job, Path] = {}
+    first: dict[str, str] = {}
+    for path, row in rows.items():
+        name = _script_of(row)
+        if name is None:
+            yield Verdict(path, DIFFERENT, f"no baseline makes it: {row.model.command}")
+        elif train == Train.NONE or ((row.cost.training_seconds or 0.0) > _LONG and not slow):
+            yield Verdict(path, CONSISTENT, f"not trained again; made by: {row.model.command}")
+        elif name != CEILING and train == Train.FIRST and first.setdefault(name, row.regime) != row.regime:
+            yield Verdict(path, CONSISTENT, f"trained again on {first[name]} only; made by: {row.model.command}")
+        else:
+            jobs[Job(name, row.task)] = path
+    units = sorted(units_of(list(jobs), 1), key=lambda unit: -unit.weight)
+    for job in jobs:
+        make_task(job.task).prepare()
+    for outcome in in_parallel(run_unit, units, n_jobs=n_jobs):
+        unit = units[outcome.index]
+        for id, key in zip(unit.tasks, unit.keys, strict=True):
+            path = jobs[Job(unit.entry, id)]
+            if outcome.value is None:
+                yield Verdict(path, DIFFERENT, outcome.fault)
+            else:
+                again = Result.model_validate_json(outcome.value[key])
+                # Rows are made of their seeds' results, be it one.
+                yield Verdict(path, *compare_seed(rows[path], combine_seeds([again]) if again.model.seeds else again))
+
+
+def _script_of(row: Result) -> str | None:
+    """The baseline (or `CEILING`) whose row it is: named by its command, and so called."""
+    task = make_task(row.task)
+    if row.model.name == task.references["ceiling"].info.name:
+        return CEILING
+    parts = row.model.command.split()
+    name = parts[2] if parts[:2] == ["l96bench", "run"] and len(parts) > 2 else ""
+    if name not in baseline_names():
+        return None
+    entry, _ = find_entry(name)
+    return name if entry.name == row.model.name and entry.accepts(task) else None
+
+
+def _from_artifacts(
+    groups: dict[Path, list[Path]], allow_python: bool, limits: Limits | None, n_jobs: int
+) -> Iterator[Verdict]:
+    """The verdicts on the rows of each submission's folder."""
+    from joblib import Parallel, delayed
+
+    # Threads, because they only wait: rows are scored in processes of their own.
+    pool = Parallel(n_jobs=max(1, n_jobs), require="sharedmem", return_as="generator")
+    for found in pool(delayed(_verify)(folder, rows, allow_python, limits) for folder, rows in _parts(groups, n_jobs)):
+        yield from found
+
+
+def _parts(groups: dict[Path, list[Path]], n_jobs: int) -> list[tuple[Path, list[Path]]]:
+    """The rows of each submission, in parts of at least one that keep all processes busy."""
+    n_rows = sum(map(len, groups.values()))
+    size = max(1, n_rows // (4 * max(1, n_jobs)))
+    return [
+        (folder, rows[first : first + size]) for folder, rows in groups.items() for first in range(0, len(rows), size)
+    ]
+
+
+def _verify(folder: Path, paths: Sequence[Path], allow_python: bool, limits: Limits | None) -> list[Verdict]:
+    rows = {path: Result.read(path) for path in paths}
+    try:
+        submission = SubmissionFolder.read(folder)
+        wanted = [make_task(row.task) for row in rows.values()]
+        code = [task for task in wanted if task.id in submission.submission.tasks and submission.item(task) is None]
+        tasks = [task for task in wanted if allow_python or task not in code]
+        scored = score_folder(submission, tasks, allow_python=allow_python, limits=limits)
+    except L96BenchError as error:
+        return [Verdict(path, DIFFERENT, str(error)) for path in paths]
+    again = {result.task: result for result in scored.results}
+    verdicts = []
+    for path, row in rows.items():
+        if row.task in again:
+            verdicts.append(Verdict(path, *compare(row, again[row.task])))
+        elif any(task.id == row.task for task in code):
+            honest = row.status == "self-reported"
+            reason = "its artifact is code (--allow-python runs it)" if honest else "code cannot be verified"
+            verdicts.append(Verdict(path, UNVERIFIED if honest else DIFFERENT, reason))
+        else:
+            faults = [each for each in scored.faults if each.startswith(f"{row.task}: ")]
+            verdicts.append(Verdict(path, DIFFERENT, "; ".join(faults)))
+    return verdicts
+
+
+def compare(row: Result, again: Result) -> tuple[str, str]:
+    """The verdict on a row, given what its artifact scores here, and the reason.
+
+    Everything but costs, environment and status counts. Predictions that differ in their last bits, as they do on
+    other processors, make another run of a chaotic system; the score must then agree within a quarter of its interval.
+    """
+    ours, theirs = again.submission, row.submission
+    if ours is None or theirs is None or ours.model_copy(update={"status": theirs.status}) != theirs:
+        return DIFFERENT, "the submission is not the one that the row names (authors, artifact or its SHA-256)"
+    return _compare_models(row.model, again.model) or compare_numbers(row, again)
+
+
+def compare_seed(row: Result, again: Result) -> tuple[str, str]:
+    """The verdict on a baseline's row, given the result of one of its seeds, and the reason.
+
+    A row of one seed has all the same numbers. Of several, it keeps each seed's score, and its description.
+    """
+    if row.model.seeds == again.model.seeds:
+        return _compare_models(row.model, again.model) or compare_numbers(row, again)
+    (seed,) = again.model.seeds
+    scores = {each.seed: each.value for each in row.score.seeds}
+    if seed not in row.model.seeds or sorted(scores) != sorted(row.model.seeds):
+        return DIFFERENT, f"trained with seed {seed}; the row is of {row.model.seeds}, with scores of {sorted(scores)}"
+    if not math.isclose(fmean(scores.values()), row.score.value, rel_tol=1e-9, abs_tol=1e-9):
+        return DIFFERENT, f"the score {row.score.value:.4f} is not the mean over its seeds"
+    told = {"seeds": [seed], "parameters": again.model.parameters}
+    if wrong := _compare_models(row.model.model_copy(update=told), again.model):
+        return wrong
+    of = f"seed {seed}, one of {len(scores)}"
+    if scores[seed] == again.score.value:
+        return IDENTICAL, f"score {again.score.value:.2f}, {of}"
+    reach = max(_LEAST, _TOLERANCE * (again.score.high - again.score.low))
+    moved = f"score {scores[seed]:.4f}, here {again.score.value:.4f}, {of}"
+    return (CLOSE if abs(scores[seed] - again.score.value) <= reach else DIFFERENT), moved
+
+
+def _compare_models(model: ModelInfo, again: ModelInfo) -> tuple[str, str] | None:
+    fields = [name for name in type(model).model_fields if getattr(model, name) != getattr(again, name)]
+    return (DIFFERENT, f"the model is described differently: {', '.join(fields)}") if fields else None
+
+
+def compare_numbers(row: Result, again: Result) -> tuple[str, str]:
+    """As `compare`, of the scores, metrics, failures and predictions alone."""
+    same = all(getattr(row, name) == getattr(again, name) for name in ("score", "metrics", "series", "failures"))
+    if same and row.predictions_digest == again.predictions_digest:
+        return IDENTICAL, f"score {again.score.value:.2f}"
+    moved = f"score {row.score.value:.4f}, here {again.score.value:.4f}"
+    if row.predictions_digest == again.predictions_digest:
+        return DIFFERENT, f"{moved}: the same predictions have other numbers"
+    reach = max(_LEAST, _TOLERANCE * (again.score.high - again.score.low))
+    inside = abs(row.score.value - again.score.value) <= reach and set(row.metrics) == set(again.metrics)
+    near = (
+        inside
+        and abs(row.score.low - again.score.low) <= 2 * reach
+        and abs(row.score.high - again.score.high) <= 2 * reach
+    )
+    return (CLOSE if near else DIFFERENT), f"{moved}; predictions differ"

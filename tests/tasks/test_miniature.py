@@ -1,0 +1,200 @@
+"""Miniatures: every family has one, without data sets, and what is careless about an artifact is seen on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.results.record import ModelInfo
+from l96bench.submissions.artifacts import Artifact
+from l96bench.submissions.evaluation import Item, inspect, try_out
+from l96bench.submissions.example import write_example
+from l96bench.submissions.export import export_onnx
+from l96bench.submissions.folder import check_folder
+from l96bench.tasks.da_increment import DAIncrement
+from l96bench.tasks.miniature import miniature
+from l96bench.tasks.registry import list_tasks, make_task
+
+INFO = ModelInfo(name="a", kind="b", inputs="X", command="c")
+DENSE, SPARSE = make_task("da-increment/dense-v1"), make_task("da-increment/sparse-v1")
+Array = NDArray[np.float64]
+
+
+@pytest.fixture(autouse=True)
+def _no_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
+    yield
+    assert not (tmp_path / "cache").exists()
+
+
+def item(task: Any, data: bytes | str | list[str]) -> Item:
+    if isinstance(data, bytes):
+        return Item(task, Artifact("closure.onnx", data), INFO)
+    texts = [data] if isinstance(data, str) else data
+    return Item(task, Artifact("equations.yaml", yaml.safe_dump(texts).encode()), INFO)
+
+
+@pytest.mark.parametrize("id", list_tasks())
+def test_every_task_has_one_of_its_name_and_without_digests_of_the_real_data(id: str) -> None:
+    task = make_task(id)
+    mini = miniature(task)
+    assert isinstance(mini, type(task))
+    assert (mini.id, mini is miniature(task)) == (id, True)
+    if task.family != "equation-recovery":  # the texts of its instances are their digest
+        assert mini.data_digests == {}
+
+
+@pytest.mark.parametrize("task", [DENSE, SPARSE], ids=lambda task: task.id)
+def test_the_scale_of_assimilation_is_the_real_one(task: DAIncrement, tmp_path: Path) -> None:
+    """No correction scores 0; a quartic of the literature, for the task's number J, lies below the perfect model."""
+    assert try_out(item(task, "U[k] = 0")) == pytest.approx(0.0, abs=1e-9)
+    wilks = np.array([-0.262, -1.45, 0.0121, 0.00713, -0.000296])  # Wilks (2005), J = 32
+    quartic = Polynomial(wilks * task.regime.J / 32 * task.track.window)
+    score = try_out(item(task, export_onnx(quartic, tmp_path / "closure.onnx", task.regime.K).read_bytes()))
+    assert score is not None
+    assert 20.0 < score < 95.0
+    mini = miniature(task)
+    assert isinstance(mini, DAIncrement)
+    assert not np.isfinite([*mini.without_correction.run.diverged, *mini.perfect.run.diverged]).any()
+
+
+def network(*nodes: Any, **constants: Any) -> bytes:
+    """An ONNX file from X (n, 8) to U (n, 8)."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 8]) for name in "XU"]
+    tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    graph = helper.make_graph(list(nodes), "g", ends[:1], ends[1:], tensors)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(made.SerializeToString())
+
+
+def table(reach: int) -> bytes:
+    """-0.05 X, looked up in a table of whole X from -reach to reach."""
+    values = np.arange(-reach, reach + 1, dtype=np.float32) * np.float32(-0.05)
+    return network(
+        helper.make_node("Round", ["X"], ["whole"]),
+        helper.make_node("Add", ["whole", "reach"], ["place"]),
+        helper.make_node("Cast", ["place"], ["index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["values", "index"], ["U"]),
+        values=values,
+        reach=np.float32(reach),
+    )
+
+
+def first_rows(n: int) -> bytes:
+    """-0.05 X of n rows at most, where the calls of a cycle have more."""
+    return network(
+        helper.make_node("Slice", ["X", "start", "end", "axis"], ["rows"]),
+        helper.make_node("Mul", ["rows", "factor"], ["U"]),
+        start=np.array([0]),
+        end=np.array([n]),
+        axis=np.array([0]),
+        factor=np.float32(-0.05),
+    )
+
+
+CARELESS: dict[str, tuple[bytes | str, str]] = {
+    "wrong sign": ("U[k] = 0.02*X[k]", r"worse than no correction .* correlation of -0\.\d+ .* is the sign wrong"),
+    "a tendency": ("U[k] = -1.5*X[k]", r"the filter diverged in 2 of 2 segments .* one window of 0\.05 MTU"),
+    "NaN": ("U[k] = -0.05*X[k] + 0.001*sqrt(15.5 - X[k])", "finite U for states of the attractor"),
+    "short table": (table(17), "closure.onnx: the runtime fails"),
+    "wrong shape": (first_rows(64), r"closure.onnx: expected U of shape \(\d+, 8\) for as many X, got \(64, 8\)"),
+}
+
+
+@pytest.mark.parametrize("name", CARELESS)
+def test_what_is_only_seen_in_a_cycle_is_found(name: str) -> None:
+    data, message = CARELESS[name]
+    assert inspect(item(DENSE, data)) == ""
+    with pytest.raises(L96BenchError, match=message):
+        try_out(item(DENSE, data))
+
+
+@pytest.mark.parametrize("data", ["U[k] = -0.05*X[k]", table(100), first_rows(10**6)], ids=["text", "table", "rows"])
+def test_the_same_done_carefully_is_tried(data: bytes | str) -> None:
+    score = try_out(item(DENSE, data))
+    assert score is not None
+    assert 30.0 < score < 95.0
+
+
+def test_a_bad_model_is_no_fault_where_its_sign_is_right() -> None:
+    """Half of the errors of too large increments: worse than none, but not opposed to the analyses."""
+    score = try_out(item(DENSE, "U[k] = -0.25*X[k]"))
+    assert score is not None
+    assert score < 0.0
+
+
+class Late:
+    """A closure that does its work for a while."""
+
+    deterministic = True
+
+    def __init__(self, step: Callable[[Array, int], Any]) -> None:
+        self._step = step
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self.calls = 0
+
+    def step(self, X: Array) -> Any:
+        self.calls += 1
+        return self._step(X, self.calls)
+
+
+def fails(X: Array, call: int) -> Array:
+    if call > 100:
+        raise KeyError("no more weights")
+    return -0.05 * X
+
+
+MODELS = {
+    "good": (Late(lambda X, call: -0.05 * X), ""),
+    "raises": (Late(fails), "KeyError: 'no more weights'"),
+    "shape": (Late(lambda X, call: -0.05 * (X if call < 100 else X[:, :1])), "got shape"),
+    "NaN": (Late(lambda X, call: -0.05 * X if call < 100 else np.full_like(X, np.nan)), "the filter diverged in 2 of"),
+    "sign": (lambda X: 0.02 * X, "is the sign wrong"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_code_of_ones_own_is_tried_like_artifacts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, expected = MODELS[name]
+    write_example(tmp_path / "mine", "da-increment")
+    (tmp_path / "mine" / "closure.onnx").unlink()
+    path = tmp_path / "mine" / "submission.yaml"
+    path.write_text(path.read_text().replace("artifacts: closure.onnx", "artifacts: python:own:model"))
+    monkeypatch.setattr("l96bench.submissions.folder._ready", lambda name, task: model)
+    found = check_folder(tmp_path / "mine", allow_python=True)
+    if expected:
+        [fault] = found.faults
+        assert expected in fault
+        assert found.scores == {}
+    else:
+        assert found.faults == []
+        assert 30.0 < found.scores[DENSE.id] < 95.0
+
+
+def test_each_artifact_of_a_family_is_tried(tmp_path: Path) -> None:
+    write_example(tmp_path / "mine", "da-increment")
+    (tmp_path / "mine" / "wide.yaml").write_text("- U[k] = 0.05*X[k]\n")
+    path = tmp_path / "mine" / "submission.yaml"
+    text = path.read_text().replace(f"  - {DENSE.id}", f"  - {DENSE.id}\n  - {SPARSE.id}")
+    path.write_text(text.replace("artifacts: closure.onnx", "artifacts: {default: closure.onnx, sparse: wide.yaml}"))
+    found = check_folder(tmp_path / "mine")
+    assert list(found.scores) == [DENSE.id]
+    [fault] = found.faults
+    assert fault.startswith("wide.yaml: worse than no correction")
+    assert fault.endswith(f"[{SPARSE.id}, in miniature]")
+
+
+def test_predictions_are_not_for_what_runs_models(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", test=np.zeros((1, 1, 8)))
+    with pytest.raises(SubmissionError, match="runs its models and cannot score predictions"):
+        inspect(Item(DENSE, Artifact("p.npz", (tmp_path / "p.npz").read_bytes()), INFO))
