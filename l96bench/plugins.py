@@ -1,0 +1,185 @@
+"""Registries of named objects that other installed packages can add to through entry points."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+@functools.lru_cache(maxsize=32)
+def _offers(group: str, path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
+    """Return the entry points of a group by name; found again when `sys.path` (the argument `path`) has changed."""
+    from importlib.metadata import entry_points  # imported here because it takes a while
+
+    found: dict[str, list[EntryPoint]] = {}
+    for each in entry_points(group=group):
+        found.setdefault(each.name, []).append(each)
+    return {name: found[name] for name in sorted(found)}
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Objects by name: those registered in this process, and those that installed packages offer.
+
+    A package offers an object by an entry point of the registry's group, whose name is the object's name::
+
+        [project.entry-points."l96bench.diagnostics"]
+        rainfall = "my_package.diagnostics:rainfall"
+
+    It is imported when it is asked for. A name that two packages offer belongs to neither, and asking for it names
+    both. A registered object comes before an offered one, which is refused with a warning. What cannot be loaded
+    hinders nothing else: its exception is kept, and is the cause of the error that asking for its name raises.
+
+    Parameters
+    ----------
+    noun : str
+        What messages call one object, such as ``"diagnostic"``.
+    group : str
+        The group of entry points.
+    check : callable (name, object) -> object, optional
+        Returns the object if it may have that name here, and raises if not.
+    """
+
+    def __init__(self, noun: str, group: str, check: Callable[[str, Any], T] | None = None) -> None:
+        self.noun = noun
+        self.group = group
+        self._check = check or (lambda name, value: value)
+        self._own: dict[str, T] = {}
+        self._loaded: dict[EntryPoint, T | L96BenchError] = {}
+        self._refused: set[EntryPoint] = set()
+
+    def register(self, name: str, value: Any) -> T:
+        """Add an object under a name and return it; the same object or definition may be registered again.
+
+        Raises
+        ------
+        L96BenchError
+            If another object has the name.
+        """
+        checked = self._check(name, value)
+        before = self._own.get(name)
+        if before is not None and not _same(before, checked):
+            raise L96BenchError(
+                f"the {self.noun} {name!r} of {_origin(checked)} is refused: {_origin(before)} has registered another "
+                "one of that name; choose a different name"
+            )
+        self._own[name] = checked
+        return checked
+
+    def __getitem__(self, name: str) -> T:
+        """Return the object of that name.
+
+        Raises
+        ------
+        UnknownIdError
+            If there is none; the message names the closest ones.
+        L96BenchError
+            If two packages offer one, or if it cannot be loaded; its own exception is the cause.
+        """
+        offers = self._offers().get(name, [])
+        if name in self._own:
+            for offer in offers:
+                self._refuse_another(offer, self._own[name])
+            return self._own[name]
+        if not offers:
+            raise UnknownIdError(f"no {self.noun} {name!r}." + nearest(str(name), self))
+        if len(offers) > 1:
+            places = " and ".join(sorted(_distribution(each) for each in offers))
+            raise L96BenchError(
+                f"the {self.noun} {name!r} is refused, because more than one package offers it: {places}; "
+                "uninstall all but one, or ask their authors for different names"
+            )
+        loaded = self._load(offers[0])
+        if isinstance(loaded, L96BenchError):
+            raise loaded
+        return loaded
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names, registered ones first; nothing is loaded."""
+        yield from dict.fromkeys((*self._own, *self._offers()))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._offers()
+
+    def working(self) -> dict[str, T]:
+        """Return every object that can be loaded, by name; loads all of them."""
+        return {name: value for name, value in self._tried().items() if not isinstance(value, L96BenchError)}
+
+    def broken(self) -> dict[str, L96BenchError]:
+        """Return the error of every name that cannot be loaded; loads all of them."""
+        return {name: value for name, value in self._tried().items() if isinstance(value, L96BenchError)}
+
+    def _tried(self) -> dict[str, T | L96BenchError]:
+        found: dict[str, T | L96BenchError] = {}
+        for name in self:
+            try:
+                found[name] = self[name]
+            except L96BenchError as error:
+                found[name] = error
+        return found
+
+    def _offers(self) -> Mapping[str, list[EntryPoint]]:
+        return _offers(self.group, tuple(sys.path))
+
+    def _load(self, offer: EntryPoint) -> T | L96BenchError:
+        """Return the object of an entry point, or the error that asking for it raises; loaded once."""
+        if offer not in self._loaded:
+            try:
+                self._loaded[offer] = self._check(offer.name, offer.load())
+            except (Exception, SystemExit) as error:
+                failure = L96BenchError(
+                    f"the {self.noun} {offer.name!r} of {_distribution(offer)} cannot be loaded: "
+                    f"{type(error).__name__}: {error}"
+                )
+                failure.__cause__ = error
+                self._loaded[offer] = failure
+        return self._loaded[offer]
+
+    def _refuse_another(self, offer: EntryPoint, own: T) -> None:
+        """Warn, once, that an offered object does not take the place of a registered one; not if they are the same."""
+        if offer in self._refused or self._loaded.get(offer) is own:
+            return
+        self._refused.add(offer)
+        self._load(offer)
+        offered = self._loaded[offer]
+        if isinstance(offered, L96BenchError) or not _same(offered, own):
+            warnings.warn(
+                f"the {self.noun} {offer.name!r} of {_distribution(offer)} is refused: {_origin(own)} has registered "
+                "one of that name",
+                stacklevel=4,
+            )
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Tell whether two objects are one, equal, or made by the same definition (such as a cell that is run again)."""
+    if first is second:
+        return True
+    names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (first, second)]
+    if names[0][1] is not None:
+        return names[0] == names[1]
+    return type(first) is type(second) and bool(first == second)
+
+
+def _origin(value: Any) -> str:
+    """Return where an object was defined: a module for a class or a function, `this program` for an instance."""
+    return str(value.__module__) if hasattr(value, "__qualname__") else "this program"
+
+
+def _distribution(offer: EntryPoint) -> str:
+    """Return the name and version of the package that offers an object, and the object's place in it."""
+    package = "a package without a name" if offer.dist is None else f"{offer.dist.name} {offer.dist.version}"
+    return f"{package} ({offer.value})"
