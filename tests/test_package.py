@@ -98,7 +98,7 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_every_module_says_what_it_is_and_stays_readable(name: str) -> None:
-    """DESIGN section 10: files of at most 400 lines, functions that fit a screen."""
+    """CONTRIBUTING.md, "Rules that hold everywhere": files of at most 400 lines, functions that fit a screen."""
     path = Path(inspect.getsourcefile(importlib.import_module(name)) or "")
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)

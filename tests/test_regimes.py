@@ -1,4 +1,4 @@
-"""The regime table against the design, and what `Regime` refuses."""
+"""The table of regimes against the literature, and what `Regime` refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.regimes import REGIMES, SHIFT, Regime, get_regime, list_regimes
 
-# DESIGN section 2: K, J, F, h, b, c.
+# K, J, F, h, b, c, as printed in the sources that the regimes cite.
 TABLE = {
     "wilks-f18": (8, 32, 18, 1, 10, 10),
     "wilks-f20": (8, 32, 20, 1, 10, 10),

@@ -109,7 +109,7 @@ def fits() -> dict[int, Polynomial]:
 
 
 def test_dense_without_closure(wilks: Trajectory) -> None:
-    """.91 (measured, FACTS) with the inflation 1.4; more of it is better still, .84 at 1.6."""
+    """.91 (docs/facts.md) with the inflation 1.4; more of it is better still, .84 at 1.6."""
     scores = dense(ResolvedModel("wilks-f20"), wilks.X)
     assert scores[1.4] == pytest.approx(0.91, abs=0.06)
     assert min(scores.values()) == scores[1.6] == pytest.approx(0.84, abs=0.06)
@@ -118,7 +118,7 @@ def test_dense_without_closure(wilks: Trajectory) -> None:
 
 @pytest.mark.parametrize(("degree", "expected"), [(1, 0.475), (4, 0.418)])
 def test_dense_with_a_closure(degree: int, expected: float, wilks: Trajectory, fits: dict[int, Polynomial]) -> None:
-    """.475 with a linear closure, .418 with a quartic (measured, FACTS), inflation tuned."""
+    """.475 with a linear closure, .418 with a quartic (docs/facts.md), inflation tuned."""
     scores = dense(ResolvedModel("wilks-f20", fits[degree]), wilks.X)
     assert min(scores.values()) == pytest.approx(expected, abs=0.025)
 

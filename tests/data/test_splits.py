@@ -1,4 +1,4 @@
-"""The splits and the cases against DESIGN 4.1 and 4.2."""
+"""The splits and the cases against docs/definitions.md, "The data"."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from l96bench.errors import UnknownIdError
 from l96bench.regimes import Regime, get_regime, seed_word
 
 # name: trajectories, MTU, MTU between samples, arrays, F + 4
-DESIGN = {
+TABLE = {
     "train": (1, 2000.0, 0.05, ("X", "U"), False),
     "train-fine": (1, 2000.0, 0.01, ("X", "U"), False),
     "valid": (1, 200.0, 0.05, ("X", "U"), False),
@@ -40,16 +40,16 @@ def test_regimes_with_data() -> None:
     assert set(DATA_REGIMES) == {"wilks-f18", "wilks-f20", "arnold-c4", "wide-k36", "conservative-f12", "three-scale"}
 
 
-@pytest.mark.parametrize("name", DESIGN)
-def test_splits_are_those_of_the_design(name: str) -> None:
+@pytest.mark.parametrize("name", TABLE)
+def test_splits_are_those_of_the_table(name: str) -> None:
     split = get_split("wilks-f20", name)
-    assert (split.n_trajectories, split.duration, split.interval, split.arrays, split.shifted) == DESIGN[name]
+    assert (split.n_trajectories, split.duration, split.interval, split.arrays, split.shifted) == TABLE[name]
 
 
 def test_perfect_split_has_the_shape_of_the_cases() -> None:
     split = get_split("wilks-f20", "perfect")
     assert (split.n_trajectories, split.duration, split.interval, split.arrays) == (500, 3.0, 0.05, ("X",))
-    assert {split.name for split in SPLITS} == {*DESIGN, "perfect"}
+    assert {split.name for split in SPLITS} == {*TABLE, "perfect"}
 
 
 @pytest.mark.parametrize("name", TWO_SCALE)

@@ -42,7 +42,7 @@ def step(model: object, states: np.ndarray = X) -> np.ndarray:
 
 
 class Minimal:
-    """What DESIGN section 3 asks of a closure, and no more."""
+    """What the closure protocol asks for, and no more."""
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         self.rng = rng

@@ -17,7 +17,7 @@ from l96bench.regimes import REGIMES, Regime
 
 Array = NDArray[np.float64]
 
-# A cubic near the fit of FACTS.md for wilks-f20, as an added tendency.
+# The cubic of docs/facts.md, "Two targets", for wilks-f20, as an added tendency.
 CUBIC = Polynomial([-0.704, -1.111, -0.0009, 0.00294])
 
 

@@ -1,4 +1,4 @@
-"""The published and measured values of FACTS.md, executed.
+"""The published and measured values of docs/facts.md, executed.
 
 Where a tolerance is not the digits given, the sampling error of the run is stated beside it: three standard deviations
 of a statistic over independent runs of the test's own length.

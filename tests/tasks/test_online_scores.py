@@ -270,7 +270,7 @@ def test_the_real_scale(real: SimpleNamespace, everything_finite: Callable[[Resu
 
 
 def test_forecast_skill_of_the_quartic_is_the_one_that_is_known(real: SimpleNamespace) -> None:
-    """FACTS.md, measured: RMSE / std .407 at 1 MTU. Other initial conditions move it by about .03."""
+    """docs/facts.md, measured: RMSE / std .407 at 1 MTU. Other initial conditions move it by about .03."""
     skill = real.quartic.metrics["rmse_over_std_1"]
     assert skill.value == pytest.approx(0.407, abs=0.03)
     assert skill.low < 0.407 < skill.high
@@ -292,7 +292,7 @@ def test_perfect_physics_is_a_reliable_ensemble(real: SimpleNamespace) -> None:
 
 
 def test_the_quartic_drifts_to_a_climate_of_its_own(real: SimpleNamespace) -> None:
-    """FACTS.md, measured on X in its own units: .22 after 160 MTU, .014 between samples of the truth of 10,000 MTU."""
+    """docs/facts.md, on X in its own units: .22 after 160 MTU, .014 between samples of the truth of 10,000 MTU."""
     std = real.task.grids[""].std[0]
     own, truth = real.quartic.metrics["distance_value"], real.ceiling.metrics["distance_value"]
     assert std * own.value == pytest.approx(0.22, abs=0.07)
