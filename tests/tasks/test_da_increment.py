@@ -59,7 +59,7 @@ def test_the_score_is_the_share_of_the_gap_between_the_rmse_of_the_cycles(scored
 
 
 def test_background_rmse_is_that_of_the_prototype(scored: SimpleNamespace) -> None:
-    """docs/facts.md, "Data assimilation": .91 without closure and .418 with a quartic one, inflation tuned; the track's grid is finer."""
+    """docs/facts.md: .91 without closure and .418 with a quartic one, inflation tuned; the grid is finer here."""
     assert 0.80 < scored.floor.metrics["background_rmse"].value < 0.92
     assert 0.39 < scored.good.metrics["background_rmse"].value < 0.43
     linear = PolynomialRegressor(degree=1).fit(*_coupling()).closure()
@@ -177,7 +177,7 @@ def test_the_free_forecast_by_hand(scored: SimpleNamespace) -> None:
 def test_a_better_model_forecasts_better_and_has_a_better_climate(scored: SimpleNamespace) -> None:
     good, honest, floor = (each.metrics for each in (scored.good, scored.honest, scored.floor))
     assert good["free_rmse_1"].high < honest["free_rmse_1"].low < honest["free_rmse_1"].high < floor["free_rmse_1"].low
-    # The quartic drifts (docs/facts.md), so that its climate is no better than the corrected one; both are far from none.
+    # The quartic drifts (docs/facts.md): its climate is no better than the corrected one; both are far from none.
     for better in (good, honest):
         assert better["climate_distance"].high < 0.5 * floor["climate_distance"].low
 

@@ -40,7 +40,7 @@ def test_score_is_100_r2_about_the_training_mean(offline: SubgridForcing, quarti
 
 
 def test_score_of_the_literatures_closure_is_the_one_that_is_known() -> None:
-    """docs/facts.md, measured by an independent prototype on `wilks-f20`: the fitted quartic reaches R² .847 to .848."""
+    """docs/facts.md, measured by an independent prototype: the fitted quartic reaches R² .847 to .848."""
     task = make_task("subgrid-forcing/wilks-f20-v1")
     result = task.references["literature"].evaluate()
     assert result.score.value == pytest.approx(84.75, abs=0.15)
