@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from l96bench.assimilation.filters import Filter, NoAssimilation
 from l96bench.assimilation.inflation import Inflation
 from l96bench.assimilation.models import ForecastModel, checked_advance, copied
 from l96bench.assimilation.observations import Network, Observations, Observed, checked_truth
-from l96bench.assimilation.record import Cycled, Recorder
+from l96bench.assimilation.record import Cycled, CycleState, Recorder
 from l96bench.dynamics.draws import Seed, Streams, draw_normals, streams, words_of
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.parallel import one_thread
@@ -29,39 +28,6 @@ RECENT = 20
 """Cycles over which a divergence is judged, as the time scale of an exponential average."""
 START_SIZE = 0.1
 """Errors of the first ensemble, over those of the observations."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CycleState:
-    """All that a cycle needs to go on where it stopped; it can be pickled.
-
-    Attributes
-    ----------
-    cycle : int
-        How many cycles are done.
-    ensembles : (experiment, member, n) array
-        The analysis to start from.
-    resting : (experiment, member, n) array
-        The ensembles of the start, which those that diverged are put back to.
-    left : (experiment,) array of int
-        The cycle in which an experiment diverged, -1 for none.
-    recent : (experiment,) array
-        Mean square error of the analysis mean over the latest cycles after the spin-up.
-    seed : list of seed words for every experiment
-    streams : list of dict
-        States of the filter's random streams.
-    model : ForecastModel or None
-        A copy of the model, if it remembers anything.
-    """
-
-    cycle: int
-    ensembles: Array
-    resting: Array
-    left: NDArray[np.int64]
-    recent: Array
-    seed: list[list[int]]
-    streams: list[dict[str, Any]]
-    model: ForecastModel | ModelError | None
 
 
 def cycle(

@@ -1,24 +1,55 @@
-"""What a cycle leaves behind."""
+"""The result of a cycle: its statistics, and the state that it can be resumed from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.inflation import spread
 from l96bench.assimilation.layout import Layout
+from l96bench.assimilation.models import ForecastModel
 from l96bench.assimilation.observations import Observations, Observed
-from l96bench.errors import L96BenchError
+from l96bench.errors import L96BenchError, ModelError
 
-if TYPE_CHECKING:
-    from l96bench.assimilation.cycle import CycleState
-
-__all__ = ["Cycled", "joined"]
+__all__ = ["CycleState", "Cycled", "Recorder", "joined"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CycleState:
+    """All that a cycle needs to go on where it stopped; it can be pickled.
+
+    Attributes
+    ----------
+    cycle : int
+        How many cycles are done.
+    ensembles : (experiment, member, n) array
+        The analysis to start from.
+    resting : (experiment, member, n) array
+        The ensembles of the start, which those that diverged are put back to.
+    left : (experiment,) array of int
+        The cycle in which an experiment diverged, -1 for none.
+    recent : (experiment,) array
+        Mean square error of the analysis mean over the latest cycles after the spin-up.
+    seed : list of seed words for every experiment
+    streams : list of dict
+        States of the filter's random streams.
+    model : ForecastModel or None
+        A copy of the model, if it remembers anything.
+    """
+
+    cycle: int
+    ensembles: Array
+    resting: Array
+    left: NDArray[np.int64]
+    recent: Array
+    seed: list[list[int]]
+    streams: list[dict[str, Any]]
+    model: ForecastModel | ModelError | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,8 +19,9 @@ from l96bench.envs.checks import chosen, systems_of
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.render import Hovmoeller, Panel
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import BOUND, RADIUS, REACH, point_spaces
+from l96bench.envs.scaling import RADIUS, REACH, point_spaces
 from l96bench.errors import L96BenchError
+from l96bench.metrics.bounds import BOUND
 
 __all__ = ["INFLATIONS", "DAIncrement", "DAIncrementVector"]
 

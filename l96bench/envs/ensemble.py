@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
 from l96bench.envs.online_rollout import OnlineRolloutVector
-from l96bench.envs.scaling import BOUND
 from l96bench.errors import L96BenchError
+from l96bench.metrics.bounds import BOUND
 
 __all__ = ["EnsembleRollout"]
 

@@ -34,7 +34,7 @@ DEAD_ZONE = 0.003
 """Smaller actions leave a term out."""
 CHARGE = 0.002
 """The price of a term, in units of the residual."""
-BOUND = 10.0
+CUT_OFF = 10.0
 """Where observations are cut off."""
 BLOCK = 5.0
 """MTU of the blocks that windows of data are made of; the shortest budget."""
@@ -111,7 +111,7 @@ class EquationRecoveryVector(BatchedEnv):
         super().__init__(
             systems_of(num_envs, agents),
             agents=agents,
-            observation_space=spaces.Box(-BOUND, BOUND, (3 * n_actions + len(self._candidates),), np.float32),
+            observation_space=spaces.Box(-CUT_OFF, CUT_OFF, (3 * n_actions + len(self._candidates),), np.float32),
             action_space=spaces.Box(-1.0, 1.0, (n_actions,), np.float32),
             episode_steps=episode_steps,
             **options,
@@ -193,7 +193,7 @@ class EquationRecoveryVector(BatchedEnv):
         n, agents = self._actions.shape[:2]
         parts = (self._moment, self._left, self._actions, self._residual)
         row = np.concatenate([part.reshape(n, agents, -1) for part in parts], axis=2)
-        out[:] = np.clip(row, -BOUND, BOUND).reshape(out.shape)
+        out[:] = np.clip(row, -CUT_OFF, CUT_OFF).reshape(out.shape)
 
     def _infos(self) -> dict[str, NDArray[Any]]:
         instance, noise, _, n_blocks = self._drawn.T

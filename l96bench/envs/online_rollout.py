@@ -17,7 +17,8 @@ from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv
 from l96bench.envs.render import Hovmoeller, Panel
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import BOUND, Scaling
+from l96bench.envs.scaling import Scaling
+from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
@@ -98,8 +99,8 @@ class OnlineRolloutVector(ClosureEnv):
         self._X, self._U = np.zeros((2, n, self.regime.K))
         self._rows = np.arange(n)
         self._F = np.full(n, self.regime.F)
-        reach = BOUND * scaling.std_X
-        self._bounds = (np.full(n, scaling.mean_X - reach), np.full(n, scaling.mean_X + reach))
+        low, high = bounds(scaling.mean_X, scaling.std_X)
+        self._bounds = (np.full(n, low), np.full(n, high))
         self._left = np.full(n, -1)
         self._variance = (scaling.std_U if reward == "tendency" else scaling.std_X) ** 2
         self._climate: ClimateReward | None = None

@@ -15,10 +15,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from l96bench.dynamics.closures import Stateless
 from l96bench.envs.closure_env import ClosureEnv
-from l96bench.envs.scaling import BOUND, REACH, Scaling
+from l96bench.envs.scaling import REACH, Scaling
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.graphs.models import exported
+from l96bench.metrics.bounds import BOUND
 from l96bench.results.files import write_atomic
 
 __all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]

@@ -11,13 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.envs import kernels
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.metrics.bounds import BOUND
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["BOUND", "RADIUS", "REACH", "Scaling", "point_spaces"]
+__all__ = ["RADIUS", "REACH", "Scaling", "point_spaces"]
 
-BOUND = 10.0
-"""Observations are cut off at this many standard deviations, where the model counts as blown up, too."""
 REACH = 4.5
 """Standard deviations of U that an action of 1 stands for; the true U of the regimes reaches -4.1 and +3.3."""
 RADIUS = 2

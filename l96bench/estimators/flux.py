@@ -20,7 +20,7 @@ from l96bench.dynamics.closures import Closure, Stateless
 from l96bench.errors import ModelError
 from l96bench.estimators.fast_predict import fast_predict
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import _RingRegressor, _stencil_index, stencil_rows
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.training_loop import Layers, Recipe, moments, train
 from l96bench.parallel import one_thread
 
@@ -87,7 +87,7 @@ class FluxClosure(Stateless):
         return np.asarray(self._predict(rows), dtype=np.float64).reshape(X.shape)
 
 
-class FluxRegressor(_RingRegressor):
+class FluxRegressor(RingRegressor):
     """Gauge-free flux: any regressor of one output, trained on the minimal flux of U; U is its divergence.
 
     A flux that is learned through its divergence alone has an arbitrary part, its gauge. Here the gauge is fixed before
@@ -115,7 +115,7 @@ class FluxRegressor(_RingRegressor):
         """Fit to states X (n, K) and their added tendencies y, U (n, K)."""
         states, U = self._checked_training(X, y)
         _need_all_points(U, states)
-        self._index = _stencil_index(states.shape[1], self.radius)
+        self._index = stencil_index(states.shape[1], self.radius)
         self.estimator_ = clone(LinearRegression() if self.estimator is None else self.estimator)
         self.estimator_.fit(stencil_rows([states], self._index), minimal_flux(U).ravel())
         return self
@@ -131,7 +131,7 @@ class FluxRegressor(_RingRegressor):
         return FluxClosure(self.estimator_, self._index, "flux")
 
 
-class ConservativeNetwork(_RingRegressor):
+class ConservativeNetwork(RingRegressor):
     """A small network, shared around the ring and trained on whole states, whose U may be kept from making momentum.
 
     - ``"none"``: U_k is the network's output at the stencil of point k, as in a `LocalRegressor`.
@@ -240,8 +240,8 @@ class ConservativeNetwork(_RingRegressor):
     def _stencil(self, K: int) -> NDArray:
         """The points that the output at each point, or edge k + 1/2, depends on."""
         if self.constraint != "staggered flux":
-            return _stencil_index(K, self.radius)
-        return (_stencil_index(K, self.radius)[:, 1:]) % K if self.radius else np.arange(K)[:, None]
+            return stencil_index(K, self.radius)
+        return (stencil_index(K, self.radius)[:, 1:]) % K if self.radius else np.arange(K)[:, None]
 
     def _folded(self, layers: Layers, x: tuple[float, float], u: tuple[float, float]) -> TorchRegressor:
         """The trained layers for inputs and outputs in their own units."""

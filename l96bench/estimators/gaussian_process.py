@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import LocalRegressor, StencilClosure, _RingRegressor, stencil_rows
+from l96bench.estimators.regressors import LocalRegressor, StencilClosure
+from l96bench.estimators.ring import RingRegressor, stencil_rows
 
 __all__ = ["GaussianProcessClosure", "SampledGaussianProcess", "SparseGaussianProcess"]
 
@@ -199,7 +200,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return products, moments
 
 
-class SampledGaussianProcess(_RingRegressor):
+class SampledGaussianProcess(RingRegressor):
     """A local Gaussian process whose closure is a draw from what it knows: one function a member, and red noise.
 
     Each member draws the weights of its function once, at its start, and keeps it; U at a point is that function of

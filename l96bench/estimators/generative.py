@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.estimators.recurrent import RecurrentClosure, RecurrentRegressor, along, pooled_moments
-from l96bench.estimators.regressors import _RingRegressor, _stencil_index
+from l96bench.estimators.recurrences import RecurrentClosure, along
+from l96bench.estimators.recurrent import RecurrentRegressor, pooled_moments
+from l96bench.estimators.ring import RingRegressor, stencil_index
 from l96bench.estimators.training_loop import Layers, forward, torch_generator
 from l96bench.parallel import one_thread
 
@@ -108,7 +109,7 @@ def _norm(values: torch.Tensor) -> torch.Tensor:
     return torch.sqrt(values.square().sum(dim=-1) + 1e-12)
 
 
-class GANRegressor(_RingRegressor):
+class GANRegressor(RingRegressor):
     """A conditional generative adversarial network: the law of U_k given the stencil and the U_k of 0.05 MTU before.
 
     The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the
@@ -180,7 +181,7 @@ class GANRegressor(_RingRegressor):
                 "n_noise, epochs and batch_size must be at least 1, noise_correlation at least 0 and below 1; got "
                 f"{[self.n_noise, self.epochs, self.batch_size, self.noise_correlation]}."
             )
-        self._index = _stencil_index(X.shape[1], self.radius)
+        self._index = stencil_index(X.shape[1], self.radius)
         x_mean, x_std, u_mean, u_std = *pooled_moments(X), *pooled_moments(U)
         scaled = ((U - u_mean) / u_std)[..., None]
         stencils = np.take((X - x_mean) / x_std, self._index[self._points()], axis=1)

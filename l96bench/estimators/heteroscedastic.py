@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import LocalRegressor, _RingRegressor, _ten_digits
+from l96bench.estimators.regressors import LocalRegressor
+from l96bench.estimators.ring import RingRegressor, ten_digits
 from l96bench.estimators.stochastic import UnitNoise
 
 __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
 
 
-class HeteroscedasticRegressor(_RingRegressor):
+class HeteroscedasticRegressor(RingRegressor):
     """A network for the mean of U, one for the size of what it leaves over, and a first-order autoregression in time.
 
         U = m(X) + s(X) e,        e an autoregression of variance 1,        s(X) = c exp E[log |U - m(X)|]
@@ -68,10 +69,10 @@ class HeteroscedasticRegressor(_RingRegressor):
         noise = clone(mean if self.noise_estimator is None else self.noise_estimator).fit(X, self._like_y(sizes))
         self.estimators_ = [fitted, noise]
         e = residual / np.exp(np.asarray(noise.predict(X)).reshape(U.shape))
-        self.scale_ = _ten_digits(float(e.std()))
+        self.scale_ = ten_digits(float(e.std()))
         power = float(np.sqrt(np.sum(e[:-1] ** 2) * np.sum(e[1:] ** 2)))
         phi = float(np.sum(e[:-1] * e[1:])) / power if power > 0 else 0.0
-        self.phi_ = _ten_digits(float(np.clip(phi, 0.0, 1.0 - 1e-12)))
+        self.phi_ = ten_digits(float(np.clip(phi, 0.0, 1.0 - 1e-12)))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:

@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import _RingRegressor, _ten_digits
-from l96bench.estimators.tuning import REACH, OrthonormalPolynomials
+from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.estimators.tuning import OrthonormalPolynomials
+from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime, get_regime
 
 __all__ = ["InvertedPolynomial", "climate_statistics", "ensemble_kalman_inversion"]
@@ -27,7 +28,7 @@ _SAMPLING = 0.1
 """MTU between the samples of a model run."""
 
 
-class InvertedPolynomial(_RingRegressor):
+class InvertedPolynomial(RingRegressor):
     """The polynomial U_k = sum_i c_i X_k^i under which the resolved model has the climate of the truth.
 
     It is never shown U, nor the order of the X: the data are the statistics of X in `climate_statistics`, and the noise
@@ -141,7 +142,6 @@ class InvertedPolynomial(_RingRegressor):
         """From coordinates to the statistics of the model's climate: NaN when a run of it blows up."""
         regime = get_regime(self.regime)
         start = X[np.linspace(0, len(X) - 1, self.n_runs).astype(int)]
-        limits = (basis.mean - REACH * basis.std, basis.mean + REACH * basis.std)
 
         def forward(theta: NDArray) -> NDArray:
             run = rollout(
@@ -151,7 +151,7 @@ class InvertedPolynomial(_RingRegressor):
                 regime=regime,
                 spin_up=self.spin_up,
                 interval=_SAMPLING,
-                limits=limits,
+                limits=bounds(basis.mean, basis.std),
                 progress=False,
             )
             return climate_statistics(run.X).mean(axis=0)
@@ -287,4 +287,4 @@ def climate_statistics(X: NDArray) -> NDArray:
 
 def _rounded(values: NDArray) -> NDArray:
     """To ten digits: the last bits depend on the linear algebra, and chaotic runs make other runs of them."""
-    return np.array([_ten_digits(float(value)) for value in values])
+    return np.array([ten_digits(float(value)) for value in values])

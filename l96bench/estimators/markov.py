@@ -12,12 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import _RingRegressor, _whole
+from l96bench.estimators.ring import RingRegressor, whole
 
 __all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
 
 
-class MarkovChainRegressor(_RingRegressor):
+class MarkovChainRegressor(RingRegressor):
     """U_k as a Markov chain of a few states whose transitions depend on where X_k was and where it is.
 
     X is cut into bins of equal width, and within each bin U into states of equal population: state i is the i-th of the
@@ -112,7 +112,7 @@ class MarkovChainRegressor(_RingRegressor):
     def closure(self, dt: float = 0.01) -> MarkovChainClosure:
         """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
         check_is_fitted(self)
-        return MarkovChainClosure(self, _whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}"))
+        return MarkovChainClosure(self, whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}"))
 
     @property
     def n_parameters(self) -> int:
@@ -218,7 +218,7 @@ class MarkovChainClosure:
 
 def thinned(history: NDArray, interval: float) -> NDArray:
     """Of states before a start, `HISTORY_INTERVAL` apart and newest last, those that are `interval` apart."""
-    every = _whole(
+    every = whole(
         interval / HISTORY_INTERVAL, f"interval {interval}", f"the {HISTORY_INTERVAL} MTU between past states"
     )
     return history[::-1][every - 1 :: every][::-1]

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.errors import ModelError
 from l96bench.estimators.markov import thinned
-from l96bench.estimators.regressors import _RingRegressor, _ten_digits, _whole
+from l96bench.estimators.ring import RingRegressor, ten_digits, whole
 
 __all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
 
@@ -24,7 +24,7 @@ _FORGOTTEN = 1e-4
 """What is left of the noise's start when its burn-in ends."""
 
 
-class MemoryPolynomialRegressor(_RingRegressor):
+class MemoryPolynomialRegressor(RingRegressor):
     """U from polynomials of X now and before, U before, and a moving average of the noise.
 
     With n counting intervals, for every point k::
@@ -105,12 +105,12 @@ class MemoryPolynomialRegressor(_RingRegressor):
             noise[long:] = self._least_squares(terms, U, noise, (long, 0), long)[1]
             first = long + self.noise_lags
         solution, residual = self._least_squares(terms, U, noise, (self.u_lags, self.noise_lags), first)
-        digits = np.array([_ten_digits(float(value)) for value in solution])
+        digits = np.array([ten_digits(float(value)) for value in solution])
         self.intercept_, rest = float(digits[0]), digits[1:]
         self.ar_, self.ma_, rest = np.split(rest, [self.u_lags, self.u_lags + self.noise_lags])
         self.ar_ = _stable(self.ar_)
         self.coef_ = rest.reshape(self.x_lags + 1, -1)
-        self.sigma_ = _ten_digits(float(residual.std()))
+        self.sigma_ = ten_digits(float(residual.std()))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -131,7 +131,7 @@ class MemoryPolynomialRegressor(_RingRegressor):
     def closure(self, dt: float = 0.01) -> MemoryPolynomialClosure:
         """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
         check_is_fitted(self)
-        every = _whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}")
+        every = whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}")
         return MemoryPolynomialClosure(self, every)
 
     @property

@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import LocalRegressor, _RingRegressor, _stencil_index, stencil_rows
+from l96bench.estimators.regressors import LocalRegressor
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.training_loop import forward
 from l96bench.parallel import one_thread
 
@@ -33,7 +34,7 @@ __all__ = [
 _BLOCK = 128  # members advanced at once: what fits the cache
 
 
-class DeepEnsembleRegressor(_RingRegressor):
+class DeepEnsembleRegressor(RingRegressor):
     """Several networks that differ by their random starts and batches; their spread is what training leaves open.
 
     Parameters
@@ -138,7 +139,7 @@ class DeepEnsembleClosure:
         return U
 
 
-class DropoutRegressor(_RingRegressor):
+class DropoutRegressor(RingRegressor):
     """A local network trained with dropout whose members are what dropout leaves of it (Monte Carlo dropout).
 
     Parameters
@@ -186,7 +187,7 @@ class DropoutRegressor(_RingRegressor):
         """Draws of U (member, n, K) for X (n, K): each member is one thinned network, or a new one for each row."""
         X = self._checked_states(X)
         network: TorchRegressor = self.estimator_.estimator_
-        rows = stencil_rows([X], _stencil_index(X.shape[1], self.radius)[self._points()])
+        rows = stencil_rows([X], stencil_index(X.shape[1], self.radius)[self._points()])
         n = 1 if self.masks == "run" else len(X)
         draws = []
         for _ in range(n_members):
@@ -199,7 +200,7 @@ class DropoutRegressor(_RingRegressor):
     def closure(self, dt: float = 0.01) -> DropoutClosure:
         """The stochastic closure for a resolved model that steps by `dt` MTU, of whatever length."""
         check_is_fitted(self)
-        return DropoutClosure(self.estimator_.estimator_, _stencil_index(self.n_features_in_, self.radius), self.masks)
+        return DropoutClosure(self.estimator_.estimator_, stencil_index(self.n_features_in_, self.radius), self.masks)
 
 
 class DropoutClosure:

@@ -22,15 +22,14 @@ from l96bench.dynamics.truth import TRUTH_DT, State, advance, count, simulate
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.online_training import started
-from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, stencil_rows
+from l96bench.estimators.regressors import StencilClosure
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.rollout_training import SharedNetwork, descend
+from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.parallel import one_thread
 from l96bench.regimes import Regime, get_regime, seed_word
 
 __all__ = ["CoupledOnlineRegressor", "CoupledRuns"]
-
-_REACH = 10.0
-"""Standard deviations from the mean at which a member of the resolved model has blown up."""
 
 
 class CoupledRuns:
@@ -115,7 +114,7 @@ class CoupledRuns:
         return int(lost.sum())
 
 
-class CoupledOnlineRegressor(_RingRegressor):
+class CoupledOnlineRegressor(RingRegressor):
     """A stencil network that starts from a fit to U and goes on learning in pairs of coupled runs.
 
     Its training data are X and U at first, then ``pairs * duration`` MTU of truth runs of its own, from other seeds
@@ -200,12 +199,12 @@ class CoupledOnlineRegressor(_RingRegressor):
         regime = get_regime(self.regime)
         if X.shape[1] != regime.K:
             raise ValueError(f"X must have the {regime.K} points of {regime.id}; got n_features={X.shape[1]}.")
-        self._index = _stencil_index(regime.K, self.radius)
+        self._index = stencil_index(regime.K, self.radius)
         rows = stencil_rows([X], self._index[self._points()])
         scales = (float(X.mean()), float(X.std()) or 1.0, float(U.mean()), float(U.std()) or 1.0)
         runs = CoupledRuns(regime, *self._states(regime), self.tau, self.tau_model)
         steps = count(self.duration, runs.dt * self.every, "interval between steps of the optimizer")
-        limits = (scales[0] - _REACH * scales[1], scales[0] + _REACH * scales[1])
+        limits = bounds(*scales[:2])
         self.difference_curve_: list[float] = []
         self.n_rescued_ = 0
         with one_thread():
@@ -221,8 +220,8 @@ class CoupledOnlineRegressor(_RingRegressor):
                     with torch.no_grad():
                         forcing = shared(seen[-1]).numpy().astype(np.float64)
                     shown.append(torch.from_numpy(runs.step(forcing).astype(np.float32)))
-                apart = np.nan_to_num(np.abs(runs.X - runs.truth) / scales[1], nan=_REACH)
-                self.difference_curve_.append(float(np.mean(np.minimum(apart, _REACH) ** 2)))
+                apart = np.nan_to_num(np.abs(runs.X - runs.truth) / scales[1], nan=BOUND)
+                self.difference_curve_.append(float(np.mean(np.minimum(apart, BOUND) ** 2)))
                 return ((shared(torch.cat(seen)) - torch.cat(shown)) / scales[3]).square().mean()
 
             self.loss_curve_, _ = descend(shared.weights, loss_of, steps, self.learning_rate)

@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics import torch_resolved
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import StencilClosure, _RingRegressor, _stencil_index, _whole, stencil_rows
+from l96bench.estimators.regressors import StencilClosure
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows, whole
 from l96bench.estimators.rollout_training import (
     RedNoise,
     SharedNetwork,
@@ -33,15 +34,13 @@ from l96bench.estimators.rollout_training import (
     sigma_of,
 )
 from l96bench.estimators.training_loop import torch_generator
+from l96bench.metrics.bounds import bounds
 from l96bench.parallel import one_thread
 
 __all__ = ["OnlineNetworkRegressor", "OnlineStochasticRegressor", "StochasticNetworkClosure", "started"]
 
-_REACH = 10.0
-"""Standard deviations from the mean at which a member of a training forecast has blown up."""
 
-
-class _OnlineRegressor(_RingRegressor):
+class _OnlineRegressor(RingRegressor):
     """What closures that are trained through the model share: parameters, the start, and the loop over windows."""
 
     def __init__(
@@ -80,8 +79,8 @@ class _OnlineRegressor(_RingRegressor):
         y, which may also be U of point 0 alone, is used by the least-squares start and where `offline_weight` is not 0.
         """
         X, U = self._checked_training(X, y)
-        self._every = _whole(self.interval / self.dt, f"interval {self.interval}", f"the model step dt {self.dt}")
-        leads = _whole(self.horizon / self.interval, f"horizon {self.horizon}", f"interval {self.interval}")
+        self._every = whole(self.interval / self.dt, f"interval {self.interval}", f"the model step dt {self.dt}")
+        leads = whole(self.horizon / self.interval, f"horizon {self.horizon}", f"interval {self.interval}")
         if len(X) <= leads:
             raise ValueError(f"a horizon of {leads} rows needs more than {leads} rows of X; got n_samples={len(X)}.")
         if self.batch_size < 1 or self.steps < 0 or not self.learning_rate > 0:
@@ -89,7 +88,7 @@ class _OnlineRegressor(_RingRegressor):
                 "batch_size must be at least 1, steps at least 0 and learning_rate positive; "
                 f"got {self.batch_size}, {self.steps} and {self.learning_rate}."
             )
-        self._index = _stencil_index(X.shape[1], self.radius)
+        self._index = stencil_index(X.shape[1], self.radius)
         tensors = [torch.from_numpy(array.astype(np.float32)).to(self.device) for array in (X, U)]
         rng = np.random.default_rng(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
         windows = Windows(tensors[0], tensors[1], leads, rng)
@@ -126,8 +125,7 @@ class _OnlineRegressor(_RingRegressor):
 
     def _forecast(self, closure: Callable[[torch.Tensor], torch.Tensor], X0: torch.Tensor, leads: int) -> torch.Tensor:
         """X (lead, member, K) every `interval`; a member that blows up is set back to its start."""
-        mean, std = self._scales[:2]
-        limits = (mean - _REACH * std, mean + _REACH * std)
+        limits = bounds(*self._scales[:2])
         return torch_resolved.rollout(
             closure, X0, leads * self._every, F=self.F, dt=self.dt, every=self._every, limits=limits
         )

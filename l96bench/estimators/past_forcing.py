@@ -13,16 +13,14 @@ Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, who infer 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL
-
-if TYPE_CHECKING:
-    from l96bench.estimators.recurrent import Recurrence
+from l96bench.estimators.recurrences import Recurrence
 
 __all__ = ["SEEN", "WithPastForcing", "past_forcing"]
 

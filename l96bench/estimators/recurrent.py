@@ -1,21 +1,9 @@
-"""Closures with a hidden state: a gated recurrent unit shared by all points, and how its state is carried in a rollout.
-
-A recurrence here makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of the training data:
-
-    s(t) = f(x(t), s(t - 0.05), z(t)),        U(t) = g(s(t)),
-
-x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). The
-resolved model steps by a smaller dt, 0.01 MTU. Its closure keeps the states of the last 0.05 / dt steps, so that each
-step applies exactly the map that was trained, to the state of 0.05 MTU earlier: U follows X at every step, and no
-state is used before or after its time. These interleaved chains are one process because they share the X, and because
-the noise is the moving average of the last 0.05 / dt draws: independent over 0.05 MTU, as in training, and smooth in
-between.
-"""
+"""A gated recurrent unit shared by all points of the ring, trained on pieces of a trajectory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -23,179 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.dynamics.closures import HISTORY_INTERVAL
-from l96bench.errors import ModelError
 from l96bench.estimators.past_forcing import SEEN, WithPastForcing, past_forcing
-from l96bench.estimators.regressors import _RingRegressor, _stencil_index, _whole
+from l96bench.estimators.recurrences import GatedUnit, Recurrence, RecurrentClosure, along
+from l96bench.estimators.ring import RingRegressor, stencil_index
 from l96bench.estimators.training_loop import torch_generator
 from l96bench.parallel import one_thread
 
-__all__ = ["GatedUnit", "Recurrence", "RecurrentClosure", "RecurrentRegressor", "along", "pooled_moments"]
-
-_BLOCK = 1024  # rows advanced at once: what fits the cache
-_ROWS = 100  # times of a trajectory for which noise is drawn at once
+__all__ = ["RecurrentRegressor", "pooled_moments"]
 
 
-class Recurrence(Protocol):
-    """One step of 0.05 MTU of a hidden state, for rows of points.
-
-    Attributes
-    ----------
-    n_state, n_noise : int
-        Numbers in the state and in the noise of a point.
-    """
-
-    n_state: int
-    n_noise: int
-
-    def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
-
-    def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., n_state)."""
-
-
-class GatedUnit:
-    """A gated recurrent unit with a linear output, U = w h + b; the noise, if any, joins its inputs.
-
-        r = sigmoid(W_r x + b_r + V_r h + c_r),        n = tanh(W_n x + b_n + r (V_n h + c_n)),
-        z = sigmoid(W_z x + b_z + V_z h + c_z),        h' = (1 - z) n + z h
-
-    Parameters
-    ----------
-    weights : dict of str to ndarray of float32
-        ``input`` (3 units, width), ``state`` (3 units, units) and their biases ``input_bias`` and ``state_bias`` in
-        the order r, z, n; ``output`` (1, units) and ``output_bias`` (1,).
-    n_noise : int
-        Columns of noise behind the stencil.
-
-    References
-    ----------
-    Cho et al. (2014), arXiv:1406.1078, with the reset gate behind the product, as in torch.
-    """
-
-    def __init__(self, weights: dict[str, NDArray], n_noise: int = 0) -> None:
-        tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
-        self._cell = [tensors[name] for name in ("input", "state", "input_bias", "state_bias")]
-        self._output = (tensors["output"], tensors["output_bias"])
-        self.n_state, self.n_noise = tensors["state"].shape[1], n_noise
-
-    def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, units) for stencils x (row, width), states and noise (row, n_noise)."""
-        return torch.gru_cell(torch.cat((x, noise), dim=1) if self.n_noise else x, state, *self._cell)
-
-    def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., units)."""
-        return functional.linear(state, *self._output)[..., 0]
-
-
-class RecurrentClosure:
-    """A recurrence at every point of the ring, coupled to a resolved model that steps by `dt`.
-
-    After `start` the state is zero. `remember` spins it up on the states before the start; the chains that lie between
-    these states and the start begin from states that are interpolated linearly.
-
-    Parameters
-    ----------
-    recurrence : Recurrence
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point.
-    dt : float
-        Step of the resolved model in MTU; it divides 0.05.
-    """
-
-    def __init__(self, recurrence: Recurrence, index: NDArray, dt: float = 0.01) -> None:
-        self.recurrence = recurrence
-        self.dt = dt
-        self.deterministic = recurrence.n_noise == 0
-        self._index = index
-        self._chains = _whole(HISTORY_INTERVAL / dt, f"the memory's step {HISTORY_INTERVAL}", f"the model step dt {dt}")
-        self.start(0, np.random.default_rng(0))
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the state; `n_members` rows are coming, and all randomness comes from `rng`."""
-        self._rng, self._steps = rng, 0
-        n_rows = n_members * len(self._index)
-        self._states = [torch.zeros(n_rows, self.recurrence.n_state)]
-        self._draws = self._drawn((self._chains, n_rows))
-
-    def remember(self, history: NDArray) -> None:
-        """Spin the state up on the past (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
-        for X in history:
-            noise = self._drawn((len(self._states[0]),))
-            self._states[0] = self._advanced(X, self._states[0], noise)[0]
-
-    def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
-        n_rows = len(self._states[0])
-        if X.shape[1:] != (len(self._index),) or X.size != n_rows:
-            expected = (n_rows // len(self._index), len(self._index))
-            raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
-        slot = self._steps % self._chains
-        if self._steps >= 1:
-            self._draws[slot] = self._drawn((n_rows,))
-        noise = self._draws.sum(dim=0) / self._chains**0.5
-        state, U = self._advanced(X, self._states[slot], noise)
-        if self._steps == 0:
-            before = self._states[0]
-            self._states = [torch.lerp(before, state, i / self._chains) for i in range(self._chains)]
-        self._states[slot] = state
-        self._steps += 1
-        return U
-
-    def _drawn(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Standard normal noise (*shape, n_noise) of the rollout's own generator."""
-        shape = (*shape, self.recurrence.n_noise)
-        return torch.from_numpy(self._rng.standard_normal(shape, dtype=np.float32))
-
-    def _advanced(self, X: NDArray, states: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, NDArray]:
-        """The next states (row, n_state) and U (member, K) for the states X (member, K)."""
-        following, U = torch.empty_like(states), np.empty(X.size)
-        # A member that blows up becomes infinite in single precision, as it soon would anyway.
-        with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
-            x = torch.from_numpy(np.take(X.astype(np.float32), self._index, axis=1).reshape(X.size, -1))
-            for first in range(0, X.size, _BLOCK):
-                rows = slice(first, first + _BLOCK)
-                state = self.recurrence.advance(x[rows], states[rows], noise[rows])
-                following[rows], U[rows] = state, self.recurrence.output(state).numpy()
-        return following, U.reshape(X.shape)
-
-
-def along(
-    recurrence: Recurrence, index: NDArray, X: NDArray, n_members: int = 1, rng: np.random.Generator | None = None
-) -> NDArray:
-    """U (member, n, points) of a recurrence that starts from zero and follows a trajectory X (n, K), 0.05 MTU a row.
-
-    Parameters
-    ----------
-    recurrence : Recurrence
-    index : ndarray of int, shape (points, width)
-        The points in the stencil of each point that is wanted.
-    X : ndarray of shape (n, K)
-    n_members : int
-        Independent draws of the noise.
-    rng : numpy Generator, optional
-        For the noise, drawn in time order; from seed 0 if not given.
-    """
-    rng = np.random.default_rng(0) if rng is None else rng
-    n_rows = n_members * len(index)
-    state = torch.zeros(n_rows, recurrence.n_state)
-    U = np.empty((len(X), n_rows))
-    with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
-        stencils = torch.from_numpy(np.take(X.astype(np.float32), index, axis=1))
-        for first in range(0, len(X), _ROWS):
-            x = stencils[first : first + _ROWS].repeat(1, n_members, 1)
-            drawn = rng.standard_normal((len(x), n_rows, recurrence.n_noise), dtype=np.float32)
-            noise = torch.from_numpy(drawn)
-            states = torch.empty(len(x), n_rows, recurrence.n_state)
-            for i in range(len(x)):
-                state = recurrence.advance(x[i], state, noise[i])
-                states[i] = state
-            U[first : first + _ROWS] = recurrence.output(states).numpy()
-    return np.moveaxis(U.reshape(len(X), n_members, len(index)), 1, 0)
-
-
-class RecurrentRegressor(_RingRegressor):
+class RecurrentRegressor(RingRegressor):
     """A gated recurrent unit shared around the ring: U_k from the stencil of point k now and, by its state, before.
 
     It is trained by Adam on the squared error of random pieces of one trajectory, each started from a zero state; the
@@ -267,7 +92,7 @@ class RecurrentRegressor(_RingRegressor):
         """Fit to states X (n, K) in time order, 0.05 MTU apart, and their y, U (n, K) or that of point 0 alone."""
         X, U = self._checked_training(X, y)
         self._check_parameters()
-        self._index = _stencil_index(X.shape[1], self.radius)
+        self._index = stencil_index(X.shape[1], self.radius)
         x_mean, x_std, u_mean, u_std = *pooled_moments(X), *pooled_moments(U)
         scaled = np.take((X - x_mean) / x_std, self._index[self._points()], axis=1)
         targets = (U - u_mean) / u_std

@@ -13,50 +13,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, as_closure, unchecked_sklearn
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.fast_predict import fast_predict
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows, ten_digits, whole
 
 
-class _RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the estimators here share: the checks of X and y, and their tags."""
-
-    def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
-        """X (n, K) as float64, and y as U (n, K), or (n, 1) when it is given for point 0 alone."""
-        states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
-        n = len(states)
-        if U.shape not in (states.shape, (n, 1), (n,)):
-            raise ValueError(
-                f"y must be U in the shape of X, {states.shape}, or of point 0 alone, ({n},); got shape {U.shape}."
-            )
-        self._y_shape = U.shape[1:]
-        return states, U.reshape(n, -1).astype(np.float64, copy=False)
-
-    def _checked_states(self, X: ArrayLike) -> NDArray:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
-
-    def _points(self) -> NDArray:
-        """The points that y was given for: all of them, or point 0."""
-        return np.arange(self._y_shape[0] if self._y_shape else 1)
-
-    def _like_y(self, U: ArrayLike) -> NDArray:
-        """U of n states in the dimensions that y had."""
-        return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.regressor_tags.poor_score = True  # on data that know no ring
-        return tags
-
-
-class PolynomialRegressor(_RingRegressor):
+class PolynomialRegressor(RingRegressor):
     """The polynomial U_k = sum_i c_i X_k^i that fits best in least squares, pooled over all points.
 
     Parameters
@@ -88,7 +57,7 @@ class PolynomialRegressor(_RingRegressor):
         fitted = Series.fit(X[:, self._points()].ravel(), U.ravel(), self.degree)
         self.coef_ = np.zeros(self.degree + 1)
         converted = fitted.convert().coef
-        self.coef_[: converted.size] = [_ten_digits(float(value)) for value in np.asarray(converted, dtype=np.float64)]
+        self.coef_[: converted.size] = [ten_digits(float(value)) for value in np.asarray(converted, dtype=np.float64)]
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -102,7 +71,7 @@ class PolynomialRegressor(_RingRegressor):
         return Polynomial(self.coef_)
 
 
-class LocalRegressor(_RingRegressor):
+class LocalRegressor(RingRegressor):
     """One regressor shared around the ring: U_k from the stencil X_{k-r} .. X_{k+r} of each point, now and before.
 
     Parameters
@@ -141,7 +110,7 @@ class LocalRegressor(_RingRegressor):
         """
         X, U = self._checked_training(X, y)
         n, K = X.shape
-        self._index = _stencil_index(K, self.radius)
+        self._index = stencil_index(K, self.radius)
         steps = self._lag_steps()
         self.stencil_names_ = [
             f"X[k{offset:+d}]" + (f"(t-{lag:g})" if lag else "")
@@ -171,12 +140,12 @@ class LocalRegressor(_RingRegressor):
         check_is_fitted(self)
         if not len(self.lags):
             return StencilClosure(self.estimator_, self._index)
-        steps = [_whole(lag / dt, f"lag {lag}", f"the model step dt {dt}") for lag in self.lags]
+        steps = [whole(lag / dt, f"lag {lag}", f"the model step dt {dt}") for lag in self.lags]
         return LaggedClosure(self.estimator_, self._index, steps, dt)
 
     def _lag_steps(self) -> list[int]:
         """How many rows before the present each block of columns comes from, the present (0) first."""
-        return [0, *(_whole(lag / self.interval, f"lag {lag}", f"interval {self.interval}") for lag in self.lags)]
+        return [0, *(whole(lag / self.interval, f"lag {lag}", f"interval {self.interval}") for lag in self.lags)]
 
 
 class StencilClosure:
@@ -269,7 +238,7 @@ class LaggedClosure(StencilClosure):
         return buffer
 
 
-class AR1Regressor(_RingRegressor):
+class AR1Regressor(RingRegressor):
     """A regressor for the mean of U plus a first-order autoregression for what it leaves over.
 
     Parameters
@@ -323,7 +292,7 @@ class AR1Regressor(_RingRegressor):
         earlier, later = earlier[together], later[together]
         power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
         phi = float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12)) if power > 0 else 0.0
-        self.phi_, self.sigma_ = _ten_digits(phi), _ten_digits(float(residual.std()))
+        self.phi_, self.sigma_ = ten_digits(phi), ten_digits(float(residual.std()))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -342,38 +311,3 @@ class AR1Regressor(_RingRegressor):
         check_is_fitted(self)
         mean: Closure = as_closure(self.estimator_, dt)
         return AR1Closure(mean, self.phi_, self.sigma_, self.interval, dt)
-
-
-def _ten_digits(value: float) -> float:
-    """To 10 significant digits: the last bits depend on the BLAS, and a chaotic run makes another run of them."""
-    return float(f"{value:.10g}")
-
-
-def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
-    """The stencils of all points as rows, (n points, width times len(states)), from states that are each (n, K)."""
-    n = len(states[0])
-    points, width = index.shape
-    rows = np.empty((n, points, len(states), width))
-    for i, X in enumerate(states):
-        rows[:, :, i] = X[:, index]
-    return rows.reshape(n * points, -1)
-
-
-def _stencil_index(K: int, radius: int) -> NDArray:
-    """The points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
-    if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:
-        raise ValueError(f"radius must be a whole number of at least 0; got {radius!r}.")
-    if 2 * radius + 1 > K:
-        raise ValueError(
-            f"radius {radius} needs a ring of at least {2 * radius + 1} points; X has n_features={K}. "
-            "Try a smaller radius."
-        )
-    return (np.arange(K)[:, None] + np.arange(-radius, radius + 1)) % K
-
-
-def _whole(ratio: float, lag: str, unit: str) -> int:
-    """A positive ratio of times as a whole number, checked to 1e-9 relative."""
-    count = round(ratio) if np.isfinite(ratio) else 0
-    if count < 1 or abs(ratio - count) > 1e-9 * count:
-        raise ValueError(f"{lag} must be a positive whole multiple of {unit}; it is {ratio:g} times that.")
-    return count

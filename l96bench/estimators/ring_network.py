@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.estimators.network import NetworkClosure
-from l96bench.estimators.regressors import _RingRegressor
+from l96bench.estimators.ring import RingRegressor
 from l96bench.estimators.training_loop import Layers, Recipe, forward, moments, recipe_of, train
 from l96bench.parallel import one_thread
 
@@ -20,7 +20,7 @@ __all__ = ["RingNetwork"]
 _BLOCK = 256  # states predicted at once: what fits the cache
 
 
-class RingNetwork(_RingRegressor):
+class RingNetwork(RingRegressor):
     """A circular convolutional network: X of all points in, U of all points out, rolling with the ring.
 
     Every hidden layer convolves around the ring (circular padding), and a last layer combines its channels at each

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import stencil_rows
+from l96bench.estimators.ring import stencil_rows
 from l96bench.estimators.training_loop import forward
 
 __all__ = [

@@ -31,7 +31,8 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.dynamics.closures import as_closure
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import PolynomialRegressor, _RingRegressor, _ten_digits, _whole
+from l96bench.estimators.regressors import PolynomialRegressor
+from l96bench.estimators.ring import RingRegressor, ten_digits, whole
 
 __all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "UnitNoise"]
 
@@ -40,7 +41,7 @@ _BINS = 20
 """Bins of equal population in which the strength of the noise is measured."""
 
 
-class StochasticRegressor(_RingRegressor):
+class StochasticRegressor(RingRegressor):
     """A regressor for the mean of U plus red or white noise whose strength may depend on the state.
 
     Parameters
@@ -136,7 +137,7 @@ class UnitNoise:
             raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
         self.phi_dt = phi ** (dt / interval)
         self._innovation = math.sqrt(1 - self.phi_dt**2)
-        self._every = 1 if phi else _whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
+        self._every = 1 if phi else whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
@@ -226,7 +227,7 @@ def _fitted_scale(form: NoiseForm, residual: NDArray, X: NDArray, mean: NDArray)
     shape = {"additive": (1.0, 0.0), "multiplicative": (0.0, 1.0)}.get(form) or _binned(residual.ravel(), dependence)
     power = float(np.mean(np.square(shape[0] + shape[1] * dependence)))
     factor = math.sqrt(variance / power) if power > 0 else 0.0
-    return _ten_digits(factor * shape[0]), _ten_digits(factor * shape[1])
+    return ten_digits(factor * shape[0]), ten_digits(factor * shape[1])
 
 
 def _binned(residual: NDArray, dependence: NDArray) -> tuple[float, float]:
@@ -243,4 +244,4 @@ def _fitted_phi(residual: NDArray, strength: NDArray) -> float:
     """Autocorrelation of residual / strength from one row to the next, without dividing by a strength near 0."""
     power = float(np.sum(strength[:-1] * strength[1:]))
     phi = float(np.sum(residual[:-1] * residual[1:])) / power if power > 0 else 0.0
-    return _ten_digits(min(max(phi, 0.0), 1.0 - 1e-9))
+    return ten_digits(min(max(phi, 0.0), 1.0 - 1e-9))

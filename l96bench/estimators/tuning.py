@@ -13,17 +13,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
-from l96bench.estimators.regressors import _RingRegressor, _ten_digits
+from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime, get_regime
 
 __all__ = ["Objective", "OrthonormalPolynomials", "TunedPolynomial", "forecast_error"]
 
 Objective = Literal["tendencies", "trajectories"]
-REACH = 10.0
-"""A forecast has blown up when an X is further than so many standard deviations from the mean."""
 
 
-class TunedPolynomial(_RingRegressor):
+class TunedPolynomial(RingRegressor):
     """The polynomial U_k = sum_i c_i X_k^i that minimizes an error by Powell's method, without any gradient.
 
     The search starts at U = 0, in the coordinates of polynomials that are orthonormal over the training X, where the
@@ -97,7 +96,7 @@ class TunedPolynomial(_RingRegressor):
             error = self._forecast_error(basis, X)
         found = minimize(
             # What the search compares is rounded, so that it takes the same path where the last bits differ.
-            lambda theta: _ten_digits(error(theta)),
+            lambda theta: ten_digits(error(theta)),
             np.zeros(self.degree + 1),
             method="Powell",
             options={"ftol": self.tolerance, "xtol": 1e-4, "maxfev": self.max_evaluations},
@@ -149,7 +148,7 @@ class OrthonormalPolynomials:
     def __init__(self, X: NDArray, degree: int) -> None:
         if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0:
             raise ValueError(f"degree must be a whole number of at least 0; got {degree!r}.")
-        self.mean, self.std = _ten_digits(float(X.mean())), _ten_digits(float(X.std())) or 1.0
+        self.mean, self.std = ten_digits(float(X.mean())), ten_digits(float(X.std())) or 1.0
         powers = self._powers(np.ravel(X), degree)
         factor = np.linalg.qr(powers / np.sqrt(len(powers)))[1]
         diagonal = np.diag(factor)
@@ -158,7 +157,7 @@ class OrthonormalPolynomials:
         free = np.abs(diagonal) < 1e-9
         triangle[free] = np.eye(degree + 1)[free]
         inverse = np.linalg.inv(triangle)
-        self._weights = np.array([[_ten_digits(float(value)) for value in row] for row in inverse])
+        self._weights = np.array([[ten_digits(float(value)) for value in row] for row in inverse])
 
     def design(self, X: NDArray) -> NDArray:
         """p_0(X) .. p_n(X) as columns, (n, degree + 1), of values X (n,)."""
@@ -169,7 +168,7 @@ class OrthonormalPolynomials:
         window = Series(self._weights @ np.asarray(theta), domain=[self.mean - self.std, self.mean + self.std])
         values = np.zeros(len(self._weights))
         converted = window.convert().coef
-        values[: len(converted)] = [_ten_digits(float(value)) for value in converted]
+        values[: len(converted)] = [ten_digits(float(value)) for value in converted]
         return values
 
     def polynomial(self, theta: ArrayLike) -> Polynomial:
@@ -203,8 +202,8 @@ def forecast_error(closure: Polynomial, truth: NDArray, regime: Regime, interval
         len(truth) * interval,
         regime=regime,
         interval=interval,
-        limits=(mean - REACH * std, mean + REACH * std),
+        limits=bounds(mean, std),
         progress=False,
     )
     error = np.abs((run.X[1:] - truth[1:]) / std)
-    return float(np.mean(np.square(np.where(np.isnan(error), 2 * REACH, np.minimum(error, 2 * REACH)))))
+    return float(np.mean(np.square(np.where(np.isnan(error), 2 * BOUND, np.minimum(error, 2 * BOUND)))))

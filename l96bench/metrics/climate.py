@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l96bench.metrics._arrays import FloatArray, finite, whole_steps
+from l96bench.metrics.bounds import BOUND
 
 Quantity = Literal["value", "change", "difference"]
 """``value`` X_k, ``change`` X_k(t + 0.2) - X_k(t), ``difference`` X_{k+1} - X_k around the ring."""
@@ -105,7 +106,7 @@ class DistanceGrid:
         std = tuple(float(v.std()) for v in values)
         if min(std) == 0:
             raise ValueError(f"the truth must vary in {QUANTITIES}, got standard deviations {std}.")
-        centre, reach = (mean[0], 0.0, 0.0), (10 * std[0], 20 * std[0], 20 * std[0])
+        centre, reach = (mean[0], 0.0, 0.0), (BOUND * std[0], 2 * BOUND * std[0], 2 * BOUND * std[0])
         low = tuple(c - r for c, r in zip(centre, reach, strict=True))
         high = tuple(c + r for c, r in zip(centre, reach, strict=True))
         return cls(mean, std, low, high, cells)

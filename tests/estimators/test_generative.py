@@ -16,7 +16,7 @@ from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.estimators.generative import GANRegressor, Generator, ProbabilisticRecurrentRegressor, energy_score
-from l96bench.estimators.recurrent import GatedUnit, RecurrentClosure, along
+from l96bench.estimators.recurrences import GatedUnit, RecurrentClosure, along
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcingMemory

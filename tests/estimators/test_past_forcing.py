@@ -14,7 +14,8 @@ from l96bench.dynamics.closures import checked_start, checked_step
 from l96bench.dynamics.truth import Trajectory, simulate
 from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
 from l96bench.estimators.past_forcing import WithPastForcing, past_forcing
-from l96bench.estimators.recurrent import GatedUnit, RecurrentRegressor, along
+from l96bench.estimators.recurrences import GatedUnit, along
+from l96bench.estimators.recurrent import RecurrentRegressor
 
 K, RADIUS, UNITS = 8, 2, 4
 INDEX = (np.arange(K)[:, None] + np.arange(-RADIUS, RADIUS + 1)) % K

@@ -14,7 +14,8 @@ from sklearn.base import clone
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.dynamics.truth import simulate
 from l96bench.errors import ModelError
-from l96bench.estimators.recurrent import GatedUnit, RecurrentClosure, RecurrentRegressor, along
+from l96bench.estimators.recurrences import GatedUnit, RecurrentClosure, along
+from l96bench.estimators.recurrent import RecurrentRegressor
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcingMemory

@@ -15,7 +15,8 @@ from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import L96BenchError
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.estimators.tuning import REACH, OrthonormalPolynomials, TunedPolynomial, forecast_error
+from l96bench.estimators.tuning import OrthonormalPolynomials, TunedPolynomial, forecast_error
+from l96bench.metrics.bounds import BOUND
 from l96bench.regimes import get_regime
 
 K = 8
@@ -80,7 +81,7 @@ def test_forecast_error_is_the_mean_of_squares(known: NDArray) -> None:
 def test_blow_ups_cost_much_but_not_infinitely_much(coefficients: list[float], known: NDArray) -> None:
     truth = known[np.arange(0, 500, 50) + np.arange(11)[:, None]]
     error = forecast_error(Polynomial(coefficients), truth, REGIME)
-    assert forecast_error(NoClosure(), truth, REGIME) < error <= (2 * REACH) ** 2
+    assert forecast_error(NoClosure(), truth, REGIME) < error <= (2 * BOUND) ** 2
 
 
 def test_few_rows_and_unusable_arguments(known: NDArray) -> None:

@@ -1,0 +1,80 @@
+"""What the estimators of the ring share: checks of X and y, stencils, and numbers that do not depend on the BLAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["RingRegressor", "stencil_index", "stencil_rows", "ten_digits", "whole"]
+
+
+class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """What the estimators here share: the checks of X and y, and their tags."""
+
+    def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+        """X (n, K) as float64, and y as U (n, K), or (n, 1) when it is given for point 0 alone."""
+        states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        n = len(states)
+        if U.shape not in (states.shape, (n, 1), (n,)):
+            raise ValueError(
+                f"y must be U in the shape of X, {states.shape}, or of point 0 alone, ({n},); got shape {U.shape}."
+            )
+        self._y_shape = U.shape[1:]
+        return states, U.reshape(n, -1).astype(np.float64, copy=False)
+
+    def _checked_states(self, X: ArrayLike) -> NDArray:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float64, reset=False)
+
+    def _points(self) -> NDArray:
+        """The points that y was given for: all of them, or point 0."""
+        return np.arange(self._y_shape[0] if self._y_shape else 1)
+
+    def _like_y(self, U: ArrayLike) -> NDArray:
+        """U of n states in the dimensions that y had."""
+        return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # on data that know no ring
+        return tags
+
+
+def ten_digits(value: float) -> float:
+    """To 10 significant digits: the last bits depend on the BLAS, and a chaotic run makes another run of them."""
+    return float(f"{value:.10g}")
+
+
+def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
+    """The stencils of all points as rows, (n points, width times len(states)), from states that are each (n, K)."""
+    n = len(states[0])
+    points, width = index.shape
+    rows = np.empty((n, points, len(states), width))
+    for i, X in enumerate(states):
+        rows[:, :, i] = X[:, index]
+    return rows.reshape(n * points, -1)
+
+
+def stencil_index(K: int, radius: int) -> NDArray:
+    """The points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
+    if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:
+        raise ValueError(f"radius must be a whole number of at least 0; got {radius!r}.")
+    if 2 * radius + 1 > K:
+        raise ValueError(
+            f"radius {radius} needs a ring of at least {2 * radius + 1} points; X has n_features={K}. "
+            "Try a smaller radius."
+        )
+    return (np.arange(K)[:, None] + np.arange(-radius, radius + 1)) % K
+
+
+def whole(ratio: float, lag: str, unit: str) -> int:
+    """A positive ratio of times as a whole number, checked to 1e-9 relative."""
+    count = round(ratio) if np.isfinite(ratio) else 0
+    if count < 1 or abs(ratio - count) > 1e-9 * count:
+        raise ValueError(f"{lag} must be a positive whole multiple of {unit}; it is {ratio:g} times that.")
+    return count
