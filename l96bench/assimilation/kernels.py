@@ -20,15 +20,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
+from l96bench.jit import kernel
+
 _EPSILON = 2.0**-52
 _ITERATIONS = 8
 """Iterations allowed for each eigenvalue, on average; 1.7 are usual."""
 
 
-@_jit
+@kernel
 def _tridiagonalize(B, d, e, w):
     """Reduce the symmetric B to the diagonal d and, beside it, e; row k of B keeps its reflection behind column k.
 
@@ -67,7 +67,7 @@ def _tridiagonalize(B, d, e, w):
         e[k] = B[k, k + 1] if k + 1 < n else 0.0
 
 
-@_jit
+@kernel
 def _diagonalize(d, e, cosines, sines, rows):
     """Make d the eigenvalues by implicit QL; returns how many rotations of rows (i, i + 1) were stored, -1 for failure.
 
@@ -113,7 +113,7 @@ def _diagonalize(d, e, cosines, sines, rows):
     return count
 
 
-@_jit
+@kernel
 def _reflect(v, first, M, w):
     """M becomes (I - v v') M for a v that is zero before `first`; w is work space."""
     n, c = M.shape
@@ -129,7 +129,7 @@ def _reflect(v, first, M, w):
             M[i, j] -= f * w[j]
 
 
-@_jit
+@kernel
 def _rotate_rows(cosine, sine, i, M):
     """Replace the rows i and i + 1 of M, (a, b), by (cosine a - sine b, sine a + cosine b)."""
     for j in range(M.shape[1]):
@@ -138,7 +138,7 @@ def _rotate_rows(cosine, sine, i, M):
         M[i + 1, j] = sine * a + cosine * b
 
 
-@_jit
+@kernel
 def _to_eigenvectors(B, rotations, count, M, w):
     """M becomes V' M."""
     cosines, sines, rows = rotations
@@ -148,7 +148,7 @@ def _to_eigenvectors(B, rotations, count, M, w):
         _rotate_rows(cosines[t], sines[t], rows[t], M)
 
 
-@_jit
+@kernel
 def _from_eigenvectors(B, rotations, count, M, w):
     """M becomes V M."""
     cosines, sines, rows = rotations
@@ -158,7 +158,7 @@ def _from_eigenvectors(B, rotations, count, M, w):
         _reflect(B[k], k + 1, M, w)
 
 
-@_jit
+@kernel
 def _work_space(size, width):
     """Diagonal, off-diagonal, a vector, the stored rotations, and a row of the given width."""
     most = _ITERATIONS * size * size
@@ -166,7 +166,7 @@ def _work_space(size, width):
     return np.empty(size), np.empty(size), np.empty(size), rotations, np.empty(width)
 
 
-@_jit
+@kernel
 def _update_by_members(S, d, M, B, work, change):
     """The columns of M (member, column + 1) are anomalies and become the analysis's; the last one is work space.
 
@@ -198,7 +198,7 @@ def _update_by_members(S, d, M, B, work, change):
     return count >= 0
 
 
-@_jit
+@kernel
 def _update_by_observations(S, d, M, B, C, work, change):
     """As `_update_by_members`, for fewer observations than members; C (observation, column + 1) is work space.
 
@@ -239,7 +239,7 @@ def _update_by_observations(S, d, M, B, C, work, change):
     return count >= 0
 
 
-@_jit
+@kernel
 def _centre(ensemble, mean, anomalies):
     """The mean (n,) of the members (member, n), and what is left of them."""
     m, n = ensemble.shape
@@ -255,7 +255,7 @@ def _centre(ensemble, mean, anomalies):
             anomalies[i, j] = ensemble[i, j] - mean[j]
 
 
-@_jit
+@kernel
 def _select(anomalies, innovations, points, roots, root_taper, group, S, d):
     """Rows of S and d for the observations that reach a group; their number.
 
@@ -274,7 +274,7 @@ def _select(anomalies, innovations, points, roots, root_taper, group, S, d):
     return count
 
 
-@_jit
+@kernel
 def analyse(ensembles, points, values, roots, root_taper, order, starts):
     """Square-root analyses, in place, of every experiment and every group of state variables.
 
@@ -323,7 +323,7 @@ def analyse(ensembles, points, values, roots, root_taper, order, starts):
                     ensembles[e, i, columns[j]] = moved if done else np.nan
 
 
-@_jit
+@kernel
 def rotate(ensembles, normals):
     """Multiply the anomalies of (experiment, member, n), in place, by random orthogonal matrices that keep the mean.
 

@@ -10,17 +10,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from l96bench.errors import L96BenchError
+from l96bench.jit import kernel
 
 __all__ = ["Seed", "draw_normals", "draw_subsets", "standard_normal", "streams"]
 
 Seed = int | Sequence[int | Sequence[int]]
 Streams = Sequence[np.random.Generator]
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 _CENTRE = (
     (3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125),
     (45921.953931549871457, 67265.770927008700853, 33430.575583588128105, 2509.0809287301226727),
@@ -41,7 +40,7 @@ _TAIL = (
 )
 
 
-@_jit
+@kernel
 def _log(x: float) -> float:
     """The natural logarithm of a positive number: 2 artanh((m - 1) / (m + 1)) + exponent log 2, m near 1."""
     m, exponent = math.frexp(x)
@@ -55,7 +54,7 @@ def _log(x: float) -> float:
     return 2.0 * s * total + exponent * 0.69314718055994531
 
 
-@_jit
+@kernel
 def _ratio(table: tuple[tuple[float, ...], ...], r: float) -> float:
     """The ratio of the two polynomials of degree 7 in the table, lowest order first."""
     above, below = 0.0, 0.0
@@ -66,7 +65,7 @@ def _ratio(table: tuple[tuple[float, ...], ...], r: float) -> float:
     return above / below
 
 
-@_jit
+@kernel
 def _quantiles(uniforms: NDArray) -> None:
     """Standard normal quantiles, in place, of numbers in [0, 1) that are multiples of 2^-53, each raised by 2^-54.
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from l96bench.dynamics import kernels
+from l96bench.jit import kernel
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def advance_two_scale(
     states: NDArray,
     K: int,

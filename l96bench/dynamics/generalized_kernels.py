@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from l96bench.dynamics.draws import _log
 from l96bench.dynamics.kernels import _row_sum, _wrap, coupling
+from l96bench.jit import kernel
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def _slow(x, U, a1, a2, d, F, out):
     """dX_k/dt = a1 X_{k-1} X_{k+1} - a2 X_{k-1} X_{k-2} - d X_k + F + U_k."""
     K = x.shape[0]
@@ -28,7 +26,7 @@ def _slow(x, U, a1, a2, d, F, out):
     out[K - 1] = x[K - 2] * (a1 * x[0] - a2 * x[K - 3]) - d * x[K - 1] + F + U[K - 1]
 
 
-@_jit
+@kernel
 def _exert(rows, x, hx, hy, U, forcing):
     """What the scales do to each other: U_k = -hx sum_j Y_{j,k}; forcing = hy x_k."""
     n_rows, n = rows.shape
@@ -39,14 +37,14 @@ def _exert(rows, x, hx, hy, U, forcing):
             forcing[k, j] = value
 
 
-@_jit
+@kernel
 def _stage(a, v, p, q, forcing, p1, p2, c, start, out, step):
     """A stage of the fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
     for m in range(v.shape[0]):
         out[m] = start[m] + step * (forcing[m] - p[m] * (p1 * q[m] - p2 * a[m]) - c * v[m])
 
 
-@_jit
+@kernel
 def _last_stage(a, v, p, q, forcing, p1, p2, c, first, second, start, sixth):
     """The last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
     for m in range(v.shape[0]):
@@ -54,14 +52,14 @@ def _last_stage(a, v, p, q, forcing, p1, p2, c, first, second, start, sixth):
         start[m] = (first[m] + 2.0 * second[m] + v[m] - start[m]) * (1.0 / 3.0) + sixth * k
 
 
-@_jit
+@kernel
 def _step(start, k, step, out):
     """A stage of the slow ring: out = start + step k."""
     for i in range(out.shape[0]):
         out[i] = start[i] + step * k[i]
 
 
-@_jit
+@kernel
 def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
     """Advance x (K,) and y (K, J), J = 0 for a single scale, in place by n_steps RK4 steps."""
     K, J = y.shape
@@ -103,7 +101,7 @@ def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
     y[:] = z2
 
 
-@_jit
+@kernel
 def record(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every, X, U, Y):
     """Store the state and its U in X (n, K), U (n, K) and, unless empty, Y (n, K, J), `every` steps apart.
 
@@ -117,7 +115,7 @@ def record(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every, X, U, Y):
         advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every)
 
 
-@_jit
+@kernel
 def _slow_tangent(x, v, a1, a2, d, out):
     """The derivative of `_slow` along v: the tangent-linear tendency."""
     K = x.shape[0]
@@ -126,7 +124,7 @@ def _slow_tangent(x, v, a1, a2, d, out):
         out[i] = v[p] * (a1 * x[q] - a2 * x[a]) + x[p] * (a1 * v[q] - a2 * v[a]) - d * v[i]
 
 
-@_jit
+@kernel
 def growth(x, v, a1, a2, d, F, dt, n_steps, every):
     """The logarithm of the growth of v along x, both advanced in place; v gets length 1 every so many steps."""
     K = x.shape[0]

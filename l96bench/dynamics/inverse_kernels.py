@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from l96bench.dynamics.resolved_kernels import _block_step
+from l96bench.jit import kernel
 
 __all__ = ["solve_forcing"]
 
 Array = NDArray[np.float64]
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def _linear_slope(x: Array, v: Array, out: Array) -> None:
     """The derivative of the resolved tendency at x in the direction v, all of shape (K,)."""
     K = x.shape[0]
@@ -24,7 +22,7 @@ def _linear_slope(x: Array, v: Array, out: Array) -> None:
         out[k] = v[down] * (x[up] - x[far]) + x[down] * (v[up] - v[far]) - v[k]
 
 
-@_jit
+@kernel
 def solve_forcing(
     X: Array, target: Array, dt: float, tolerance: float, max_iterations: int, forcing: Array
 ) -> NDArray[np.int64]:

@@ -16,17 +16,15 @@ z + dt/6 (k1 + 2 k2 + 2 k3 + k4) = (s1 + 2 s2 + s3 - z) / 3 + dt/6 k4, which sav
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from l96bench.jit import inline_kernel, kernel
 
 FREE, RECORD, DRIVEN = 0, 1, 2
 """What `advance_*` does with `stages`: nothing; store X at every Runge-Kutta stage; take X from there."""
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-_inline = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
-
-@_inline
+@inline_kernel
 def _row_sum(rows, k):
     """The sum of row k, in one fixed order: four interleaved partial sums, then the rest."""
     n = rows.shape[1]
@@ -43,14 +41,14 @@ def _row_sum(rows, k):
     return total
 
 
-@_jit
+@kernel
 def coupling(rows: NDArray, scale: float, out: NDArray) -> None:
     """S_k = -scale sum_j Y_{j,k} for rows (K, J)."""
     for k in range(rows.shape[0]):
         out[k] = -(scale * _row_sum(rows, k))
 
 
-@_jit
+@kernel
 def to_flux(U: NDArray) -> None:
     """Replace the sector terms S by the momentum-conserving tendency U_k = S_{k-1} - S_{k+1}, in place."""
     K = U.shape[0]
@@ -62,7 +60,7 @@ def to_flux(U: NDArray) -> None:
     U[K - 1] = before - first
 
 
-@_jit
+@kernel
 def _slow(x, U, F, out):
     """dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + F + U_k (Lorenz 1996)."""
     K = x.shape[0]
@@ -73,7 +71,7 @@ def _slow(x, U, F, out):
     out[K - 1] = x[K - 2] * (x[0] - x[K - 3]) - x[K - 1] + F + U[K - 1]
 
 
-@_jit
+@kernel
 def _exert(rows, x, scale, flux, U, forcing):
     """What two neighbouring scales do to each other: U_k = -scale sum_j Y_{j,k} (or its flux); forcing = scale x_k."""
     n_rows, n = rows.shape
@@ -86,7 +84,7 @@ def _exert(rows, x, scale, flux, U, forcing):
         to_flux(U)
 
 
-@_jit
+@kernel
 def _wrap(ring: NDArray) -> None:
     """Fill the two padding cells on each side of a ring."""
     n = ring.shape[0] - 4
@@ -96,14 +94,14 @@ def _wrap(ring: NDArray) -> None:
     ring[n + 3] = ring[3]
 
 
-@_jit
+@kernel
 def _stage(a, v, p, q, forcing, adv, damp, start, out, step):
     """A stage of a fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
     for m in range(v.shape[0]):
         out[m] = start[m] + step * (forcing[m] - adv * p[m] * (q[m] - a[m]) - damp * v[m])
 
 
-@_jit
+@kernel
 def _last_stage(a, v, p, q, forcing, adv, damp, first, second, start, sixth):
     """The last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
     for m in range(v.shape[0]):
@@ -111,7 +109,7 @@ def _last_stage(a, v, p, q, forcing, adv, damp, first, second, start, sixth):
         start[m] = (first[m] + 2.0 * second[m] + v[m] - start[m]) * (1.0 / 3.0) + sixth * k
 
 
-@_jit
+@kernel
 def _exchange(mode, stages, i, stage, x):
     """Store X of a stage of step i (mode RECORD), or overwrite it (mode DRIVEN)."""
     if mode == RECORD:
@@ -122,7 +120,7 @@ def _exchange(mode, stages, i, stage, x):
             x[k] = stages[i, stage, k]
 
 
-@_jit
+@kernel
 def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
     """Advance x (K,) and y (K, J) in place by n_steps RK4 steps.
 
@@ -179,7 +177,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
     y[:] = z2
 
 
-@_jit
+@kernel
 def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
     """Store the state and its U in X (n, K), U (n, K) and, unless empty, Y (n, K, J), `every` steps apart.
 
@@ -196,7 +194,7 @@ def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
         advance_two_scale(x, y, F, hcb, cb, c, flux, dt, every, FREE, no_stages)
 
 
-@_jit
+@kernel
 def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, mode, stages):
     """Advance x (K,), y (K, J) and z (K, J, I) in place by n_steps RK4 steps; `mode`, `stages` as in the two-scale one.
 
@@ -242,7 +240,7 @@ def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, 
     z[:] = z0.reshape(K, J, I)
 
 
-@_jit
+@kernel
 def record_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, every, X, U, Y, Z):
     """As `record_two_scale`, with Z (n, K, J, I) or an empty array."""
     no_stages = np.empty((0, 4, x.shape[0]))

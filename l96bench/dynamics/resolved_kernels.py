@@ -7,23 +7,21 @@ nor on the CPU. The step is written once, for rollouts, ensemble filters and env
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from l96bench.jit import inline_kernel, kernel
 
 LANES = 16
 """Members of the resolved model that are stepped side by side: their work space stays in the fastest cache."""
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
-_inline = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
-
-@_inline
+@inline_kernel
 def _slopes(a, p, v, q, F, U, out):
     """dX/dt of rings side by side, given as slices (see `_block_step`): v_k' = p_k (q_k - a_k) - v_k + F + U_k."""
     for m in range(out.shape[0]):
         out[m] = p[m] * (q[m] - a[m]) - v[m] + F[m] + U[m]
 
 
-@_inline
+@inline_kernel
 def _pad(rings, lanes):
     """Fill the padding of rings side by side: two points before the first, and one behind the last."""
     n = rings.shape[0] - 3 * lanes
@@ -33,7 +31,7 @@ def _pad(rings, lanes):
         rings[n + 2 * lanes + m] = rings[2 * lanes + m]
 
 
-@_jit
+@kernel
 def _block_step(x, y, k, total, F, U, lanes, dt):
     """One RK4 step of several members of the resolved model side by side, U held through the stages.
 
@@ -63,7 +61,7 @@ def _block_step(x, y, k, total, F, U, lanes, dt):
         x0[m] += sixth * (total[m] + k[m])
 
 
-@_jit
+@kernel
 def _gather(left, start, members):
     """Fill `members` with those that are still inside, from `start` on: how many there are, and where to go on."""
     lanes = 0
@@ -75,7 +73,7 @@ def _gather(left, start, members):
     return lanes, start
 
 
-@_jit
+@kernel
 def _lay_out(X, F, members, lanes, x, f):
     """Lay members of X (member, K) side by side in x, and their forcing beside them."""
     K = X.shape[1]
@@ -86,7 +84,7 @@ def _lay_out(X, F, members, lanes, x, f):
             f[j * lanes + m] = F[i]
 
 
-@_jit
+@kernel
 def _leave(x, members, lanes, K, low, high, rest, left, now):
     """Retire the members that have a point outside [low, high] or not a number; those that left before stay at rest."""
     for m in range(lanes):
@@ -100,7 +98,7 @@ def _leave(x, members, lanes, K, low, high, rest, left, now):
                 x[(j + 2) * lanes + m] = rest[i]
 
 
-@_jit
+@kernel
 def advance_resolved(X, U, F, dt, low, high, rest, left, now):
     """One step of every member that is still inside its limits.
 
@@ -124,7 +122,7 @@ def advance_resolved(X, U, F, dt, low, high, rest, left, now):
         lanes, next_member = _gather(left, next_member, members)
 
 
-@_jit
+@kernel
 def _lay_back(x, members, lanes, X):
     """Store members that lie side by side in X (member, K)."""
     for m in range(lanes):
@@ -132,7 +130,7 @@ def _lay_back(x, members, lanes, X):
             X[members[m], j] = x[(j + 2) * lanes + m]
 
 
-@_jit
+@kernel
 def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, now):
     """As n_steps calls of `advance_resolved` under U = sum_d c_d X^d (Horner), members side by side.
 
@@ -164,7 +162,7 @@ def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, n
         lanes, next_member = _gather(left, next_member, members)
 
 
-@_jit
+@kernel
 def record_single_scale(x, F, dt, every, X):
     """Store the single-scale state in X (n, K), `every` RK4 steps apart; x is advanced past the last sample."""
     K = x.shape[0]

@@ -8,17 +8,15 @@ that threads can share them out.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from l96bench.dynamics.resolved_kernels import advance_resolved
+from l96bench.jit import kernel
 
 FORECAST, TENDENCY, CLIMATE = 0, 1, 2
 """Rewards of `roll`."""
 
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
-
-@_jit
+@kernel
 def clip_actions(actions, low, high, tolerance):
     """Cut off `actions` (n, m) at [low, high] in place: -1, or the place of the first one that is further outside."""
     flat = actions.reshape(-1)
@@ -34,7 +32,7 @@ def clip_actions(actions, low, high, tolerance):
     return -1
 
 
-@_jit
+@kernel
 def count_steps(steps, active, limit, terminated, truncated, ended):
     """Count a step of the active systems, truncate those at the limit: whether any system has ended, and which."""
     any_ended = False
@@ -47,7 +45,7 @@ def count_steps(steps, active, limit, terminated, truncated, ended):
     return any_ended
 
 
-@_jit
+@kernel
 def observe(X, rows, mean, std, bound, radius, first, last, out):
     """(X[rows] - mean) / std, cut off at +-bound, as float32; with radius >= 0 the stencil of every point."""
     K = X.shape[1]
@@ -65,7 +63,7 @@ def observe(X, rows, mean, std, bound, radius, first, last, out):
                     out[i, k * width + d] = z[(k + d - radius) % K]
 
 
-@_jit
+@kernel
 def _reward(squares, rewards):
     """Minus the squares (K,): of every point for K rewards, or their mean for one."""
     K = squares.shape[0]
@@ -79,7 +77,7 @@ def _reward(squares, rewards):
         rewards[0] = -(total / K)
 
 
-@_jit
+@kernel
 def judge_forcing(actions, truth, at, active, mean, reach, variance, first, last, rewards):
     """Reward of U = mean + reach action: minus its squared error over the variance, the true U being truth[at]."""
     K = truth.shape[1]
@@ -93,7 +91,7 @@ def judge_forcing(actions, truth, at, active, mean, reach, variance, first, last
             at[i] += 1
 
 
-@_jit
+@kernel
 def roll(
     actions, X, U, truth, at, active, mean, reach, F, dt, bounds, left, kind, variance, first, last, rewards, terminated
 ):
@@ -125,7 +123,7 @@ def roll(
                     X[i, k] = truth[at[i], k]
 
 
-@_jit
+@kernel
 def _raise_function(value, low, width, weight, function):
     """Add one value's weight to a distribution function that is kept as means over cells (see `metrics.climate`)."""
     cells = function.shape[0]
@@ -136,7 +134,7 @@ def _raise_function(value, low, width, weight, function):
         function[c] += weight
 
 
-@_jit
+@kernel
 def judge_climate(
     X, active, terminated, steps, limit, past, functions, truth, low, width, std, distance, first, last, rewards
 ):

@@ -7,18 +7,16 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from l96bench.equations.terms import POWER, SUM, Atoms, Factor, Monomial, Terms
+from l96bench.jit import kernel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _CODES = {name: code for code, name in enumerate((SUM, POWER, "abs", "arctan", "cos", "cosh", "exp", "log", "maximum"))}
 _CODES |= {name: code for code, name in enumerate(("minimum", "sign", "sin", "sinh", "sqrt", "tan", "tanh"), 9)}
-
-_jit = njit(cache=True, nogil=True, error_model="numpy")
 
 
 class Program(NamedTuple):
@@ -117,7 +115,7 @@ def run(program: Program, states: FloatArray) -> FloatArray:
     return out
 
 
-@_jit
+@kernel
 def _power(base: float, exponent: int) -> float:
     """A whole power, by repeated multiplication."""
     product = 1.0
@@ -126,7 +124,7 @@ def _power(base: float, exponent: int) -> float:
     return 1.0 / product if exponent < 0 else product
 
 
-@_jit
+@kernel
 def _monomial(row: FloatArray, powers: IntArray, start: int, end: int) -> float:
     """The product of the factors from start to end."""
     product = 1.0
@@ -139,7 +137,7 @@ def _monomial(row: FloatArray, powers: IntArray, start: int, end: int) -> float:
     return product
 
 
-@_jit
+@kernel
 def _function(code: int, a: float, b: float) -> float:
     """The function of that code, in the order of `_CODES`."""
     if code == 0:
@@ -175,7 +173,7 @@ def _function(code: int, a: float, b: float) -> float:
     return math.tanh(a)
 
 
-@_jit
+@kernel
 def _run(
     states: FloatArray,
     out: FloatArray,

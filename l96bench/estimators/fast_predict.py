@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
+
+from l96bench.jit import kernel
 
 __all__ = ["boosting_nodes", "fast_predict", "is_trees", "tree_nodes"]
 
@@ -102,7 +103,7 @@ def _boosted(estimator: HistGradientBoostingRegressor) -> Callable[[NDArray], ND
     return boosted
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def _add_trees(
     rows: Array,
     roots: NDArray[np.int64],
