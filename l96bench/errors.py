@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+TRACEBACK = "L96BENCH_TRACEBACK"
+"""The environment variable with which messages hold the whole traceback of an error in a user's code."""
+_HERE = Path(__file__).resolve().parent
+_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class L96BenchError(Exception):
@@ -51,6 +60,54 @@ class EpisodeError(L96BenchError):
 
 class BlowUpError(L96BenchError):
     """An integration of the truth that left the range of finite numbers."""
+
+
+class ModelWarning(UserWarning):
+    """Something about a model that its author should know, and that stops nothing."""
+
+
+def user_error(what: str, error: BaseException, hint: str = "") -> ModelError:
+    """The error to raise, ``from error``, when a user's code has raised: the message says what, and on which line.
+
+    Parameters
+    ----------
+    what : str
+        What raised, such as ``"Slope.fit"``.
+    error : BaseException
+    hint : str
+        Follows the error's own message.
+    """
+    return ModelError(f"{what} raised {described(error)}{hint}{place_of(error)}")
+
+
+def described(error: BaseException) -> str:
+    """The type and the message of an error."""
+    return f"{type(error).__name__}: {error}"
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised, as the end of a message: the innermost line of the user's code, or of any.
+
+    With the environment variable L96BENCH_TRACEBACK the whole traceback follows.
+    """
+    frames = [(each.filename, each.lineno, each.name) for each in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:  # its place is no frame
+        frames.append((error.filename, error.lineno, "<module>"))
+    own = [frame for frame in frames if _is_users(frame[0])]
+    if not frames or (isinstance(error, L96BenchError) and not own):
+        return ""
+    file, line, name = (own or frames)[-1]
+    inside = "" if name == "<module>" else f", in {name}"
+    whole = "\n" + "".join(traceback.format_exception(error)) if os.environ.get(TRACEBACK, "0") not in {"", "0"} else ""
+    return f" [{file}, line {line}{inside}]{whole}"
+
+
+def _is_users(file: str) -> bool:
+    """Whether a file is neither of this package, its baselines apart, nor of an installed library."""
+    path = Path(file)
+    if path.is_relative_to(_HERE):
+        return path.is_relative_to(_HERE / "baselines")
+    return not file.startswith(("<", *_LIBRARIES))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

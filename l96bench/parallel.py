@@ -13,16 +13,17 @@ import importlib.metadata
 import multiprocessing
 import platform
 import sys
+import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from l96bench.errors import ClusterError
+from l96bench.errors import ClusterError, L96BenchError, ModelWarning, described, place_of
 
 __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
@@ -47,12 +48,18 @@ class Outcome:
     value : object
         What the function gave; None if there is a fault.
     fault : str
-        Empty, or the type and the message of what was raised.
+        Empty, or the type, the message and the place of what was raised.
+    trace : str
+        The traceback then.
+    notes : tuple of str
+        The texts of the function's `ModelWarning`; `in_parallel` warns of them again, in the caller's process.
     """
 
     index: int
     value: Any
     fault: str = ""
+    trace: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def in_parallel(
@@ -83,11 +90,16 @@ def in_parallel(
     if not items:
         return
     if dask is not None:
-        yield from _on_cluster(function, items, dask)
+        outcomes = _on_cluster(function, items, dask)
     elif min(n_jobs, len(items)) <= 1:
-        yield from (_attempt(function, index, item) for index, item in enumerate(items))
+        outcomes = (_attempt(function, index, item) for index, item in enumerate(items))
     else:
-        yield from _in_processes(function, items, min(n_jobs, len(items)))
+        outcomes = _in_processes(function, items, min(n_jobs, len(items)))
+    with closing(outcomes):
+        for outcome in outcomes:
+            for note in outcome.notes:
+                warnings.warn(note, ModelWarning, stacklevel=2)
+            yield outcome
 
 
 @contextmanager
@@ -138,14 +150,35 @@ def installed() -> dict[str, str]:
 
 
 def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Outcome:
+    with _noted() as notes:
+        try:
+            with one_thread():
+                return Outcome(index, function(item), notes=tuple(notes))
+        except Exception as error:
+            place = "" if isinstance(error, L96BenchError) else place_of(error)  # ours name the place themselves
+            return Outcome(index, None, described(error) + place, traceback.format_exc(), tuple(notes))
+
+
+@contextmanager
+def _noted() -> Iterator[list[str]]:
+    """The texts of the `ModelWarning` inside, which are not shown; all other warnings are."""
+    notes: list[str] = []
+    shown = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, ModelWarning):
+            notes.append(str(message))
+        else:
+            shown(message, category, *where, **more)
+
+    warnings.showwarning = note
     try:
-        with one_thread():
-            return Outcome(index, function(item))
-    except Exception as error:
-        return Outcome(index, None, f"{type(error).__name__}: {error}")
+        yield notes
+    finally:
+        warnings.showwarning = shown
 
 
-def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: int) -> Iterator[Outcome]:
+def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: int) -> Generator[Outcome, None, None]:
     from joblib import Parallel, delayed
     from joblib.externals.loky import BrokenProcessPool
 
@@ -164,7 +197,7 @@ def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: 
 # On a cluster.
 
 
-def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: str) -> Iterator[Outcome]:
+def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: str) -> Generator[Outcome, None, None]:
     """The same on the workers of a scheduler; leaving the generator cancels what is left."""
     with _client(address) as client:
         from distributed import as_completed

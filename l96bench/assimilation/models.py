@@ -16,7 +16,7 @@ from l96bench.dynamics.draws import draw_normals
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, count, in_threads, parameters
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.errors import L96BenchError, ModelError, user_error
 from l96bench.regimes import Regime, get_regime
 
 __all__ = ["AugmentedModel", "ForecastModel", "FunctionModel", "ResolvedModel", "TruthModel", "checked_advance"]
@@ -335,10 +335,10 @@ def checked_advance(model: ForecastModel, states: Array, duration: float) -> Arr
     """
     try:
         moved = model.advance(states, duration)
-    except (ModelError, L96BenchError):
+    except L96BenchError:
         raise
     except Exception as error:
-        raise ModelError(f"{type(model).__name__}.advance raised {type(error).__name__}: {error}") from error
+        raise user_error(f"{type(model).__name__}.advance", error) from error
     if type(moved) is np.ndarray and moved.dtype == np.float64 and moved.shape == states.shape:
         return moved
     return checked_forcing(moved, states.shape, type(model).__name__)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.errors import ModelError
+from l96bench.errors import ModelError, user_error
 
 HISTORY_INTERVAL = 0.05
 """Time in MTU between the past states that `Closure.remember` is given."""
@@ -195,7 +195,7 @@ def as_closure(model: Any, dt: float = 0.01) -> Closure:
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(f"{name_of(model)}.closure({dt}) raised {_described(error)}") from error
+            raise user_error(f"{name_of(model)}.closure({dt})", error, _hint(error)) from error
     if hasattr(model, "best_estimator_"):
         return as_closure(model.best_estimator_, dt)
     if _offers(model, "predict"):
@@ -220,7 +220,7 @@ def checked_start(closure: Closure, n_members: int, rng: np.random.Generator, hi
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{name_of(closure)} raised {_described(error)} at its start.") from error
+        raise user_error(name_of(closure), error, f"{_hint(error)} at its start.") from error
 
 
 def checked_step(closure: Closure, X: NDArray) -> NDArray:
@@ -239,7 +239,7 @@ def checked_step(closure: Closure, X: NDArray) -> NDArray:
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{name_of(closure)} raised {_described(error)} for X of shape {X.shape}.") from error
+        raise user_error(name_of(closure), error, f"{_hint(error)} for X of shape {X.shape}.") from error
     if type(U) is np.ndarray and U.dtype == np.float64 and U.shape == X.shape:
         return U
     return checked_forcing(U, X.shape, name_of(closure))
@@ -308,9 +308,8 @@ def _offers(model: Any, method: str) -> bool:
     return callable(getattr(model, method, None))
 
 
-def _described(error: Exception) -> str:
-    hint = " Fit it first: model.fit(task.train.X, task.train.U)." if type(error).__name__ == "NotFittedError" else ""
-    return f"{type(error).__name__}: {error}{hint}"
+def _hint(error: Exception) -> str:
+    return " Fit it first: model.fit(task.train.X, task.train.U)." if type(error).__name__ == "NotFittedError" else ""
 
 
 def _a(value: Any) -> str:

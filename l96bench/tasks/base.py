@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.splits import DATA_REGIMES, get_split, split_regime
 from l96bench.data.store import digests, load
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.errors import L96BenchError, user_error
 from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
 from l96bench.regimes import Regime, get_regime, seed_word
 from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
@@ -244,7 +244,7 @@ class Task:
         try:
             model.fit(np.array(samples.X), np.array(samples.U))
         except Exception as error:
-            raise ModelError(f"{type(model).__name__}.fit raised {type(error).__name__}: {error}") from error
+            raise user_error(f"{type(model).__name__}.fit", error) from error
         return time.process_time() - start
 
     def score(self, model: Any) -> float:

@@ -11,6 +11,7 @@ import json
 import random
 import sys
 import time
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.errors import ModelError
+from l96bench.errors import ModelError, ModelWarning, described, place_of
 from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
 from l96bench.results.files import write_atomic
@@ -49,12 +50,15 @@ class Discovery:
         Empty, or `RAISED`, `TOO_SLOW` or `DIED`.
     message : str
         What happened then.
+    place : str
+        Where the model's code raised.
     """
 
     texts: tuple[str, ...] | None
     seconds: float
     fault: str = ""
     message: str = ""
+    place: str = ""
 
 
 class Solvable(Protocol):
@@ -164,7 +168,18 @@ def discover_all(
     finally:
         for child in children:
             child.close()
-    return [found[problem.id] for problem in problems]
+    discoveries = [found[problem.id] for problem in problems]
+    _warn(type(model).__name__, discoveries)
+    return discoveries
+
+
+def _warn(name: str, discoveries: Sequence[Discovery]) -> None:
+    """Warn of each kind of fault, with the first message: they are counted, and nobody sees why otherwise."""
+    faults = [each for each in discoveries if each.fault]
+    for kind in dict.fromkeys(each.fault for each in faults):
+        own = [each for each in faults if each.fault == kind]
+        count = f"{name} found no equations in {len(own)} of {len(discoveries)} problems ({kind})"
+        warnings.warn(f"{count}; the first: {own[0].message}{own[0].place}", ModelWarning, stacklevel=3)
 
 
 class _Child:
@@ -235,7 +250,7 @@ def _load(payload: bytes) -> str:
     try:
         cloudpickle.loads(payload)
     except BaseException as error:
-        return f"{type(error).__name__}: {error}"[:1000]
+        return described(error)[:1000] + place_of(error)
     return ""
 
 
@@ -251,8 +266,7 @@ def _discover(payload: bytes, X: NDArray[np.float64], t: NDArray[np.float64], se
             model.fit(X, t)
             texts = _texts(model.equations())
     except BaseException as error:
-        message = f"{type(error).__name__}: {error}"[:1000]
-        return Discovery(None, time.perf_counter() - start, RAISED, message)
+        return Discovery(None, time.perf_counter() - start, RAISED, described(error)[:1000], place_of(error))
     return Discovery(texts, time.perf_counter() - start)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
-from l96bench.errors import ModelError
+from l96bench.errors import ModelError, user_error
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.progress import progress as show_progress
@@ -318,5 +318,5 @@ def predict(
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{name}.predict raised {type(error).__name__}: {error} for X of shape {X.shape}") from error
+        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}") from error
     return mean, None if drawn is None else checked_forcing(drawn, (_MEMBERS, *X.shape), f"{name}.sample")
