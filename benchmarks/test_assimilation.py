@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF
 from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ResolvedModel

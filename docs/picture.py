@@ -10,7 +10,7 @@ import numpy as np
 
 import l96bench
 from l96bench.entries.entry import baseline_names, find_entry
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIME = "wilks-f20"
@@ -57,7 +57,7 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
 
 def scores(ax: plt.Axes) -> None:
     """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
-    results = load(ROOT / "leaderboard" / "results")
+    results = load_results(ROOT / "leaderboard" / "results")
     by_task = {
         family: {r.model.name: r for r in results if r.task == f"{family}/{REGIME}-v1" and r.model.kind != "reference"}
         for family in ("subgrid-forcing", "online-rollout")

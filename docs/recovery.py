@@ -14,7 +14,7 @@ import l96bench
 from l96bench.board.text import table
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.metrics.uncertainty import compare
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 from l96bench.results.record import Result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,7 +166,7 @@ def recall(results: list[Result]) -> str:
 
 def main() -> None:
     """Write docs/recovery.md and its picture."""
-    results = [each for each in load(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"]
+    results = [each for each in load_results(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"]
     figure(results).savefig(ROOT / "docs" / "recovery.png", dpi=85, metadata={"Software": None})
     parts = [INTRODUCTION, symmetry(results), RECALL, recall(results)]
     (ROOT / "docs" / "recovery.md").write_text("\n\n".join(map(str.strip, parts)) + "\n", encoding="utf-8")

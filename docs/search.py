@@ -17,7 +17,7 @@ from search_trials import BLOCKS, BUDGETS, LAGS, experiments, rows
 from l96bench.board.text import Markdown, escape, interval, table
 from l96bench.metrics.uncertainty import bootstrap_indices, compare, resampling_weights
 from l96bench.metrics.uncertainty import interval as percentiles
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -175,7 +175,7 @@ def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -
     """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
     folder = RESULTS / family / f"{regime}-v1"
     results = (
-        [each for each in load(folder) if each.model.kind not in ("reference", "predictions")]
+        [each for each in load_results(folder) if each.model.kind not in ("reference", "predictions")]
         if folder.is_dir()
         else []
     )

@@ -295,10 +295,10 @@ def _diagnosed(
     entry: str, regime: str, output: Path | None, results: Path | None, only: Sequence[str] | None, seed: int | None
 ) -> tuple[Path, list[Section]]:
     from l96bench.diagnostics.report import make_report
-    from l96bench.results.load import load
+    from l96bench.results.load import load_results
 
     published = Path("leaderboard/results")
-    rows = load(results) if results is not None else load(published) if published.is_dir() else []
+    rows = load_results(results) if results is not None else load_results(published) if published.is_dir() else []
     return make_report(entry, regime, output, rows, only=only or None, seed=seed)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from l96bench.errors import L96BenchError
 from l96bench.submissions import folder as folders
-from l96bench.submissions.contained import Outcome
+from l96bench.submissions.contained import ContainedOutcome
 from l96bench.tasks import registry
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
@@ -84,14 +84,14 @@ def miniature_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Containment costs seconds and knows no task of a test: where it is not what is tested, it is done without."""
 
-    def work(function: str, items: Sequence[Any], *_: Any) -> list[Outcome]:
+    def work(function: str, items: Sequence[Any], *_: Any) -> list[ContainedOutcome]:
         module, _, name = function.partition(":")
         outcomes = []
         for item in items:
             try:
-                outcomes.append(Outcome(getattr(importlib.import_module(module), name)(item), "", 0.0))
+                outcomes.append(ContainedOutcome(getattr(importlib.import_module(module), name)(item), "", 0.0))
             except L96BenchError as error:
-                outcomes.append(Outcome(None, str(error), 0.0))
+                outcomes.append(ContainedOutcome(None, str(error), 0.0))
         return outcomes
 
     monkeypatch.setattr(folders, "run_contained", work)

@@ -12,7 +12,7 @@ import pytest
 import xarray
 
 from l96bench import cli
-from l96bench.assimilation.archive import TRACKS, Part, make_archive
+from l96bench.assimilation.archive import TRACKS, ArchivePart, make_archive
 from l96bench.data import store
 from l96bench.data.generate import generate
 from l96bench.data.splits import Split
@@ -27,7 +27,7 @@ SPLITS = (
     Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),
     Split("shift", 1, 0.5, 0.05, ("X",), True, "shift", "a warmer climate"),
 )
-PART = Part("valid", 1, 5)
+PART = ArchivePart("valid", 1, 5)
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -16,7 +16,7 @@ import l96bench
 from l96bench.board.text import Markdown, table
 from l96bench.diagnostics.figures import figure, png, style
 from l96bench.metrics.uncertainty import bootstrap_indices, compare, interval, resampling_weights
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 from l96bench.results.record import Result
 
 HERE = Path(__file__).resolve().parent
@@ -217,7 +217,7 @@ def code(*functions: Callable[..., Any]) -> str:
 
 def committed(task: str) -> dict[str, Result]:
     """The rows of the leaderboard's table of a task by the entries' names."""
-    return {each.model.name: each for each in load(RESULTS) if each.task == task}
+    return {each.model.name: each for each in load_results(RESULTS) if each.task == task}
 
 
 def score(result: Result) -> Markdown:

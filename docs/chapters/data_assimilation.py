@@ -7,7 +7,7 @@ from common import BOOK, Array, Chapter, Claim, World, blocked, code, committed,
 from matplotlib.figure import Figure
 
 import l96bench
-from l96bench.assimilation.cycle import Cycled, cycle
+from l96bench.assimilation.cycling import Cycled, cycle
 from l96bench.assimilation.ensemble_filters import ETKF
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF
 from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ForecastModel, ResolvedModel
@@ -19,7 +19,17 @@ from l96bench.dynamics.truth import simulate
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.regimes import Regime, get_regime, seed_word
 
-__all__ = ["ARRAYS", "PARTS", "TRACKS", "Part", "Track", "get_track", "load_archive", "make_archive", "run_cycle"]
+__all__ = [
+    "ARRAYS",
+    "PARTS",
+    "TRACKS",
+    "ArchivePart",
+    "Track",
+    "get_track",
+    "load_archive",
+    "make_archive",
+    "run_cycle",
+]
 
 ARRAYS = ("truth", "background", "spread", "increment")
 """What an archive holds: truth (segment, 1 + cycle, K) from the start of the spin-up on; the others without it."""
@@ -28,7 +38,7 @@ SPIN_UP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchivePart:
     """One part of an archive.
 
     Attributes
@@ -43,7 +53,10 @@ class Part:
     n_cycles: int
 
 
-PARTS = {part.name: part for part in (Part("train", 1, 6000), Part("valid", 1, 2000), Part("test", 10, 400))}
+PARTS = {
+    part.name: part
+    for part in (ArchivePart("train", 1, 6000), ArchivePart("valid", 1, 2000), ArchivePart("test", 10, 400))
+}
 """The parts of every archive."""
 
 
@@ -108,7 +121,7 @@ def get_track(id: str) -> Track:
     return TRACKS[id]
 
 
-def seeds(track: Track, part: Part) -> list[list[int]]:
+def seeds(track: Track, part: ArchivePart) -> list[list[int]]:
     """The seed words of each segment: of its truth, its observations and its cycle."""
     words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part.name}")]
     return [[*words, i] for i in range(part.n_segments)]
@@ -116,7 +129,7 @@ def seeds(track: Track, part: Part) -> list[list[int]]:
 
 def run_cycle(
     track: Track,
-    part: Part,
+    part: ArchivePart,
     truth: NDArray[np.float64],
     model: ForecastModel,
     filter: Filter | None = None,
@@ -147,7 +160,7 @@ def run_cycle(
     )
 
 
-def make_archive(track: Track, part: Part, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
     """The arrays of a part: cycles of the resolved model without closure, in the track's filter."""
     n_samples = 1 + SPIN_UP + part.n_cycles
     run_of_truth = simulate(

@@ -11,7 +11,7 @@ from l96bench.board.flags import flags
 from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, one_line, table
 from l96bench.errors import L96BenchError
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import SubmissionFolder, check_folder, require_own, score_folder
@@ -162,7 +162,9 @@ def _check_name(folder: SubmissionFolder, board: Path, found: Contribution) -> N
 
 def _compare_with_board(results: Sequence[Result], board: Path, found: Contribution) -> None:
     """Ranks, flags, and the rows that came with the submission."""
-    rows = {(row.task, row.slug): row for row in load(board / "results")} if (board / "results").is_dir() else {}
+    rows = (
+        {(row.task, row.slug): row for row in load_results(board / "results")} if (board / "results").is_dir() else {}
+    )
     for result in results:
         row = rows.pop((result.task, result.slug), None)
         if row is not None and row.submission is not None:

@@ -12,7 +12,7 @@ from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.results.files import write_atomic
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 
 __all__ = ["PAGE", "card", "check", "text", "write"]
 
@@ -59,7 +59,7 @@ def _has_seasons(results: Path, board: Path) -> bool:
 
 def _tables(results: Path, board: Path) -> tuple[Table, ...]:
     """The tables of the results, compared with the board's seasons where these are theirs."""
-    return make_tables(load(results), revealed_seasons(board) if _has_seasons(results, board) else None)
+    return make_tables(load_results(results), revealed_seasons(board) if _has_seasons(results, board) else None)
 
 
 def _page(tables: Sequence[Table], output: Path) -> str:
@@ -74,7 +74,7 @@ def _embedded(readme: str, tables: Sequence[Table]) -> str:
 
 def text(results: Path) -> str:
     """Compact tables of all tasks."""
-    return render.compact_tables(make_tables(load(results)), cards="cards")
+    return render.compact_tables(make_tables(load_results(results)), cards="cards")
 
 
 def card(results: Path, name: str) -> str:

@@ -15,13 +15,13 @@ from l96bench.diagnostics.figures import BLACK, DIVERGING, PALETTE, bin_edges, f
 from l96bench.diagnostics.importance import by_offset
 from l96bench.diagnostics.subject import LeftOutError
 
-__all__ = ["Network", "draw_relevance", "find_network", "layerwise_relevance", "ring_relevance"]
+__all__ = ["RelevanceNetwork", "draw_relevance", "find_network", "layerwise_relevance", "ring_relevance"]
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class RelevanceNetwork:
     """A chain of fully connected layers, and where its inputs come from.
 
     Attributes
@@ -38,13 +38,13 @@ class Network:
     activation: str
     radius: int | None
 
-    def anomalous(self, mean: float) -> Network:
+    def anomalous(self, mean: float) -> RelevanceNetwork:
         """The same function of X - mean: the mean's part of the first layer becomes its bias."""
         first = self.biases[0] + self.weights[0].sum(axis=1) * mean
-        return Network(self.weights, (first, *self.biases[1:]), self.activation, self.radius)
+        return RelevanceNetwork(self.weights, (first, *self.biases[1:]), self.activation, self.radius)
 
 
-def find_network(model: Any) -> Network:
+def find_network(model: Any) -> RelevanceNetwork:
     """The network inside a trained model: itself, or that of a `LocalRegressor` or of the mean of an `AR1Regressor`.
 
     Raises
@@ -76,10 +76,10 @@ def find_network(model: Any) -> Network:
     )
     if any(after.shape[1] != before.shape[0] for before, after in pairwise(weights)):
         raise LeftOutError("the layers of the network do not follow one another: relevance is shown for plain chains")
-    return Network(weights, biases, inner.activation, radius)
+    return RelevanceNetwork(weights, biases, inner.activation, radius)
 
 
-def layerwise_relevance(network: Network, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
+def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
     """How much each input (n, input) contributes to one output, by the epsilon rule (Bach et al. 2015, eq. 58).
 
     Bach et al. (2015), PLoS ONE 10, e0130140, doi:10.1371/journal.pone.0130140. Relevance passes activations unchanged
@@ -88,7 +88,7 @@ def layerwise_relevance(network: Network, rows: Array, output: int = 0, epsilon:
 
     Parameters
     ----------
-    network : Network
+    network : RelevanceNetwork
     rows : (n, input) array
     output : int
         Which output.
@@ -132,7 +132,7 @@ _ACTIVATIONS: Mapping[str, Any] = {
 }
 
 
-def ring_relevance(network: Network, X: Array, mean: float) -> Array:
+def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
     """The relevance of every X_{k+r} for U_k at states X (n, K), (n, K, r), r in the order of `offsets_of`.
 
     Inputs are anomalies about the mean: a point in its mean state has no relevance.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.scaling import RADIUS, REACH, Scaling, point_spaces
+from l96bench.envs.scaling import ACTION_SCALE, RADIUS, Scaling, point_spaces
 from l96bench.errors import L96BenchError
 from l96bench.regimes import get_regime
 
@@ -63,7 +63,7 @@ class ClosureEnv(BatchedEnv):
             )
         self._truth = np.asarray(truth).reshape(-1, K)
         self._at = np.zeros(n_systems, dtype=np.int64)
-        self._reach = REACH * scaling.std_U
+        self._reach = ACTION_SCALE * scaling.std_U
 
     @property
     def observed(self) -> NDArray[np.int64]:

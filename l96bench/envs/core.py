@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from l96bench.envs import kernels
 from l96bench.envs.checks import autoreset_mode_of, checked_actions, checked_mask, checked_seeds, chosen, positive
 from l96bench.envs.infos import final_infos, vector_infos
-from l96bench.envs.render import FPS, History, Hovmoeller
+from l96bench.envs.render import FPS, EpisodePicture, History
 from l96bench.errors import EpisodeError
 
 __all__ = ["BatchedEnv"]
@@ -49,7 +49,7 @@ class BatchedEnv(VectorEnv):
     ``_infos()``
         Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
     ``_picture()``, ``_records()``, ``_caption(system)``
-        For ``render_mode="rgb_array"``: the `Hovmoeller` of the environment; after every step and reset, the values
+        For ``render_mode="rgb_array"``: the `EpisodePicture` of the environment; after every step and reset, the values
         (n_systems, K) of each of its panels; and optionally a line and more lines of text for one system.
 
     Parameters
@@ -139,7 +139,7 @@ class BatchedEnv(VectorEnv):
     def _infos(self) -> dict[str, NDArray[Any]]:
         return {}
 
-    def _picture(self) -> Hovmoeller:
+    def _picture(self) -> EpisodePicture:
         raise NotImplementedError
 
     def _records(self) -> tuple[NDArray[np.float64], ...]:

@@ -1,4 +1,4 @@
-"""`DAIncrement`: correct a biased forecast model inside the cycle of an ensemble filter."""
+"""`l96bench/DAIncrement-v1`: correct a biased forecast model inside the cycle of an ensemble filter."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from l96bench.dynamics.closures import Stateless
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen, systems_of
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import RADIUS, REACH, point_spaces
+from l96bench.envs.scaling import ACTION_SCALE, RADIUS, point_spaces
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND
 
-__all__ = ["INFLATIONS", "DAIncrement", "DAIncrementVector"]
+__all__ = ["INFLATIONS", "DAIncrementEnv", "DAIncrementVectorEnv"]
 
 INFLATIONS = {"dense": 1.3, "sparse": 1.2}
 """Inflation of every track: what `da-increment` chooses for the network of increments.
@@ -34,7 +34,7 @@ WORST = 2.0
 """Climatological standard deviations beyond which a point's error counts no more: a state drawn at random has 1.4."""
 
 
-class DAIncrementVector(BatchedEnv):
+class DAIncrementVectorEnv(BatchedEnv):
     """A batch of filter cycles whose forecast model the agent corrects.
 
     Every system cycles the resolved model without closure over noisy observations of a true trajectory, in the filter
@@ -158,7 +158,7 @@ class DAIncrementVector(BatchedEnv):
         terminated: NDArray[np.bool_],
     ) -> None:
         mean, std = self._increment
-        U = (mean + REACH * std * actions.astype(np.float64)) / self.track.window
+        U = (mean + ACTION_SCALE * std * actions.astype(np.float64)) / self.track.window
 
         def work(first: int, last: int) -> None:
             systems = first + np.flatnonzero(active[first:last])
@@ -209,13 +209,13 @@ class DAIncrementVector(BatchedEnv):
     def _infos(self) -> dict[str, NDArray[Any]]:
         return {"background_rmse": self._rmse[1], "uncorrected_rmse": self._rmse[0]}
 
-    def _picture(self) -> Hovmoeller:
+    def _picture(self) -> EpisodePicture:
         mean, std = float(self._archive["truth"].mean()), float(np.sqrt(self._variance))
         states = Panel("truth X", mean, 2.5 * std)
         error = Panel("background \N{MINUS SIGN} truth", 0.0, 2.5 * np.sqrt(self._unit), error=True)
         panels = (states, replace(states, title="background mean"), error)
         title = f"DAIncrement, {self.track.id} ({self.track.regime_id})"
-        return Hovmoeller(title, panels, self.K, self.episode_steps + 1, self.track.window)
+        return EpisodePicture(title, panels, self.K, self.episode_steps + 1, self.track.window)
 
     def _records(self) -> tuple[NDArray[np.float64], ...]:
         truth = self._truth[self._rows, self.steps]
@@ -227,13 +227,13 @@ class DAIncrementVector(BatchedEnv):
         return f"RMSE {own:.2f}, uncorrected {none:.2f}   {reward}", ()
 
 
-class DAIncrement(ScalarEnv):
-    """One filter cycle whose forecast model the agent corrects: `DAIncrementVector` with one system.
+class DAIncrementEnv(ScalarEnv):
+    """One filter cycle whose forecast model the agent corrects: `DAIncrementVectorEnv` with one system.
 
-    The parameters are those of `DAIncrementVector`, but for `num_envs`, `autoreset_mode` and `threads`.
+    The parameters are those of `DAIncrementVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
     """
 
-    core_class: ClassVar[type[Any]] = DAIncrementVector
+    core_class: ClassVar[type[Any]] = DAIncrementVectorEnv
 
 
 class _Held(Stateless):

@@ -8,15 +8,15 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
-from l96bench.envs.online_rollout import OnlineRolloutVector
+from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND
 
-__all__ = ["EnsembleRollout"]
+__all__ = ["EnsembleRolloutVectorEnv"]
 
 
-class EnsembleRollout(VectorWrapper):
-    """`OnlineRollout` with members: several systems start from each state of the truth, and differ by their actions.
+class EnsembleRolloutVectorEnv(VectorWrapper):
+    """`OnlineRolloutVectorEnv` with members: several systems start from each state of the truth.
 
     The reward is the row's own share in minus the fair CRPS of the M members of its point (Ferro 2014, Q. J. R.
     Meteorol. Soc. 140, 1917-1923), in units of the standard deviation of X:
@@ -38,13 +38,13 @@ class EnsembleRollout(VectorWrapper):
     members : int
         M, at least 2.
     **options
-        Others of `OnlineRolloutVector`.
+        Others of `OnlineRolloutVectorEnv`.
     """
 
-    env: OnlineRolloutVector
+    env: OnlineRolloutVectorEnv
 
     def __init__(self, regime: str = "wilks-f20", *, num_envs: int, members: int = 2, **options: Any) -> None:
-        inner = OnlineRolloutVector(
+        inner = OnlineRolloutVectorEnv(
             regime, num_envs=num_envs, local=True, autoreset_mode=AutoresetMode.DISABLED, **options
         )
         if members < 2 or inner.n_systems % members or inner.reward != "forecast":

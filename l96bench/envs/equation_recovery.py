@@ -1,4 +1,4 @@
-"""`EquationRecovery`: choose the coefficients of candidate terms, so that few of them explain a trajectory."""
+"""`l96bench/EquationRecovery-v1`: choose coefficients so that few terms explain a trajectory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from l96bench.data.instances import RecoveryTrack, draw_instance, get_track
 from l96bench.data.recovery import observe
 from l96bench.envs.checks import chosen, systems_of
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.render import Hovmoeller, Panel, shortened
+from l96bench.envs.render import EpisodePicture, Panel, shortened
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.equations.derivatives import WeakForm
 from l96bench.equations.library import Candidates, RingLibrary
 from l96bench.parallel import one_thread
 
-__all__ = ["CHARGE", "DEAD_ZONE", "REACH", "EquationRecovery", "EquationRecoveryVector"]
+__all__ = ["ACTION_SCALE", "CHARGE", "DEAD_ZONE", "EquationRecoveryEnv", "EquationRecoveryVectorEnv"]
 
 Array = NDArray[np.float64]
 
-REACH = 3.0
+ACTION_SCALE = 3.0
 """What an action of 1 means: so many times the coefficient with which the term alone is as large as the tendency.
 
 True terms of the tracks are between 0.010 (the sum of Y in X) and 2.5 (advection of Y); but up to 17 for the Y of
@@ -47,7 +47,7 @@ _SPLITS = {"train": 1, "valid": 2, "test": None}
 """The seeds of each split's instances; None for the registered ones, which the task scores."""
 
 
-class EquationRecoveryVector(BatchedEnv):
+class EquationRecoveryVectorEnv(BatchedEnv):
     """A batch of trajectories whose equations the agent writes, coefficient by coefficient.
 
     Every system is one data set of a track of `equation-recovery`: an instance, an observation noise and a budget drawn
@@ -147,7 +147,7 @@ class EquationRecoveryVector(BatchedEnv):
 
     def _write(self, systems: NDArray[np.intp] | slice) -> None:
         """What the present coefficients of some systems leave unexplained, and cost."""
-        a, moment = REACH * self._actions[systems], self._moment[systems]
+        a, moment = ACTION_SCALE * self._actions[systems], self._moment[systems]
         explained = (self._gram[systems] * a[..., None, :]).sum(axis=-1)
         self._left[systems] = moment - explained
         square = 1.0 + (a * (explained - 2.0 * moment)).sum(axis=-1)
@@ -179,7 +179,7 @@ class EquationRecoveryVector(BatchedEnv):
 
     def _equations(self, system: int) -> list[str]:
         """The equations that a system's present coefficients make."""
-        coefficients = REACH * self._actions[system] * self._scale[system]
+        coefficients = ACTION_SCALE * self._actions[system] * self._scale[system]
         texts: list[str] = []
         for i, candidates in enumerate(self._candidates):
             if self.local:
@@ -216,7 +216,7 @@ class EquationRecoveryVector(BatchedEnv):
         level = self.track.noises[noise]
         states = _states(self.track.id, self.split, instance, level, first)
         features, tendency = _windows(self._candidates[0], states, self.track)
-        coefficients = (REACH * self._actions * self._scale)[system, :, 0]
+        coefficients = (ACTION_SCALE * self._actions * self._scale)[system, :, 0]
         model = (features * coefficients).sum(axis=-1)
         reach = 2.5 * float(tendency.std())
         panels = (
@@ -226,7 +226,7 @@ class EquationRecoveryVector(BatchedEnv):
         )
         title = f"EquationRecovery, {self.track.id}, instance {instance}, noise {100 * level:g} %"
         interval = _STRIDE * self.track.interval
-        picture = Hovmoeller(title, panels, self.K, len(tendency), interval, n_lines=_LINES)
+        picture = EpisodePicture(title, panels, self.K, len(tendency), interval, n_lines=_LINES)
         status = (
             f"residual {self._residual[system].mean():.3f}   {np.count_nonzero(self._actions[system])} terms   "
             f"reward {self._last_rewards[system]:.3g}"
@@ -236,7 +236,7 @@ class EquationRecoveryVector(BatchedEnv):
 
     def _lines(self, system: int) -> list[str]:
         """The present equations, of the first point if they differ, with three digits, as lines for a picture."""
-        coefficients = REACH * self._actions[system, 0] * self._scale[system, 0]
+        coefficients = ACTION_SCALE * self._actions[system, 0] * self._scale[system, 0]
         rounded = np.array([float(f"{value:.3g}") for value in coefficients.ravel()]).reshape(coefficients.shape)
         lines: list[str] = []
         for candidates, row in zip(self._candidates, rounded, strict=True):
@@ -246,13 +246,13 @@ class EquationRecoveryVector(BatchedEnv):
         return lines
 
 
-class EquationRecovery(ScalarEnv):
-    """One trajectory whose equations the agent writes: `EquationRecoveryVector` with one system.
+class EquationRecoveryEnv(ScalarEnv):
+    """One trajectory whose equations the agent writes: `EquationRecoveryVectorEnv` with one system.
 
-    The parameters are those of `EquationRecoveryVector`, but for `num_envs`, `autoreset_mode` and `threads`.
+    The parameters are those of `EquationRecoveryVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
     """
 
-    core_class: ClassVar[type[Any]] = EquationRecoveryVector
+    core_class: ClassVar[type[Any]] = EquationRecoveryVectorEnv
 
 
 def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:

@@ -15,7 +15,7 @@ from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv
-from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.metrics.bounds import BOUND, bounds
@@ -23,7 +23,7 @@ from l96bench.regimes import Regime
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["REWARDS", "OnlineRollout", "OnlineRolloutVector"]
+__all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
 REWARDS = {"forecast": 100, "tendency": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
@@ -32,7 +32,7 @@ _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of two states inside the bounds, over the variance."""
 
 
-class OnlineRolloutVector(ClosureEnv):
+class OnlineRolloutVectorEnv(ClosureEnv):
     """The resolved model under the agent's U, held through every step of 0.01 MTU.
 
     An episode begins at a state of the truth, drawn from all its samples 0.01 MTU apart. The observation is the model's
@@ -150,9 +150,9 @@ class OnlineRolloutVector(ClosureEnv):
     def _observe(self, out: NDArray[np.float32]) -> None:
         self._see(self._X, self._rows, out)
 
-    def _picture(self) -> Hovmoeller:
+    def _picture(self) -> EpisodePicture:
         mean, std = self.scaling.mean_X, self.scaling.std_X
-        return Hovmoeller(
+        return EpisodePicture(
             title=f"OnlineRollout, {self.regime.id}, {self.reward} reward",
             panels=(
                 Panel("truth X", mean, 3.0 * std),
@@ -168,10 +168,10 @@ class OnlineRolloutVector(ClosureEnv):
         return self.truth, self._X, self._X - self.truth
 
 
-class OnlineRollout(ScalarEnv):
-    """One system of `OnlineRolloutVector`, which says what it does and takes."""
+class OnlineRolloutEnv(ScalarEnv):
+    """One system of `OnlineRolloutVectorEnv`, which says what it does and takes."""
 
-    core_class: ClassVar[type[Any]] = OnlineRolloutVector
+    core_class: ClassVar[type[Any]] = OnlineRolloutVectorEnv
 
 
 def fine_truth(regime: str, split: str) -> NDArray[np.float64]:

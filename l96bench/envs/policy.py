@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from l96bench.dynamics.closures import Stateless
 from l96bench.envs.closure_env import ClosureEnv
-from l96bench.envs.scaling import REACH, Scaling
+from l96bench.envs.scaling import ACTION_SCALE, Scaling
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.graphs.models import exported
@@ -158,7 +158,7 @@ class PolicyClosure(Stateless):
     @property
     def reach_U(self) -> float:
         """How far an action of 1 is from mean_U."""
-        return REACH * self.scaling.std_U
+        return ACTION_SCALE * self.scaling.std_U
 
     def to_onnx(self, path: str | Path) -> Path:
         """Write the closure as an ONNX file: input X (n, K), output U (n, K), all scaling inside."""
@@ -233,8 +233,8 @@ def find_environment(env: Any) -> ClosureEnv:
         name = next((name for name in ("venv", "env", "core") if hasattr(inner, name)), None)
         if name is None:
             raise ModelError(
-                f"expected SubgridForcing or OnlineRollout, where the policy was trained, got {type(env).__name__}; "
-                "try from_sb3(model, env)"
+                f"expected the SubgridForcing-v1 or OnlineRollout-v1 where the policy was trained, got "
+                f"{type(env).__name__}; try from_sb3(model, env)"
             )
         inner = getattr(inner, name)
     return inner

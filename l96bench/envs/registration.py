@@ -7,12 +7,12 @@ from gymnasium.envs import registration as gymnasium_registration
 __all__ = ["ENVIRONMENTS", "register"]
 
 ENVIRONMENTS = {
-    "l96bench/SubgridForcing-v1": "l96bench.envs.subgrid_forcing:SubgridForcing",
-    "l96bench/OnlineRollout-v1": "l96bench.envs.online_rollout:OnlineRollout",
-    "l96bench/DAIncrement-v1": "l96bench.envs.da_increment:DAIncrement",
-    "l96bench/EquationRecovery-v1": "l96bench.envs.equation_recovery:EquationRecovery",
+    "l96bench/SubgridForcing-v1": "l96bench.envs.subgrid_forcing:SubgridForcingEnv",
+    "l96bench/OnlineRollout-v1": "l96bench.envs.online_rollout:OnlineRolloutEnv",
+    "l96bench/DAIncrement-v1": "l96bench.envs.da_increment:DAIncrementEnv",
+    "l96bench/EquationRecovery-v1": "l96bench.envs.equation_recovery:EquationRecoveryEnv",
 }
-"""The scalar environment of every id; its batch is the class of that name with ``Vector`` behind it."""
+"""The scalar environment of every id; its batch is the class whose name ends in ``VectorEnv``."""
 
 
 def register() -> None:
@@ -22,4 +22,5 @@ def register() -> None:
     """
     for id, entry_point in ENVIRONMENTS.items():
         if id not in gymnasium_registration.registry:
-            gymnasium_registration.register(id, entry_point=entry_point, vector_entry_point=f"{entry_point}Vector")
+            batch = f"{entry_point.removesuffix('Env')}VectorEnv"
+            gymnasium_registration.register(id, entry_point=entry_point, vector_entry_point=batch)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
-__all__ = ["FPS", "HEIGHT", "WIDTH", "History", "Hovmoeller", "Panel", "shortened"]
+__all__ = ["FPS", "HEIGHT", "WIDTH", "EpisodePicture", "History", "Panel", "shortened"]
 
 HEIGHT, WIDTH = 400, 640
 """Pixels of every frame: multiples of 16, as video encoders want them."""
@@ -66,7 +66,7 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
-class Hovmoeller:
+class EpisodePicture:
     """Pictures of one environment: every frame has the same size, scales and titles.
 
     Parameters
@@ -202,7 +202,7 @@ class History:
 
 
 @lru_cache(maxsize=32)
-def _page(picture: Hovmoeller) -> NDArray[np.uint8]:
+def _page(picture: EpisodePicture) -> NDArray[np.uint8]:
     """What is the same in every frame: title, frames, points, and the colour bars with their values."""
     from PIL import Image, ImageDraw
 

@@ -15,9 +15,9 @@ from l96bench.metrics.bounds import BOUND
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["RADIUS", "REACH", "Scaling", "point_spaces"]
+__all__ = ["ACTION_SCALE", "RADIUS", "Scaling", "point_spaces"]
 
-REACH = 4.5
+ACTION_SCALE = 4.5
 """Standard deviations of U that an action of 1 stands for; the true U of the regimes reaches -4.1 and +3.3."""
 RADIUS = 2
 """Points on each side that an agent of ``local=True`` sees."""
@@ -87,13 +87,13 @@ class Scaling:
         kernels.observe(X, rows, self.mean_X, self.std_X, BOUND, RADIUS if local else -1, first, last, out)
 
     def forcing(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """The U that actions stand for, of their shape: ``mean_U + (REACH std_U) action`` in double precision."""
+        """The U that actions stand for, of their shape: ``mean_U + (ACTION_SCALE std_U) action``, in float64."""
         values = np.asarray(actions, dtype=np.float32).astype(np.float64)
-        return np.asarray(self.mean_U + (REACH * self.std_U) * values, dtype=np.float64)
+        return np.asarray(self.mean_U + (ACTION_SCALE * self.std_U) * values, dtype=np.float64)
 
     def action(self, U: ArrayLike) -> NDArray[np.float32]:
         """The float32 actions closest to U, of its shape; cut off at the box."""
-        values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (REACH * self.std_U)
+        values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (ACTION_SCALE * self.std_U)
         return np.clip(values, -1.0, 1.0).astype(np.float32)
 
 

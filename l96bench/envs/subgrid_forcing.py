@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
 from l96bench.envs.closure_env import SPLITS, ClosureEnv
-from l96bench.envs.render import Hovmoeller, Panel
+from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.tasks.base import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["SubgridForcing", "SubgridForcingVector"]
+__all__ = ["SubgridForcingEnv", "SubgridForcingVectorEnv"]
 
 
-class SubgridForcingVector(ClosureEnv):
+class SubgridForcingVectorEnv(ClosureEnv):
     """The offline question as a contextual bandit: what the agent does never changes what it sees next.
 
     Every step is one sample, 0.05 MTU. The observation is X at a time, the action U at that time, and the reward minus
@@ -89,8 +89,8 @@ class SubgridForcingVector(ClosureEnv):
     def _observe(self, out: NDArray[np.float32]) -> None:
         self._see(self._truth, self._at, out)
 
-    def _picture(self) -> Hovmoeller:
-        return Hovmoeller(
+    def _picture(self) -> EpisodePicture:
+        return EpisodePicture(
             title=f"SubgridForcing, {self.regime.id}",
             panels=(
                 Panel("true U", self.scaling.mean_U, 4.0 * self.scaling.std_U),
@@ -107,7 +107,7 @@ class SubgridForcingVector(ClosureEnv):
         return truth, self._acted, self._acted - truth
 
 
-class SubgridForcing(ScalarEnv):
-    """One system of `SubgridForcingVector`, which says what it does and takes."""
+class SubgridForcingEnv(ScalarEnv):
+    """One system of `SubgridForcingVectorEnv`, which says what it does and takes."""
 
-    core_class: ClassVar[type[Any]] = SubgridForcingVector
+    core_class: ClassVar[type[Any]] = SubgridForcingVectorEnv

@@ -19,14 +19,14 @@ from l96bench.parallel import one_thread
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
 
-__all__ = ["LearningCurve", "train", "train_ppo", "training_rows"]
+__all__ = ["LearningCurveCallback", "train", "train_ppo", "training_rows"]
 
 _LEAD = 1.0
 _CASES = 50
 
 
 def training_rows(task: Task, reward: str, episode_steps: int = 20) -> VectorEnv:
-    """The points of 128 runs of `OnlineRollout` on a task's regime, as agents that share one policy.
+    """The points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime, as agents that share one policy.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
     looks : int
         Points of the learning curve, which the closure has as `learning_curve`.
     """
-    curve = LearningCurve(-(-steps // looks), kind)
+    curve = LearningCurveCallback(-(-steps // looks), kind)
     with one_thread():
         model.learn(steps, callback=curve)
     closure = kind.from_sb3(model)
@@ -106,7 +106,7 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
     return closure
 
 
-class LearningCurve(BaseCallback):
+class LearningCurveCallback(BaseCallback):
     """Look at the closure that a policy stands for while it trains, on the validation trajectory.
 
     Parameters

@@ -18,8 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.closures import Closure, Stateless
 from l96bench.errors import ModelError
-from l96bench.estimators.fast_predict import fast_predict
 from l96bench.estimators.network import TorchRegressor
+from l96bench.estimators.prediction import fast_predict
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.training_loop import Layers, Recipe, moments, train
 from l96bench.parallel import one_thread

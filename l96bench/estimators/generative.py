@@ -16,7 +16,7 @@ from l96bench.estimators.ring import RingRegressor, stencil_index
 from l96bench.estimators.training_loop import Layers, forward, torch_generator
 from l96bench.parallel import one_thread
 
-__all__ = ["GANRegressor", "Generator", "ProbabilisticRecurrentRegressor", "energy_score"]
+__all__ = ["GANRegressor", "GeneratorNetwork", "ProbabilisticRecurrentRegressor", "energy_score"]
 
 _MEAN_OF = 8  # draws in the mean that is given when one value is asked for
 
@@ -224,8 +224,8 @@ class GANRegressor(RingRegressor):
         check_is_fitted(self)
         return sum(array.size for array in (*self.coefs_, *self.intercepts_))
 
-    def _recurrence(self) -> Generator:
-        return Generator(self.coefs_, self.intercepts_, self._u_mean, self.n_noise, self.noise_correlation)
+    def _recurrence(self) -> GeneratorNetwork:
+        return GeneratorNetwork(self.coefs_, self.intercepts_, self._u_mean, self.n_noise, self.noise_correlation)
 
     def _trained(self, condition: torch.Tensor, truth: torch.Tensor) -> list[NDArray]:
         """The generator's matrices and biases in turn after training on conditions (n, width) and truths (n, 1)."""
@@ -256,7 +256,7 @@ class GANRegressor(RingRegressor):
         return [average.numpy().astype(np.float64) for average in mean]
 
 
-class Generator:
+class GeneratorNetwork:
     """A trained generator as a recurrence whose state is its last U and the noise that went into it.
 
     Parameters

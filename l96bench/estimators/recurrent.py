@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.estimators.past_forcing import SEEN, WithPastForcing, past_forcing
+from l96bench.estimators.inferred_past import SEEN, WithPastForcing, past_forcing
 from l96bench.estimators.recurrences import GatedUnit, Recurrence, RecurrentClosure, along
 from l96bench.estimators.ring import RingRegressor, stencil_index
 from l96bench.estimators.training_loop import torch_generator
@@ -47,7 +47,7 @@ class RecurrentRegressor(RingRegressor):
         Seed of the initial weights and the choice of pieces; None draws a new one.
     infer_past : bool
         Give the unit, behind the stencil, the U that its point must have had over the last 0.05 MTU, given how X moved
-        (see `l96bench.estimators.past_forcing`). It needs a radius of at least 2.
+        (see `l96bench.estimators.inferred_past`). It needs a radius of at least 2.
 
     Attributes
     ----------

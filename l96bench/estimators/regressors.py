@@ -21,7 +21,7 @@ from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, as_closure, unchecked_sklearn
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
-from l96bench.estimators.fast_predict import fast_predict
+from l96bench.estimators.prediction import fast_predict
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows, ten_digits, whole
 
 

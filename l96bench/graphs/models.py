@@ -92,7 +92,7 @@ def _rounds_equally(closure: Any) -> bool:
         case "EquationClosure":
             return True
         case "StencilClosure" | "FluxClosure":
-            from l96bench.estimators.fast_predict import is_trees
+            from l96bench.estimators.prediction import is_trees
 
             return is_trees(closure.estimator)
         case "CorrectedClosure":
@@ -186,7 +186,7 @@ def _kind(model: Any) -> str:
 
 def _regressor(graph: Graph, x: str, estimator: Any, width: int) -> str:
     """A regressor of rows (n, width), float64."""
-    from l96bench.estimators.fast_predict import boosting_nodes, is_trees, tree_nodes
+    from l96bench.estimators.prediction import boosting_nodes, is_trees, tree_nodes
 
     kind = _kind(estimator)
     if kind == "TorchRegressor":

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l96bench.metrics._arrays import FloatArray, finite, whole_steps
+from l96bench.metrics.arrays import FloatArray, finite, whole_steps
 from l96bench.metrics.bounds import BOUND
 
 Quantity = Literal["value", "change", "difference"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l96bench.metrics._arrays import FloatArray, finite
+from l96bench.metrics.arrays import FloatArray, finite
 
 __all__ = ["momentum_source", "rms_replicates", "root_mean_square"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l96bench.metrics._arrays import FloatArray, finite
+from l96bench.metrics.arrays import FloatArray, finite
 
 
 def _checked(truth: ArrayLike, forecast: ArrayLike) -> tuple[FloatArray, FloatArray]:

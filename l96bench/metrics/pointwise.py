@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.metrics._arrays import FloatArray, finite, finite_pair
+from l96bench.metrics.arrays import FloatArray, finite, finite_pair
 
 
 def _squared_error(truth: FloatArray, prediction: FloatArray | float) -> FloatArray:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.metrics._arrays import FloatArray, finite
+from l96bench.metrics.arrays import FloatArray, finite
 
 __all__ = [
     "SupportScores",

@@ -13,7 +13,7 @@ from math import floor
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.metrics._arrays import FloatArray
+from l96bench.metrics.arrays import FloatArray
 
 
 def _without_nan(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:

@@ -9,7 +9,7 @@ from l96bench.errors import ResultError
 from l96bench.results.record import Result
 
 
-def load(folder: str | os.PathLike[str]) -> list[Result]:
+def load_results(folder: str | os.PathLike[str]) -> list[Result]:
     """Every result below a folder, in the order of the files' paths.
 
     Raises

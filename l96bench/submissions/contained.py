@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from l96bench.errors import L96BenchError
 
-__all__ = ["Limits", "Outcome", "run_contained"]
+__all__ = ["ContainedOutcome", "Limits", "run_contained"]
 
 _MAX_ANSWER = 64_000_000
 """Bytes of an answer."""
@@ -62,7 +62,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ContainedOutcome:
     """What came of an item.
 
     Attributes
@@ -80,7 +80,9 @@ class Outcome:
     seconds: float
 
 
-def run_contained(function: str, items: Sequence[Any], limits: Limits | None = None, n_jobs: int = 1) -> list[Outcome]:
+def run_contained(
+    function: str, items: Sequence[Any], limits: Limits | None = None, n_jobs: int = 1
+) -> list[ContainedOutcome]:
     """What ``function(item)`` gives for each item, in their order.
 
     Parameters
@@ -101,15 +103,15 @@ def run_contained(function: str, items: Sequence[Any], limits: Limits | None = N
         return [each for found in pool.map(lambda part: _all(function, part, limits), parts) for each in found]
 
 
-def _all(function: str, items: Sequence[Any], limits: Limits) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _all(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
+    outcomes: list[ContainedOutcome] = []
     while len(outcomes) < len(items):
         before = len(outcomes)
         outcomes += _in_one_process(function, items[before:], limits)
     return outcomes
 
 
-def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list[Outcome]:
+def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
     """The outcomes of the first items, at least one: up to the item that the process does not survive."""
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as errors:
         pickle.dump((function, list(items), limits), work)
@@ -122,7 +124,7 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
             start_new_session=True,
             env=_environment(),
         )
-        outcomes: list[Outcome] = []
+        outcomes: list[ContainedOutcome] = []
         try:
             for line, seconds in _lines(process, limits.patience):
                 if line is not None and line == b"ready":
@@ -166,24 +168,24 @@ def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[b
 
 def _outcome(
     process: subprocess.Popen[bytes], line: bytes | None, seconds: float, limits: Limits, errors: IO[bytes]
-) -> Outcome:
+) -> ContainedOutcome:
     if line is not None:
         try:
             value, fault = json.loads(line)
-            return Outcome(value, str(fault), seconds)
+            return ContainedOutcome(value, str(fault), seconds)
         except (ValueError, TypeError, RecursionError):
-            return Outcome(None, "its process gave an answer that cannot be read", seconds)
+            return ContainedOutcome(None, "its process gave an answer that cannot be read", seconds)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10.0 if seconds < limits.patience else 0.0)
     if process.returncode is None:
-        return Outcome(None, f"stopped: expected at most {limits.patience:g} s of the clock", seconds)
+        return ContainedOutcome(None, f"stopped: expected at most {limits.patience:g} s of the clock", seconds)
     if process.returncode == -signal.SIGPROF:
-        return Outcome(None, f"stopped: expected at most {limits.seconds:g} s of processor time", seconds)
+        return ContainedOutcome(None, f"stopped: expected at most {limits.seconds:g} s of processor time", seconds)
     errors.seek(max(0, errors.seek(0, os.SEEK_END) - 500))
     last = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
     memory = f"it may have needed more than {limits.memory / 2**30:.1f} GiB of memory"
-    return Outcome(None, f"its process died ({how}; {memory}) {last}".strip(), seconds)
+    return ContainedOutcome(None, f"its process died ({how}; {memory}) {last}".strip(), seconds)
 
 
 # What runs in the process.

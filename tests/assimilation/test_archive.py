@@ -21,7 +21,7 @@ from l96bench.assimilation.archive import (
     run_cycle,
     seeds,
 )
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF
 from l96bench.assimilation.filters import NoAssimilation
 from l96bench.assimilation.models import ResolvedModel

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Network

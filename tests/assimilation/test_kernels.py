@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from l96bench.assimilation import kernels
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF
 from l96bench.assimilation.inflation import Inflation
 from l96bench.assimilation.models import ResolvedModel

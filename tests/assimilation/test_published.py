@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF, EnKF
 from l96bench.assimilation.filters import Filter, NoAssimilation, OptimalInterpolation
 from l96bench.assimilation.layout import gaspari_cohn

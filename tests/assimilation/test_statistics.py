@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF
 from l96bench.assimilation.models import ResolvedModel, TruthModel
 from l96bench.assimilation.observations import Network

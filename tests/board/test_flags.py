@@ -12,7 +12,7 @@ import pytest
 from l96bench.board.flags import KINDS, flags, marks
 from l96bench.board.render import render
 from l96bench.board.tables import make_tables
-from l96bench.results.load import load
+from l96bench.results.load import load_results
 from l96bench.results.origin import SubmissionInfo
 from l96bench.results.record import Result, Value
 
@@ -47,7 +47,7 @@ def test_nothing_is_flagged_on_an_honest_board(rows: list[Result]) -> None:
 
 
 def test_nothing_is_flagged_on_the_committed_board() -> None:
-    assert flags(load(ROOT / "leaderboard" / "results")) == {}
+    assert flags(load_results(ROOT / "leaderboard" / "results")) == {}
 
 
 def test_a_copy_of_predictions_is_found(rows: list[Result], make_result: Make) -> None:

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from l96bench.diagnostics.importance import offsets_of
-from l96bench.diagnostics.relevance import Network, find_network, layerwise_relevance, ring_relevance
+from l96bench.diagnostics.relevance import RelevanceNetwork, find_network, layerwise_relevance, ring_relevance
 from l96bench.diagnostics.subject import LeftOutError, Subject
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 
 
-def _network(activation: str = "relu", biases: bool = False, units: tuple[int, ...] = (4, 7, 5, 2)) -> Network:
+def _network(activation: str = "relu", biases: bool = False, units: tuple[int, ...] = (4, 7, 5, 2)) -> RelevanceNetwork:
     rng = np.random.default_rng(0)
     shapes = list(zip(units[1:], units[:-1], strict=True))
     weights = tuple(rng.standard_normal(shape) for shape in shapes)
     added = tuple(biases * rng.standard_normal(shape[0]) for shape in shapes)
-    return Network(weights, added, activation, None)
+    return RelevanceNetwork(weights, added, activation, None)
 
 
-def _layers(network: Network, rows: np.ndarray) -> list[np.ndarray]:
+def _layers(network: RelevanceNetwork, rows: np.ndarray) -> list[np.ndarray]:
     """The outputs of each layer of a ReLU network before its activation."""
     sums = []
     for weight, bias in zip(network.weights, network.biases, strict=True):
@@ -27,7 +27,7 @@ def _layers(network: Network, rows: np.ndarray) -> list[np.ndarray]:
     return sums
 
 
-def _by_hand(network: Network, rows: np.ndarray, output: int) -> np.ndarray:
+def _by_hand(network: RelevanceNetwork, rows: np.ndarray, output: int) -> np.ndarray:
     """The rule with a vanishing epsilon, written out from Bach et al. (2015), eq. 56."""
     sums = _layers(network, rows)
     relevance = np.zeros_like(sums[-1])
@@ -97,12 +97,12 @@ def test_a_stencil_has_no_relevance_outside_of_itself(network_subject: Subject) 
 def test_a_global_network_and_a_stencil_of_the_whole_ring_agree() -> None:
     rng = np.random.default_rng(2)
     X, K = rng.standard_normal((10, 5)), 5
-    stencil = Network((rng.standard_normal((1, K)),), (np.zeros(1),), "relu", 2)
+    stencil = RelevanceNetwork((rng.standard_normal((1, K)),), (np.zeros(1),), "relu", 2)
     offsets = np.arange(-2, 3)
     matrix = np.zeros((K, K))
     for k in range(K):
         matrix[k, (k + offsets) % K] = stencil.weights[0][0]
-    whole = Network((matrix,), (np.zeros(K),), "relu", None)
+    whole = RelevanceNetwork((matrix,), (np.zeros(K),), "relu", None)
     np.testing.assert_allclose(ring_relevance(whole, X, 0.5), ring_relevance(stencil, X, 0.5), rtol=1e-4, atol=1e-5)
 
 

@@ -329,9 +329,9 @@ def test_closing() -> None:
     ],
 )
 def test_bad_options_are_errors(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    from l96bench.envs.online_rollout import OnlineRollout, OnlineRolloutVector
+    from l96bench.envs.online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 
-    for make in (OnlineRollout, OnlineRolloutVector):
+    for make in (OnlineRolloutEnv, OnlineRolloutVectorEnv):
         with pytest.raises(error, match=message):
             make(**options)
 

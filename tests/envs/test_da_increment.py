@@ -1,4 +1,4 @@
-"""`DAIncrement`: the cycle is the library's, the reward what it says, and every row the scalar environment."""
+"""`DAIncrementEnv`: the cycle is the library's, the reward what it says, and every row the scalar environment."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 import l96bench.envs.da_increment as module
 from l96bench.assimilation.archive import SPIN_UP, get_track, load_archive
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Observations, Observed
-from l96bench.envs.da_increment import INFLATIONS, DAIncrement, DAIncrementVector
+from l96bench.envs.da_increment import INFLATIONS, DAIncrementEnv, DAIncrementVectorEnv
 from l96bench.errors import L96BenchError, UnknownIdError
 
 Array = NDArray[np.float64]
@@ -58,9 +58,9 @@ def unit(track: str) -> float:
 
 @pytest.mark.parametrize("track", TRACKS)
 def test_an_episode_is_a_cycle_of_the_library_under_the_same_tendency(track: str, rng: np.random.Generator) -> None:
-    """From the first analysis on `assimilation.cycle` is run with a model that has the agent's tendency as closure."""
+    """From the first analysis on `assimilation.cycling` is run with the agent's tendency as closure."""
     n, steps = 3, 8
-    env = DAIncrementVector(track, num_envs=n, episode_steps=steps)
+    env = DAIncrementVectorEnv(track, num_envs=n, episode_steps=steps)
     start, _ = env.reset(seed=4)
     action = rng.uniform(-0.1, 0.1, env.action_space.shape).astype(np.float32)
     ensembles, truth, seen = env._ensembles.copy(), env._truth.copy(), env._observed
@@ -92,7 +92,7 @@ def test_an_episode_is_a_cycle_of_the_library_under_the_same_tendency(track: str
 def test_with_zero_increments_and_its_inflation_the_archive_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Started spun up, so that the error is that of the archive from the first windows on."""
     monkeypatch.setitem(INFLATIONS, "dense", get_track("dense").archive_inflation)
-    env = DAIncrementVector(num_envs=200, episode_steps=30)
+    env = DAIncrementVectorEnv(num_envs=200, episode_steps=30)
     _, infos = env.reset(seed=0)
     errors = [infos["background_rmse"]]
     action = np.broadcast_to(action_of(np.zeros(8), "dense"), env.action_space.shape)
@@ -112,7 +112,7 @@ def test_the_fitted_linear_increment_assimilates_as_well_as_on_the_board(track: 
     """`leaderboard/results/da-increment`: background RMSE .575 (dense) and .467 (sparse) on the test segments."""
     known = archive(track)
     fitted = np.polyfit(known["background"].ravel(), known["increment"].ravel(), 1)
-    env = DAIncrementVector(track, num_envs=n, episode_steps=steps + 1)
+    env = DAIncrementVectorEnv(track, num_envs=n, episode_steps=steps + 1)
     observation, _ = env.reset(seed=0)
     errors, total = [], 0.0
     for _ in range(steps):
@@ -131,9 +131,9 @@ def test_the_fitted_linear_increment_assimilates_as_well_as_on_the_board(track: 
 
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_reward_is_the_fall_of_the_squared_error(track: str, rng: np.random.Generator) -> None:
-    env, points = DAIncrementVector(track, num_envs=5), DAIncrementVector(track, num_envs=5 * 40, local=True)
+    env, points = DAIncrementVectorEnv(track, num_envs=5), DAIncrementVectorEnv(track, num_envs=5 * 40, local=True)
     if track == "dense":
-        points = DAIncrementVector(track, num_envs=5 * 8, local=True)
+        points = DAIncrementVectorEnv(track, num_envs=5 * 8, local=True)
     env.reset(seed=1)
     points.reset(seed=1)
     for _ in range(3):
@@ -153,7 +153,7 @@ def test_the_reward_is_the_fall_of_the_squared_error(track: str, rng: np.random.
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_exact_correction_is_rewarded_and_a_random_one_punished(track: str, rng: np.random.Generator) -> None:
     """What the background without correction lacks of the truth, told by a twin, removes most of its error."""
-    env, twin = (DAIncrementVector(track, num_envs=64) for _ in range(2))
+    env, twin = (DAIncrementVectorEnv(track, num_envs=64) for _ in range(2))
     env.reset(seed=9)
     twin.reset(seed=9)
     nothing = np.broadcast_to(action_of(np.zeros(env.K), track), env.action_space.shape)
@@ -170,9 +170,9 @@ def test_the_exact_correction_is_rewarded_and_a_random_one_punished(track: str, 
 
 
 def test_a_filter_that_diverges_ends_its_episode_and_no_other() -> None:
-    env = DAIncrementVector(num_envs=6, autoreset_mode="Disabled")
+    env = DAIncrementVectorEnv(num_envs=6, autoreset_mode="Disabled")
     env.reset(seed=2)
-    alone = DAIncrementVector(num_envs=6)
+    alone = DAIncrementVectorEnv(num_envs=6)
     alone.reset(seed=2)
     action = np.zeros((6, 8), np.float32)
     action[3] = np.tile([1.0, -1.0], 4)
@@ -192,7 +192,7 @@ def test_a_filter_that_diverges_ends_its_episode_and_no_other() -> None:
 
 
 def test_members_that_leave_the_finite_numbers_end_it_too() -> None:
-    env = DAIncrement()
+    env = DAIncrementEnv()
     env.reset(seed=0)
     env.core._ensembles[:] = 1e200  # type: ignore[attr-defined]
     with warnings.catch_warnings():
@@ -210,7 +210,7 @@ def test_members_that_leave_the_finite_numbers_end_it_too() -> None:
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_an_episode_starts_from_a_cycle_of_its_split(split: str) -> None:
-    env = DAIncrementVector(num_envs=20, split=split)
+    env = DAIncrementVectorEnv(num_envs=20, split=split)
     seen, _ = env.reset(seed=3)
     data = load_archive(get_track("dense"), split, False)
     cycles = data["background"].reshape(-1, 8)
@@ -229,7 +229,7 @@ def test_an_episode_starts_from_a_cycle_of_its_split(split: str) -> None:
 
 
 def test_sparse_observations_are_of_random_points() -> None:
-    env = DAIncrementVector("sparse", num_envs=2, episode_steps=50)
+    env = DAIncrementVectorEnv("sparse", num_envs=2, episode_steps=50)
     env.reset(seed=0)
     points = env._observed.points
     assert points.shape == (2, 50, 20)
@@ -277,14 +277,14 @@ def test_checkers_find_nothing(options: dict[str, Any]) -> None:
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(UnknownIdError, match=r"no track 'dens'.*'dense'"):
-        DAIncrement(track="dens")
+        DAIncrementEnv(track="dens")
     with pytest.raises(UnknownIdError, match=r"no split 'tests'.*'test'"):
-        DAIncrement(split="tests")
+        DAIncrementEnv(split="tests")
     with pytest.raises(L96BenchError, match="episode_steps below the 400 cycles"):
-        DAIncrement(split="test", episode_steps=400)
+        DAIncrementEnv(split="test", episode_steps=400)
     with pytest.raises(L96BenchError, match="multiple of 8"):
-        DAIncrementVector(num_envs=12, local=True)
-    DAIncrement(split="test", episode_steps=399).reset(seed=0)
+        DAIncrementVectorEnv(num_envs=12, local=True)
+    DAIncrementEnv(split="test", episode_steps=399).reset(seed=0)
 
 
 def test_every_track_has_an_inflation_of_its_grid() -> None:
@@ -294,7 +294,7 @@ def test_every_track_has_an_inflation_of_its_grid() -> None:
 
 
 def test_the_picture_shows_truth_background_and_error() -> None:
-    env = DAIncrement(render_mode="rgb_array", episode_steps=10)
+    env = DAIncrementEnv(render_mode="rgb_array", episode_steps=10)
     env.reset(seed=0)
     frames = [env.render()]
     for _ in range(10):

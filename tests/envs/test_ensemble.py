@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scoringrules
 
-from l96bench.envs.ensemble import EnsembleRollout
+from l96bench.envs.ensemble import EnsembleRolloutVectorEnv
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.errors import L96BenchError
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("miniature_registry")
 @pytest.mark.parametrize("members", [2, 3])
 def test_marginal_rewards(members: int, rng: np.random.Generator) -> None:
     """Moving one member changes its own reward as it changes the ensemble's score, scored by another library."""
-    env = EnsembleRollout(num_envs=members * 2 * 8, members=members, **OPTIONS)
+    env = EnsembleRolloutVectorEnv(num_envs=members * 2 * 8, members=members, **OPTIONS)
     env.reset(seed=0)
     start, truth = env.env.X, env.env.truth
     assert np.array_equal(start, truth)
@@ -43,7 +43,7 @@ def test_marginal_rewards(members: int, rng: np.random.Generator) -> None:
 
 
 def test_members_share_the_truth_through_episodes(rng: np.random.Generator) -> None:
-    env = SB3VecEnv(EnsembleRollout(num_envs=64, **OPTIONS))
+    env = SB3VecEnv(EnsembleRolloutVectorEnv(num_envs=64, **OPTIONS))
     env.seed(3)
     first = env.reset()
     inner, dones = env.venv.env, 0
@@ -61,7 +61,7 @@ def test_members_share_the_truth_through_episodes(rng: np.random.Generator) -> N
 
 
 def test_blow_up_ends_the_whole_ensemble() -> None:
-    env = EnsembleRollout(num_envs=32, **OPTIONS)
+    env = EnsembleRolloutVectorEnv(num_envs=32, **OPTIONS)
     env.reset(seed=0)
     env.env._X[0] = 1e6
     _, rewards, terminated, truncated, _ = env.step(np.zeros((32, 1), dtype=np.float32))
@@ -80,4 +80,4 @@ def test_blow_up_ends_the_whole_ensemble() -> None:
 def test_bad_arguments() -> None:
     for options in ({"members": 1}, {"members": 3}, {"reward": "tendency"}):
         with pytest.raises(L96BenchError, match="members"):
-            EnsembleRollout(num_envs=32, **(OPTIONS | options))
+            EnsembleRolloutVectorEnv(num_envs=32, **(OPTIONS | options))

@@ -1,4 +1,4 @@
-"""`EquationRecovery`: residuals and rewards by hand, equations that the task reads, and rows that are scalars."""
+"""`EquationRecoveryEnv`: residuals and rewards by hand, equations that the task reads, and rows that are scalars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.instances import Instance, draw_instance, get_track, instances
 from l96bench.data.recovery import load_instance, observe
-from l96bench.envs.equation_recovery import EquationRecovery, EquationRecoveryVector
+from l96bench.envs.equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from l96bench.equations import EquationSet
 from l96bench.errors import L96BenchError, UnknownIdError
 
@@ -25,7 +25,7 @@ ID = "l96bench/EquationRecovery-v1"
 CHARGE = 0.002
 
 
-def drawn(env: EquationRecovery, info: dict[str, Any]) -> tuple[Instance, Array]:
+def drawn(env: EquationRecoveryEnv, info: dict[str, Any]) -> tuple[Instance, Array]:
     """The instance of an episode and the states it is judged by, with what the last windows reach beyond them."""
     track, core = env.core.track, env.core  # type: ignore[attr-defined]
     instance = draw_instance(track.base, info["instance"], {"train": 1, "test": None}[core.split])
@@ -59,7 +59,7 @@ def by_hand(texts: tuple[str, ...], states: Array, track: str, K: int, J: int) -
     return float(np.mean(ratios))
 
 
-def best_action(env: EquationRecovery) -> NDArray[np.float32]:
+def best_action(env: EquationRecoveryEnv) -> NDArray[np.float32]:
     """Least squares for all candidates of all agents, from the sums that the environment keeps."""
     core: Any = env.core
     grams, moments = (part.reshape(-1, *part.shape[3:]) for part in (core._gram, core._moment))
@@ -67,7 +67,7 @@ def best_action(env: EquationRecovery) -> NDArray[np.float32]:
     return np.clip(np.concatenate(fits) / 3, -1, 1).astype(np.float32)
 
 
-def episode(env: EquationRecovery, actions: list[NDArray[np.float32]]) -> tuple[list[float], dict[str, Any]]:
+def episode(env: EquationRecoveryEnv, actions: list[NDArray[np.float32]]) -> tuple[list[float], dict[str, Any]]:
     rewards, info = [], {}
     for action in actions:
         _, reward, terminated, _, info = env.step(action)
@@ -82,7 +82,7 @@ def episode(env: EquationRecovery, actions: list[NDArray[np.float32]]) -> tuple[
 @pytest.mark.parametrize(("track", "local"), [("single", False), ("single-coarse", True), ("two-scale", False)])
 def test_the_residual_is_that_of_the_written_equations(track: str, local: bool, rng: np.random.Generator) -> None:
     """Scales, products, signs and texts together: the text is read by the task's grammar and judged by hand."""
-    env = EquationRecovery(track=track, local=local, episode_steps=2)
+    env = EquationRecoveryEnv(track=track, local=local, episode_steps=2)
     shape = env.action_space.shape
     for seed in (2, 11):
         _, info = env.reset(seed=seed)
@@ -101,7 +101,7 @@ def test_the_residual_is_that_of_the_written_equations(track: str, local: bool, 
 
 @pytest.mark.parametrize("local", [False, True])
 def test_rewards_add_up_to_what_the_last_equations_are_worth(local: bool, rng: np.random.Generator) -> None:
-    env = EquationRecovery(local=local, episode_steps=5)
+    env = EquationRecoveryEnv(local=local, episode_steps=5)
     env.reset(seed=0)
     actions = list(rng.uniform(-0.3, 0.3, (5, *env.action_space.shape)).astype(np.float32))
     actions[2][::2] = 0.002
@@ -115,7 +115,7 @@ def test_rewards_add_up_to_what_the_last_equations_are_worth(local: bool, rng: n
 @pytest.mark.parametrize("track", ["single", "two-scale"])
 def test_the_true_coefficients_are_rewarded_most(track: str, rng: np.random.Generator) -> None:
     """On data without noise: more than all candidates together, than a term less, and than any other action tried."""
-    env = EquationRecovery(track=track, episode_steps=1)
+    env = EquationRecoveryEnv(track=track, episode_steps=1)
     for seed in range(40):
         _, info = env.reset(seed=seed)
         if info["noise"] == 0.0:
@@ -143,7 +143,7 @@ def test_the_true_coefficients_are_rewarded_most(track: str, rng: np.random.Gene
 
 
 def test_observations_are_correlations_and_residuals(rng: np.random.Generator) -> None:
-    env = EquationRecovery(episode_steps=3)
+    env = EquationRecoveryEnv(episode_steps=3)
     first, info = env.reset(seed=6)
     assert first.shape == (3 * 21 + 1,)
     assert (np.abs(first[:21]) <= 1).all(), "Cauchy and Schwarz"
@@ -165,7 +165,7 @@ def test_observations_are_correlations_and_residuals(rng: np.random.Generator) -
 
 
 def test_small_actions_leave_terms_out() -> None:
-    env = EquationRecovery(episode_steps=1)
+    env = EquationRecoveryEnv(episode_steps=1)
     env.reset(seed=0)
     action = np.full(21, 0.0029, np.float32)
     action[3] = -0.0031
@@ -186,7 +186,7 @@ def test_small_actions_leave_terms_out() -> None:
 def test_training_never_sees_the_instances_that_are_scored() -> None:
     registered = {instance.coefficients for instance in instances("single")}
     for split, same in (("train", False), ("valid", False), ("test", True)):
-        env = EquationRecoveryVector(num_envs=3, split=split)
+        env = EquationRecoveryVectorEnv(num_envs=3, split=split)
         _, infos = env.reset(seed=1)
         seed = {"train": 1, "valid": 2, "test": None}[split]
         for index in infos["instance"]:
@@ -194,7 +194,7 @@ def test_training_never_sees_the_instances_that_are_scored() -> None:
 
 
 def test_every_episode_draws_its_data_from_the_track() -> None:
-    env = EquationRecoveryVector(num_envs=100)
+    env = EquationRecoveryVectorEnv(num_envs=100)
     _, infos = env.reset(seed=0)
     track = get_track("single")
     assert set(infos["noise"]) == set(track.noises)
@@ -207,7 +207,7 @@ def test_every_episode_draws_its_data_from_the_track() -> None:
 
 
 def test_hidden_variables_are_not_seen() -> None:
-    env = EquationRecovery(track="hidden")
+    env = EquationRecoveryEnv(track="hidden")
     _, info = env.reset(seed=0)
     assert env.action_space.shape == (21,)
     instance, states = drawn(env, info)
@@ -230,7 +230,7 @@ def test_every_row_is_the_scalar_environment(
 
 
 def test_points_have_equations_of_their_own(rng: np.random.Generator) -> None:
-    rows = EquationRecoveryVector(num_envs=16, local=True, episode_steps=1)
+    rows = EquationRecoveryVectorEnv(num_envs=16, local=True, episode_steps=1)
     rows.reset(seed=3)
     action = rng.uniform(-0.5, 0.5, (16, 21)).astype(np.float32)
     action[5] = 0.0
@@ -257,16 +257,16 @@ def test_checkers_find_nothing(options: dict[str, Any]) -> None:
 
 def test_bad_arguments_are_named() -> None:
     with pytest.raises(UnknownIdError, match=r"no track 'singel'.*'single'"):
-        EquationRecovery(track="singel")
+        EquationRecoveryEnv(track="singel")
     with pytest.raises(UnknownIdError, match=r"no split 'shift'"):
-        EquationRecovery(split="shift")
+        EquationRecoveryEnv(split="shift")
     with pytest.raises(L96BenchError, match="multiple of 8"):
-        EquationRecoveryVector(num_envs=12, local=True)
+        EquationRecoveryVectorEnv(num_envs=12, local=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"track": "two-scale"}, {"local": True}])
 def test_the_picture_shows_the_equations_at_work(options: dict[str, Any]) -> None:
-    env = EquationRecovery(render_mode="rgb_array", **options)
+    env = EquationRecoveryEnv(render_mode="rgb_array", **options)
     env.reset(seed=1)
     empty = env.render()
     env.step(best_action(env))

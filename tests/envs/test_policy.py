@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize  # noqa: E
 
 from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
-from l96bench.envs.training import LearningCurve  # noqa: E402
+from l96bench.envs.training import LearningCurveCallback  # noqa: E402
 
 ID = "l96bench/SubgridForcing-v1"
 
@@ -191,7 +191,7 @@ def test_policies_that_are_no_closures(states: np.ndarray) -> None:
     with pytest.raises(ModelError, match="observes 8 values"):
         PolicyClosure.from_sb3(untrained("PPO", batch()), batch(local=False))
     other = sb3.PPO("MlpPolicy", "Pendulum-v1", device="cpu")
-    with pytest.raises(ModelError, match="SubgridForcing or OnlineRollout"):
+    with pytest.raises(ModelError, match="SubgridForcing-v1 or OnlineRollout-v1"):
         PolicyClosure.from_sb3(other)
     closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
     with pytest.raises(ModelError, match="K = 8"):
@@ -202,7 +202,7 @@ def test_a_learning_curve_says_what_the_closures_score() -> None:
     """The first look is at the untrained policy, the last at the trained one."""
     model = sb3.PPO("MlpPolicy", batch(), n_steps=8, batch_size=64, n_epochs=1, seed=1, device="cpu")
     first = PolicyClosure.from_sb3(model)
-    learned = LearningCurve(10**9)
+    learned = LearningCurveCallback(10**9)
     model.learn(200, callback=learned)
     curve, task = learned.curve, l96bench.make_task("subgrid-forcing/wilks-f20-v1")
     valid, mean = task.valid, np.mean(task.train.U)

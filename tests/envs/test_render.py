@@ -13,17 +13,17 @@ from gymnasium.wrappers.vector import RecordVideo as VectorRecordVideo
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from l96bench.envs.render import FPS, HEIGHT, WIDTH, History, Hovmoeller, Panel
+from l96bench.envs.render import FPS, HEIGHT, WIDTH, EpisodePicture, History, Panel
 from l96bench.errors import L96BenchError
 
 STATES, ERROR = Panel("truth X", 4.0, 12.0), Panel("error", 0.0, 6.0, error=True)
 
 
-def picture(n_times: int = 50, K: int = 8, n_lines: int = 0) -> Hovmoeller:
-    return Hovmoeller("A title", (STATES, Panel("model X", 4.0, 12.0), ERROR), K, n_times, 0.05, n_lines)
+def picture(n_times: int = 50, K: int = 8, n_lines: int = 0) -> EpisodePicture:
+    return EpisodePicture("A title", (STATES, Panel("model X", 4.0, 12.0), ERROR), K, n_times, 0.05, n_lines)
 
 
-def drawn(frame: NDArray[np.uint8], of: Hovmoeller, panel: int, sample: int, k: int) -> tuple[int, ...]:
+def drawn(frame: NDArray[np.uint8], of: EpisodePicture, panel: int, sample: int, k: int) -> tuple[int, ...]:
     """The colour in the middle of the cell of one sample and point."""
     left, right = of._boxes()[panel]
     x = left + round((k + 0.5) * (right - left) / of.K)

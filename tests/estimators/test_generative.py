@@ -15,7 +15,7 @@ from sklearn.base import clone
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
-from l96bench.estimators.generative import GANRegressor, Generator, ProbabilisticRecurrentRegressor, energy_score
+from l96bench.estimators.generative import GANRegressor, GeneratorNetwork, ProbabilisticRecurrentRegressor, energy_score
 from l96bench.estimators.recurrences import GatedUnit, RecurrentClosure, along
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
@@ -131,11 +131,11 @@ def test_the_generator_is_its_layers_and_its_noise_may_be_red() -> None:
     coefs = [rng.normal(size=shape).astype(np.float32) for shape in shapes]
     intercepts = [rng.normal(size=shape[0]).astype(np.float32) for shape in shapes]
     X, u, z = (rng.normal(size=(9, n)).astype(np.float32) for n in (1, 1, 2))
-    generator = Generator(coefs, intercepts, 3.0, 2, 0.0)
+    generator = GeneratorNetwork(coefs, intercepts, 3.0, 2, 0.0)
     state = generator.advance(torch.from_numpy(X), torch.from_numpy(u - 3.0), torch.from_numpy(z))
     hidden = torch.nn.functional.gelu(torch.from_numpy(np.hstack([X, u, z]) @ coefs[0].T + intercepts[0])).numpy()
     np.testing.assert_allclose(generator.output(state), (hidden @ coefs[1].T + intercepts[1])[:, 0], atol=1e-5)
-    red_noise = Generator(coefs, intercepts, 3.0, 2, 0.9)
+    red_noise = GeneratorNetwork(coefs, intercepts, 3.0, 2, 0.9)
     states, drawn = torch.zeros(2000, red_noise.n_state), []
     for _ in range(60):
         states = red_noise.advance(torch.zeros(2000, 1), states, torch.from_numpy(rng.standard_normal((2000, 2), "f4")))

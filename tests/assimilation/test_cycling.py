@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycle import cycle
+from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF, LETKF, EnKF, HybridEnKF
 from l96bench.assimilation.filters import Filter, NoAssimilation, OptimalInterpolation, static_covariance
 from l96bench.assimilation.inflation import Inflation

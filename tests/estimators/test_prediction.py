@@ -10,7 +10,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor,
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 
-from l96bench.estimators.fast_predict import fast_predict
+from l96bench.estimators.prediction import fast_predict
 from l96bench.tasks.cost import count_parameters
 
 rng = np.random.default_rng(0)

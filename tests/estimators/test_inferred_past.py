@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import checked_start, checked_step
 from l96bench.dynamics.truth import Trajectory, simulate
 from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
-from l96bench.estimators.past_forcing import WithPastForcing, past_forcing
+from l96bench.estimators.inferred_past import WithPastForcing, past_forcing
 from l96bench.estimators.recurrences import GatedUnit, along
 from l96bench.estimators.recurrent import RecurrentRegressor
 
