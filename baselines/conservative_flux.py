@@ -1,7 +1,7 @@
 """Flux form: a network gives S_k and is trained on U_k = S_{k-1} - S_{k+1} (needs torch)."""
 
 import l96bench
-from l96bench.estimators.flux import ConservativeNetwork
+from l96bench.estimators import ConservativeNetwork
 
 entry = l96bench.Entry(
     name="flux form",

@@ -1,7 +1,7 @@
 """Free network: no constraint, with the reach of the flux forms (needs torch)."""
 
 import l96bench
-from l96bench.estimators.flux import ConservativeNetwork
+from l96bench.estimators import ConservativeNetwork
 
 entry = l96bench.Entry(
     name="free network, radius 3",

@@ -1,7 +1,7 @@
 """Gauge-free flux: a network for the one flux S that U_k = S_{k-1} - S_{k+1} determines (needs torch)."""
 
 import l96bench
-from l96bench.estimators.flux import FluxRegressor
+from l96bench.estimators import FluxRegressor
 
 entry = l96bench.Entry(
     name="gauge-free flux",

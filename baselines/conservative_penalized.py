@@ -1,7 +1,7 @@
 """Penalized mean: the momentum that the network makes is added to its loss (needs torch)."""
 
 import l96bench
-from l96bench.estimators.flux import ConservativeNetwork
+from l96bench.estimators import ConservativeNetwork
 
 entry = l96bench.Entry(
     name="penalized mean",

@@ -1,7 +1,7 @@
 """Staggered flux: a network gives the flux at k + 1/2 and is trained on its differences (needs torch)."""
 
 import l96bench
-from l96bench.estimators.flux import ConservativeNetwork
+from l96bench.estimators import ConservativeNetwork
 
 entry = l96bench.Entry(
     name="staggered flux",

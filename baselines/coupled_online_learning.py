@@ -8,7 +8,7 @@ STEPS = 1500
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    from l96bench.estimators.nudged import CoupledOnlineRegressor
+    from l96bench.estimators import CoupledOnlineRegressor
 
     model = CoupledOnlineRegressor(task.regime, duration=0.04 * STEPS, pairs=32, random_state=seed)
     return model.fit(task.train.X, task.train.U)

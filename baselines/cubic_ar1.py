@@ -1,7 +1,7 @@
 """Cubic + AR(1) (Arnold et al. 2013): additive red noise."""
 
 import l96bench
-from l96bench.estimators.stochastic import StochasticRegressor
+from l96bench.estimators import StochasticRegressor
 
 entry = l96bench.Entry(
     name="fitted cubic + AR(1)",

@@ -1,7 +1,7 @@
 """Cubic + multiplicative AR(1) (Arnold et al. 2013): red noise that multiplies the cubic."""
 
 import l96bench
-from l96bench.estimators.stochastic import StochasticRegressor
+from l96bench.estimators import StochasticRegressor
 
 entry = l96bench.Entry(
     name="fitted cubic + multiplicative AR(1)",

@@ -1,7 +1,7 @@
 """Cubic + multiplicative and additive white noise (Arnold et al. 2013): white noise that grows with |U|."""
 
 import l96bench
-from l96bench.estimators.stochastic import StochasticRegressor
+from l96bench.estimators import StochasticRegressor
 
 entry = l96bench.Entry(
     name="fitted cubic + multiplicative and additive white noise",

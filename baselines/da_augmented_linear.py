@@ -1,7 +1,7 @@
 """State augmentation, linear: the two coefficients of a linear closure are estimated with the state, from zero."""
 
 import l96bench
-from l96bench.assimilation.models import AugmentedModel
+from l96bench.assimilation import AugmentedModel
 
 entry = l96bench.Entry(
     name="augmented state, linear closure",

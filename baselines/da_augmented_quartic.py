@@ -1,7 +1,7 @@
 """State augmentation, quartic: the five coefficients of a quartic closure are estimated with the state, from zero."""
 
 import l96bench
-from l96bench.assimilation.models import AugmentedModel
+from l96bench.assimilation import AugmentedModel
 
 SPREAD = [1.0, 0.5, 0.05, 0.005, 0.0005]
 

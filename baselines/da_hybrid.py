@@ -3,9 +3,7 @@
 import math
 
 import l96bench
-from l96bench.assimilation.ensemble_filters import HybridEnKF
-from l96bench.assimilation.filters import static_covariance
-from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation import HybridEnKF, ResolvedModel, static_covariance
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

@@ -1,7 +1,7 @@
 """Stencil network and red noise in the filter: every member has noise of its own (needs torch)."""
 
 import l96bench
-from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation import ResolvedModel
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

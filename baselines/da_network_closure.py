@@ -1,7 +1,7 @@
 """Stencil network closure in the filter: the network of `subgrid-forcing` as the forecast model's closure."""
 
 import l96bench
-from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation import ResolvedModel
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

@@ -1,8 +1,8 @@
 """Probabilistic RNN in the filter: every member has a memory and noise of its own (needs torch)."""
 
 import l96bench
-from l96bench.assimilation.models import ResolvedModel
-from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
+from l96bench.assimilation import ResolvedModel
+from l96bench.estimators import ProbabilisticRecurrentRegressor
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

@@ -1,7 +1,7 @@
 """Quartic and red noise in the filter: every member of the ensemble has noise of its own."""
 
 import l96bench
-from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation import ResolvedModel
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

@@ -1,7 +1,7 @@
 """Quartic closure in the filter: the closure of `subgrid-forcing`, fitted to the coupling, as the forecast model's."""
 
 import l96bench
-from l96bench.assimilation.models import ResolvedModel
+from l96bench.assimilation import ResolvedModel
 
 
 def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:

@@ -1,7 +1,7 @@
 """Deep ensemble: five stencil networks from different starts, one for each forecast member (needs torch)."""
 
 import l96bench
-from l96bench.estimators.network_ensembles import DeepEnsembleRegressor
+from l96bench.estimators import DeepEnsembleRegressor
 
 
 def make(task: l96bench.Task, seed: int) -> DeepEnsembleRegressor:

@@ -1,7 +1,7 @@
 """Quartic closure by ensemble Kalman inversion of climate statistics: neither U nor the order of the X is seen."""
 
 import l96bench
-from l96bench.estimators.inversion import InvertedPolynomial
+from l96bench.estimators import InvertedPolynomial
 
 entry = l96bench.Entry(
     name="quartic, ensemble Kalman inversion",

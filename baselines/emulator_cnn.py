@@ -3,8 +3,7 @@
 from typing import Any
 
 import l96bench
-from l96bench.estimators.emulators import EmulatorRegressor
-from l96bench.estimators.ring_network import RingNetwork
+from l96bench.estimators import EmulatorRegressor, RingNetwork
 
 
 def make(task: l96bench.Task, seed: int) -> Any:

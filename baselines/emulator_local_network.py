@@ -3,7 +3,7 @@
 from typing import Any
 
 import l96bench
-from l96bench.estimators.emulators import EmulatorRegressor
+from l96bench.estimators import EmulatorRegressor
 
 
 def make(task: l96bench.Task, seed: int) -> Any:

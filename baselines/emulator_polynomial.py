@@ -5,7 +5,7 @@ from typing import Any
 from sklearn.linear_model import LinearRegression
 
 import l96bench
-from l96bench.estimators.emulators import EmulatorRegressor
+from l96bench.estimators import EmulatorRegressor
 
 
 def make(task: l96bench.Task, seed: int) -> Any:

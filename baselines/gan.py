@@ -1,7 +1,7 @@
 """GAN: a conditional generative adversarial network that gets its own previous U, as in Gagne et al. (needs torch)."""
 
 import l96bench
-from l96bench.estimators.generative import GANRegressor
+from l96bench.estimators import GANRegressor
 
 entry = l96bench.Entry(
     name="GAN",

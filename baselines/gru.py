@@ -1,7 +1,7 @@
 """GRU: a gated recurrent unit shared by all points, its state carried through the rollout (needs torch)."""
 
 import l96bench
-from l96bench.estimators.recurrent import RecurrentRegressor
+from l96bench.estimators import RecurrentRegressor
 
 entry = l96bench.Entry(
     name="GRU",

@@ -1,7 +1,7 @@
 """GRU + AR(1): a closure with memory for the mean of U, red noise for what it leaves over (needs torch)."""
 
 import l96bench
-from l96bench.estimators.recurrent import RecurrentRegressor
+from l96bench.estimators import RecurrentRegressor
 
 entry = l96bench.Entry(
     name="GRU + AR(1)",

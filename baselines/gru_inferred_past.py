@@ -1,7 +1,7 @@
 """GRU with the inferred past: it is also told what U must have been, given how X moved (needs torch)."""
 
 import l96bench
-from l96bench.estimators.recurrent import RecurrentRegressor
+from l96bench.estimators import RecurrentRegressor
 
 entry = l96bench.Entry(
     name="GRU, inferred past",

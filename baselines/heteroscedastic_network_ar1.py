@@ -1,7 +1,7 @@
 """Heteroscedastic network + AR(1): networks for the mean of U and for the size of its red noise (needs torch)."""
 
 import l96bench
-from l96bench.estimators.heteroscedastic import HeteroscedasticRegressor
+from l96bench.estimators import HeteroscedasticRegressor
 
 
 def make(task: l96bench.Task, seed: int) -> HeteroscedasticRegressor:

@@ -1,7 +1,7 @@
 """Conditional Markov chain: U jumps between quantiles given X, as X_k moves (Crommelin and Vanden-Eijnden 2008)."""
 
 import l96bench
-from l96bench.estimators.markov import MarkovChainRegressor
+from l96bench.estimators import MarkovChainRegressor
 
 entry = l96bench.Entry(
     name="conditional Markov chain",

@@ -1,7 +1,7 @@
 """MC dropout: a stencil network trained with dropout, thinned anew for each forecast member (needs torch)."""
 
 import l96bench
-from l96bench.estimators.network_ensembles import DropoutRegressor
+from l96bench.estimators import DropoutRegressor
 
 entry = l96bench.Entry(
     name="MC dropout",

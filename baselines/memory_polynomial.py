@@ -1,7 +1,7 @@
 """Memory polynomial: U from quartics of X and U before, and a moving average of noise (Chorin and Lu 2015)."""
 
 import l96bench
-from l96bench.estimators.memory_polynomial import MemoryPolynomialRegressor
+from l96bench.estimators import MemoryPolynomialRegressor
 
 entry = l96bench.Entry(
     name="memory polynomial",

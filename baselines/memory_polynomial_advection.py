@@ -1,7 +1,7 @@
 """Memory polynomial with advection: it sees what the resolved tendency misses (Chorin and Lu 2015)."""
 
 import l96bench
-from l96bench.estimators.memory_polynomial import MemoryPolynomialRegressor
+from l96bench.estimators import MemoryPolynomialRegressor
 
 entry = l96bench.Entry(
     name="memory polynomial with advection",

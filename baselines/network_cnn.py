@@ -1,7 +1,7 @@
 """Circular CNN: three convolutions around the ring, X of all points in, U of all points out (needs torch)."""
 
 import l96bench
-from l96bench.estimators.ring_network import RingNetwork
+from l96bench.estimators import RingNetwork
 
 entry = l96bench.Entry(
     name="circular CNN",

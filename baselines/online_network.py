@@ -8,7 +8,7 @@ STEPS = 800
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    from l96bench.estimators.online_training import OnlineNetworkRegressor
+    from l96bench.estimators import OnlineNetworkRegressor
 
     model = OnlineNetworkRegressor(F=task.regime.F, horizon=0.2, steps=STEPS, random_state=seed)
     return model.fit(task.train.X, task.train.U)

@@ -8,7 +8,7 @@ STEPS = 500
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    from l96bench.estimators.online_training import OnlineStochasticRegressor
+    from l96bench.estimators import OnlineStochasticRegressor
 
     model = OnlineStochasticRegressor(F=task.regime.F, horizon=0.5, steps=STEPS, random_state=seed)
     return model.fit(task.train.X, task.train.U)

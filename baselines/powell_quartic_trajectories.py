@@ -1,7 +1,7 @@
 """Quartic closure tuned by Powell's method on short forecasts from many states; U is not seen."""
 
 import l96bench
-from l96bench.estimators.tuning import TunedPolynomial
+from l96bench.estimators import TunedPolynomial
 
 entry = l96bench.Entry(
     name="quartic, Powell on trajectories",

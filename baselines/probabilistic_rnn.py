@@ -1,7 +1,7 @@
 """Probabilistic RNN: a gated recurrent unit with noise inputs, trained by the energy score of paths (needs torch)."""
 
 import l96bench
-from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
+from l96bench.estimators import ProbabilisticRecurrentRegressor
 
 entry = l96bench.Entry(
     name="probabilistic RNN",

@@ -1,7 +1,7 @@
 """Fitted quartic + white noise: the quartic and a residual drawn anew, at every point, each 0.05 MTU."""
 
 import l96bench
-from l96bench.estimators.stochastic import StochasticRegressor
+from l96bench.estimators import StochasticRegressor
 
 entry = l96bench.Entry(
     name="fitted quartic + white noise",

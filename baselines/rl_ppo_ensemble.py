@@ -8,9 +8,7 @@ STEPS = 3_000_000
 
 
 def make(task: l96bench.Task, seed: int) -> Any:
-    from l96bench.envs.ensemble import EnsembleRolloutVectorEnv
-    from l96bench.envs.policy import StochasticPolicyClosure
-    from l96bench.envs.training import train_ppo
+    from l96bench.envs import EnsembleRolloutVectorEnv, StochasticPolicyClosure, train_ppo
 
     env = EnsembleRolloutVectorEnv(task.regime_id, num_envs=128 * task.regime.K, members=2, episode_steps=20)
     return train_ppo(env, gamma=0.95, steps=STEPS, seed=seed, kind=StochasticPolicyClosure)

@@ -12,8 +12,7 @@ def make(task: l96bench.Task, seed: int) -> Any:
     from stable_baselines3 import TD3
     from stable_baselines3.common.noise import NormalActionNoise
 
-    from l96bench.envs.sb3 import SB3VecEnv
-    from l96bench.envs.training import train, training_rows
+    from l96bench.envs import SB3VecEnv, train, training_rows
 
     env = training_rows(task, "tendency")
     model = TD3(

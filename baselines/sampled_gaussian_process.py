@@ -1,7 +1,7 @@
 """Sampled Gaussian process: each member draws a function from the process, and red noise for what it leaves over."""
 
 import l96bench
-from l96bench.estimators.gaussian_process import SampledGaussianProcess, SparseGaussianProcess
+from l96bench.estimators import SampledGaussianProcess, SparseGaussianProcess
 
 entry = l96bench.Entry(
     name="sampled Gaussian process",

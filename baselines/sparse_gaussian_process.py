@@ -1,7 +1,7 @@
 """Sparse Gaussian process: its mean at 100 inducing points, shared by all points, maps X_{k-2} .. X_{k+2} to U_k."""
 
 import l96bench
-from l96bench.estimators.gaussian_process import SparseGaussianProcess
+from l96bench.estimators import SparseGaussianProcess
 
 entry = l96bench.Entry(
     name="sparse Gaussian process",

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.assimilation.cycling import cycle
-from l96bench.assimilation.ensemble_filters import ETKF, LETKF
-from l96bench.assimilation.filters import Filter
-from l96bench.assimilation.models import ResolvedModel
-from l96bench.assimilation.observations import Network
-from l96bench.dynamics.truth import simulate
+import l96bench
+from l96bench.assimilation import ETKF, LETKF, Filter, Network, ResolvedModel, cycle
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Measured
@@ -24,7 +20,7 @@ CYCLES = 10_000
 @pytest.fixture(scope="module")
 def truth() -> NDArray[np.float64]:
     """K 40, F 8, RK4 with dt 0.05: the setup of Sakov and Oke (2008)."""
-    return simulate("lorenz96-k40", (CYCLES + 1) * 0.05, interval=0.05, dt=0.05, seed=1).X
+    return l96bench.simulate("lorenz96-k40", (CYCLES + 1) * 0.05, interval=0.05, dt=0.05, seed=1).X
 
 
 @pytest.mark.benchmark(group="10,000 cycles, K 40, all points observed")
@@ -63,7 +59,7 @@ def test_single_scale(
 @pytest.mark.benchmark(group="dense track, 80 experiments of 100 cycles")
 def test_dense(benchmark: Any) -> None:
     """Ten segments times eight inflations at once: microseconds per experiment and cycle."""
-    segments = simulate("wilks-f20", 101 * 0.05, interval=0.05, n_trajectories=10, store_fast=False).X
+    segments = l96bench.simulate("wilks-f20", 101 * 0.05, interval=0.05, n_trajectories=10, store_fast=False).X
     truth, inflation = np.repeat(segments, 8, axis=0), np.tile(np.linspace(1.3, 2.0, 8), 10)
     model, network = ResolvedModel("wilks-f20"), Network(8, 0.05, 1.0)
     benchmark.pedantic(lambda: cycle(truth, model, ETKF(), network, inflation=inflation), rounds=5, warmup_rounds=1)

@@ -15,10 +15,7 @@ import pytest
 from numba import njit
 from numpy.typing import NDArray
 
-from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.resolved import rollout
-from l96bench.dynamics.truth import advance, available_processors, random_state, simulate
-from l96bench.regimes import Regime, get_regime
+import l96bench
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Measured
@@ -29,14 +26,14 @@ STEPS = 2000
 """Steps of the truth kernel in one round."""
 
 SYSTEMS = pytest.mark.parametrize(
-    "regime", [get_regime("wilks-f20"), get_regime("wide-k36")], ids=lambda regime: regime.id
+    "regime", [l96bench.get_regime("wilks-f20"), l96bench.get_regime("wide-k36")], ids=lambda regime: regime.id
 )
 
 
-def start(regime: Regime) -> tuple[Array, ...]:
+def start(regime: l96bench.Regime) -> tuple[Array, ...]:
     """A state on the attractor."""
-    state = random_state(regime, [0])
-    advance(regime, state, 5000)
+    state = l96bench.random_state(regime, [0])
+    l96bench.advance(regime, state, 5000)
     return state
 
 
@@ -49,7 +46,7 @@ def timed(benchmark: Any, measured: Measured, name: str, work: Callable[[], obje
 
 
 @SYSTEMS
-def test_c(benchmark: Any, measured: Measured, regime: Regime, twin: Callable[..., None]) -> None:
+def test_c(benchmark: Any, measured: Measured, regime: l96bench.Regime, twin: Callable[..., None]) -> None:
     """The truth in C: gcc -O3 -march=native -ffp-contract=off."""
     benchmark.group = f"truth, K {regime.K}, J {regime.J}"
     x, y = start(regime)
@@ -57,11 +54,13 @@ def test_c(benchmark: Any, measured: Measured, regime: Regime, twin: Callable[..
 
 
 @SYSTEMS
-def test_numba(benchmark: Any, measured: Measured, regime: Regime) -> None:
+def test_numba(benchmark: Any, measured: Measured, regime: l96bench.Regime) -> None:
     """The truth kernel of l96bench."""
     benchmark.group = f"truth, K {regime.K}, J {regime.J}"
     state = start(regime)
-    timed(benchmark, measured, f"numba {regime.id}", lambda: advance(regime, state, STEPS), rounds=100, per=STEPS)
+    timed(
+        benchmark, measured, f"numba {regime.id}", lambda: l96bench.advance(regime, state, STEPS), rounds=100, per=STEPS
+    )
     label = f"truth kernel over C, {regime.id}"
     benchmark.extra_info |= measured.compare(label, f"numba {regime.id}", f"C {regime.id}", "<=", 1.3)
 
@@ -89,14 +88,14 @@ def rolled_advance(X, Y, J, F, h, b, c, dt, n_steps):
 
 
 @SYSTEMS
-def test_np_roll(benchmark: Any, measured: Measured, regime: Regime) -> None:
+def test_np_roll(benchmark: Any, measured: Measured, regime: l96bench.Regime) -> None:
     """The usual `np.roll` kernel under Numba, checked against ours before it is timed."""
     benchmark.group = f"truth, K {regime.K}, J {regime.J}"
     x, y = start(regime)
     numbers = (regime.J, regime.F, regime.h, regime.b, regime.c, 0.001)
     X, _ = rolled_advance(x, y.ravel(), *numbers, 100)
     mine = (x.copy(), y.copy())
-    advance(regime, mine, 100)
+    l96bench.advance(regime, mine, 100)
     np.testing.assert_allclose(X, mine[0], atol=1e-10)
     work = partial(rolled_advance, x, y.ravel(), *numbers, STEPS)
     timed(benchmark, measured, f"roll {regime.id}", work, rounds=10, per=STEPS)
@@ -108,10 +107,10 @@ def test_np_roll(benchmark: Any, measured: Measured, regime: Regime) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ensemble(benchmark: Any, measured: Measured, threads: int) -> None:
     """Eight trajectories of 20 MTU in one and two threads."""
-    if available_processors() < threads:
+    if len(os.sched_getaffinity(0)) < threads:
         pytest.skip(f"{threads} threads need as many processors")
-    batch = tuple(np.stack([part] * 8) for part in start(get_regime("wilks-f20")))
-    work = partial(simulate, "wilks-f20", 20.0, initial=batch, threads=threads)
+    batch = tuple(np.stack([part] * 8) for part in start(l96bench.get_regime("wilks-f20")))
+    work = partial(l96bench.simulate, "wilks-f20", 20.0, initial=batch, threads=threads)
     timed(benchmark, measured, f"{threads} threads", work, rounds=15, per=8 * 20_000)
     benchmark.extra_info |= measured.compare("speed-up of 2 threads", "1 threads", "2 threads", ">=", 1.8)
 
@@ -123,13 +122,15 @@ def cubic(X: Array) -> Array:
 
 @pytest.mark.benchmark(group="resolved model, 1,024 members, K 8")
 @pytest.mark.parametrize(
-    "closure", [Polynomial([-0.704, -1.111, -0.0009, 0.00294]), cubic], ids=["polynomial", "function"]
+    "closure", [l96bench.Polynomial([-0.704, -1.111, -0.0009, 0.00294]), cubic], ids=["polynomial", "function"]
 )
 def test_resolved(benchmark: Any, measured: Measured, closure: Any) -> None:
     """The resolved model in a batch: the polynomial inside the kernel, and the same as a function."""
     X0 = np.random.default_rng(0).normal(3.0, 4.0, (1024, 8))
     name = f"resolved {'function' if closure is cubic else 'polynomial'}"
-    work = partial(rollout, closure, X0, 2.0, regime="wilks-f20", interval=1.0)  # 100 steps lead to the last sample
+    work = partial(
+        l96bench.rollout, closure, X0, 2.0, regime="wilks-f20", interval=1.0
+    )  # 100 steps lead to the last sample
     timed(benchmark, measured, name, work, rounds=20, per=1024 * 100)
     if name in measured.seconds:
         benchmark.extra_info["million steps a second"] = 1e-6 / measured.seconds[name]
@@ -163,7 +164,6 @@ def test_import(benchmark: Any, measured: Measured, module: str) -> None:
 
 
 FIRST = """
-import l96bench
 ---
 l96bench.simulate("wilks-f20", 10.0)
 """

@@ -10,8 +10,7 @@ import matplotlib
 import numpy as np
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.estimators.online_training import OnlineNetworkRegressor, OnlineStochasticRegressor
+from l96bench.estimators import OnlineNetworkRegressor, OnlineStochasticRegressor
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -88,7 +87,7 @@ def rows(found: list[Point]) -> str:
         for each in found
     ]
     header = ("horizon", "training s", "online score", "forecast", "climate", "spread / error", "R² of U")
-    return table(header, cells, left=header[:1])
+    return l96bench.markdown_table(header, cells, left=header[:1])
 
 
 def picture(found: list[Point]) -> None:

@@ -7,12 +7,18 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.data.instances import textbook_instance
-from l96bench.data.recovery import observe, pairs
-from l96bench.entries.entry import find_entry
-from l96bench.metrics import climate, pointwise
-from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
+from l96bench.metrics import (
+    QUANTITIES,
+    DistanceGrid,
+    block_sums,
+    bootstrap_indices,
+    interval,
+    member_cdfs,
+    quantity,
+    r2_replicates,
+    resampling_weights,
+    wasserstein,
+)
 
 PAGE = Path(__file__).with_suffix(".md")
 
@@ -37,7 +43,7 @@ def third_scale() -> str:
         f"`three-scale`, 500 MTU. The mean of the Z in a sector has a correlation of {follow:.4f} with its Y and is "
         f"{slope:.5f} Y on average: Z is slaved to Y, and acts as if the damping c of Y were {damping:.4f} c."
     )
-    return f"{caption}\n\n" + table(("", "std of X", "std of Y", "mean of U", "std of U"), rows)
+    return f"{caption}\n\n" + l96bench.markdown_table(("", "std of X", "std of Y", "mean of U", "std of U"), rows)
 
 
 def two_targets() -> str:
@@ -57,7 +63,7 @@ def two_targets() -> str:
     return (
         f"Cubics in X, fitted to 500 MTU every {h} MTU, with the papers' sign (to be subtracted). The published "
         "numbers are those of the forward difference, in both regimes.\n\n"
-        + table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
+        + l96bench.markdown_table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
     )
 
 
@@ -67,13 +73,13 @@ def blocks(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
     truth, prediction = np.array(task.test.U), model.predict(task.test.X.reshape(-1, 8)).reshape(task.test.U.shape)
     rows = []
     for length in (0.05, 0.5, 1.0, 5.0, 10.0, 20.0, 50.0):
-        sse, sst = pointwise.block_sums(truth, prediction, mean, round(length / task.test.interval))
+        sse, sst = block_sums(truth, prediction, mean, round(length / task.test.interval))
         weights = resampling_weights(bootstrap_indices(len(sse)), len(sse))
-        low, high = interval(100.0 * pointwise.r2_replicates(weights, sse, sst))
+        low, high = interval(100.0 * r2_replicates(weights, sse, sst))
         rows.append((length, len(sse), f"{high - low:.3f}"))
     return (
         "Fitted quartic, `subgrid-forcing/wilks-f20-v1`: the interval stops growing below blocks of 10 MTU.\n\n"
-        + table(("block (MTU)", "blocks", "width of the 95 % interval (points)"), rows)
+        + l96bench.markdown_table(("block (MTU)", "blocks", "width of the 95 % interval (points)"), rows)
     )
 
 
@@ -81,16 +87,16 @@ def grid(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
     """Distances on the grid against SciPy's exact ones."""
     truth = l96bench.simulate(task.regime, 200.0, n_trajectories=20, seed=1, store_fast=False).X.swapaxes(0, 1)
     run = l96bench.rollout(model, truth[0], 200.0, regime=task.regime).X
-    cells = climate.DistanceGrid.from_truth(truth, 0.05)
-    on_grid = climate.wasserstein(
-        climate.member_cdfs(run, 0.05, cells).mean(axis=0), climate.member_cdfs(truth, 0.05, cells).mean(axis=0), cells
+    cells = DistanceGrid.from_truth(truth, 0.05)
+    on_grid = wasserstein(
+        member_cdfs(run, 0.05, cells).mean(axis=0), member_cdfs(truth, 0.05, cells).mean(axis=0), cells
     )
     rows = []
-    for i, name in enumerate(climate.QUANTITIES):
-        a, b = (climate.quantity(name, X, 0.05).ravel() for X in (run, truth))
+    for i, name in enumerate(QUANTITIES):
+        a, b = (quantity(name, X, 0.05).ravel() for X in (run, truth))
         exact = wasserstein_distance(a, b) / cells.std[i]
         rows.append((name, f"{on_grid[i]:.6f}", f"{exact:.6f}", f"{abs(on_grid[i] - exact):.1e}"))
-    return "Fitted quartic against the truth, `wilks-f20`, 20 members of 200 MTU.\n\n" + table(
+    return "Fitted quartic against the truth, `wilks-f20`, 20 members of 200 MTU.\n\n" + l96bench.markdown_table(
         ("quantity", "on the grid", "scipy.stats.wasserstein_distance", "difference"), rows
     )
 
@@ -105,7 +111,7 @@ def drift(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         rows.append((f"{start}-{end}", f"{wasserstein_distance(window.ravel(), reference.ravel()):.3f}"))
     return (
         "Fitted quartic started on the truth of `wilks-f20`, 50 members: 1-Wasserstein distance of X from it.\n\n"
-        + table(("window (MTU)", "distance"), rows)
+        + l96bench.markdown_table(("window (MTU)", "distance"), rows)
     )
 
 
@@ -122,9 +128,9 @@ def step(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
         rows.append((dt, f"{np.sqrt(np.mean((after - truth) ** 2)):.3f}", f"{distance:.3f}"))
     caption = (
         f"Fitted quartic, `wilks-f20`: RMSE of {len(starts)} forecasts after 1 MTU, and 1-Wasserstein distance of X "
-        f"from the test data in {len(starts[::5])} runs of 200 MTU after 100. Held over 0.05 MTU, U alters the climate."
+        f"from the test data in {len(starts[::5])} runs of 200 MTU after 100. Held over 0.05 MTU, U alters the "
     )
-    return f"{caption}\n\n" + table(("dt (MTU)", "RMSE", "distance"), rows)
+    return f"{caption}\n\n" + l96bench.markdown_table(("dt (MTU)", "RMSE", "distance"), rows)
 
 
 def iterations() -> str:
@@ -149,24 +155,26 @@ def iterations() -> str:
         "by pass, what was left."
     )
     header = ("passes", "mean of the total increments", "intercept", "slope", "background RMSE", "score")
-    return f"{caption}\n\n" + table(header, rows)
+    return f"{caption}\n\n" + l96bench.markdown_table(header, rows)
 
 
 def effective() -> str:
     """The equation of X that data show where Y is hidden, beside the one that is there."""
     rows: list[tuple[str, ...]] = []
+    task = l96bench.make_task("equation-recovery/hidden-v1")
     for name in ("weak-h01", "wilks-f18"):
-        instance = textbook_instance(name)
+        instance = l96bench.textbook_instance(name)
         true = instance.coefficients
         advection = (f"{true.a1:.3f}", f"{-true.a2:.3f}")
         rows.append((name, "true, without U", f"{-true.d:.2f}", f"{true.F:.2f}", *advection, ""))
-        X, U = pairs(instance, "hidden")
+        problem = replace(task.problems[0], instance=instance, budget=100.0)
+        X, U = problem.pairs()
         slope, intercept = np.polyfit(X.ravel(), U.ravel(), 1)
         linear = (f"{slope - true.d:.2f}", f"{intercept + true.F:.2f}")
         rows.append((name, "and U linear in X, fitted to U itself", *linear, *advection, ""))
-        model = find_entry("er_symmetric_weak")[0].make(l96bench.make_task("equation-recovery/hidden-v1"), 0)
+        model = l96bench.find_entry("er_symmetric_weak")[0].make(task, 0)
         for noise in (0.0, 0.05):
-            texts = model.fit(*observe(instance, "hidden", noise, 100.0)).equations()
+            texts = model.fit(*replace(problem, noise=noise).observed()).equations()
             found = l96bench.EquationSet.parse(texts, instance.K)
             terms = found.monomials(2)
             numbers = [terms.get(term, 0.0) for term in (((2, 1),), (), ((1, 1), (3, 1)), ((0, 1), (1, 1)))]
@@ -181,7 +189,7 @@ def effective() -> str:
         "nearly agree."
     )
     header = ("regime", "equation", "damping", "forcing", "X_{k-1} X_{k+1}", "X_{k-1} X_{k-2}", "of 32 terms")
-    return f"{caption}\n\n" + table(header, rows, left=header[:2])
+    return f"{caption}\n\n" + l96bench.markdown_table(header, rows, left=header[:2])
 
 
 def main() -> None:

@@ -9,8 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import l96bench
-from l96bench.entries.entry import baseline_names, find_entry
-from l96bench.results.load import load_results
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIME = "wilks-f20"
@@ -57,7 +55,7 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
 
 def scores(ax: plt.Axes) -> None:
     """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
-    results = load_results(ROOT / "leaderboard" / "results")
+    results = l96bench.load_results(ROOT / "leaderboard" / "results")
     by_task = {
         family: {r.model.name: r for r in results if r.task == f"{family}/{REGIME}-v1" and r.model.kind != "reference"}
         for family in ("subgrid-forcing", "online-rollout")
@@ -65,7 +63,8 @@ def scores(ax: plt.Axes) -> None:
     offline, online = by_task.values()
     shown = [name for name in offline.keys() & online.keys() if offline[name].score.value > 50.0]  # no constants
     shown.sort(key=lambda name: -online[name].score.value)
-    quick = {find_entry(name)[0].name for name in baseline_names() if find_entry(name)[0].quick}
+    entries = [l96bench.find_entry(name)[0] for name in l96bench.baseline_names()]
+    quick = {entry.name for entry in entries if entry.quick}
     named, best = [], 0.0
     for name in shown:
         if offline[name].score.value > best or name in quick:

@@ -11,11 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.data.instances import RECOVERY_TRACKS
-from l96bench.metrics.uncertainty import compare
-from l96bench.results.load import load_results
-from l96bench.results.record import Result
+from l96bench.metrics import compare
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKS = [f"{base}{suffix}" for base in ("single", "two-scale", "hidden") for suffix in ("", "-coarse")]
@@ -40,18 +36,16 @@ FLOOR = 1e-5
 """Residuals below this are drawn here."""
 
 
-def grid(result: Result, metric: str, noises: Iterable[float]) -> NDArray[np.float64]:
+def grid(result: l96bench.Result, metric: str, noises: Iterable[float]) -> NDArray[np.float64]:
     """A metric (noise, budget), the mean over instances."""
     return np.array([result.series[f"{metric}_noise_{round(100 * noise):02d}"] for noise in noises])
 
 
-def panel(ax: plt.Axes, results: Iterable[Result], metric: str, axis: int) -> None:
+def panel(ax: plt.Axes, results: Iterable[l96bench.Result], metric: str, axis: int) -> None:
     """A metric of every entry of a track against the noise (axis 1 averaged) or the budget (axis 0)."""
     track = None
     for result in results:
-        task = l96bench.make_task(result.task)
-        assert isinstance(task, l96bench.EquationRecovery)
-        track = task.track
+        track = l96bench.make_task(result.task).track
         values = grid(result, metric, track.noises).mean(axis=axis)
         colour, mark, width = STYLES.get(result.model.name, ("black", "-", 0.8))
         values = np.maximum(values, FLOOR) if metric == "operator_residual" else values
@@ -70,7 +64,7 @@ def panel(ax: plt.Axes, results: Iterable[Result], metric: str, axis: int) -> No
     ax.grid(alpha=0.25, lw=0.5)
 
 
-def figure(results: list[Result]) -> plt.Figure:
+def figure(results: list[l96bench.Result]) -> plt.Figure:
     """A column for each track; F1 and residual, each against noise and budget."""
     order = list(STYLES)
     results = sorted(results, key=lambda each: order.index(each.model.name) if each.model.name in order else len(order))
@@ -116,7 +110,7 @@ PAIRS = {
 """Methods with the ring's symmetry, and the same without it."""
 
 
-def symmetry(results: list[Result]) -> str:
+def symmetry(results: list[l96bench.Result]) -> str:
     """What each symmetric method scores beside the one without symmetry."""
     rows = []
     for track in TRACKS:
@@ -125,7 +119,7 @@ def symmetry(results: list[Result]) -> str:
             with_symmetry, without = own[name], own[other]
             scores = [(each.score.replicates, each.score.value) for each in (with_symmetry, without)]
             versus = compare(*scores[0], *scores[1])
-            noises = RECOVERY_TRACKS[track].noises
+            noises = l96bench.make_task(f"equation-recovery/{track}-v1").track.noises
             short = [grid(each, "f1", noises)[:, 0].mean() for each in (with_symmetry, without)]
             rows.append(
                 (
@@ -136,10 +130,10 @@ def symmetry(results: list[Result]) -> str:
                 )
             )
     header = ("track", "method", "score", "without symmetry", "difference", "F1 at 5 MTU", "without")
-    return table(header, rows, left=header[:2])
+    return l96bench.markdown_table(header, rows, left=header[:2])
 
 
-def recall(results: list[Result]) -> str:
+def recall(results: list[l96bench.Result]) -> str:
     """The textbook's score on every track, and how many methods are above it beyond doubt."""
     rows = []
     for track in TRACKS:
@@ -161,12 +155,14 @@ def recall(results: list[Result]) -> str:
             )
         )
     header = ("track", "textbook equation", "methods above", "methods below", "best")
-    return table(header, rows, left=(header[0], header[-1]))
+    return l96bench.markdown_table(header, rows, left=(header[0], header[-1]))
 
 
 def main() -> None:
     """Write docs/recovery.md and its picture."""
-    results = [each for each in load_results(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"]
+    results = [
+        each for each in l96bench.load_results(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"
+    ]
     figure(results).savefig(ROOT / "docs" / "recovery.png", dpi=85, metadata={"Software": None})
     parts = [INTRODUCTION, symmetry(results), RECALL, recall(results)]
     (ROOT / "docs" / "recovery.md").write_text("\n\n".join(map(str.strip, parts)) + "\n", encoding="utf-8")

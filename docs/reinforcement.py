@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.metrics.climate import DistanceGrid, member_cdfs
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics import DistanceGrid, compare, member_cdfs
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -97,7 +95,7 @@ def scores(regime: str) -> str:
             )
         )
     header = ("closure", "score", "less the stencil network", "by seed", "R² of U", "forecast", "climate", "shift")
-    return table((*header, "spread / error at 1 MTU", "training s"), rows, left=header[:1])
+    return l96bench.markdown_table((*header, "spread / error at 1 MTU", "training s"), rows, left=header[:1])
 
 
 def fooled(regime: str) -> str:
@@ -142,7 +140,7 @@ def fooled(regime: str) -> str:
         own = (f"{metrics['mean'].value:.2f}", f"{metrics['std'].value:.2f}")
         rows.append((name, *own, *(f"{metrics[each].value:.3f}" for each in names)))
     header = ("closure", "mean of X", "std of X", "climate distance", "climate part", "forecast part")
-    return table((*header, "RMSE / std at 1 MTU"), rows, left=header[:1])
+    return l96bench.markdown_table((*header, "RMSE / std at 1 MTU"), rows, left=header[:1])
 
 
 def picture() -> None:

@@ -7,21 +7,10 @@ import pickle
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.data.generate import generate
-from l96bench.data.splits import CASES, SPLITS, get_split
-from l96bench.data.store import cache_folder
-from l96bench.entries.entry import find_code
-from l96bench.entries.units import Unit, run_unit
-from l96bench.parallel import in_parallel
-from l96bench.results.combine import combine_seeds
-from l96bench.results.files import write_atomic
-from l96bench.results.record import Result
 
 PAGE = Path(__file__).with_suffix(".md")
 REGIME = "wilks-f20"
@@ -46,9 +35,9 @@ def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, value
 
 
-def unit(name: str, *tasks: str) -> Unit:
+def unit(name: str, *tasks: str) -> l96bench.Unit:
     """The unit of an entry's first seed on some tasks."""
-    return Unit(name, find_code(name), tasks, tuple(f"key {i}" for i in range(len(tasks))), 0)
+    return l96bench.Unit(name, l96bench.find_code(name), tasks, tuple(f"key {i}" for i in range(len(tasks))), 0)
 
 
 def costs() -> tuple[list[tuple[str, ...]], dict[tuple[str, str], float], dict[str, str]]:
@@ -57,10 +46,12 @@ def costs() -> tuple[list[tuple[str, ...]], dict[tuple[str, str], float], dict[s
     for name, id in UNITS:
         one = unit(name, id)
         l96bench.make_task(id).prepare(progress=False)
-        run_unit(unit("linear" if "increment" not in id and "recovery" not in id else name, id))  # compiles and reads
-        total, results = seconds(lambda one=one: run_unit(one))
+        l96bench.run_unit(
+            unit("linear" if "increment" not in id and "recovery" not in id else name, id)
+        )  # compiles and reads
+        total, results = seconds(lambda one=one: l96bench.run_unit(one))
         (text,) = results.values()
-        training = Result.model_validate_json(text).cost.training_seconds or 0.0
+        training = l96bench.Result.model_validate_json(text).cost.training_seconds or 0.0
         spent[name, id] = total
         if name == "stencil_network":
             texts[id] = text
@@ -72,15 +63,16 @@ def costs() -> tuple[list[tuple[str, ...]], dict[tuple[str, str], float], dict[s
 def data() -> tuple[float, float, str]:
     """Seconds of one core to make a regime's data, from the measured speed; their bytes; and a sentence about both."""
     regime = l96bench.get_regime(REGIME)
-    split = replace(get_split(regime, "test"), n_trajectories=1)
-    took, _ = seconds(lambda: generate(regime, split, progress=False, threads=1))
-    simulated = sum(each.n_trajectories * (each.duration + 100.0) for each in SPLITS if each.name != "perfect")
-    simulated += len(CASES) * CASES.members * (CASES.memory + max(CASES.leads))
-    whole = took * simulated / (split.duration + 100.0)
-    size = sum(path.stat().st_size for path in (cache_folder() / "v1" / REGIME).rglob("*.npy"))
+    duration = 200.0
+    took, _ = seconds(lambda: l96bench.simulate(regime, duration, seed=0, store_fast=False, progress=False, threads=1))
+    splits, cases = l96bench.splits_of(regime), l96bench.Cases()
+    simulated = sum(each.n_trajectories * (each.duration + 100.0) for each in splits if each.name != "perfect")
+    simulated += len(cases) * cases.members * (cases.memory + max(cases.leads))
+    whole = took * simulated / (duration + 100.0)
+    size = sum(path.stat().st_size for path in (l96bench.cache_folder() / "v1" / REGIME).rglob("*.npy"))
     text = (
         f"The data of `{REGIME}` are {size / 1e6:.0f} MB, and {simulated:,.0f} MTU of simulation: {whole:.0f} s on one "
-        f"core, from {took:.2f} s for {split.duration + 100.0:g} MTU. Each cache makes them once; they are not moved. "
+        f"core, from {took:.2f} s for {duration + 100.0:g} MTU. Each cache makes them once; they are not moved. "
         "Workers on one machine, or on a shared disk, share a cache: set `L96BENCH_CACHE` to the same folder for them. "
         "One makes a data set, the others wait for it."
     )
@@ -106,8 +98,8 @@ def overhead(sent: int, returned: int) -> float:
         ) as cluster,
     ):
         work = operator.methodcaller("__mul__", repeat)
-        list(in_parallel(work, items[:20], dask=cluster.scheduler_address))
-        took, _ = seconds(lambda: list(in_parallel(work, items, dask=cluster.scheduler_address)))
+        list(l96bench.in_parallel(work, items[:20], dask=cluster.scheduler_address))
+        took, _ = seconds(lambda: list(l96bench.in_parallel(work, items, dask=cluster.scheduler_address)))
     return took / TRIVIAL
 
 
@@ -120,8 +112,8 @@ def bookkeeping(texts: dict[str, str]) -> float:
             for seeds in five:
                 paths = [Path(folder) / f"{seed}.json" for seed in range(5)]
                 for path, text in zip(paths, seeds, strict=True):
-                    write_atomic(path, text)
-                combine_seeds([Result.read(path) for path in paths]).write(Path(folder) / "row.json")
+                    path.write_text(text, encoding="utf-8")
+                l96bench.combine_seeds([l96bench.Result.read(path) for path in paths]).write(Path(folder) / "row.json")
 
         keep()
         took, _ = seconds(keep)
@@ -149,7 +141,7 @@ def plan(cost: float, making: float, serial: float, sent: float, returned: float
         f"one core. {megabytes[0]:.0f} MB go to the workers and {megabytes[1]:.0f} MB come back."
     )
     header = ("workers", "workers alone (h)", "with the driver (h)", "efficiency")
-    return f"{caption}\n\n" + table(header, rows)
+    return f"{caption}\n\n" + l96bench.markdown_table(header, rows)
 
 
 HEAD = """# A sweep of 10,000 models on 100 workers
@@ -191,7 +183,7 @@ def main() -> None:
     rows, spent, texts = costs()
     sent = len(pickle.dumps(unit("stencil_network", *texts)))
     returned = sum(len(text.encode()) for text in texts.values())
-    training = Result.model_validate_json(next(iter(texts.values()))).cost.training_seconds or 0.0
+    training = l96bench.Result.model_validate_json(next(iter(texts.values()))).cost.training_seconds or 0.0
     cost = sum(spent["stencil_network", id] for id in texts) - training
     cheap = sum(spent["quartic", id] for id in texts)
     making, size, about_data = data()
@@ -203,7 +195,7 @@ def main() -> None:
         HEAD.rstrip(),
         "## Cost of a unit",
         "Scoring offline includes training on three smaller budgets.",
-        table(header, rows, left=header[:2]),
+        l96bench.markdown_table(header, rows, left=header[:2]),
         "## Data",
         about_data,
         "## Driver and scheduler",

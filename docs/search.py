@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from search_trials import BLOCKS, BUDGETS, LAGS, experiments, rows
 
-from l96bench.board.text import Markdown, escape, interval, table
-from l96bench.metrics.uncertainty import bootstrap_indices, compare, resampling_weights
-from l96bench.metrics.uncertainty import interval as percentiles
-from l96bench.results.load import load_results
+import l96bench
+from l96bench.metrics import bootstrap_indices, compare, interval, resampling_weights
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -74,12 +72,12 @@ class Trial:
     def r2(self) -> tuple[float, float, float]:
         """100 R² and the ends of its interval."""
         replicates = 1 - (WEIGHTS @ self.sse) / (WEIGHTS @ self.sst)
-        low, high = percentiles(100 * replicates)
+        low, high = interval(100 * replicates)
         return 100 * float(1 - self.sse.sum() / self.sst.sum()), low, high
 
     def gain(self, other: "Trial") -> tuple[float, float, float]:
         """By how much 100 R² exceeds that of another trial, and the ends of the paired interval."""
-        low, high = percentiles(100 * (WEIGHTS @ other.sse - WEIGHTS @ self.sse) / (WEIGHTS @ self.sst))
+        low, high = interval(100 * (WEIGHTS @ other.sse - WEIGHTS @ self.sse) / (WEIGHTS @ self.sst))
         return 100 * float((other.sse - self.sse).sum() / self.sst.sum()), low, high
 
     def saving(self, other: "Trial", perfect: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -87,19 +85,19 @@ class Trial:
         assert self.crps is not None
         assert other.crps is not None
         less = other.crps - self.crps
-        low, high = percentiles(100 * (WEIGHTS @ less) / (WEIGHTS @ perfect))
+        low, high = interval(100 * (WEIGHTS @ less) / (WEIGHTS @ perfect))
         return 100 * float(less.sum() / perfect.sum()), low, high
 
     def excess(self, perfect: NDArray[np.float64]) -> tuple[float, float, float]:
         """By how many percent the CRPS exceeds that of perfect physics, and the ends of the paired interval."""
         assert self.crps is not None
-        low, high = percentiles(100 * ((WEIGHTS @ self.crps) / (WEIGHTS @ perfect) - 1))
+        low, high = interval(100 * ((WEIGHTS @ self.crps) / (WEIGHTS @ perfect) - 1))
         return 100 * float(self.crps.sum() / perfect.sum() - 1), low, high
 
 
-def estimate(value: tuple[float, float, float], spec: str = ".1f") -> Markdown:
+def estimate(value: tuple[float, float, float], spec: str = ".1f") -> l96bench.Markdown:
     """An estimate and its interval."""
-    return interval(*value, spec)
+    return l96bench.Markdown("{} [{}, {}]".format(*(format(each, f"z{spec}") for each in value)))
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class Found:
             groups.setdefault(name, []).append(each)
         return groups
 
-    def offline(self, title: str, columns: Sequence[str]) -> Markdown:
+    def offline(self, title: str, columns: Sequence[str]) -> l96bench.Markdown:
         """100 R² of a title's groups, one row each, from the column on where the group begins."""
         header = ("closure", *columns)
         cells = []
@@ -138,9 +136,9 @@ class Found:
             before = FIRST.get((title, name), 0)
             after = len(columns) - before - len(trials)
             cells.append((name, *[""] * before, *(estimate(each.r2) for each in trials), *[""] * after))
-        return table(header, cells, left=header[:1])
+        return l96bench.markdown_table(header, cells, left=header[:1])
 
-    def steps(self) -> Markdown:
+    def steps(self) -> l96bench.Markdown:
         """What each step from one trial to another gives, by the paired bootstrap over blocks of 10 MTU."""
         cells: list[tuple[str, str, str]] = []
         for label, title, before, after in STEPS:
@@ -151,9 +149,9 @@ class Found:
             else:
                 cells.append((label, "", estimate(two.saving(one, self.perfect), ".1f")))
         header = ("step", "100 R² gained offline", "CRPS gained online, % of perfect physics")
-        return table(header, cells, left=header[:1])
+        return l96bench.markdown_table(header, cells, left=header[:1])
 
-    def online(self, title: str) -> Markdown:
+    def online(self, title: str) -> l96bench.Markdown:
         """CRPS above perfect physics, climate, spread and R², one row a trial."""
         header = ("closure", "training MTU", "CRPS above perfect physics, %", "climate distance")
         cells = [
@@ -168,19 +166,21 @@ class Found:
             )
             for name, budget, each in self.named(title)
         ]
-        return table((*header, "spread / error at 1 MTU", "100 R² of U", "training s"), cells, left=header[:1])
+        return l96bench.markdown_table(
+            (*header, "spread / error at 1 MTU", "100 R² of U", "training s"), cells, left=header[:1]
+        )
 
 
-def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -> Markdown:
+def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -> l96bench.Markdown:
     """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
     folder = RESULTS / family / f"{regime}-v1"
     results = (
-        [each for each in load_results(folder) if each.model.kind not in ("reference", "predictions")]
+        [each for each in l96bench.load_results(folder) if each.model.kind not in ("reference", "predictions")]
         if folder.is_dir()
         else []
     )
     if not results:
-        return Markdown("No result is committed.")
+        return l96bench.Markdown("No result is committed.")
     ranked = sorted(results, key=lambda each: -each.score.value)[:many]
     best = ranked[0].score
     cells = []
@@ -191,15 +191,15 @@ def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -
         values = [each.metrics.get(name) for name in metrics]
         cells.append(
             (
-                escape(each.model.name),
-                interval(score.value, score.low, score.high, ".2f"),
+                each.model.name,
+                estimate((score.value, score.low, score.high), ".2f"),
                 "" if score is best else estimate(ends, ".2f"),
                 "" if score is best else "yes" if margin.distinguishable else "no",
                 *("" if value is None else f"{value.value:.3f}" for value in values),
             )
         )
     header = ("closure", "score", "behind the best by", "told apart", *metrics)
-    return table(header, cells, left=header[:1])
+    return l96bench.markdown_table(header, cells, left=header[:1])
 
 
 def errorbars(axis: Any, x: Sequence[float], values: Sequence[tuple[float, float, float]], **style: Any) -> None:
@@ -305,7 +305,9 @@ def page(found: Sequence[Found]) -> str:
         lagged = [(f"network, {lag} lags", each) for lag, each in zip(LAGS, memory["network"], strict=True)]
         others = [(name, trials[0]) for name, trials in memory.items() if name != "network"]
         cells = [(name, estimate(each.r2)) for name, each in lagged + others]
-        parts.append("Memory (a lag is 0.05 MTU):\n\n" + table(("closure", "100 R²"), cells, left=("closure",)))
+        parts.append(
+            "Memory (a lag is 0.05 MTU):\n\n" + l96bench.markdown_table(("closure", "100 R²"), cells, left=("closure",))
+        )
         parts.append(
             "Online, 95 forecasts and 48 free runs from the validation trajectory. The climate distance of a second "
             f"sample of the truth is {own.floor:.4f}.\n\n{own.online('noise')}"

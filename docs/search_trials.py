@@ -13,28 +13,24 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from sklearn.tree import DecisionTreeRegressor
 
 import l96bench
-from l96bench.data.generate import perfect_forecast
-from l96bench.data.splits import Cases, split_seed
-from l96bench.data.store import cache_folder
-from l96bench.estimators.gaussian_process import SparseGaussianProcess
-from l96bench.estimators.generative import ProbabilisticRecurrentRegressor
-from l96bench.estimators.heteroscedastic import HeteroscedasticRegressor
-from l96bench.estimators.inversion import InvertedPolynomial
-from l96bench.estimators.markov import MarkovChainRegressor
-from l96bench.estimators.memory_polynomial import MemoryPolynomialRegressor
-from l96bench.estimators.online_training import OnlineStochasticRegressor
-from l96bench.estimators.recurrent import RecurrentRegressor
-from l96bench.estimators.ring_network import RingNetwork
-from l96bench.estimators.stochastic import StochasticRegressor
-from l96bench.estimators.tuning import TunedPolynomial
-from l96bench.metrics import ensemble
-from l96bench.metrics.climate import DistanceGrid, member_cdfs
-from l96bench.regimes import Regime
-from l96bench.tasks.online_rollout import OnlineRollout
+from l96bench.estimators import (
+    HeteroscedasticRegressor,
+    InvertedPolynomial,
+    MarkovChainRegressor,
+    MemoryPolynomialRegressor,
+    OnlineStochasticRegressor,
+    ProbabilisticRecurrentRegressor,
+    RecurrentRegressor,
+    RingNetwork,
+    SparseGaussianProcess,
+    StochasticRegressor,
+    TunedPolynomial,
+)
+from l96bench.metrics import DistanceGrid, crps, member_cdfs, rmse_by_lead, spread_by_lead
 
 BUDGETS = (10.0, 100.0, 500.0, 2000.0)
 LAGS = (0, 1, 2, 5, 10)
-CASES = Cases(per_trajectory=95, n_trajectories=1, spacing=2.0, lead=2.0)
+CASES = l96bench.Cases(per_trajectory=95, n_trajectories=1, spacing=2.0, lead=2.0)
 """Forecasts from the validation trajectory, five in each block of 10 MTU."""
 BLOCK = 200
 """Rows in a block of 10 MTU; the first block is not scored, so that every memory is full."""
@@ -99,9 +95,9 @@ def tried(regime: str, model: Any, budget: float, online: bool) -> tuple[Any, ..
     ).X[1:]
     X = many.reshape(len(CASES.leads), len(CASES), members, -1)
     truth = CASES.truth(known.X_valid[None])
-    crps = ensemble.crps(truth, X).mean(axis=0).reshape(BLOCKS, 5).mean(axis=1)
+    blocks = crps(truth, X).mean(axis=0).reshape(BLOCKS, 5).mean(axis=1)
     one = round(1.0 / CASES.interval) - 1
-    spread = ensemble.spread_by_lead(X)[one] / ensemble.rmse_by_lead(truth, X)[one]
+    spread = spread_by_lead(X)[one] / rmse_by_lead(truth, X)[one]
     free = l96bench.rollout(
         *(model, starts[::2], 100.0),
         regime=regime,
@@ -111,20 +107,19 @@ def tried(regime: str, model: Any, budget: float, online: bool) -> tuple[Any, ..
         progress=False,
     )
     apart = distance(regime, free.X) if free.survived.all() else np.inf
-    return sse, sst, seconds, crps, apart, float(spread)
+    return sse, sst, seconds, blocks, apart, float(spread)
 
 
 def ceiling(regime: str) -> tuple[NDArray[np.float64], float]:
     """CRPS by block of perfect physics from the validation starts, and the distance of a second sample of the truth."""
 
-    def seed_of(regime: Regime, stream: str) -> tuple[int, ...]:
-        return split_seed(regime, "valid" if stream == "test" else stream)
+    def seed_of(regime: l96bench.Regime, stream: str) -> tuple[int, ...]:
+        return l96bench.split_seed(regime, "valid" if stream == "test" else stream)
 
     task = l96bench.make_task(f"online-rollout/{regime}-v1")
-    assert isinstance(task, OnlineRollout)
-    X = perfect_forecast(task.regime, CASES, progress=False, threads=1, seed_of=seed_of)
-    crps = ensemble.crps(CASES.truth(data(regime).X_valid[None]), X).mean(axis=0).reshape(BLOCKS, 5).mean(axis=1)
-    return crps, distance(regime, task.truth_climates[""][1].X[:2000])
+    X = l96bench.perfect_forecast(task.regime, CASES, progress=False, threads=1, seed_of=seed_of)
+    blocks = crps(CASES.truth(data(regime).X_valid[None]), X).mean(axis=0).reshape(BLOCKS, 5).mean(axis=1)
+    return blocks, distance(regime, task.truth_climates[""][1].X[:2000])
 
 
 def network(radius: int = 2, lags: int = 0) -> Any:
@@ -230,7 +225,7 @@ def rows(regime: str) -> dict[str, list[Row]]:
 
 def experiments(regime: str) -> dict[str, list[tuple[Any, ...]]]:
     """The values of all trials of a regime, by title, and of perfect physics."""
-    keep = joblib.Memory(cache_folder() / "search", verbose=0)
+    keep = joblib.Memory(l96bench.cache_folder() / "search", verbose=0)
     run, found = keep.cache(tried), {"ceiling": [keep.cache(ceiling)(regime)]}
     for title, trials in rows(regime).items():
         found[title] = []

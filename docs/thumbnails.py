@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import l96bench
-from l96bench.board.page import THUMBNAILS
-from l96bench.entries.entry import find_entry
-from l96bench.results.origin import slug_of
 
-FOLDER = Path(__file__).resolve().parents[1] / "leaderboard" / THUMBNAILS
+FOLDER = Path(__file__).resolve().parents[1] / "leaderboard" / "thumbnails"
 BASELINES = ("no_closure", "linear", "quartic", "quartic_ar1", "stencil_network", "stencil_network_ar1")
 LENGTH = 100
 """Samples of 0.05 MTU: 5 MTU, in which forecasts part from the truth."""
@@ -39,14 +36,14 @@ def main() -> None:
         mean, std = float(np.mean(task.test.X)), float(np.std(task.test.X))
         write_picture(FOLDER / task.regime_id / "truth.png", truth, mean, std)
         for name in BASELINES:
-            entry = find_entry(name)[0]
+            entry = l96bench.find_entry(name)[0]
             if not entry.accepts(task):
                 continue
             model = entry.make(task, entry.seeds[0])
             if callable(getattr(model, "fit", None)) and entry.trained_on is None:
                 model.fit(task.train.X, task.train.U)
             run = l96bench.rollout(model, truth[0], LENGTH * task.test.interval, regime=task.regime_id)
-            write_picture(FOLDER / task.regime_id / f"{slug_of(entry.name)}.png", run.X[:, 0], mean, std)
+            write_picture(FOLDER / task.regime_id / f"{l96bench.slug_of(entry.name)}.png", run.X[:, 0], mean, std)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
+from .board.text import Markdown, markdown_table
 from .cli import run_script
+from .data.generate import perfect_forecast
+from .data.instances import textbook_instance
+from .data.splits import Cases, split_seed, splits_of
+from .data.store import cache_folder
 from .dynamics.ar1 import AR1Closure
 from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
 from .dynamics.resolved import Rollout, rollout
-from .dynamics.truth import Trajectory, simulate
-from .entries.entry import Entry
+from .dynamics.truth import Trajectory, advance, random_state, simulate
+from .entries.entry import Entry, baseline_names, find_code, find_entry
+from .entries.units import Unit, run_unit
 from .equations import EquationClosure, EquationSet
 from .equations.closure_regression import EquationRegressor
 from .equations.derivatives import SavitzkyGolay, WeakForm
@@ -26,7 +32,11 @@ from .errors import (
 from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .graphs.onnx_closure import OnnxClosure
+from .parallel import in_parallel
 from .regimes import Regime, get_regime, list_regimes
+from .results.combine import combine_seeds
+from .results.load import load_results
+from .results.origin import slug_of
 from .results.record import ModelInfo, Result
 from .submissions.export import export_equations, export_onnx, export_predictions
 from .tasks.base import Task
@@ -42,6 +52,7 @@ __all__ = [
     "AR1Regressor",
     "AssimilationSystem",
     "BlowUpError",
+    "Cases",
     "Closure",
     "ClusterError",
     "DAIncrement",
@@ -55,6 +66,7 @@ __all__ = [
     "KnownEquations",
     "L96BenchError",
     "LocalRegressor",
+    "Markdown",
     "ModelError",
     "ModelInfo",
     "NoClosure",
@@ -76,18 +88,35 @@ __all__ = [
     "ThresholdSelection",
     "TorchRegressor",
     "Trajectory",
+    "Unit",
     "UnknownIdError",
     "WeakForm",
+    "advance",
     "as_closure",
     "as_discoverer",
+    "baseline_names",
+    "cache_folder",
+    "combine_seeds",
     "export_equations",
     "export_onnx",
     "export_predictions",
+    "find_code",
+    "find_entry",
     "get_regime",
+    "in_parallel",
     "list_regimes",
     "list_tasks",
+    "load_results",
     "make_task",
+    "markdown_table",
+    "perfect_forecast",
+    "random_state",
     "rollout",
     "run_script",
+    "run_unit",
     "simulate",
+    "slug_of",
+    "split_seed",
+    "splits_of",
+    "textbook_instance",
 ]

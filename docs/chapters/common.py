@@ -13,11 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.board.text import Markdown, table
-from l96bench.diagnostics.figures import figure, png, style
-from l96bench.metrics.uncertainty import bootstrap_indices, compare, interval, resampling_weights
-from l96bench.results.load import load_results
-from l96bench.results.record import Result
+from l96bench.diagnostics import figure, png, style
+from l96bench.metrics import bootstrap_indices, compare, interval, resampling_weights
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "leaderboard" / "results"
@@ -42,9 +39,9 @@ class Estimate:
         """The upper end."""
         return max(self.value, interval(self.replicates)[1])
 
-    def text(self, spec: str = ".2f") -> Markdown:
+    def text(self, spec: str = ".2f") -> l96bench.Markdown:
         """Such as ``0.41 [0.38, 0.44]``."""
-        return Markdown(f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]")
+        return l96bench.Markdown(f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]")
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         """The paired difference: both are resampled with the same trajectories."""
@@ -206,7 +203,9 @@ class Chapter:
 def claims_table(claims: Sequence[Claim]) -> str:
     """The claims, and whether they survive."""
     header = ("notebook", "the book's conclusion", "the fair test", "survives")
-    return table(header, [[Markdown(cell) for cell in claim.row()] for claim in claims], left=header)
+    return l96bench.markdown_table(
+        header, [[l96bench.Markdown(cell) for cell in claim.row()] for claim in claims], left=header
+    )
 
 
 def code(*functions: Callable[..., Any]) -> str:
@@ -215,17 +214,17 @@ def code(*functions: Callable[..., Any]) -> str:
     return f"```python\n{sources}\n```"
 
 
-def committed(task: str) -> dict[str, Result]:
+def committed(task: str) -> dict[str, l96bench.Result]:
     """The rows of the leaderboard's table of a task by the entries' names."""
-    return {each.model.name: each for each in load_results(RESULTS) if each.task == task}
+    return {each.model.name: each for each in l96bench.load_results(RESULTS) if each.task == task}
 
 
-def score(result: Result) -> Markdown:
+def score(result: l96bench.Result) -> l96bench.Markdown:
     """A committed score with its interval."""
-    return Markdown(f"{result.score.value:.1f} [{result.score.low:.1f}, {result.score.high:.1f}]")
+    return l96bench.Markdown(f"{result.score.value:.1f} [{result.score.low:.1f}, {result.score.high:.1f}]")
 
 
-def versus_of(first: Result, second: Result) -> Estimate:
+def versus_of(first: l96bench.Result, second: l96bench.Result) -> Estimate:
     """The paired difference of two committed scores."""
     a, b = (Estimate(each.score.value, np.array(each.score.replicates)) for each in (first, second))
     return a - b

@@ -7,12 +7,8 @@ from common import BOOK, Array, Chapter, Claim, World, blocked, code, committed,
 from matplotlib.figure import Figure
 
 import l96bench
-from l96bench.assimilation.cycling import Cycled, cycle
-from l96bench.assimilation.ensemble_filters import ETKF
-from l96bench.assimilation.models import ResolvedModel
-from l96bench.assimilation.observations import Network
-from l96bench.board.text import table
-from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, VERMILION, bin_edges
+from l96bench.assimilation import ETKF, Cycled, Network, ResolvedModel, cycle
+from l96bench.diagnostics import BLACK, BLUE, GREEN, VERMILION, bin_edges
 
 WINDOW = 0.05
 INFLATIONS = np.array([1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8, 2.2, 3.0])
@@ -107,7 +103,7 @@ def skills(chapter: Chapter, world: World, valid: Array, rounds: int) -> dict[fl
         "Quartics in X from the increments divided by the window, against the quartic fitted to the true U, over the "
         "X of the test trajectories: slope 1 is all of U. Then what the models do: the background error of the filter, "
         "its inflation chosen for each model on a validation truth, and free forecasts.",
-        table(header, rows, left=header[1:2]),
+        l96bench.markdown_table(header, rows, left=header[1:2]),
     )
     chapter.numbers |= {"rounds": rounds, "skills": numbers}
     return learned
@@ -217,7 +213,7 @@ def board(chapter: Chapter) -> None:
         "## On the leaderboard",
         "`da-increment` asks the same at F = 20 with all points observed with errors of 1 (dense) and for 20 random "
         "points of 40 (sparse): 0 is the model without a closure, 100 the perfect model. Only the quartic saw U.",
-        table(("track", "entry", "kind", "score"), rows, left=("track", "entry", "kind")),
+        l96bench.markdown_table(("track", "entry", "kind", "score"), rows, left=("track", "entry", "kind")),
     )
 
 

@@ -12,8 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.diagnostics.figures import BLACK, GREY, PALETTE
+from l96bench.diagnostics import BLACK, GREY, PALETTE
 
 RADIUS = 3
 """Neighbours on each side: 7 of the ring's 8 points, where the book uses all."""
@@ -81,7 +80,7 @@ def couplings(chapter: Chapter, n: int) -> None:
         code(sindy),
         f"Means over {n} trajectories of 5 MTU, with intervals over these. True terms are those of the resolved "
         "equation, with damping 1 and forcing 18.",
-        table(header, rows, left=header[:2]),
+        l96bench.markdown_table(header, rows, left=header[:2]),
     )
     weak, strong = (found[label, False] for label in ("weak", "strong"))
     closure, symmetric = found["strong"], found["strong", True]
@@ -173,7 +172,7 @@ def closures(chapter: Chapter, world: World, scale: float) -> None:
         code(models, rows),
         "The notebook computes R² of the network and of genetic programming with the arguments swapped, that of the "
         "linear models rightly, all of them on rows drawn from the training trajectory.",
-        table(header, table_rows, left=header[:1]),
+        l96bench.markdown_table(header, table_rows, left=header[:1]),
     )
     pictured(chapter, independent, sizes)
     network, linear, quadratic, fine, coarse, genetic = independent.values()

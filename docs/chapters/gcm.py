@@ -9,9 +9,8 @@ from scipy.optimize import minimize
 from scipy.stats import wasserstein_distance
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.diagnostics.figures import BLACK, GREY, PALETTE
-from l96bench.estimators.tuning import TunedPolynomial
+from l96bench.diagnostics import BLACK, GREY, PALETTE
+from l96bench.estimators import TunedPolynomial
 
 INTRODUCTION = f"""
 # Lorenz-96 and GCMs
@@ -82,7 +81,7 @@ def error_sources(chapter: Chapter, world: World, models: dict[str, Any]) -> Non
     chapter.add("## Where errors come from", code(sources))
     chapter.add("RMSE over the climatological standard deviation, 95 % interval over test trajectories:")
     chapter.add(
-        table(
+        l96bench.markdown_table(
             ("fitted quartic, and", "at 0.25 MTU", "at 0.5", "at 1"),
             [(name, *(each.text() for each in row)) for name, row in at.items()],
             left=("fitted quartic, and",),
@@ -164,7 +163,7 @@ def climates(chapter: Chapter, world: World, models: dict[str, Any], members: in
         f"standard deviation of {short:.3f}; and with the linear closure the means of {duration:g} MTU still differ "
         "from run to run by more than the closures do (last column).",
         code(climate),
-        table(header, rows, left=("",)),
+        l96bench.markdown_table(header, rows, left=("",)),
     )
     error = {name: abs(each.value - mean["truth"].value) for name, each in mean.items()}
     none, linear, published, fitted, _ = models
@@ -285,7 +284,7 @@ def tuning(chapter: Chapter, world: World, models: dict[str, Any], repeats: int)
         code(tuned),
         "Linear closures U = a X + b, and their RMSE over the climatological standard deviation at 0.5 MTU from the "
         "test states:",
-        table(("tuned on", "a", "b", "RMSE"), rows, left=("tuned on",)),
+        l96bench.markdown_table(("tuned on", "a", "b", "RMSE"), rows, left=("tuned on",)),
     )
     chapter.claims.append(
         Claim(

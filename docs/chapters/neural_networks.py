@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from sklearn.metrics import r2_score
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.diagnostics.figures import BLACK, PALETTE
-from l96bench.diagnostics.importance import (
+from l96bench.diagnostics import (
+    BLACK,
+    PALETTE,
     Importance,
     by_offset,
     instant_forcing,
@@ -19,7 +19,7 @@ from l96bench.diagnostics.importance import (
     offsets_of,
     permutation_importance,
 )
-from l96bench.estimators.online_training import OnlineNetworkRegressor
+from l96bench.estimators import OnlineNetworkRegressor
 
 INTRODUCTION = f"""
 # Neural networks
@@ -77,7 +77,7 @@ def skill(chapter: Chapter, world: World, trained: list[dict[str, Any]]) -> None
         code(network, closures),
         f"Mean over {len(trained)} training seeds, on trajectories that no network saw, with intervals over these. "
         "The last network is 64-64 GELU, trained on scaled data under a one-cycle rate (`TorchRegressor()` as it is).",
-        table(("closure", "R² of U", "RMSE / std at 1 MTU"), rows, left=("closure",)),
+        l96bench.markdown_table(("closure", "R² of U", "RMSE / std at 1 MTU"), rows, left=("closure",)),
     )
 
     def draw(made: Figure) -> None:
@@ -151,7 +151,7 @@ def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]
         code(one_state),
         "Mean absolute error over 1 MTU, over the climatological standard deviation. The book's test compares one "
         "forecast with windows of the truth that have nothing to do with it. It cannot tell one closure from another.",
-        table(header, rows, left=header[:1]),
+        l96bench.markdown_table(header, rows, left=header[:1]),
         "On the leaderboard (`online-rollout/wilks-f20-v1`): "
         + ", ".join(f"{name} {score(results[name])}" for name in names)
         + ".",
@@ -211,7 +211,7 @@ def looks(chapter: Chapter, world: World, models: dict[str, Any]) -> None:
     rows = [(name, f"{right:.3f}", f"{wrong_way:.3f}") for name, (right, wrong_way) in swapped.items()]
     chapter.add(
         "R² is not symmetric: `r2_score(truth, prediction)` and, as the notebook has it, with the arguments swapped:",
-        table(("closure", "R²", "swapped"), rows, left=("closure",)),
+        l96bench.markdown_table(("closure", "R²", "swapped"), rows, left=("closure",)),
     )
     chapter.claims += [
         Claim(

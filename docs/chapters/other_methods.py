@@ -11,9 +11,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
 import l96bench
-from l96bench.board.text import table
-from l96bench.diagnostics.figures import BLACK, PALETTE
-from l96bench.estimators.gaussian_process import SparseGaussianProcess
+from l96bench.diagnostics import BLACK, PALETTE
+from l96bench.estimators import SparseGaussianProcess
 
 INTRODUCTION = f"""
 # Other methods
@@ -64,7 +63,7 @@ def trees(chapter: Chapter, world: World, scale: float) -> None:
         (name, f"{leaves[i]}", f"{found[name][i]:.3f}", f"{found['elsewhere'][i]:.3f}") for name, i in choice.items()
     ]
     header = ("leaves chosen on", "leaves", "R² there", "R² on other trajectories")
-    chapter.add("## How large a tree", code(sizes), table(header, rows, left=header[:1]))
+    chapter.add("## How large a tree", code(sizes), l96bench.markdown_table(header, rows, left=header[:1]))
 
     def draw(made: Figure) -> None:
         ax = made.subplots()
@@ -116,7 +115,7 @@ def memory(chapter: Chapter, world: World, scale: float) -> None:
     online = {name: world.rmse(model, 1.0) for name, model in models.items()}
     rows = [(name, offline[name].text(".3f"), online[name].text(".3f")) for name in models]
     header = ("boosting sees X of five points", "R² of U", "RMSE / std at 1 MTU")
-    chapter.add("## The past", code(boosted), table(header, rows, left=header[:1]))
+    chapter.add("## The past", code(boosted), l96bench.markdown_table(header, rows, left=header[:1]))
     now, past, quartic = models
     better, ahead, trees = offline[past] - offline[now], online[now] - online[past], online[quartic] - online[now]
     chapter.numbers |= {"memory_r2": better, "memory_forecast": ahead, "trees_forecast": trees}
@@ -159,7 +158,7 @@ def gaussian_process(chapter: Chapter, world: World, scale: float) -> None:
         "three standard deviations, and samples for its stochastic closure, is the uncertainty of the *function*, "
         f"without the noise of the data: {ratio:.1%} of the error that the closure makes. It shrinks with more data; "
         "the error does not.",
-        table(
+        l96bench.markdown_table(
             ("three standard deviations of", "hold U in % of all cases"),
             [(name, (100.0 * each).text(".1f")) for name, each in inside.items()],
             left=("three standard deviations of",),
@@ -198,7 +197,7 @@ def board(chapter: Chapter) -> None:
     chapter.add(
         "## On the leaderboard",
         "`subgrid-forcing` (offline) and `online-rollout` (online), F = 20:",
-        table(("regime", "entry", "offline", "online"), rows, left=("regime", "entry")),
+        l96bench.markdown_table(("regime", "entry", "offline", "online"), rows, left=("regime", "entry")),
     )
 
 

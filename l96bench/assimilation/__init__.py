@@ -1,1 +1,5 @@
-"""Filters and cycles: ensemble and variational data assimilation with any forecast model of the Lorenz-96 family."""
+"""Data assimilation: forecast models, observations, ensemble filters, and the cycle that joins them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from l96bench.board.flags import flags
 from l96bench.board.tables import make_tables, score_markdown
-from l96bench.board.text import NONE, Markdown, escape, one_line, table
+from l96bench.board.text import NONE, Markdown, escape, markdown_table, one_line
 from l96bench.errors import L96BenchError
 from l96bench.results.load import load_results
 from l96bench.results.record import Result
@@ -72,10 +72,13 @@ class Contribution:
                 [result.task, score_markdown(result), NONE if rank is None else rank, result.predictions_digest[:12]]
                 for result, rank in self.rows
             ]
-            parts += ["## Scores, from its artifacts", table(("task", "score", "rank", "predictions"), body, ("task",))]
+            parts += [
+                "## Scores, from its artifacts",
+                markdown_table(("task", "score", "rank", "predictions"), body, ("task",)),
+            ]
         if self.facts:
             facts = [[name, value] for name, value in self.facts.items()]
-            parts += ["## What it is", table(("", "given"), facts, left=("", "given"))]
+            parts += ["## What it is", markdown_table(("", "given"), facts, left=("", "given"))]
         return "\n\n".join(parts) + "\n"
 
 

@@ -21,7 +21,7 @@ from l96bench.board.tables import (
     status_cells,
     table_markdown,
 )
-from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, number, table
+from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
 from l96bench.results.files import write_atomic
 from l96bench.results.origin import SubmissionInfo
@@ -202,7 +202,7 @@ def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
             regime = row.result.task.partition("/")[2]
             cells.setdefault(regime, {})[name] = f"{score_markdown(row.result)}, {rank}"
     body = [[regime, *(Markdown(cells[regime].get(name, NONE)) for name, _ in families)] for regime in sorted(cells)]
-    return table(header, body, left=("regime",))
+    return markdown_table(header, body, left=("regime",))
 
 
 def _details(rows: Sequence[Row]) -> Markdown:
@@ -230,7 +230,7 @@ def _details(rows: Sequence[Row]) -> Markdown:
         ["a call, steps of the kernel", *(number(result.cost.kernel_steps_per_call, ".2f") for result in results)],
         ["predictions", *(result.predictions_digest[:12] for result in results)],
     ]
-    return table(["", *(result.task.partition("/")[2] for result in results)], lines, left=("",))
+    return markdown_table(["", *(result.task.partition("/")[2] for result in results)], lines, left=("",))
 
 
 def _distinct(values: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from l96bench.board.flags import is_reference
 from l96bench.board.render import render_template
 from l96bench.board.seasons import difference, load_rows, summary
 from l96bench.board.tables import change_markdown, score_markdown
-from l96bench.board.text import NONE, Markdown, escape, table
+from l96bench.board.text import NONE, Markdown, escape, markdown_table
 from l96bench.results.combine import require_comparable
 from l96bench.results.files import write_atomic
 from l96bench.results.record import Result, Value
@@ -98,7 +98,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _table(rows: Sequence[_Row]) -> Markdown:
-    return table(_HEADER, [_cells(row) for row in rows], left=("entry",))
+    return markdown_table(_HEADER, [_cells(row) for row in rows], left=("entry",))
 
 
 def _cells(row: _Row) -> list[object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from l96bench.board.families import FAMILIES, family
 from l96bench.board.flags import Flag, flags, is_reference, marks
 from l96bench.board.seasons import SeasonRows, difference, is_apart
-from l96bench.board.text import NONE, Markdown, count, escape, interval, number, table
+from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import tied_ranks
 from l96bench.results.combine import require_comparable
@@ -178,7 +178,7 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
                 result.model.inputs,
             ]
         )
-    return table(header, rows, left=("entry", "status", "inputs"))
+    return markdown_table(header, rows, left=("entry", "status", "inputs"))
 
 
 def status_cells(table_of_task: Table) -> dict[str, str]:
@@ -196,7 +196,7 @@ def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) 
     """
     ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
     rows = [_cells(row, cards) for row in table_of_task.rows if row.rank is None or row in ranked]
-    return table(_header(table_of_task), rows, left=("entry",))
+    return markdown_table(_header(table_of_task), rows, left=("entry",))
 
 
 def score_markdown(result: Result) -> Markdown:

@@ -59,7 +59,7 @@ def code_block(text: str) -> Markdown:
     return Markdown("\n".join(f"    {line}" for line in text.splitlines()))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], left: Sequence[str] = ()) -> Markdown:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], left: Sequence[str] = ()) -> Markdown:
     """A Markdown table with aligned columns.
 
     Parameters

@@ -1,7 +1,5 @@
 """What equations say: a small grammar, its canonical expansion into monomials, and fast evaluation."""
 
-from l96bench.equations.closure import EquationClosure
-from l96bench.equations.equation_set import EquationSet
-from l96bench.equations.terms import Monomial
+import lazy_loader
 
-__all__ = ["EquationClosure", "EquationSet", "Monomial"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

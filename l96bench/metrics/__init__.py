@@ -1,1 +1,5 @@
-"""How good a closure is: pure functions over arrays, for points, ensembles, climates and their uncertainty."""
+"""Metrics: scores of predictions, ensembles, climates and equations, and their uncertainty, as functions of arrays."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -33,7 +33,7 @@ _START_SECONDS = 300.0
 """Of the clock, in which a process must have started and imported what it needs."""
 _CLOCK = 10.0
 """Seconds of the clock for each of the processor's, of which a busy machine gives few."""
-_COMMAND = "from l96bench.submissions.contained import _serve; _serve()"
+_COMMAND = "from l96bench.submissions.contained import serve; serve()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _outcome(
 # What runs in the process.
 
 
-def _serve() -> None:
+def serve() -> None:
     """Read the work from standard input, do it, answer one line an item on what was standard output."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer

@@ -14,7 +14,7 @@ from l96bench.assimilation.archive import (
     PARTS,
     SPIN_UP,
     TRACKS,
-    Part,
+    ArchivePart,
     get_track,
     load_archive,
     make_archive,
@@ -34,7 +34,7 @@ from l96bench.regimes import seed_word
 Array = NDArray[np.float64]
 Archive = dict[str, Array]
 
-MINI = Part("mini", 3, 6)
+MINI = ArchivePart("mini", 3, 6)
 
 
 @pytest.fixture(scope="module", params=TRACKS)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation import kernels as filters
-from l96bench.assimilation.archive import PARTS, TRACKS, Part, make_archive
+from l96bench.assimilation.archive import PARTS, TRACKS, ArchivePart, make_archive
 from l96bench.data.generate import perfect_forecast
 from l96bench.data.instances import draw_instance
 from l96bench.data.recovery import make_instance, observe
@@ -25,7 +25,7 @@ from l96bench.regimes import get_regime
 
 CASES = Cases(per_trajectory=1, n_trajectories=2, first=0.5, memory=0.5, spacing=1.5, lead=0.5, members=2)
 CUBIC = Polynomial([-0.704, -1.111, -0.0009, 0.00294])
-ARCHIVES = {"dense": PARTS["valid"], "sparse": Part("bits", 2, 20)}
+ARCHIVES = {"dense": PARTS["valid"], "sparse": ArchivePart("bits", 2, 20)}
 """A whole part of one archive, and a short one of the other, by their tracks."""
 BASES = ("single", "two-scale", "hidden")
 

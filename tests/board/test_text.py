@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, number, table
+from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, markdown_table, number
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -42,7 +42,7 @@ def test_a_reader_sees_the_text_itself_on_one_line(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_cell_stays_a_cell(text: str) -> None:
-    page = table(["entry", "n"], [[text, 1], ["plain", 2]], left=["entry"])
+    page = markdown_table(["entry", "n"], [[text, 1], ["plain", 2]], left=["entry"])
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page)
     assert html.count("<tr>") == 3
     assert html.count("<td") == 4
@@ -56,7 +56,7 @@ def test_markdown_is_not_escaped_twice() -> None:
 
 
 def test_a_table_is_aligned() -> None:
-    assert table(["name", "n"], [["a", 1], ["longer", 10]], left=["name"]) == (
+    assert markdown_table(["name", "n"], [["a", 1], ["longer", 10]], left=["name"]) == (
         "| name   |   n |\n| ------ | --: |\n| a      |   1 |\n| longer |  10 |"
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, Part, make_archive
+from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, ArchivePart, make_archive
 from l96bench.data import store
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.data.splits import DATA_REGIMES, Split
@@ -16,7 +16,7 @@ from l96bench.tasks.datasets import DataSet, data_sets
 from l96bench.tasks.registry import list_tasks, make_task
 
 SPLITS = (Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
-PART = Part("valid", 2, 4)
+PART = ArchivePart("valid", 2, 4)
 BASES = ("single", "two-scale", "hidden")
 
 

@@ -1,0 +1,52 @@
+from .archive import TRACKS, ArchivePart, Track, get_track, load_archive, make_archive, run_cycle
+from .corrections import CorrectedClosure, corrected
+from .cycling import cycle
+from .ensemble_filters import ETKF, LETKF, EnKF, HybridEnKF
+from .filters import Filter, NoAssimilation, OptimalInterpolation, static_covariance
+from .inflation import Inflation
+from .layout import GLOBAL, Layout, gaspari_cohn, ring_taper
+from .models import AugmentedModel, ForecastModel, FunctionModel, ResolvedModel, TruthModel
+from .observations import Network, Observations, Observed
+from .record import Cycled
+from .statistics import InnovationStatistics, innovation_statistics, rank_counts, spread_error_ratio
+from .variational import ThreeDVar
+
+__all__ = [
+    "ETKF",
+    "GLOBAL",
+    "LETKF",
+    "TRACKS",
+    "ArchivePart",
+    "AugmentedModel",
+    "CorrectedClosure",
+    "Cycled",
+    "EnKF",
+    "Filter",
+    "ForecastModel",
+    "FunctionModel",
+    "HybridEnKF",
+    "Inflation",
+    "InnovationStatistics",
+    "Layout",
+    "Network",
+    "NoAssimilation",
+    "Observations",
+    "Observed",
+    "OptimalInterpolation",
+    "ResolvedModel",
+    "ThreeDVar",
+    "Track",
+    "TruthModel",
+    "corrected",
+    "cycle",
+    "gaspari_cohn",
+    "get_track",
+    "innovation_statistics",
+    "load_archive",
+    "make_archive",
+    "rank_counts",
+    "ring_taper",
+    "run_cycle",
+    "spread_error_ratio",
+    "static_covariance",
+]

@@ -1,0 +1,40 @@
+from .climate_reward import ClimateReward
+from .closure_env import ClosureEnv
+from .core import BatchedEnv
+from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
+from .ensemble import EnsembleRolloutVectorEnv
+from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
+from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
+from .policy import Actor, PolicyClosure, StochasticPolicyClosure
+from .registration import ENVIRONMENTS
+from .sb3 import SB3VecEnv
+from .scalar import ScalarEnv
+from .scaling import Scaling
+from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
+from .training import LearningCurveCallback, train, train_ppo, training_rows
+
+__all__ = [
+    "ENVIRONMENTS",
+    "Actor",
+    "BatchedEnv",
+    "ClimateReward",
+    "ClosureEnv",
+    "DAIncrementEnv",
+    "DAIncrementVectorEnv",
+    "EnsembleRolloutVectorEnv",
+    "EquationRecoveryEnv",
+    "EquationRecoveryVectorEnv",
+    "LearningCurveCallback",
+    "OnlineRolloutEnv",
+    "OnlineRolloutVectorEnv",
+    "PolicyClosure",
+    "SB3VecEnv",
+    "ScalarEnv",
+    "Scaling",
+    "StochasticPolicyClosure",
+    "SubgridForcingEnv",
+    "SubgridForcingVectorEnv",
+    "train",
+    "train_ppo",
+    "training_rows",
+]
