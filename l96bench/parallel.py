@@ -27,7 +27,10 @@ from l96bench.errors import ClusterError, L96BenchError, ModelWarning, described
 
 __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
-_LIBRARIES = ("numpy", "numba", "scipy", "scikit-learn", "torch", "stable-baselines3", "pysindy")
+_LIBRARIES = (
+    *("numpy", "numba", "scipy", "scikit-learn", "torch", "onnx", "onnxruntime", "skl2onnx", "gymnasium"),
+    *("stable-baselines3", "pysindy", "gplearn", "pyoperon", "sympy", "arch", "scoringrules"),
+)
 """Libraries in which another version may give other bits."""
 _PATIENCE = 5.0
 _PATIENCE_WITH_WORKERS = 60.0

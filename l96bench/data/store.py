@@ -11,7 +11,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from l96bench.data.splits import DATA_VERSION, get_split
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
 
-__all__ = ["array_digest", "cache_folder", "digests", "fetch", "load", "state_of"]
+__all__ = ["array_digest", "cache_errors", "cache_folder", "digests", "fetch", "load", "require_writable", "state_of"]
 
 
 def cache_folder() -> Path:
@@ -31,7 +33,33 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     given = os.environ.get("L96BENCH_CACHE")
-    return Path(given) if given else user_cache_path("l96bench")
+    return Path(given).expanduser() if given else user_cache_path("l96bench")
+
+
+@contextmanager
+def cache_errors() -> Iterator[None]:
+    """Turn an error of the file system inside, where the cache is written, into one that says what to do.
+
+    Raises
+    ------
+    DataError
+        If the cache cannot be written: it is read-only, somebody else's, on a full disk, or a file is in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"the cache {cache_folder()} cannot be written ({error}); make room there, or set L96BENCH_CACHE to a "
+            "folder that can"
+        ) from error
+
+
+def require_writable(name: str) -> None:
+    """Raise `DataError` unless files can be written into the folder of the cache that has this name."""
+    with cache_errors():
+        folder = cache_folder() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
 
 
 def digests() -> dict[str, str]:
@@ -72,15 +100,13 @@ def fetch(
     Raises
     ------
     DataError
-        If no digest is recorded, or this machine makes other bits than the repository records.
+        If no digest is recorded, this machine makes other bits than the repository records, or the cache lacks the
+        arrays and cannot be written.
     """
     expected, place = _expected(key, names) if recorded is None else dict(recorded), _place(key)
     arrays = _read(place, expected)
     if arrays is None:
-        from filelock import FileLock
-
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(place.with_suffix(".lock")):
+        with _locked(place):
             arrays = _read(place, expected)
             if arrays is None:
                 _write(place, make(), expected)
@@ -148,11 +174,28 @@ def _write(place: Path, arrays: Mapping[str, NDArray[np.float64]], expected: dic
                 f"{place.parent.name}/{place.name}/{name}: expected SHA-256 {expected[name]}, got {came}; "
                 "the simulator promises the same bits everywhere: please report this with your processor and versions"
             )
-    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    temporary = place.with_name(f".{place.name}-{uuid.uuid4().hex}")
+    with cache_errors():
+        try:
+            temporary.mkdir()  # with the permissions that the user gives to new folders
+            for name, array in arrays.items():
+                np.save(temporary / f"{name}.npy", array, allow_pickle=False)
+            shutil.rmtree(place, ignore_errors=True)
+            temporary.replace(place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Hold the lock of a place; other processes wait."""
+    from filelock import FileLock
+
+    with cache_errors():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place.with_suffix(".lock"))
+        lock.acquire()
     try:
-        for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        shutil.rmtree(place, ignore_errors=True)
-        temporary.replace(place)
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        lock.release()

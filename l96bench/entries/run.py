@@ -8,18 +8,16 @@ machines, and give back what they found.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from importlib import resources
+from functools import partial
 from pathlib import Path
 
-from l96bench.data.store import cache_folder, digests
+from l96bench.data.store import cache_errors, cache_folder, digests, require_writable
 from l96bench.dynamics.truth import available_processors
 from l96bench.entries.entry import QUICK_REGIMES, baseline_names, find_code, find_entry
+from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.parallel import Outcome, in_parallel
@@ -27,26 +25,10 @@ from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.files import write_atomic
 from l96bench.results.record import Result
-from l96bench.tasks.base import SCORER_VERSION, Task
+from l96bench.tasks.base import Task
 from l96bench.tasks.registry import FAMILIES, make_task
 
 __all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
-
-_SCORING_CODE = (
-    "regimes.py",
-    "dynamics",
-    "estimators",
-    "equations",
-    "data",
-    "metrics",
-    "assimilation",
-    "tasks",
-    "envs",
-    "graphs",
-    "parallel.py",
-    "results",
-    "entries",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +144,8 @@ def run_jobs(
     units = units_of(jobs, n_seeds)
     keys_of, jobs_of = _links(units)
     todo = _todo(units, fresh)
+    if todo:
+        require_writable("runs")
     missing = {key for unit in todo for key in unit.keys}
     for key in missing if fresh else ():
         shutil.rmtree(discoveries(key), ignore_errors=True)
@@ -180,7 +164,8 @@ def run_jobs(
     with show_progress("training and scoring", len(todo), progress) as advance:
         for outcome in _outcomes(todo, n_jobs or available_processors(), dask):
             for key, text in (outcome.value or {}).items():
-                write_atomic(_kept(key), text)
+                with cache_errors():
+                    write_atomic(_kept(key), text)
                 missing.remove(key)
                 collect(jobs_of[key])
             faults += [f"{todo[outcome.index]}: {outcome.fault}"] if outcome.fault else []
@@ -209,14 +194,15 @@ def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
     tasks: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
-    data = {id: _data_of(make_task(id)) for id in dict.fromkeys(job.task for job in jobs)}
+    task_of = {id: make_task(id) for id in dict.fromkeys(job.task for job in jobs)}
+    data = {id: (task, _data_of(task)) for id, task in task_of.items()}
     units = []
     for (_, name), ids in sorted(tasks.items(), key=lambda item: item[0][0]):
         code = None if name == CEILING else find_code(name)
         entry = None if code is None else code.load()
         digest = CEILING if code is None else code.digest
         for seed in list(entry.seeds)[:n_seeds] if entry else (0,):
-            keys = tuple(_fingerprint(digest, id, data[id], seed) for id in ids)
+            keys = tuple(fingerprint(digest, *data[id], seed) for id in ids)
             units.append(Unit(name, code, tuple(ids), keys, seed, entry is not None and entry.slow))
     return units
 
@@ -264,24 +250,3 @@ def _kept(key: str) -> Path:
 def _data_of(task: Task) -> dict[str, str]:
     """The digests of the arrays of a task's regime or track, and of all others that the task reads."""
     return {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")} | task.data_digests
-
-
-def _fingerprint(code: str, id: str, data: dict[str, str], seed: int) -> str:
-    """SHA-256 of what a result depends on: the entry's code, ours, the task, its data and the seed."""
-    parts = [code, _scoring_code(), id, SCORER_VERSION, data, seed]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _scoring_code() -> str:
-    """SHA-256 over the package's files that training and scoring use."""
-    root = Path(str(resources.files("l96bench")))
-    files = [
-        path
-        for name in _SCORING_CODE
-        for path in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))
-    ]
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()

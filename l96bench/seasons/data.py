@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import struct
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,9 +19,10 @@ from numpy.typing import NDArray
 
 from l96bench.data.generate import SeedOf, generate
 from l96bench.data.splits import CASES, Cases, Split
-from l96bench.data.store import array_digest, cache_folder, fetch
+from l96bench.data.store import array_digest, cache_errors, cache_folder, fetch
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
+from l96bench.results.files import write_atomic
 
 __all__ = ["RANGES", "SEASON_SPLITS", "SEASON_VERSION", "SECRET_BYTES", "Season"]
 
@@ -126,8 +125,5 @@ def _read(record: Path) -> dict[str, str]:
 
 
 def _write(record: Path, digests: dict[str, str]) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=record.parent, prefix=".", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(digests, file)
-    os.replace(name, record)
+    with cache_errors():
+        write_atomic(record, json.dumps(digests))

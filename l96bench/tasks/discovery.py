@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.data.store import cache_errors
 from l96bench.errors import ModelError, ModelWarning, described, place_of
 from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
@@ -318,7 +319,8 @@ class _Kept:
     def add(self, id: str, discovery: Discovery) -> None:
         self.found[id] = discovery
         if self._path is not None:
-            write_atomic(self._path, json.dumps({id: asdict(each) for id, each in self.found.items()}))
+            with cache_errors():
+                write_atomic(self._path, json.dumps({id: asdict(each) for id, each in self.found.items()}))
 
 
 def _tuple(texts: list[str] | None) -> tuple[str, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -210,7 +212,7 @@ def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", full)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(DataError, match=r"no space.*L96BENCH_CACHE"):
             store.load("wilks-f20", "train")
     assert {path.name for path in cache.place.parent.iterdir()} <= {"train.lock"}
     store.load("wilks-f20", "train")
@@ -241,9 +243,57 @@ def test_unknown_names(cache: Cache) -> None:
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "here"))
     assert store.cache_folder() == tmp_path / "here"
+    monkeypatch.setenv("L96BENCH_CACHE", "~/here")
+    assert store.cache_folder() == Path.home() / "here"
     monkeypatch.delenv("L96BENCH_CACHE")
     assert store.cache_folder().name == "l96bench"
     assert store.cache_folder().is_absolute()
+
+
+def test_folders_and_files_follow_the_umask(cache: Cache) -> None:
+    """Several users may share a cache."""
+    before = os.umask(0o002)
+    try:
+        store.load("wilks-f20", "train")
+    finally:
+        os.umask(before)
+    for path in cache.place.parents[1].rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o775 if path.is_dir() else 0o664), path
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_variable(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file is in the place of the folder, or of one above it; somebody else's files cannot be locked or replaced."""
+    (tmp_path / "file").touch()
+    for folder in ("file", "file/below"):
+        monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / folder))
+        with pytest.raises(DataError, match="L96BENCH_CACHE"):
+            store.load("wilks-f20", "train")
+        with pytest.raises(DataError, match="L96BENCH_CACHE"):
+            store.require_writable("runs")
+
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "others"))
+    store.require_writable("runs")
+    for name in ("mkdir", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, Mock(side_effect=PermissionError("not yours")))
+            with pytest.raises(DataError, match=r"not yours.*L96BENCH_CACHE"):
+                store.load("wilks-f20", "train")
+    assert store.load("wilks-f20", "train")
+
+
+def test_a_read_only_cache_that_holds_the_data_is_read(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock is taken, and nothing is written."""
+    first = store.load("wilks-f20", "train")
+    before = {path: path.stat().st_mtime_ns for path in cache.place.parents[1].rglob("*")}
+    for name in ("mkdir", "replace", "touch", "write_bytes"):
+        monkeypatch.setattr(Path, name, lambda *_, **__: pytest.fail("the cache is written"))
+    again = store.load("wilks-f20", "train")
+    assert {name: array.tobytes() for name, array in again.items()} == {
+        name: array.tobytes() for name, array in first.items()
+    }
+    assert before == {path: path.stat().st_mtime_ns for path in cache.place.parents[1].rglob("*")}
 
 
 PROCESS = textwrap.dedent(
