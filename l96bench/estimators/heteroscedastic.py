@@ -20,12 +20,12 @@ __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
 
 
 class HeteroscedasticRegressor(RingRegressor):
-    """A network for the mean of U, one for the size of what it leaves over, and a first-order autoregression in time.
+    """U as a network for the mean plus red noise whose size a second network predicts.
 
-        U = m(X) + s(X) e,        e an autoregression of variance 1,        s(X) = c exp E[log |U - m(X)|]
+        U = m(X) + s(X) e,        e an AR(1) of variance 1,        s(X) = c exp E[log |U - m(X)|]
 
-    The second network is fitted to the logarithm of the residual's size; c makes the variance of the training residual
-    over s(X) one, whatever the shape of its distribution.
+    The second network is fitted to the logarithm of the residual's size; c scales the training residual over s(X) to
+    variance 1.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class HeteroscedasticRegressor(RingRegressor):
         self.interval = interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         X, U = self._checked_training(X, y)
         if len(X) < 2:
             raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
@@ -76,37 +76,37 @@ class HeteroscedasticRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the mean of U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return np.asarray(self.estimators_[0].predict(X), dtype=np.float64)
 
     def std(self, X: ArrayLike) -> NDArray:
-        """The standard deviation of U about `predict`, s(X), in the shape of `predict`."""
+        """Return the standard deviation s(X) of U about `predict`, in its shape."""
         X = self._checked_states(X)
         return self.scale_ * np.exp(np.asarray(self.estimators_[1].predict(X), dtype=np.float64))
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        """Draw U (member, n, K) along a trajectory X (n, K) in time order."""
         mean, std = self.predict(X), self.std(X)
         noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, 1.0, rng)
         return mean + std * np.moveaxis(noise, 1, 0)
 
     def closure(self, dt: float = 0.01) -> HeteroscedasticClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         mean, log_size = as_closure(self.estimators_[0], dt), as_closure(self.estimators_[1], dt)
         return HeteroscedasticClosure(mean, log_size, self.scale_, UnitNoise(self.phi_, self.interval, dt))
 
 
 class HeteroscedasticClosure:
-    """U = mean(X) + scale exp(log_size(X)) e, e being noise of variance 1 that is correlated in time.
+    """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1.
 
     Parameters
     ----------
     mean, log_size : Closure
-        Deterministic; their steps give the mean of U and the logarithm of the size of what it leaves over.
+        Deterministic closures for the mean of U and for the logarithm of the size of the residual.
     scale : float
-        The standard deviation of U over that size.
+        Ratio of the standard deviation of the residual to that size.
     noise : UnitNoise
         e.
     """
@@ -117,17 +117,17 @@ class HeteroscedasticClosure:
         self.mean, self.log_size, self.scale, self.noise = mean, log_size, scale, noise
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the noise; the next step draws a new one from its stationary distribution."""
+        """Start the noise anew from its stationary distribution."""
         self.mean.start(n_members, rng)
         self.log_size.start(n_members, rng)
         self.noise.start(n_members, rng)
 
     def remember(self, history: NDArray) -> None:
-        """Tell the parts that have a memory the past (past, member, K)."""
+        """Pass past states (past, member, K) to the parts that have a memory."""
         for part in (self.mean, self.log_size):
             if hasattr(part, "remember"):
                 part.remember(history)
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return U (member, K) for the states X (member, K)."""
         return self.mean.step(X) + self.scale * np.exp(self.log_size.step(X)) * self.noise.step(X.shape)

@@ -1,4 +1,4 @@
-"""Closures whose parameters are found from climate statistics alone, by ensemble Kalman inversion."""
+"""Closures fitted to climate statistics alone, by ensemble Kalman inversion."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from l96bench.regimes import Regime, get_regime
 __all__ = ["InvertedPolynomial", "climate_statistics", "ensemble_kalman_inversion"]
 
 _DRAWS = 50
-"""Draws from the prior for each member, at most, until the model runs."""
+"""The most draws from the prior for each member until the model runs."""
 _FRACTIONS = (1.0, 0.5, 0.25, 0.125)
-"""Parts of an update that are tried, in turn, until the model runs."""
+"""Fractions of an update that are tried in turn until the model runs."""
 _SAMPLING = 0.1
 """MTU between the samples of a model run."""
 
@@ -31,10 +31,10 @@ _SAMPLING = 0.1
 class InvertedPolynomial(RingRegressor):
     """The polynomial U_k = sum_i c_i X_k^i under which the resolved model has the climate of the truth.
 
-    It is never shown U, nor the order of the X: the data are the statistics of X in `climate_statistics`, and the noise
-    is their covariance among windows of the truth, for as long a run as the model's (and the truth's) is. The prior of
-    its coordinates in polynomials orthonormal over X is normal about U = 0, with the standard deviation of X for the
-    constant and the slope, and a tenth of it for each higher degree: with more, most draws blow up.
+    It sees neither U nor the order of the X: the data are the `climate_statistics` of X, the noise is their sampling
+    covariance, estimated from windows of the truth. The prior is normal about U = 0 in polynomials orthonormal over X,
+    with the standard deviation of X for the constant and the slope, and a tenth of it for each higher degree, since
+    most draws blow up with more.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class InvertedPolynomial(RingRegressor):
     regime : str or Regime
         The resolved model.
     n_ensemble : int
-        Members: parameters that are tried in each iteration.
+        Members, each with parameters of its own.
     n_iterations : int
     n_runs : int
-        Model runs for each member, from states of the truth evenly spread over the rows of X.
+        Model runs for each member, from rows of X that are evenly spread.
     spin_up, duration : float
-        MTU of each run before its statistics, and of its statistics.
+        MTU of each run before, and in, its statistics.
     n_windows : int
-        Windows of the truth, successive and equally long.
+        Successive windows of the truth, of equal length.
     interval : float
         Time in MTU between the rows of X, which are successive states of ONE trajectory.
     random_state : int or None
@@ -61,9 +61,9 @@ class InvertedPolynomial(RingRegressor):
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency: the mean of the last ensemble.
     misfit_ : list of float
-        Of each iteration, the squared misfit of the ensemble's mean statistics over their noise, a degree of freedom.
+        Squared misfit of the ensemble's mean statistics, normalized by noise and number of data, of each iteration.
     n_failed_ : int
-        Parameters that were tried and blew up.
+        Number of parameters for which the model blew up.
     n_features_in_ : int
         K, the number of points.
 
@@ -98,7 +98,7 @@ class InvertedPolynomial(RingRegressor):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Invert the statistics of states X (n, K) in time order; y, U (n, K) or (n,), is not used but checked."""
+        """Fit to the statistics of states X (n, K) in time order; y, U (n, K) or (n,), is checked but not used."""
         X, _ = self._checked_training(X, y)
         if len(X) < 2 * self.n_windows:
             raise ValueError(
@@ -129,17 +129,17 @@ class InvertedPolynomial(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return self._like_y(self.closure().predict(X[:, self._points()]))
 
     def closure(self, dt: float = 0.01) -> Polynomial:
-        """The polynomial; it does not depend on dt."""
+        """Return the polynomial; it does not depend on dt."""
         check_is_fitted(self)
         return Polynomial(self.coef_)
 
     def _forward(self, basis: OrthonormalPolynomials, X: NDArray) -> Callable[[NDArray], NDArray]:
-        """From coordinates to the statistics of the model's climate: NaN when a run of it blows up."""
+        """Return the function from coordinates to climate statistics of the model, NaN if a run blows up."""
         regime = get_regime(self.regime)
         start = X[np.linspace(0, len(X) - 1, self.n_runs).astype(int)]
 
@@ -161,19 +161,18 @@ class InvertedPolynomial(RingRegressor):
 
 @dataclass(slots=True)
 class Inversion:
-    """What `ensemble_kalman_inversion` found.
+    """The result of `ensemble_kalman_inversion`.
 
     Attributes
     ----------
     members : (member, parameter) array
         The last ensemble.
     data : (member, datum) array
-        What the model gives for it.
+        The data that the model gives for it.
     misfits : list of float
-        Of each iteration before its update: the squared misfit of the ensemble's mean over the noise, divided by the
-        number of data.
+        Squared misfit of the ensemble's mean, normalized by noise and number of data, before each update.
     n_failed : int
-        Parameters that were tried and gave no finite data.
+        Number of parameters for which the data were not finite.
     """
 
     members: NDArray
@@ -197,14 +196,14 @@ def ensemble_kalman_inversion(
     In each iteration theta_j += C_tg (C_gg + noise)^-1 (data + eta_j - g_j), with g_j = forward(theta_j), C the
     covariances over the ensemble, and eta_j normal with the covariance `noise` (Iglesias, Law and Stuart 2013). For
     a linear model and many members, one iteration from a normal ensemble gives the mean and covariance of the
-    posterior; many give the parameters of least misfit among the combinations of the first members. Blow-ups have no
-    g_j: the first ensemble is drawn until it has enough members without, and a member whose update leads to one goes
-    only half as far, and half of that, and stays where it was when that does not help either.
+    posterior; many give the parameters of least misfit among the combinations of the first members. The first ensemble
+    is drawn until enough members have finite data; an update that leads to a blow-up is halved up to three times, then
+    left out.
 
     Parameters
     ----------
     forward : (parameter,) -> (datum,)
-        NaN where the model blew up.
+        The model; NaN where it blew up.
     data : (datum,) array
     noise : (datum, datum) array
         Its covariance.
@@ -212,7 +211,7 @@ def ensemble_kalman_inversion(
         A draw from the prior.
     n_members, n_iterations : int
     rng : numpy Generator
-        For the perturbations eta.
+        Source of the perturbations eta.
     tempered : bool
         Multiply the noise, in each update, by the mean squared misfit a datum while that is above 1: the steps of a
         model that is far from linear are smaller, and its ensemble does not collapse before it has arrived (in the
@@ -239,7 +238,7 @@ def ensemble_kalman_inversion(
 
 
 def _first_ensemble(forward: Callable[[NDArray], NDArray], draw: Callable[[], NDArray], n_members: int) -> Inversion:
-    """Draws from the prior for which the model runs."""
+    """Draw members from the prior for which the model runs."""
     members: list[NDArray] = []
     data: list[NDArray] = []
     n_tried = 0
@@ -259,7 +258,7 @@ def _first_ensemble(forward: Callable[[NDArray], NDArray], draw: Callable[[], ND
 
 
 def _advance(forward: Callable[[NDArray], NDArray], found: Inversion, step: NDArray) -> None:
-    """Move every member by its step, or less where the model does not run there."""
+    """Move every member by its step, or by less if the model does not run there."""
     for j, start in enumerate(found.members.copy()):
         for fraction in _FRACTIONS:
             theta = _rounded(start + fraction * step[j])
@@ -271,7 +270,7 @@ def _advance(forward: Callable[[NDArray], NDArray], found: Inversion, step: NDAr
 
 
 def climate_statistics(X: NDArray) -> NDArray:
-    """Statistics of each member's X, pooled over points: (member, 8 or fewer).
+    """Return statistics of each member's X, pooled over points: (member, 8 or fewer).
 
     The mean, the second, third and fourth moment, and the mean of X_k X_{k+j} for j = 1 to 4, or K / 2 if that is less.
 
@@ -286,5 +285,5 @@ def climate_statistics(X: NDArray) -> NDArray:
 
 
 def _rounded(values: NDArray) -> NDArray:
-    """To ten digits: the last bits depend on the linear algebra, and chaotic runs make other runs of them."""
+    """Round each value to ten digits; see `ten_digits`."""
     return np.array([ten_digits(float(value)) for value in values])

@@ -18,16 +18,15 @@ __all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
 
 
 class MarkovChainRegressor(RingRegressor):
-    """U_k as a Markov chain of a few states whose transitions depend on where X_k was and where it is.
+    """U_k as a Markov chain whose transitions depend on the previous and the present X_k.
 
-    X is cut into bins of equal width, and within each bin U into states of equal population: state i is the i-th of the
-    `n_states` quantiles of U given X. The chain jumps once an `interval`, with the probabilities counted in the data
-    for the bins of X_k at the two ends of the jump, and independently at every point. The U that a state stands for is
-    the mean of U in it, interpolated linearly in X between the means of X in the bins: so U follows X while the state
-    waits for its next jump.
+    X is cut into bins of equal width, and U within each bin into `n_states` states of equal population. The chain jumps
+    once an `interval`, independently at every point, with the probabilities counted in the data for the bins of X_k
+    before and after the jump. A state stands for the mean of U in it, interpolated linearly in X between the means of X
+    in the bins, so that U follows X between jumps.
 
-    ``predict`` is the mean of U given X now and its past bins: the distribution of the states, followed along the
-    trajectory. Rows are therefore successive states of ONE trajectory, in training as in prediction.
+    ``predict`` is the mean of U given the present X and the bins of the past. Rows are therefore successive states of
+    ONE trajectory, in training as in prediction.
 
     Parameters
     ----------
@@ -36,8 +35,7 @@ class MarkovChainRegressor(RingRegressor):
     n_states : int
         States in each bin.
     prior : float
-        How many jumps, spread as those of all bins together, are added to the counts of each pair of bins and state;
-        it decides where few or none were seen.
+        Pseudo-counts of each pair of bins and state, distributed as the jumps of all bins together.
     interval : float
         Time in MTU between the rows of X, and between jumps.
 
@@ -66,7 +64,7 @@ class MarkovChainRegressor(RingRegressor):
         self.interval = interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Count, in states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         self._check_parameters()
         X, U = self._checked_training(X, y)
         if len(X) < 2:
@@ -75,7 +73,7 @@ class MarkovChainRegressor(RingRegressor):
         low, high = np.quantile(X, [0.001, 0.999])
         edges = np.linspace(low, high, self.n_bins + 1)[1:-1]
         bins = np.searchsorted(edges, X, side="right")
-        # Bins in which nothing lies, of a small training set, are joined to a neighbour by dropping an edge.
+        # Empty bins, of a small training set, are joined to a neighbour by dropping an edge.
         occupied = np.unique(bins)
         self.edges_ = edges[occupied[1:] - 1]
         bins = np.searchsorted(occupied, bins)
@@ -90,14 +88,14 @@ class MarkovChainRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) along a trajectory X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the mean of U (n, K) along a trajectory X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)[:, self._points()]
         left, right, weight = self._position(X)
         value = (1 - weight)[..., None] * self.values_[left] + weight[..., None] * self.values_[right]
         return self._like_y(np.sum(np.stack(list(self._filtered(X))) * value, axis=-1))
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: runs of the chain."""
+        """Draw U (member, n, K) along a trajectory X (n, K) in time order: runs of the chain."""
         X = self._checked_states(X)[:, self._points()]
         bins, points = self._bins(X), np.arange(X.shape[1])
         cumulative = np.cumsum(self.transitions_, axis=-1)[..., :-1]
@@ -110,7 +108,7 @@ class MarkovChainRegressor(RingRegressor):
         return np.moveaxis(draws, 1, 0).reshape(n_members, len(X), *self._y_shape)
 
     def closure(self, dt: float = 0.01) -> MarkovChainClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
         check_is_fitted(self)
         return MarkovChainClosure(self, whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}"))
 
@@ -130,7 +128,7 @@ class MarkovChainRegressor(RingRegressor):
             raise ValueError(f"prior must be a positive number of jumps; got {self.prior!r}.")
 
     def _counted(self, bins: NDArray, states: NDArray) -> NDArray:
-        """The transition probabilities of successive rows, pooled over points."""
+        """Count the transition probabilities of successive rows, pooled over points."""
         n_bins, n_states = self.values_.shape
         shape = (n_bins, n_bins, n_states, n_states)
         jumps = np.ravel_multi_index((bins[:-1], bins[1:], states[:-1], states[1:]), shape).ravel()
@@ -144,7 +142,7 @@ class MarkovChainRegressor(RingRegressor):
         return np.searchsorted(self.edges_, X, side="right")
 
     def _position(self, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """The two bins between whose centres X lies, and how far on the way from the first; at an end when outside."""
+        """Return the two bins between whose centres X lies, and the weight of the second for interpolation."""
         inside = np.clip(X, self.centres_[0], self.centres_[-1])
         right = np.searchsorted(self.centres_[1:-1], inside, side="right") + 1
         left, right = right - 1, np.minimum(right, len(self.centres_) - 1)
@@ -152,12 +150,12 @@ class MarkovChainRegressor(RingRegressor):
         return left, right, (inside - self.centres_[left]) / width
 
     def _value(self, X: NDArray, states: NDArray) -> NDArray:
-        """U at X of the states given for each."""
+        """Return U at X in the given states."""
         left, right, weight = self._position(X)
         return np.asarray((1 - weight) * self.values_[left, states] + weight * self.values_[right, states])
 
     def _filtered(self, X: NDArray) -> Iterator[NDArray]:
-        """The probabilities of the states (..., n_states) at each of the successive X (time, ...)."""
+        """Yield the probabilities of the states (..., n_states) at each of the successive X (time, ...)."""
         bins = self._bins(X)
         probability = np.full((*X.shape[1:], self.n_states), 1.0 / self.n_states)
         yield probability
@@ -167,10 +165,10 @@ class MarkovChainRegressor(RingRegressor):
 
 
 class MarkovChainClosure:
-    """The chain of a `MarkovChainRegressor`, for every member and point of a resolved model.
+    """The chain of a `MarkovChainRegressor` at every point of each member of a resolved model.
 
-    It jumps every `every` steps, when the bin of X before and after is known, and keeps its state in between, while its
-    U follows X. At the start the states are drawn from what the past X explains when `remember` tells it, else evenly.
+    It jumps every `every` steps and keeps its state in between, while U follows X. The first states are drawn given the
+    past that `remember` tells, or else evenly.
 
     Parameters
     ----------
@@ -198,7 +196,7 @@ class MarkovChainClosure:
         self._history = thinned(history, self._chain.interval)
 
     def step(self, X: NDArray) -> NDArray:
-        """U (member, K) of the present states of the chain for the states X (member, K)."""
+        """Return U (member, K) for the states X (member, K)."""
         if len(X) != self._n_members:
             raise ModelError(f"The chain was started for {self._n_members} members; X has {len(X)} rows.")
         if self._steps % self._every == 0:
@@ -210,14 +208,14 @@ class MarkovChainClosure:
         return self._chain._value(X, self._states)
 
     def _first(self, X: NDArray) -> NDArray:
-        """The cumulative probabilities of the first states."""
+        """Return the cumulative probabilities of the first states of the chain."""
         known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
         *_, probability = self._chain._filtered(known)
         return np.cumsum(probability, axis=-1)[..., :-1]
 
 
 def thinned(history: NDArray, interval: float) -> NDArray:
-    """Of states before a start, `HISTORY_INTERVAL` apart and newest last, those that are `interval` apart."""
+    """Return those past states that are `interval` apart, of states `HISTORY_INTERVAL` apart, newest last."""
     every = whole(
         interval / HISTORY_INTERVAL, f"interval {interval}", f"the {HISTORY_INTERVAL} MTU between past states"
     )
@@ -225,7 +223,7 @@ def thinned(history: NDArray, interval: float) -> NDArray:
 
 
 def _quantile_states(U: NDArray, n_states: int) -> tuple[NDArray, NDArray]:
-    """Which quantile each U (n,) lies in, and the mean of U in each quantile; of fewer U than states, nearest ones."""
+    """Return the quantile of each U (n,) and the mean of U in each quantile, interpolated for empty ones."""
     order = np.argsort(U, kind="stable")
     rank = np.empty(len(U), dtype=np.intp)
     rank[order] = np.arange(len(U))

@@ -17,31 +17,31 @@ from l96bench.estimators.ring import RingRegressor, ten_digits, whole
 __all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
 
 _LONGER = 5
-"""By how many lags the autoregression that estimates the noise is longer."""
+"""Additional lags of the autoregression that estimates the noise."""
 _LARGEST_ROOT = 0.999
-"""The longest memory allowed: what is left of it after one interval."""
+"""The largest root of the autoregression: the fraction of the memory left after one interval."""
 _FORGOTTEN = 1e-4
-"""What is left of the noise's start when its burn-in ends."""
+"""The fraction of the noise's start that is left after its burn-in."""
 
 
 class MemoryPolynomialRegressor(RingRegressor):
-    """U from polynomials of X now and before, U before, and a moving average of the noise.
+    """A memory polynomial: U from the present and past X, the past U, and a moving average of noise.
 
     With n counting intervals, for every point k::
 
         U^n = m + sum_{j=1..p} a_j U^{n-j} + sum_{j=0..r} g_j(X^{n-j}) + xi^n + sum_{j=1..q} d_j xi^{n-j}
         g_j(X)_k = sum_{i=1..degree} b_{ji} X_k^i + c_j X_{k-1} (X_{k+1} - X_{k-2})
 
-    with xi independent and normal. This is the model of Chorin and Lu with the present X among its terms, because a
-    closure knows it. With `advection` there is also the part of the resolved tendency that is no polynomial of X_k: as
-    theirs, the model can then infer U from how much faster X moved than its resolved tendency says. Offline that is
-    the best a memory can do; coupled, under another forcing than in training, it takes the difference for U.
+    with xi independent and normal. This is the model of Chorin and Lu with the present X among its terms. With
+    `advection` it also has the advection term of the resolved tendency and, like theirs, can infer U from how much
+    faster X moved than the resolved tendency says. Offline that is the best a memory can do; coupled, under another
+    forcing than in training, it mistakes the difference for U.
 
     ``predict`` follows the recursion along X without noise. Rows are successive states of ONE trajectory, in training
     as in prediction.
 
-    Fitted in least squares in the two stages of Hannan and Rissanen: xi is what a long autoregression of U with the
-    same input leaves over, and then a known input like any other.
+    The fit is least squares in the two stages of Hannan and Rissanen: the residual of a long autoregression of U with
+    the same input estimates xi, which is then a known input.
 
     Parameters
     ----------
@@ -50,14 +50,14 @@ class MemoryPolynomialRegressor(RingRegressor):
     x_lags, u_lags, noise_lags : int
         r, p and q.
     advection : bool
-        Whether there are terms in c_j.
+        Whether to include the terms in c_j.
     interval : float
         Time in MTU from n to n + 1: that between the rows of X.
 
     Attributes
     ----------
     ar_ : ndarray of shape (u_lags,)
-        a_j. Roots outside the unit circle, which data of a stable system may give when they are few, are reflected.
+        a_j. Roots outside the unit circle, which few data may give, are reflected into it.
     ma_ : ndarray of shape (noise_lags,)
         d_j.
     coef_ : ndarray of shape (x_lags + 1, degree + advection)
@@ -92,7 +92,7 @@ class MemoryPolynomialRegressor(RingRegressor):
         self.interval = interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         self._check_parameters()
         X, U = self._checked_training(X, y)
         long = max(self.x_lags, self.u_lags + self.noise_lags + _LONGER)
@@ -114,14 +114,14 @@ class MemoryPolynomialRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) along a trajectory X (n, K), or that of point 0 when fitted on it alone.
+        """Return the mean of U (n, K) along a trajectory X (n, K), or that of point 0 if fitted to it alone.
 
-        Before the first row the state is taken to have been that of the first row for ever.
+        The state before the first row is assumed to have always been that of the first row.
         """
         return self._like_y(self._mean(self._checked_states(X), self._points()))
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated noise."""
+        """Draw U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated noise."""
         mean = self.predict(X)
         burn_in = self._burn_in()
         xi = self.sigma_ * rng.standard_normal((n_members, burn_in + len(mean), *mean.shape[1:]))
@@ -129,14 +129,14 @@ class MemoryPolynomialRegressor(RingRegressor):
         return mean + noise[:, burn_in:]
 
     def closure(self, dt: float = 0.01) -> MemoryPolynomialClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU, which must divide `interval`."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
         check_is_fitted(self)
         every = whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}")
         return MemoryPolynomialClosure(self, every)
 
     @property
     def n_parameters(self) -> int:
-        """The number of fitted coefficients, with that of the noise's strength."""
+        """The number of fitted coefficients, that of the strength of the noise included."""
         check_is_fitted(self)
         return self.coef_.size + self.ar_.size + self.ma_.size + 2
 
@@ -147,7 +147,7 @@ class MemoryPolynomialRegressor(RingRegressor):
                 raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
 
     def _terms(self, X: NDArray, points: NDArray) -> NDArray:
-        """The terms of g at some points, (..., points, terms), of states X (..., K)."""
+        """Return the terms of g at some points, (..., points, terms), of states X (..., K)."""
         terms = [X[..., points] ** power for power in range(1, self.degree + 1)]
         if self.advection:
             K = X.shape[-1]
@@ -157,7 +157,7 @@ class MemoryPolynomialRegressor(RingRegressor):
     def _least_squares(
         self, terms: NDArray, U: NDArray, noise: NDArray, lags: tuple[int, int], first: int
     ) -> tuple[NDArray, NDArray]:
-        """The solution [m, a_1 .. a_p, d_1 .. d_q, terms of lag 0 .. r] for lags (p, q), and the residual."""
+        """Return the solution [m, a_1 .. a_p, d_1 .. d_q, terms of lag 0 .. r] for lags (p, q), and the residual."""
         p, q = lags
         n = len(U)
         columns = [np.ones((n - first, U.shape[1], 1))]
@@ -174,7 +174,7 @@ class MemoryPolynomialRegressor(RingRegressor):
         return solution, np.asarray(target - design @ solution, dtype=np.float64)
 
     def _mean(self, X: NDArray, points: NDArray) -> NDArray:
-        """The recursion without noise along X (time, ..., K), from the rest that the first state would come to."""
+        """Return the recursion without noise along X (time, ..., K), from the fixed point of the first state."""
         shares = self._shares(X, points)
         drive = np.full(shares.shape[:-1], self.intercept_)
         for j in range(self.x_lags + 1):
@@ -186,22 +186,21 @@ class MemoryPolynomialRegressor(RingRegressor):
         return np.asarray(mean, dtype=np.float64)
 
     def _shares(self, X: NDArray, points: NDArray) -> NDArray:
-        """g_j(X) of every lag j, (..., points, x_lags + 1)."""
+        """Return g_j(X) of every lag j, (..., points, x_lags + 1)."""
         return np.asarray(self._terms(X, points) @ self.coef_.T, dtype=np.float64)
 
     def _burn_in(self) -> int:
-        """Intervals until the noise has forgotten its start."""
+        """Return the number of intervals until the noise has forgotten its start."""
         slowest = float(np.abs(np.roots(np.r_[1.0, -self.ar_])).max(initial=0.1))
         return len(self.ma_) + int(np.ceil(np.log(_FORGOTTEN) / np.log(max(slowest, 0.1))))
 
 
 class MemoryPolynomialClosure:
-    """A memory polynomial for every member and point of a resolved model that steps `every` times in its interval.
+    """A memory polynomial at every point of each member of a resolved model with `every` steps an interval.
 
-    The mean is computed at every step, from the values one, two, ... intervals before, which a buffer keeps, so that it
-    follows X without delay. The noise, which does not depend on X, is drawn once an interval and held. At the start the
-    mean has followed the states that `remember` tells, which are interpolated linearly, or else has always seen the
-    first one; the noise is stationary.
+    The mean is computed at every step from the values one, two, ... intervals before, so that it follows X without
+    delay. The noise is drawn once an interval and held. Before the start the mean has followed the states given to
+    `remember`, interpolated linearly, or else has always seen the first one; the noise is stationary.
 
     Parameters
     ----------
@@ -219,7 +218,7 @@ class MemoryPolynomialClosure:
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget everything."""
+        """Forget the past of the closure; noise is drawn from `rng`."""
         self._n_members, self._rng, self._steps = n_members, rng, 0
         self._history: NDArray | None = None
         self._past: deque[tuple[NDArray, NDArray]] = deque(maxlen=self._depth)
@@ -229,7 +228,7 @@ class MemoryPolynomialClosure:
         self._history = thinned(history, self._polynomial.interval)
 
     def step(self, X: NDArray) -> NDArray:
-        """U (member, K) for the states X (member, K) and those of the steps before."""
+        """Return U (member, K) for the states X (member, K) and those of earlier steps."""
         if len(X) != self._n_members:
             raise ModelError(f"The closure was started for {self._n_members} members; X has {len(X)} rows.")
         model = self._polynomial
@@ -248,7 +247,7 @@ class MemoryPolynomialClosure:
         return mean + self._noise[0]
 
     def _fill(self, X: NDArray) -> None:
-        """The buffer as the past before X leaves it, and stationary noise."""
+        """Fill the buffer from the states before X, and draw stationary noise."""
         model, every = self._polynomial, self._every
         known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
         points = np.arange(X.shape[1])
@@ -270,7 +269,7 @@ class MemoryPolynomialClosure:
             self._draw()
 
     def _draw(self) -> None:
-        """The noise of the next interval; the newest comes first."""
+        """Draw the noise of the next interval; the newest is first."""
         model = self._polynomial
         xi = model.sigma_ * self._rng.standard_normal(self._noise[0].shape)
         noise = xi.copy()
@@ -283,7 +282,7 @@ class MemoryPolynomialClosure:
 
 
 def _stable(ar: NDArray) -> NDArray:
-    """The autoregression with its roots reflected into the unit circle, and not too near its edge."""
+    """Reflect the roots of an autoregression into the unit circle, to `_LARGEST_ROOT` at most."""
     roots = np.roots(np.r_[1.0, -ar])
     size = np.abs(roots)
     if not (size > _LARGEST_ROOT).any():

@@ -1,8 +1,8 @@
-"""Stochastic closures of networks that do not agree: deep ensembles and Monte Carlo dropout.
+"""Stochastic closures from the disagreement of networks: deep ensembles and Monte Carlo dropout.
 
-A forecast member keeps its network, or what dropout left of it, for its whole run. The error that a network makes is a
-function of the state: it stays while the state stays. Drawing another network at every step of 0.01 MTU would turn it
-into white noise, which averages to the mean network within a tenth of an MTU and leaves the forecast without spread.
+A forecast member keeps its network, or its dropout mask, for the whole run, because the error of a network is a
+function of the state. Another network at every step would be white noise, which averages out within a tenth of an MTU
+and leaves the forecast without spread.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _BLOCK = 128  # members advanced at once: what fits the cache
 
 
 class DeepEnsembleRegressor(RingRegressor):
-    """Several networks that differ by their random starts and batches; their spread is what training leaves open.
+    """An ensemble of networks that differ by their initial weights and batches.
 
     Parameters
     ----------
     estimator : regressor of X (n, K) -> U (n, K) with a ``random_state``, default LocalRegressor(TorchRegressor())
-        It is cloned `n_networks` times, and every ``random_state`` in a clone is set to a seed of its own. One that is
-        stochastic itself (with ``sample`` and its own closure) makes a mixture.
+        Cloned `n_networks` times, each with seeds of its own. A stochastic one (with ``sample`` and a closure of its
+        own) makes a mixture.
     n_networks : int
     random_state : int or None
-        From which the networks' seeds are made; None draws new ones.
+        Source of the networks' seeds; None draws new ones.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class DeepEnsembleRegressor(RingRegressor):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit every network to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit every network to states X (n, K) and y, which is U (n, K) or the U of point 0 alone."""
         if self.n_networks < 1:
             raise ValueError(f"n_networks must be at least 1; got {self.n_networks}.")
         X, U = self._checked_training(X, y)
@@ -80,12 +80,12 @@ class DeepEnsembleRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The networks' mean: U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the networks' mean U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return self._like_y(np.mean([network.predict(X) for network in self.estimators_], axis=0))
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) for X (n, K): each member is one network, and the networks have equal shares."""
+        """Draw U (member, n, K) for X (n, K): each member is one network, and the networks have equal shares."""
         X = self._checked_states(X)
         groups = _shares(n_members, len(self.estimators_), rng)
         draws = np.empty((n_members, len(X), *self._y_shape))
@@ -96,13 +96,13 @@ class DeepEnsembleRegressor(RingRegressor):
         return draws
 
     def closure(self, dt: float = 0.01) -> DeepEnsembleClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         return DeepEnsembleClosure([as_closure(network, dt) for network in self.estimators_])
 
 
 class DeepEnsembleClosure:
-    """Closures of which each member of a run keeps one: members take them in turn, from a random one on.
+    """An ensemble of closures; members take them in turn, from a random one on, and keep theirs.
 
     Parameters
     ----------
@@ -116,19 +116,19 @@ class DeepEnsembleClosure:
         self._n_members, self._groups = 0, [slice(0, 0)] * len(closures)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget everything, and deal the closures to `n_members` members."""
+        """Start all closures and assign them to `n_members` members."""
         self._n_members, self._groups = n_members, _shares(n_members, len(self.closures), rng)
         for closure, rows in zip(self.closures, self._groups, strict=True):
             closure.start(len(range(*rows.indices(n_members))), rng)
 
     def remember(self, history: NDArray) -> None:
-        """Tell the closures that have a memory the past (past, member, K) of their members."""
+        """Pass past states (past, member, K) to the closures that have a memory."""
         for closure, rows in zip(self.closures, self._groups, strict=True):
             if hasattr(closure, "remember"):
                 closure.remember(np.ascontiguousarray(history[:, rows]))
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K), of each member's own closure."""
+        """Return U (member, K) for the states X (member, K), each from the member's own closure."""
         if len(X) != self._n_members:
             raise ModelError(f"The closure was started for {self._n_members} members; X has {len(X)} rows.")
         U = np.empty(X.shape)
@@ -140,7 +140,7 @@ class DeepEnsembleClosure:
 
 
 class DropoutRegressor(RingRegressor):
-    """A local network trained with dropout whose members are what dropout leaves of it (Monte Carlo dropout).
+    """Monte Carlo dropout: a local network whose members are networks thinned by dropout.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class DropoutRegressor(RingRegressor):
     radius : int
         Neighbours seen on either side; 2 radius + 1 <= K.
     masks : {"run", "step"}
-        Whether a member loses units once, for its whole run, or anew at every step. Its points lose the same.
+        Whether a member has one mask for its whole run or a new one at every step; all its points share it.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class DropoutRegressor(RingRegressor):
         self.masks = masks
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit to states X (n, K) and y, which is U (n, K) or the U of point 0 alone."""
         if self.masks not in ("run", "step"):
             raise ValueError(f"masks must be 'run' or 'step'; got {self.masks!r}.")
         network = TorchRegressor(dropout=0.1) if self.estimator is None else self.estimator
@@ -179,12 +179,12 @@ class DropoutRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The network without dropout: U (n, K) for the states X (n, K), or that of point 0."""
+        """Return U (n, K) of the network without dropout for the states X (n, K), or that of point 0."""
         X = self._checked_states(X)
         return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) for X (n, K): each member is one thinned network, or a new one for each row."""
+        """Draw U (member, n, K) for X (n, K): each member is one thinned network, or a new one for each row."""
         X = self._checked_states(X)
         network: TorchRegressor = self.estimator_.estimator_
         rows = stencil_rows([X], stencil_index(X.shape[1], self.radius)[self._points()])
@@ -198,13 +198,13 @@ class DropoutRegressor(RingRegressor):
         return np.stack(draws)
 
     def closure(self, dt: float = 0.01) -> DropoutClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU, of whatever length."""
+        """Return the stochastic closure; it does not depend on dt."""
         check_is_fitted(self)
         return DropoutClosure(self.estimator_.estimator_, stencil_index(self.n_features_in_, self.radius), self.masks)
 
 
 class DropoutClosure:
-    """A network at every point of the ring of which each member has lost some units.
+    """A network at every point of the ring, with a dropout mask for each member.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class DropoutClosure:
     index : ndarray of int, shape (K, width)
         The points in the stencil of each point.
     masks : {"run", "step"}
-        Whether units are lost once or anew at every step.
+        Whether a member has one mask or a new one at every step.
     """
 
     deterministic = False
@@ -227,12 +227,12 @@ class DropoutClosure:
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Draw what each of `n_members` members loses."""
+        """Draw the masks of `n_members` members."""
         self._n_members, self._rng = n_members, rng
         self._masks = self._drawn()
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return U (member, K) for the states X (member, K)."""
         if X.shape != (self._n_members, len(self._index)):
             raise ModelError(f"The closure was started for shape {(self._n_members, len(self._index))}; X: {X.shape}.")
         if self.masks == "step":
@@ -249,11 +249,11 @@ class DropoutClosure:
         return U
 
     def _drawn(self) -> list[torch.Tensor]:
-        """What the activations of each hidden layer are multiplied by, (member, 1, units)."""
+        """Draw the mask of each hidden layer, (member, 1, units)."""
         return [torch.from_numpy(mask)[:, None] for mask in self.network.draw_masks(self._n_members, self._rng)]
 
 
 def _shares(n_members: int, n_networks: int, rng: np.random.Generator) -> list[slice]:
-    """The members of each network: every n_networks-th, the first network's from a random one on."""
+    """Return the members of each network: every n_networks-th, from a random one on."""
     first = int(rng.integers(n_networks))
     return [slice((i - first) % n_networks, n_members, n_networks) for i in range(n_networks)]

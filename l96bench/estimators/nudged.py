@@ -1,9 +1,8 @@
-"""Coupled online learning: the network learns while its model runs beside the truth, which is nudged to follow it.
+"""Coupled online learning: a network learns while its model runs beside the truth, which is nudged to follow it.
 
-The resolved model runs under the network as it is, and visits the states that this network leads to. The truth model
-runs beside it and is pulled towards it, so that it shows what the fast variables do at those states, and the network
-learns from the difference of the two tendencies as the runs go (Rasp 2020, Geosci. Model Dev. 13, 2185-2196,
-doi:10.5194/gmd-13-2185-2020). Nothing is stored and nothing is forecast: no gradient flows through a model.
+The resolved model visits the states that the present network leads to. The truth model is pulled towards these states
+and shows U there, and the network learns from the difference of the two tendencies (Rasp 2020, Geosci. Model Dev. 13,
+2185-2196, doi:10.5194/gmd-13-2185-2020). No gradient flows through a model.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ __all__ = ["CoupledOnlineRegressor", "CoupledRuns"]
 class CoupledRuns:
     """Pairs of a truth run and a run of the resolved model, nudged towards each other.
 
-    In each step of `dt`, first each X is moved by ``dt / tau`` of the difference to the other one, then both models
-    make the step by themselves. What the truth shows the network for the model's X is
+    In each step of `dt`, each X is first moved by ``dt / tau`` of its difference to the other one; then both models
+    make the step by themselves. The target of the network at the model's X is
 
         target = U + (dX/dt of the truth - dX/dt of the model under U),
 
@@ -45,15 +44,15 @@ class CoupledRuns:
     Parameters
     ----------
     regime : Regime
-        With fast variables.
+        The truth, which has fast variables.
     states : list of (X, Y) or (X, Y, Z)
-        Of the truth runs, advanced in place.
+        States of the truth runs, advanced in place.
     X : (pair, K) array
         States of the resolved model at the start.
     tau : float
         Time in MTU with which the truth follows the model.
     tau_model : float
-        Time in MTU with which the model follows the truth; infinity for not at all, as in Rasp (2020).
+        Time in MTU with which the model follows the truth; infinite, as in Rasp (2020), if it does not.
     dt : float
         Step of the resolved model in MTU.
     """
@@ -78,11 +77,11 @@ class CoupledRuns:
 
     @property
     def truth(self) -> NDArray[np.float64]:
-        """X (pair, K) of the truth runs."""
+        """The states X (pair, K) of the truth runs."""
         return np.stack([state[0] for state in self.states])
 
     def nudge(self) -> NDArray[np.float64]:
-        """Pull the runs of each pair together, and give the change (pair, K) of the truth's X."""
+        """Pull the runs of each pair together; return the change (pair, K) of the truth's X."""
         apart = self.X - self.truth
         pull = (self.dt / self.tau) * apart
         for state, by in zip(self.states, pull, strict=True):
@@ -91,7 +90,7 @@ class CoupledRuns:
         return pull
 
     def step(self, U: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Make one step under U (pair, K), a function of the model's X, and give the targets (pair, K) for that X."""
+        """Make one step under U (pair, K), a function of the model's X; return the targets (pair, K) for that X."""
         before = self.truth
         for state in self.states:
             advance(self.regime, state, self._n_steps)
@@ -101,9 +100,9 @@ class CoupledRuns:
         return np.where(np.isfinite(target), target, U)  # a truth run that blew up teaches nothing
 
     def rescue(self, low: float, high: float) -> int:
-        """Put members of the model that have an X outside of limits on the state of the truth; how many they are.
+        """Reset members of the model outside of limits to the state of the truth; return their number.
 
-        A truth run that was pulled out of the limits itself goes back to where it started.
+        A truth run that was pulled out of the limits is reset to its start.
         """
         for state, first in zip(self.states, self._first, strict=True):
             if not ((state[0] > low) & (high > state[0])).all():
@@ -117,46 +116,46 @@ class CoupledRuns:
 class CoupledOnlineRegressor(RingRegressor):
     """A stencil network that starts from a fit to U and goes on learning in pairs of coupled runs.
 
-    Its training data are X and U at first, then ``pairs * duration`` MTU of truth runs of its own, from other seeds
-    than those of any dataset. Equal data, parameters and `random_state` give equal networks on one kind of CPU.
+    Its training data are X and U, then ``pairs * duration`` MTU of its own truth runs, from other seeds than those of
+    any data set. Equal data, parameters and `random_state` give equal networks on one kind of CPU.
 
     Parameters
     ----------
     regime : str or Regime
-        Of the truth that is run.
+        The truth that is run.
     network : TorchRegressor, default TorchRegressor()
-        Form of the network, and how it is fitted to U at first; `random_state` is put into it.
+        Architecture, and how it is fitted to U at first; its `random_state` is replaced.
     radius : int
         Neighbours seen on either side; 2 radius + 1 <= K.
     start : {"least squares", "random"} or mapping
-        Where learning starts: the fit of U, random weights, or the `TorchRegressor.state_dict` of a network.
+        Initial weights: the fit to U, random ones, or the `TorchRegressor.state_dict` of a network.
     pairs : int
-        Runs side by side.
+        Number of pairs of runs.
     duration : float
-        MTU that each of them runs while the network learns.
+        MTU that each pair runs while the network learns.
     spin_up : float
-        MTU of the truth before.
+        MTU of the truth before that.
     tau : float
         Time in MTU with which the truth follows the model.
     tau_model : float
-        Time in MTU with which the model follows the truth; infinity, as in Rasp (2020), for not at all.
+        Time in MTU with which the model follows the truth; infinite, as in Rasp (2020), if it does not.
     every : int
-        Steps of the model, of 0.01 MTU, between those of the optimizer, which see the states since the one before.
+        Steps of the model, of 0.01 MTU, for each step of the optimizer.
     learning_rate : float
-        Its peak; it falls to zero along a cosine.
+        Peak of the learning rate, which falls to zero along a cosine.
     random_state : int or None
         Seed of the network and of the runs; None draws a new one.
 
     Attributes
     ----------
     estimator_ : TorchRegressor
-        From the stencil of a point to its U.
+        The network from the stencil of a point to its U.
     loss_curve_ : list of float
         Mean squared difference of tendencies over the variance of U, of each step of the optimizer.
     difference_curve_ : list of float
         Mean squared difference of the X of a pair over the variance of X, likewise.
     n_rescued_ : int
-        Members of the model that blew up and were put on the truth.
+        Members of the model that blew up and were reset to the truth.
     n_features_in_ : int
         K, the number of points.
 
@@ -194,7 +193,7 @@ class CoupledOnlineRegressor(RingRegressor):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to states X (n, K) and their y, U (n, K) or that of point 0 alone; then learn in coupled runs."""
+        """Fit to states X (n, K) and y, U (n, K) or the U of point 0 alone; then learn in coupled runs."""
         X, U = self._checked_training(X, y)
         regime = get_regime(self.regime)
         if X.shape[1] != regime.K:
@@ -229,12 +228,12 @@ class CoupledOnlineRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
         rows = stencil_rows([self._checked_states(X)], self._index[self._points()])
         return self._like_y(self.estimator_.predict_unchecked(rows))
 
     def closure(self, dt: float = 0.01) -> StencilClosure:
-        """The network as a closure; it does not depend on dt."""
+        """Return the network as a closure; it does not depend on dt."""
         check_is_fitted(self)
         return StencilClosure(self.estimator_, self._index)
 
@@ -245,7 +244,7 @@ class CoupledOnlineRegressor(RingRegressor):
         return self.estimator_.n_parameters
 
     def _states(self, regime: Regime) -> tuple[list[State], NDArray[np.float64]]:
-        """States of the truth after their spin-up, from seeds of their own, and X of the model, equal to theirs."""
+        """Return states of the truth after a spin-up, from seeds of their own, and the equal X of the model."""
         word = int(np.random.SeedSequence(self.random_state).generate_state(1)[0])
         seed = [regime.word, seed_word("coupled online learning"), word]
         run = simulate(

@@ -1,10 +1,9 @@
-"""Networks that are trained through the resolved model: what counts is X along a forecast, not U at a point.
+"""Networks trained through the resolved model, on the error of forecasts of X instead of the error of U.
 
-A network shared by all points (stencil in, U out) starts from its least-squares fit to U and is then trained by
-gradient descent through the differentiable twin of the resolved model, `l96bench.dynamics.torch_resolved`: random
-windows of the training trajectory are forecast, and the error of X along them is differentiated with respect to the
-weights. The length of a window, the *horizon*, decides what is learned: for a short one it is nearly the least-squares
-fit; for a long one errors have grown through the model, chaotically at last, and the gradients with them.
+A network shared by all points (stencil in, U out) starts from its least-squares fit to U. Then random windows of the
+training trajectory are forecast with the differentiable twin of the resolved model, `l96bench.dynamics.torch_resolved`,
+and the error of X is differentiated with respect to the weights. The length of a window, the *horizon*, decides what is
+learned: a short one gives nearly the least-squares fit; along a long one errors and gradients grow chaotically.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ __all__ = ["OnlineNetworkRegressor", "OnlineStochasticRegressor", "StochasticNet
 
 
 class _OnlineRegressor(RingRegressor):
-    """What closures that are trained through the model share: parameters, the start, and the loop over windows."""
+    """The base class of closures trained through the model: parameters, start, and loop over windows."""
 
     def __init__(
         self,
@@ -74,9 +73,9 @@ class _OnlineRegressor(RingRegressor):
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on ONE trajectory: states X (n, K) in time order, `interval` apart, and their y, U (n, K).
+        """Train on ONE trajectory: states X (n, K) in time order, `interval` apart, and y, which is U (n, K).
 
-        y, which may also be U of point 0 alone, is used by the least-squares start and where `offline_weight` is not 0.
+        y, or the U of point 0 alone, is used by the least-squares start and if `offline_weight` is not 0.
         """
         X, U = self._checked_training(X, y)
         self._every = whole(self.interval / self.dt, f"interval {self.interval}", f"the model step dt {self.dt}")
@@ -103,35 +102,35 @@ class _OnlineRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The (mean) added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the (mean) U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
         return self._like_y(self._outputs(self._checked_states(X))[:, 0])
 
     @property
     def n_parameters(self) -> int:
-        """The number of trained numbers."""
+        """The number of trained parameters."""
         check_is_fitted(self)
         return self.estimator_.n_parameters
 
     def _outputs(self, X: NDArray) -> NDArray:
-        """What the network gives for the states X (n, K), (n points, outputs)."""
+        """Return the outputs of the network (n points, outputs) for the states X (n, K)."""
         rows = stencil_rows([X], self._index[self._points()])
         return self.estimator_.predict_unchecked(rows).reshape(len(rows), -1)
 
     def _prepared(
         self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator
     ) -> tuple[list[torch.Tensor], Callable[[], torch.Tensor], Callable[[], None]]:
-        """The weights, their loss on a batch drawn anew, and what stores them in the end."""
+        """Return the weights, their loss on a new batch, and the function that stores them in the end."""
         raise NotImplementedError
 
     def _forecast(self, closure: Callable[[torch.Tensor], torch.Tensor], X0: torch.Tensor, leads: int) -> torch.Tensor:
-        """X (lead, member, K) every `interval`; a member that blows up is set back to its start."""
+        """Forecast X (lead, member, K) every `interval`; a member that blows up is reset to its start."""
         limits = bounds(*self._scales[:2])
         return torch_resolved.rollout(
             closure, X0, leads * self._every, F=self.F, dt=self.dt, every=self._every, limits=limits
         )
 
     def _offline(self, shared: SharedNetwork, X: torch.Tensor, U: torch.Tensor) -> torch.Tensor | float:
-        """The weighted mean squared error of U over its variance, at the starts of the windows."""
+        """Return the weighted mean squared error of U over its variance, at the starts of the windows."""
         if not self.offline_weight:
             return 0.0
         points = torch.from_numpy(self._points()).to(X.device)
@@ -149,19 +148,19 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     F : float
         Forcing of the resolved model.
     network : TorchRegressor, default TorchRegressor()
-        Form of the network, and how it is fitted to U at first; `random_state` is put into it.
+        Architecture, and how it is fitted to U at first; its `random_state` is replaced.
     radius : int
         Neighbours seen on either side; 2 radius + 1 <= K.
     horizon : float
         Length in MTU of the forecasts, a whole multiple of `interval`.
     start : {"least squares", "random"} or mapping
-        Where training starts: the fit of U, random weights, or the `TorchRegressor.state_dict` of a network.
+        Initial weights: the fit to U, random ones, or the `TorchRegressor.state_dict` of a network.
     steps : int
         Steps of the optimizer.
     batch_size : int
         Forecasts in each step.
     learning_rate : float
-        Its peak; it falls to zero along a cosine.
+        Peak of the learning rate, which falls to zero along a cosine.
     offline_weight : float
         Weight of the squared error of U over its variance, added to the loss.
     interval : float
@@ -171,16 +170,16 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     random_state : int or None
         Seed of the network and of the windows; None draws a new one.
     device : str
-        Where to train, "cuda" for a GPU.
+        The torch device to train on, "cuda" for a GPU.
 
     Attributes
     ----------
     estimator_ : TorchRegressor
-        From the stencil of a point to its U.
+        The network from the stencil of a point to its U.
     loss_curve_ : list of float
-        Loss of each step.
+        Loss at each step.
     n_skipped_ : int
-        Steps left out because their gradient was not finite.
+        Steps skipped because their gradient was not finite.
     n_features_in_ : int
         K, the number of points.
 
@@ -191,7 +190,7 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     """
 
     def closure(self, dt: float = 0.01) -> StencilClosure:
-        """The network as a closure; it does not depend on dt."""
+        """Return the network as a closure; it does not depend on dt."""
         check_is_fitted(self)
         return StencilClosure(self.estimator_, self._index)
 
@@ -217,9 +216,9 @@ class OnlineStochasticRegressor(_OnlineRegressor):
         U_k = mean(x_k) + sigma(x_k) e_k,        e' = r e + sqrt(1 - r^2) z,        r = exp(-dt / memory_),
 
     x_k being the stencil of point k and z standard normal, independent at every point and step. Members start from one
-    state and differ by z alone; their fair CRPS along the forecast, over the standard deviation of X, is differentiated
-    with respect to the weights and the memory, for z that stays as it was drawn (the reparameterization of Kingma and
-    Welling 2014, arXiv:1312.6114). It starts from the least-squares fit and the size and memory of its residual.
+    state; their fair CRPS along the forecast, over the standard deviation of X, is differentiated with respect to the
+    weights and the memory at fixed z (the reparameterization of Kingma and Welling 2014, arXiv:1312.6114). Training
+    starts from the least-squares fit and the size and memory of its residual.
 
     Parameters
     ----------
@@ -228,12 +227,12 @@ class OnlineStochasticRegressor(_OnlineRegressor):
     offline_weight : float
         Weight of the squared error of the mean of U over its variance, added to the loss.
     members : int
-        Members of an ensemble, at least 2.
+        Members of each ensemble, at least 2.
 
     Attributes
     ----------
     estimator_ : TorchRegressor
-        From the stencil of a point to the mean of its U and to log(sigma / std of U).
+        The network from the stencil of a point to the mean of its U and log(sigma / std of U).
     memory_ : float
         e-folding time of e in MTU.
     loss_curve_, n_skipped_, n_features_in_
@@ -270,12 +269,12 @@ class OnlineStochasticRegressor(_OnlineRegressor):
         self.members = members
 
     def closure(self, dt: float = 0.01) -> StochasticNetworkClosure:
-        """The mean and its noise as a closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         return StochasticNetworkClosure(self.estimator_, self._index, self.memory_, self._scales[3], dt)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K), or of point 0 when fitted on it alone."""
+        """Draw U (member, n, K) along a trajectory X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         outputs = self._outputs(X).reshape(len(X), -1, 2)
         phi = math.exp(-self.interval / self.memory_)
@@ -285,7 +284,7 @@ class OnlineStochasticRegressor(_OnlineRegressor):
 
     @property
     def n_parameters(self) -> int:
-        """The number of trained numbers: the weights and the memory."""
+        """The number of trained parameters: the weights and the memory."""
         check_is_fitted(self)
         return self.estimator_.n_parameters + 1
 
@@ -318,12 +317,12 @@ class OnlineStochasticRegressor(_OnlineRegressor):
 
 
 def _spread(values: NDArray) -> float:
-    """The standard deviation, or 1 for a constant."""
+    """Return the standard deviation, or 1 for a constant."""
     return float(values.std()) or 1.0
 
 
 def _with_sigma(network: TorchRegressor, sigma: float) -> TorchRegressor:
-    """The network with a second output, the logarithm of a constant."""
+    """Add a second output to a network, the logarithm of a constant."""
     state: dict[str, Any] = network.state_dict()
     last = len(network.hidden)
     weight, bias = state[f"{last}.weight"], state[f"{last}.bias"]
@@ -339,23 +338,23 @@ def started(
     rows: NDArray,
     U: NDArray,
 ) -> TorchRegressor:
-    """The network of one output that training starts from.
+    """Return the network with one output that training starts from.
 
     Parameters
     ----------
     network : TorchRegressor or None
-        Its form; not changed. None for the default one.
+        Its architecture; not changed. None for the default one.
     start : {"least squares", "random"} or mapping
-        The fit to U, random weights, or the state_dict of a network.
+        Initial weights: the fit to U, random ones, or the state_dict of a network.
     random_state : int or None
-        Put into the network.
+        Seed of the network.
     rows, U : (n, width) and (n, ...) arrays
         Stencils and their added tendencies.
 
     Raises
     ------
     ValueError
-        For another start.
+        For an unknown start.
     """
     network = clone(TorchRegressor() if network is None else network).set_params(random_state=random_state)
     if isinstance(start, Mapping):

@@ -1,6 +1,6 @@
-"""Closures with a hidden state at every point, and how that state is carried in a rollout.
+"""Closures with a hidden state at every point of the ring.
 
-A recurrence here makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of the training data:
+A recurrence makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of the training data:
 
     s(t) = f(x(t), s(t - 0.05), z(t)),        U(t) = g(s(t)),
 
@@ -33,26 +33,26 @@ _ROWS = 100  # times of a trajectory for which noise is drawn at once
 
 
 class Recurrence(Protocol):
-    """One step of 0.05 MTU of a hidden state, for rows of points.
+    """A map that advances the hidden state of points by 0.05 MTU.
 
     Attributes
     ----------
     n_state, n_noise : int
-        Numbers in the state and in the noise of a point.
+        Sizes of the state and of the noise of a point.
     """
 
     n_state: int
     n_noise: int
 
     def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
+        """Return the next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
 
     def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., n_state)."""
+        """Return U (...) of hidden states (..., n_state)."""
 
 
 class GatedUnit:
-    """A gated recurrent unit with a linear output, U = w h + b; the noise, if any, joins its inputs.
+    """A gated recurrent unit with a linear output, U = w h + b, and optional noise among its inputs.
 
         r = sigmoid(W_r x + b_r + V_r h + c_r),        n = tanh(W_n x + b_n + r (V_n h + c_n)),
         z = sigmoid(W_z x + b_z + V_z h + c_z),        h' = (1 - z) n + z h
@@ -63,7 +63,7 @@ class GatedUnit:
         ``input`` (3 units, width), ``state`` (3 units, units) and their biases ``input_bias`` and ``state_bias`` in
         the order r, z, n; ``output`` (1, units) and ``output_bias`` (1,).
     n_noise : int
-        Columns of noise behind the stencil.
+        Inputs of noise after those of the stencil.
 
     References
     ----------
@@ -77,19 +77,19 @@ class GatedUnit:
         self.n_state, self.n_noise = tensors["state"].shape[1], n_noise
 
     def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, units) for stencils x (row, width), states and noise (row, n_noise)."""
+        """Return the next state (row, units) for stencils x (row, width), states and noise (row, n_noise)."""
         return torch.gru_cell(torch.cat((x, noise), dim=1) if self.n_noise else x, state, *self._cell)
 
     def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., units)."""
+        """Return U (...) of hidden states (..., units)."""
         return functional.linear(state, *self._output)[..., 0]
 
 
 class RecurrentClosure:
-    """A recurrence at every point of the ring, coupled to a resolved model that steps by `dt`.
+    """A recurrence at every point of the ring, for a resolved model with the step `dt`.
 
-    After `start` the state is zero. `remember` spins it up on the states before the start; the chains that lie between
-    these states and the start begin from states that are interpolated linearly.
+    After `start` the state is zero. `remember` spins it up on earlier states; chains that begin between the last of
+    these and the start have linearly interpolated states.
 
     Parameters
     ----------
@@ -109,20 +109,20 @@ class RecurrentClosure:
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the state; `n_members` rows are coming, and all randomness comes from `rng`."""
+        """Set the state of `n_members` members to zero; noise is drawn from `rng`."""
         self._rng, self._steps = rng, 0
         n_rows = n_members * len(self._index)
         self._states = [torch.zeros(n_rows, self.recurrence.n_state)]
         self._draws = self._drawn((self._chains, n_rows))
 
     def remember(self, history: NDArray) -> None:
-        """Spin the state up on the past (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
+        """Spin the state up on past states (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
         for X in history:
             noise = self._drawn((len(self._states[0]),))
             self._states[0] = self._advanced(X, self._states[0], noise)[0]
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return U (member, K) for the states X (member, K)."""
         n_rows = len(self._states[0])
         if X.shape[1:] != (len(self._index),) or X.size != n_rows:
             expected = (n_rows // len(self._index), len(self._index))
@@ -140,12 +140,12 @@ class RecurrentClosure:
         return U
 
     def _drawn(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Standard normal noise (*shape, n_noise) of the rollout's own generator."""
+        """Draw standard normal noise (*shape, n_noise)."""
         shape = (*shape, self.recurrence.n_noise)
         return torch.from_numpy(self._rng.standard_normal(shape, dtype=np.float32))
 
     def _advanced(self, X: NDArray, states: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, NDArray]:
-        """The next states (row, n_state) and U (member, K) for the states X (member, K)."""
+        """Return the next hidden states (row, n_state) and U (member, K) for the states X (member, K)."""
         following, U = torch.empty_like(states), np.empty(X.size)
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
@@ -160,18 +160,18 @@ class RecurrentClosure:
 def along(
     recurrence: Recurrence, index: NDArray, X: NDArray, n_members: int = 1, rng: np.random.Generator | None = None
 ) -> NDArray:
-    """U (member, n, points) of a recurrence that starts from zero and follows a trajectory X (n, K), 0.05 MTU a row.
+    """Return U (member, n, points) of a recurrence along a trajectory X (n, K), 0.05 MTU a row, from a zero state.
 
     Parameters
     ----------
     recurrence : Recurrence
     index : ndarray of int, shape (points, width)
-        The points in the stencil of each point that is wanted.
+        The points in the stencil of each point that U is wanted for.
     X : ndarray of shape (n, K)
     n_members : int
         Independent draws of the noise.
     rng : numpy Generator, optional
-        For the noise, drawn in time order; from seed 0 if not given.
+        Source of the noise; seed 0 if not given.
     """
     rng = np.random.default_rng(0) if rng is None else rng
     n_rows = n_members * len(index)

@@ -1,4 +1,4 @@
-"""What the estimators of the ring share: checks of X and y, stencils, and numbers that do not depend on the BLAS."""
+"""The base class of all estimators here, stencils of the ring, and rounding to ten digits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["RingRegressor", "stencil_index", "stencil_rows", "ten_digits", "whol
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """What the estimators here share: the checks of X and y, and their tags."""
+    """A scikit-learn regressor from states X (n, K) to added tendencies U (n, K)."""
 
     def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
-        """X (n, K) as float64, and y as U (n, K), or (n, 1) when it is given for point 0 alone."""
+        """Return X (n, K) as float64 and y as U (n, K), or (n, 1) if it is given for point 0 alone."""
         states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         n = len(states)
         if U.shape not in (states.shape, (n, 1), (n,)):
@@ -32,11 +32,11 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return validate_data(self, X, dtype=np.float64, reset=False)
 
     def _points(self) -> NDArray:
-        """The points that y was given for: all of them, or point 0."""
+        """Return the points that y was given for: all of them, or point 0."""
         return np.arange(self._y_shape[0] if self._y_shape else 1)
 
     def _like_y(self, U: ArrayLike) -> NDArray:
-        """U of n states in the dimensions that y had."""
+        """Reshape U of n states to the dimensions that y had."""
         return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
 
     def __sklearn_tags__(self) -> Any:
@@ -46,12 +46,12 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 def ten_digits(value: float) -> float:
-    """To 10 significant digits: the last bits depend on the BLAS, and a chaotic run makes another run of them."""
+    """Round to 10 significant digits, so that a chaotic run does not depend on the BLAS."""
     return float(f"{value:.10g}")
 
 
 def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
-    """The stencils of all points as rows, (n points, width times len(states)), from states that are each (n, K)."""
+    """Return the stencils of all points as rows (n points, width times len(states)) of states (n, K) each."""
     n = len(states[0])
     points, width = index.shape
     rows = np.empty((n, points, len(states), width))
@@ -61,7 +61,7 @@ def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
 
 
 def stencil_index(K: int, radius: int) -> NDArray:
-    """The points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
+    """Return the points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
     if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:
         raise ValueError(f"radius must be a whole number of at least 0; got {radius!r}.")
     if 2 * radius + 1 > K:
@@ -73,7 +73,7 @@ def stencil_index(K: int, radius: int) -> NDArray:
 
 
 def whole(ratio: float, lag: str, unit: str) -> int:
-    """A positive ratio of times as a whole number, checked to 1e-9 relative."""
+    """Return a positive ratio of times as a whole number, checked to 1e-9 relative."""
     count = round(ratio) if np.isfinite(ratio) else 0
     if count < 1 or abs(ratio - count) > 1e-9 * count:
         raise ValueError(f"{lag} must be a positive whole multiple of {unit}; it is {ratio:g} times that.")

@@ -1,4 +1,4 @@
-"""What training through the resolved model is made of: a network at every point, random windows, descent, noise."""
+"""Parts of training through the resolved model: the shared network, random windows, gradient descent and noise."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ __all__ = [
 ]
 
 _WARM_UP = 0.05
-"""The part of the training in which the learning rate rises to its peak."""
+"""The fraction of the training in which the learning rate rises to its peak."""
 _LOG_SIGMA = (-5.0, 2.0)
 """Limits of the logarithm of the noise's standard deviation, in units of that of U."""
 
 
 class SharedNetwork:
-    """A `TorchRegressor` of stencils in training: scaled weights with gradients, applied at every point of the ring.
+    """A `TorchRegressor` in training: scaled weights with gradients, applied at every point of the ring.
 
     Parameters
     ----------
     network : TorchRegressor
-        Fitted; it is not changed.
+        A fitted network; not changed.
     index : (K, width) array of int
         The points in the stencil of each point.
     scales : (x_mean, x_std, u_mean, u_std)
-        Of X and U over all points; weights are trained for inputs and first output of mean 0 and std 1.
+        Moments of X and U over all points; inputs and first output are scaled to mean 0 and std 1.
     device : str
 
     Attributes
     ----------
     weights : list of tensors
-        Matrix and bias of each layer in turn.
+        Matrix and bias of each layer.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class SharedNetwork:
         self.weights = [torch.tensor(array.astype(np.float32), device=device, requires_grad=True) for array in arrays]
 
     def __call__(self, X: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (n, K) for the states X (n, K): the network's first output."""
+        """Return U (n, K), the network's first output, for the states X (n, K)."""
         return self.outputs(X)[..., 0]
 
     def outputs(self, X: torch.Tensor) -> torch.Tensor:
-        """All outputs (n, K, outputs), the first in units of U, for the states X (n, K)."""
+        """Return all outputs (n, K, outputs), the first in units of U, for the states X (n, K)."""
         x_mean, x_std, u_mean, u_std = self._scales
         stencils = ((X - x_mean) / x_std)[:, self._index]
         layers = list(zip(self.weights[::2], self.weights[1::2], strict=True))
@@ -79,7 +79,7 @@ class SharedNetwork:
         return torch.cat([u_mean + u_std * outputs[..., :1], outputs[..., 1:]], dim=-1)
 
     def trained(self) -> TorchRegressor:
-        """The network as it is now, for inputs and outputs in their own units."""
+        """Return the present network, for inputs and outputs in their own units."""
         x_mean, x_std, u_mean, u_std = self._scales
         arrays = [tensor.detach().cpu().numpy().astype(np.float64) for tensor in self.weights]
         coefs, intercepts = arrays[::2], arrays[1::2]
@@ -100,27 +100,27 @@ def descend(
     learning_rate: float,
     clip: float = 1.0,
 ) -> tuple[list[float], int]:
-    """Lower a random loss by Adam: a short warm-up, a cosine decay of the rate, clipped gradients.
+    """Minimize a random loss by Adam with a short warm-up, a cosine decay of the rate and clipped gradients.
 
-    A step whose gradient is not finite is left out.
+    Steps with a gradient that is not finite are skipped.
 
     Parameters
     ----------
     weights : sequence of tensors
     loss_of : () -> tensor
-        The loss on a batch drawn anew.
+        Returns the loss on a new batch.
     steps : int
     learning_rate : float
-        Its peak.
+        Peak of the learning rate.
     clip : float
         Largest norm of a gradient (Pascanu et al. 2013, arXiv:1211.5063).
 
     Returns
     -------
     curve : list of float
-        The loss of each step.
+        Loss at each step.
     skipped : int
-        Steps left out.
+        Number of steps skipped.
     """
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
     curve, skipped = [], 0
@@ -142,7 +142,7 @@ def descend(
 
 
 def fair_crps(members: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """The fair CRPS (...) of members (member, ...) about a truth (...), unbiased for any number of at least two.
+    """Return the fair CRPS (...) of at least two members (member, ...) about a truth (...).
 
         1/M sum_a |x_a - x*| - 1/(2 M (M - 1)) sum_{a, b} |x_a - x_b|
 
@@ -155,7 +155,7 @@ def fair_crps(members: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Random windows of a trajectory: start states, their U, and what came after them."""
+    """Random windows of a trajectory: start states, their U, and the following states."""
 
     X: torch.Tensor
     U: torch.Tensor
@@ -163,14 +163,14 @@ class Windows:
     rng: np.random.Generator
 
     def draw(self, n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """X (n, K) and U (n, points) of the starts, and X after them (lead, n, K)."""
+        """Draw n windows: X (n, K) and U (n, points) at their starts, and the following X (lead, n, K)."""
         starts = torch.from_numpy(self.rng.integers(0, len(self.X) - self.leads, n)).to(self.X.device)
         ahead = torch.arange(1, self.leads + 1, device=self.X.device)[:, None]
         return self.X[starts], self.U[starts], self.X[starts + ahead]
 
 
 class RedNoise:
-    """A network of mean and log sigma with its noise, drawn anew, for one forecast in training."""
+    """A network of mean and log sigma with new noise, for one forecast in training."""
 
     def __init__(
         self, shared: SharedNetwork, log_memory: torch.Tensor, dt: float, u_std: float, generator: torch.Generator
@@ -181,7 +181,7 @@ class RedNoise:
         self._e: torch.Tensor | None = None
 
     def __call__(self, X: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (n, K) for the states X (n, K), with the noise of this step."""
+        """Return U (n, K) for the states X (n, K), with the noise of this step."""
         outputs = self._shared.outputs(X)
         z = torch.randn(X.shape, generator=self._generator, device=X.device, dtype=X.dtype)
         self._e = z if self._e is None else self._phi * self._e + self._innovation * z
@@ -190,12 +190,12 @@ class RedNoise:
 
 
 class StochasticNetworkClosure:
-    """A network for the mean and the spread of U with red noise of unit variance, independent at every point.
+    """A network for the mean and the spread of U, with red noise that is independent at every point.
 
     Parameters
     ----------
     network : TorchRegressor
-        From the stencil of a point to the mean of U and log(sigma / u_std).
+        The network from the stencil of a point to the mean of U and log(sigma / u_std).
     index : (K, width) array of int
         The points in the stencil of each point.
     memory : float
@@ -214,12 +214,12 @@ class StochasticNetworkClosure:
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the noise; the next step draws it from its stationary distribution."""
+        """Start the noise anew from its stationary distribution."""
         self._n_members, self._rng = n_members, rng
         self._e: NDArray | None = None
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K), with the noise of this step."""
+        """Return U (member, K) for the states X (member, K), with the noise of this step."""
         if X.shape != (self._n_members, len(self._index)):
             expected = (self._n_members, len(self._index))
             raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
@@ -231,5 +231,5 @@ class StochasticNetworkClosure:
 
 
 def sigma_of(log_sigma: NDArray, u_std: float) -> NDArray:
-    """The standard deviation of the noise from the network's second output, kept within limits."""
+    """Return the standard deviation of the noise from the network's second output, within limits."""
     return u_std * np.exp(np.clip(log_sigma, *_LOG_SIGMA))

@@ -1,6 +1,6 @@
-"""Noise around a deterministic closure in the forms of Arnold et al. (2013): its strength may follow the state.
+"""Closures of Arnold et al. (2013): a deterministic mean plus noise whose strength may depend on the state.
 
-All are U = mean(X) + s(X) e with a noise e of mean 0 and variance 1 that is independent at every point:
+All have the form U = mean(X) + s(X) e with a noise e of mean 0 and variance 1 that is independent at every point:
 
 ======================================  ==========================================================
 form                                    s(X)
@@ -11,10 +11,8 @@ form                                    s(X)
 ``"multiplicative and additive"``       s_0 + s_1 abs(mean(X))
 ======================================  ==========================================================
 
-The noise is red, a first-order autoregression in time, or white. White noise has no limit as the model's time step
-goes to 0, so that a meaning must be chosen: here it is uncorrelated over the interval of the data, drawn once an
-interval and held through it. Its effect on X is then the same for every time step, and not, as with a draw for every
-step, ever smaller.
+The noise is red, a first-order autoregression in time, or white. White noise is drawn once an interval of the data and
+held through it, so that its effect on X does not depend on the time step of the model.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ __all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "UnitNoise"]
 
 NoiseForm = Literal["additive", "state dependent", "multiplicative", "multiplicative and additive"]
 _BINS = 20
-"""Bins of equal population in which the strength of the noise is measured."""
+"""Bins of equal population for measuring the strength of the noise."""
 
 
 class StochasticRegressor(RingRegressor):
@@ -48,9 +46,9 @@ class StochasticRegressor(RingRegressor):
     ----------
     estimator : deterministic regressor of X (n, K) -> U (n, K), default PolynomialRegressor(degree=3)
     form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
-        How strong the noise is; see the head of this module.
+        The form of s(X); see the module's docstring.
     white : bool
-        Draw the noise anew every `interval` instead of giving it the autocorrelation of the residual.
+        Use white noise instead of noise with the autocorrelation of the residual.
     interval : float
         Time in MTU between the rows of X, which are successive states of ONE trajectory.
 
@@ -58,11 +56,11 @@ class StochasticRegressor(RingRegressor):
     ----------
     estimator_ : the fitted clone of `estimator`
     scale_ : tuple of two floats
-        s_0 and s_1. Where both are free they are fitted, not below 0, to the standard deviation of the residual in bins
-        of abs(X) or abs(mean(X)); in every form the variance of all noise is that of all residuals.
+        s_0 and s_1, at least 0. Where both are free they are fitted to the standard deviation of the residual in bins
+        of abs(X) or abs(mean(X)). In every form the noise has the variance of the residual.
     phi_ : float
         Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of
-        s(t) s(t + interval), r being the residual; 0 if it came out negative, or for white noise.
+        s(t) s(t + interval), r being the residual; 0 if negative, or for white noise.
     n_features_in_ : int
         K, the number of points.
 
@@ -81,7 +79,7 @@ class StochasticRegressor(RingRegressor):
         self.interval = interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         _check_form(self.form)
         X, U = self._checked_training(X, y)
         if len(X) < 2:
@@ -96,19 +94,19 @@ class StochasticRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the mean of U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        """Draw U (member, n, K) along a trajectory X (n, K) in time order."""
         mean = self.predict(X)
         states = self._like_y(np.asarray(X, dtype=np.float64)[:, self._points()])
         noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, 1.0, rng)
         return mean + _strength(self.form, self.scale_, states, mean) * np.moveaxis(noise, 1, 0)
 
     def closure(self, dt: float = 0.01) -> StochasticClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         return StochasticClosure(
             self.estimator_, self.form, self.scale_, UnitNoise(0.0 if self.white else self.phi_, self.interval, dt), dt
@@ -118,9 +116,8 @@ class StochasticRegressor(RingRegressor):
 class UnitNoise:
     """Noise of mean 0 and variance 1 in steps of `dt`, for each member and point: red, or white when phi is 0.
 
-    Red noise is e' = phi_dt e + sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), which forgets at the same
-    rate for every dt. White noise is drawn once an `interval` and held, see the head of this module. Both start from
-    their stationary distribution.
+    Red noise is e' = phi_dt e + sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), which decays at the same
+    rate for every dt. White noise is drawn once an `interval` and held. Both start from their stationary distribution.
 
     Parameters
     ----------
@@ -141,12 +138,12 @@ class UnitNoise:
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget all; the next step draws from the stationary distribution."""
+        """Start anew from the stationary distribution; noise is drawn from `rng`."""
         self._n_members, self._rng, self._steps = n_members, rng, 0
         self._noise: NDArray = np.empty(0)
 
     def step(self, shape: tuple[int, ...]) -> NDArray:
-        """The noise of this step, of shape (member, K)."""
+        """Return the noise of this step, of shape (member, K)."""
         if shape[0] != self._n_members:
             raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
         if self._steps == 0:
@@ -163,7 +160,7 @@ class StochasticClosure:
     Parameters
     ----------
     mean : model
-        Whatever `as_closure` accepts, deterministic.
+        A deterministic model that `as_closure` accepts.
     form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
     scale : (s_0, s_1)
     noise : UnitNoise
@@ -182,17 +179,17 @@ class StochasticClosure:
         self.form, self.scale, self.noise = form, scale, noise
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the noise; the next step draws a new one from its stationary distribution."""
+        """Start the noise anew from its stationary distribution."""
         self.mean.start(n_members, rng)
         self.noise.start(n_members, rng)
 
     def remember(self, history: NDArray) -> None:
-        """Pass the past states (past, member, K) on to a mean that has a memory."""
+        """Pass past states (past, member, K) to a mean that has a memory."""
         if hasattr(self.mean, "remember"):
             self.mean.remember(history)
 
     def step(self, X: NDArray) -> NDArray:
-        """The mean's U (member, K) plus the noise of this step."""
+        """Return U (member, K) for the states X (member, K): the mean plus noise."""
         mean = np.asarray(self.mean.step(X), dtype=np.float64)
         return mean + _strength(self.form, self.scale, X, mean) * self.noise.step(X.shape)
 
@@ -203,7 +200,7 @@ def _check_form(form: str) -> None:
 
 
 def _dependence(form: NoiseForm, X: NDArray, mean: NDArray) -> NDArray:
-    """What s_1 multiplies."""
+    """Return the factor of s_1 in s(X)."""
     match form:
         case "additive":
             return np.zeros_like(mean)
@@ -216,12 +213,12 @@ def _dependence(form: NoiseForm, X: NDArray, mean: NDArray) -> NDArray:
 
 
 def _strength(form: NoiseForm, scale: tuple[float, float], X: NDArray, mean: NDArray) -> NDArray:
-    """s(X), in the shape of X."""
+    """Return s(X) in the shape of X."""
     return np.asarray(scale[0] + scale[1] * _dependence(form, X, mean), dtype=np.float64)
 
 
 def _fitted_scale(form: NoiseForm, residual: NDArray, X: NDArray, mean: NDArray) -> tuple[float, float]:
-    """s_0 and s_1 of the residuals (n, points), with the variance of all of them."""
+    """Return s_0 and s_1 fitted to the residuals (n, points), with their variance."""
     variance = float(np.mean(np.square(residual)))
     dependence = _dependence(form, X, mean).ravel()
     shape = {"additive": (1.0, 0.0), "multiplicative": (0.0, 1.0)}.get(form) or _binned(residual.ravel(), dependence)
@@ -231,7 +228,7 @@ def _fitted_scale(form: NoiseForm, residual: NDArray, X: NDArray, mean: NDArray)
 
 
 def _binned(residual: NDArray, dependence: NDArray) -> tuple[float, float]:
-    """The line s_0 + s_1 x, both not negative, through the standard deviations of the residual in bins of x."""
+    """Fit the line s_0 + s_1 x, both at least 0, to the standard deviations of the residual in bins of x."""
     order = np.argsort(dependence, kind="stable")
     bins = [part for part in np.array_split(order, _BINS) if part.size]
     at = np.array([dependence[part].mean() for part in bins])
@@ -241,7 +238,7 @@ def _binned(residual: NDArray, dependence: NDArray) -> tuple[float, float]:
 
 
 def _fitted_phi(residual: NDArray, strength: NDArray) -> float:
-    """Autocorrelation of residual / strength from one row to the next, without dividing by a strength near 0."""
+    """Return the lag-one autocorrelation of residual / strength, without dividing by a strength near 0."""
     power = float(np.sum(strength[:-1] * strength[1:]))
     phi = float(np.sum(residual[:-1] * residual[1:])) / power if power > 0 else 0.0
     return ten_digits(min(max(phi, 0.0), 1.0 - 1e-9))

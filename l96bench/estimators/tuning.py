@@ -1,4 +1,4 @@
-"""Closures whose parameters are estimated by an optimizer that only sees an error: Powell's method."""
+"""Polynomial closures tuned by Powell's method, which needs no gradient."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Objective = Literal["tendencies", "trajectories"]
 
 
 class TunedPolynomial(RingRegressor):
-    """The polynomial U_k = sum_i c_i X_k^i that minimizes an error by Powell's method, without any gradient.
+    """The polynomial U_k = sum_i c_i X_k^i that minimizes an error by Powell's method.
 
-    The search starts at U = 0, in the coordinates of polynomials that are orthonormal over the training X, where the
-    first directions that Powell tries are not each other's near copies.
+    The search starts at U = 0 and uses polynomials orthonormal over the training X as coordinates, so that its first
+    directions are independent.
 
     Parameters
     ----------
     degree : int
         Highest power of X.
     objective : {"tendencies", "trajectories"}
-        The mean squared error of U itself, whose minimum is that of least squares; or that of short forecasts with the
-        resolved model, which needs X alone: U is not looked at.
+        The mean squared error of U itself, whose minimum is least squares; or that of short forecasts with the resolved
+        model, which uses X alone.
     regime : str or Regime
         The resolved model, for trajectories.
     horizon : float
@@ -46,7 +46,7 @@ class TunedPolynomial(RingRegressor):
     tolerance : float
         Relative change of the error, in a round of line searches, at which the search ends.
     max_evaluations : int
-        Errors computed at most.
+        The most errors to compute.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class TunedPolynomial(RingRegressor):
     error_ : float
         The minimum found: the mean squared error over the variance of U or X.
     n_evaluations_ : int
-        Errors computed.
+        Number of errors computed.
     n_features_in_ : int
         K, the number of points.
 
@@ -85,7 +85,7 @@ class TunedPolynomial(RingRegressor):
         self.max_evaluations = max_evaluations
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Tune on states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone."""
+        """Tune on states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         if self.objective not in get_args(Objective):
             raise ValueError(f"objective must be one of {get_args(Objective)}; got {self.objective!r}.")
         X, U = self._checked_training(X, y)
@@ -106,17 +106,17 @@ class TunedPolynomial(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return self._like_y(self.closure().predict(X[:, self._points()]))
 
     def closure(self, dt: float = 0.01) -> Polynomial:
-        """The tuned polynomial; it does not depend on dt."""
+        """Return the tuned polynomial; it does not depend on dt."""
         check_is_fitted(self)
         return Polynomial(self.coef_)
 
     def _tendency_error(self, basis: OrthonormalPolynomials, X: NDArray, U: NDArray) -> Callable[[NDArray], float]:
-        """The mean squared error of U over its variance, from the moments of the data instead of all of them."""
+        """Return the function for the mean squared error of U over its variance, computed from moments."""
         design = basis.design(X.ravel())
         gram, moments = design.T @ design / len(design), design.T @ U.ravel() / len(design)
         power, variance = float(np.mean(np.square(U))), float(U.var()) or 1.0
@@ -142,7 +142,7 @@ class OrthonormalPolynomials:
     X : array
         The values, of any shape.
     degree : int
-        Of the last.
+        The highest degree.
     """
 
     def __init__(self, X: NDArray, degree: int) -> None:
@@ -160,11 +160,11 @@ class OrthonormalPolynomials:
         self._weights = np.array([[ten_digits(float(value)) for value in row] for row in inverse])
 
     def design(self, X: NDArray) -> NDArray:
-        """p_0(X) .. p_n(X) as columns, (n, degree + 1), of values X (n,)."""
+        """Return p_0(X) .. p_n(X) as columns, (n, degree + 1), of values X (n,)."""
         return np.asarray(self._powers(X, len(self._weights) - 1) @ self._weights)
 
     def coefficients(self, theta: ArrayLike) -> NDArray:
-        """The coefficients of X^0, X^1, ... in sum_i theta_i p_i(X), to ten digits."""
+        """Return the coefficients of X^0, X^1, ... in sum_i theta_i p_i(X), to ten digits."""
         window = Series(self._weights @ np.asarray(theta), domain=[self.mean - self.std, self.mean + self.std])
         values = np.zeros(len(self._weights))
         converted = window.convert().coef
@@ -172,7 +172,7 @@ class OrthonormalPolynomials:
         return values
 
     def polynomial(self, theta: ArrayLike) -> Polynomial:
-        """sum_i theta_i p_i(X) as a closure."""
+        """Return sum_i theta_i p_i(X) as a closure."""
         return Polynomial(self.coefficients(theta))
 
     def _powers(self, X: NDArray, degree: int) -> NDArray:
@@ -180,20 +180,19 @@ class OrthonormalPolynomials:
 
 
 def forecast_error(closure: Polynomial, truth: NDArray, regime: Regime, interval: float = 0.05) -> float:
-    """The mean squared error of forecasts with a closure, over the variance of the truth; always finite.
+    """Return the mean squared error of forecasts over the variance of the truth; always finite.
 
-    A forecast that blows up counts, from there on, as one that is 20 standard deviations away: as far as two states can
-    be that are both within 10 standard deviations of the mean, which is what a forecast must be.
+    From a blow-up on the error counts as 20 standard deviations, the largest between two states within 10 of the mean.
 
     Parameters
     ----------
     closure : Polynomial
     truth : array (lead, case, K)
-        The true states, `interval` MTU apart; the first are where the forecasts start.
+        The true states, `interval` MTU apart; forecasts start from the first.
     regime : Regime
         The resolved model.
     interval : float
-        In MTU.
+        MTU between leads.
     """
     mean, std = float(truth.mean()), float(truth.std()) or 1.0
     run = rollout(
