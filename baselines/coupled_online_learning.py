@@ -7,7 +7,7 @@ import l96bench
 STEPS = 1500
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.estimators import CoupledOnlineRegressor
 
     model = CoupledOnlineRegressor(task.regime, duration=0.04 * STEPS, pairs=32, random_state=seed)

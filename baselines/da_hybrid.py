@@ -6,7 +6,7 @@ import l96bench
 from l96bench.assimilation import HybridEnKF, ResolvedModel, static_covariance
 
 
-def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:
+def system(task: l96bench.ClosureTask, seed: int) -> l96bench.AssimilationSystem:
     """The model without closure in a hybrid filter; B is a fiftieth of the climatological covariance of backgrounds."""
     radius = math.inf if task.regime_id == "dense" else 5.0
     filter = HybridEnKF(static_covariance(task.train.X, scale=0.02), weight=0.5, radius=radius)

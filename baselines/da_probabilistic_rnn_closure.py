@@ -5,7 +5,7 @@ from l96bench.assimilation import ResolvedModel
 from l96bench.estimators import ProbabilisticRecurrentRegressor
 
 
-def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:
+def system(task: l96bench.ClosureTask, seed: int) -> l96bench.AssimilationSystem:
     """The resolved model under a generative recurrent closure, trained on 500 MTU of the true coupling."""
     run = l96bench.simulate(task.regime, 500.0, seed=1, store_fast=False)
     model = ProbabilisticRecurrentRegressor(units=16, radius=2, random_state=seed).fit(run.X, run.U)

@@ -4,7 +4,7 @@ import l96bench
 from l96bench.assimilation import ResolvedModel
 
 
-def system(task: l96bench.Task, seed: int) -> l96bench.AssimilationSystem:
+def system(task: l96bench.ClosureTask, seed: int) -> l96bench.AssimilationSystem:
     """The resolved model under a quartic that is fitted to 500 MTU of the true coupling."""
     run = l96bench.simulate(task.regime, 500.0, seed=1, store_fast=False)
     closure = l96bench.PolynomialRegressor(degree=4).fit(run.X, run.U).closure()

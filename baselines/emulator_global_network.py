@@ -6,7 +6,7 @@ import l96bench
 from l96bench.estimators import EmulatorRegressor
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     network = l96bench.TorchRegressor(hidden=(128, 128), epochs=40, random_state=seed)
     return EmulatorRegressor(network, F=task.regime.F).fit_trajectory(task.train_fine.X)
 

@@ -6,7 +6,7 @@ import l96bench
 from l96bench.estimators import EmulatorRegressor
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     network = l96bench.LocalRegressor(l96bench.TorchRegressor(random_state=seed), radius=2)
     return EmulatorRegressor(network, F=task.regime.F).fit_trajectory(task.train_fine.X)
 

@@ -8,7 +8,7 @@ import l96bench
 from l96bench.estimators import EmulatorRegressor
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     library = l96bench.RingLibrary(degree=3, radius=2)
     search = l96bench.SparseRegression(LinearRegression(fit_intercept=False), library, symmetric=True, max_rows=320_000)
     emulator = EmulatorRegressor(l96bench.EquationRegressor(search), F=task.regime.F)

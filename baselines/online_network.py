@@ -7,7 +7,7 @@ import l96bench
 STEPS = 800
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.estimators import OnlineNetworkRegressor
 
     model = OnlineNetworkRegressor(F=task.regime.F, horizon=0.2, steps=STEPS, random_state=seed)

@@ -7,7 +7,7 @@ import l96bench
 STEPS = 3_000_000
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.envs import train_ppo, training_rows
 
     return train_ppo(training_rows(task, "climate", episode_steps=1000), gamma=0.99, steps=STEPS, seed=seed)

@@ -7,7 +7,7 @@ import l96bench
 STEPS = 3_000_000
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.envs import EnsembleRolloutVectorEnv, StochasticPolicyClosure, train_ppo
 
     env = EnsembleRolloutVectorEnv(task.regime_id, num_envs=128 * task.regime.K, members=2, episode_steps=20)

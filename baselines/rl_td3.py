@@ -7,7 +7,7 @@ import l96bench
 STEPS = 1_000_000
 
 
-def make(task: l96bench.Task, seed: int) -> Any:
+def make(task: l96bench.ClosureTask, seed: int) -> Any:
     import numpy as np
     from stable_baselines3 import TD3
     from stable_baselines3.common.noise import NormalActionNoise

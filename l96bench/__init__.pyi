@@ -33,16 +33,17 @@ from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .graphs.onnx_closure import OnnxClosure
 from .parallel import in_parallel
-from .regimes import Regime, get_regime, list_regimes
+from .regimes import Regime, get_regime, list_regimes, register_regime
 from .results.combine import combine_seeds
 from .results.load import load_results
 from .results.origin import slug_of
 from .results.record import ModelInfo, Result
 from .submissions.export import export_equations, export_onnx, export_predictions
 from .tasks.base import Task
+from .tasks.closure_task import ClosureTask
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery
-from .tasks.registry import list_tasks, make_task
+from .tasks.registry import list_tasks, make_task, register_task
 
 __version__: str
 
@@ -54,6 +55,7 @@ __all__ = [
     "BlowUpError",
     "Cases",
     "Closure",
+    "ClosureTask",
     "ClusterError",
     "DAIncrement",
     "DataError",
@@ -111,6 +113,8 @@ __all__ = [
     "markdown_table",
     "perfect_forecast",
     "random_state",
+    "register_regime",
+    "register_task",
     "rollout",
     "run_script",
     "run_unit",

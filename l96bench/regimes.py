@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.plugins import Registry
 
-__all__ = ["REGIMES", "SHIFT", "Regime", "get_regime", "list_regimes"]
+__all__ = [
+    "REGIMES",
+    "SHIFT",
+    "Regime",
+    "get_regime",
+    "list_regimes",
+    "other_regimes",
+    "register_regime",
+    "registered_digests",
+]
 
 SHIFT = 4.0
 """The forcing added in every `shift` split: a warmer climate that no model is trained on."""
@@ -126,11 +139,62 @@ REGIMES: tuple[Regime, ...] = (
 """Every named regime."""
 
 _BY_ID = {regime.id: regime for regime in REGIMES}
+_DIGESTS: dict[str, str] = {}
+
+
+def _checked(id: str, regime: Any) -> Regime:
+    """Return a regime that is offered under an id, if it can have data sets and tasks."""
+    if not isinstance(regime, Regime) or regime.id != id:
+        raise L96BenchError(f"expected a Regime of that id, got {regime!r:.80}")
+    if not re.fullmatch("[a-z0-9-]+", id) or regime.scales == 1:
+        raise L96BenchError(f"regime {id!r}: expected an id of a-z, 0-9 and -, and fast variables (J > 0)")
+    if _BY_ID.get(id, regime) != regime:
+        raise L96BenchError(f"there is a regime {id!r} with other parameters; choose another id: {_BY_ID[id]}")
+    return regime
+
+
+_OTHERS: Registry[Regime] = Registry("regime", "l96bench.regimes", _checked)
 
 
 def list_regimes() -> list[str]:
-    """The ids of all named regimes."""
-    return [regime.id for regime in REGIMES]
+    """Return the ids of all named regimes: ours, then those of `register_regime`."""
+    return [*_BY_ID, *other_regimes()]
+
+
+def register_regime(regime: Regime, digests: Mapping[str, str] | None = None) -> Regime:
+    """Add a regime, with data sets and tasks of every family of closures.
+
+    An installed package names its regimes as entry points of the group ``l96bench.regimes`` instead, by the regime's
+    id, and they are found without a call. Tasks take the regime along into other processes.
+
+    Parameters
+    ----------
+    regime : Regime
+        With fast variables, which the closures of its tasks stand for.
+    digests : mapping of str to str, optional
+        SHA-256 of the arrays of its data sets, as ``l96bench data record`` prints them. Without them the data are kept
+        under the digests that they have when they are first made on a machine.
+
+    Raises
+    ------
+    L96BenchError
+        If the id is taken by a regime with other parameters, or the regime has no fast variables.
+    """
+    _checked(getattr(regime, "id", ""), regime)
+    if regime.id not in _BY_ID:
+        _OTHERS.register(regime.id, regime)
+    _DIGESTS.update(digests or {})
+    return regime
+
+
+def other_regimes() -> Mapping[str, Regime]:
+    """Return the regimes of `register_regime` and of other packages, by id."""
+    return _OTHERS.working()
+
+
+def registered_digests() -> Mapping[str, str]:
+    """Return the digests that came with the regimes of `register_regime`, by ``regime/split/array``."""
+    return MappingProxyType(_DIGESTS)
 
 
 def get_regime(regime: str | Regime) -> Regime:
@@ -143,6 +207,8 @@ def get_regime(regime: str | Regime) -> Regime:
     """
     if isinstance(regime, Regime):
         return regime
-    if regime not in _BY_ID:
-        raise UnknownIdError(f"no regime {regime!r}." + nearest(str(regime), _BY_ID))
-    return _BY_ID[regime]
+    if regime in _BY_ID:
+        return _BY_ID[regime]
+    if regime not in _OTHERS:
+        raise UnknownIdError(f"no regime {regime!r}." + nearest(str(regime), list_regimes()))
+    return _OTHERS[regime]

@@ -13,11 +13,10 @@ import pytest
 from l96bench.errors import L96BenchError
 from l96bench.submissions import folder as folders
 from l96bench.submissions.contained import ContainedOutcome
-from l96bench.tasks import registry
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
-from l96bench.tasks.miniature import MiniRecovery, miniature
 from l96bench.tasks.online_rollout import OnlineRollout
+from l96bench.tasks.registry import tasks_given_as
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 
@@ -26,7 +25,7 @@ def minis() -> dict[str, Task]:
     """The miniature tasks by the ids of the real ones."""
     families = (SubgridForcing, SubgridForcingMemory, OnlineRollout)
     tasks: list[Task] = [family(regime) for family in families for regime in ("wilks-f20", "arnold-c4", "three-scale")]
-    return {task.id: miniature(task) for task in [*tasks, EquationRecovery("single")]}
+    return {task.id: task.miniature() for task in [*tasks, EquationRecovery("single")]}
 
 
 @pytest.fixture(scope="session")
@@ -51,33 +50,31 @@ def online() -> OnlineRollout:
 
 
 @pytest.fixture(scope="session")
-def single() -> MiniRecovery:
+def single() -> EquationRecovery:
     """A miniature of `equation-recovery/single`."""
     task = minis()["equation-recovery/single-v1"]
-    assert isinstance(task, MiniRecovery)
+    assert isinstance(task, EquationRecovery)
     return task
 
 
 @pytest.fixture(scope="session")
-def two_scale() -> MiniRecovery:
+def two_scale() -> EquationRecovery:
     """A miniature of `equation-recovery/two-scale`."""
-    return MiniRecovery("two-scale")
+    return EquationRecovery("two-scale").in_miniature()
 
 
 @pytest.fixture(scope="session")
-def hidden() -> MiniRecovery:
+def hidden() -> EquationRecovery:
     """A miniature of `equation-recovery/hidden`."""
-    return MiniRecovery("hidden")
+    return EquationRecovery("hidden").in_miniature()
 
 
 @pytest.fixture
 def miniature_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """`make_task` gives miniatures, and the cache is an empty folder, which is the fixture's value."""
-    monkeypatch.setattr(registry, "_TASKS", minis())
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
-    registry.make_task.cache_clear()
-    yield tmp_path / "cache"
-    registry.make_task.cache_clear()
+    with tasks_given_as(Task.miniature):
+        yield tmp_path / "cache"
 
 
 @pytest.fixture

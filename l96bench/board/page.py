@@ -15,10 +15,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from l96bench.board.families import Family, family
 from l96bench.board.flags import KINDS, is_reference, marks
 from l96bench.board.seasons import summary
-from l96bench.board.tables import Row, Table, change_markdown
+from l96bench.board.tables import Family, Row, Table, change_markdown, family
 from l96bench.board.text import NONE, interval, number, one_line
 from l96bench.results.record import Result, Value
 

@@ -11,7 +11,7 @@ from l96bench.board.season_page import check_season_pages, write_season_pages
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.results.files import write_atomic
+from l96bench.files import write_atomic
 from l96bench.results.load import load_results
 
 __all__ = ["PAGE", "card", "check", "text", "write"]

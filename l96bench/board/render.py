@@ -10,20 +10,20 @@ from pathlib import Path
 
 import jinja2
 
-from l96bench.board.families import family
 from l96bench.board.flags import KINDS
 from l96bench.board.tables import (
     Row,
     Table,
     change_markdown,
     compact_markdown,
+    family,
     score_markdown,
     status_cells,
     table_markdown,
 )
 from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
-from l96bench.results.files import write_atomic
+from l96bench.files import write_atomic
 from l96bench.results.origin import SubmissionInfo
 from l96bench.results.record import Result
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from l96bench.board.families import family
 from l96bench.board.flags import is_reference
 from l96bench.board.render import render_template
 from l96bench.board.seasons import difference, load_rows, summary
-from l96bench.board.tables import change_markdown, score_markdown
+from l96bench.board.tables import change_markdown, family, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table
+from l96bench.files import write_atomic
 from l96bench.results.combine import require_comparable
-from l96bench.results.files import write_atomic
 from l96bench.results.record import Result, Value
 from l96bench.seasons.data import RANGES
 from l96bench.seasons.record import SeasonRecord, record_path, season_names

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from l96bench.board.families import FAMILIES, family
 from l96bench.board.flags import Flag, flags, is_reference, marks
 from l96bench.board.seasons import SeasonRows, difference, is_apart
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
@@ -14,6 +13,8 @@ from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import tied_ranks
 from l96bench.results.combine import require_comparable
 from l96bench.results.record import Result, Value
+from l96bench.tasks.parts import Column
+from l96bench.tasks.registry import families
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,24 @@ class Table:
         return self.rows[0].result.regime
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of tasks on the board: its title, its question, and the columns that only it has."""
+
+    id: str
+    title: str
+    question: str = ""
+    columns: tuple[Column, ...] = ()
+
+
+def family(name: str) -> Family:
+    """Return the family of that name; rows of one that is not installed are shown without its columns."""
+    known = families().get(name)
+    if known is None:
+        return Family(name, name.replace("-", " ").capitalize())
+    return Family(name, known.title, known.question, known.columns)
+
+
 def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:
     """One table for every task, ordered by family and task id; the order of the results does not matter.
 
@@ -81,7 +100,7 @@ def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | N
     by_task: dict[str, list[Result]] = {}
     for result in results:
         by_task.setdefault(result.task, []).append(result)
-    order = [family.id for family in FAMILIES]
+    order = list(families())
 
     def place(task: str) -> tuple[int, str]:
         name = by_task[task][0].family

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.regimes import Regime, get_regime, seed_word
+from l96bench.regimes import Regime, get_regime, other_regimes, seed_word
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -25,6 +25,7 @@ __all__ = [
     "SPLITS",
     "Cases",
     "Split",
+    "data_regimes",
     "get_split",
     "split_regime",
     "splits_of",
@@ -34,7 +35,12 @@ DATA_VERSION = 1
 """Version of every data set; a change that moves one bit is a new one."""
 
 DATA_REGIMES = ("wilks-f18", "wilks-f20", "arnold-c4", "wide-k36", "conservative-f12", "three-scale")
-"""The regimes that have data sets."""
+"""Our regimes that have data sets."""
+
+
+def data_regimes() -> tuple[str, ...]:
+    """Return the regimes that have data sets: ours, then those of `l96bench.register_regime` and other packages."""
+    return (*DATA_REGIMES, *other_regimes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +166,8 @@ def get_split(regime: str | Regime, name: str) -> Split:
         If the regime has no data, or no such split.
     """
     regime = get_regime(regime)
-    if regime.id not in DATA_REGIMES:
-        raise UnknownIdError(f"regime {regime.id!r} has no data sets." + nearest(regime.id, DATA_REGIMES))
+    if regime.id not in data_regimes():
+        raise UnknownIdError(f"regime {regime.id!r} has no data sets." + nearest(regime.id, data_regimes()))
     if regime != get_regime(regime.id):
         raise UnknownIdError(f"the data of {regime.id!r} are of the registered regime, got one with other parameters")
     by_name = {split.name: split for split in splits_of(regime)}

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from l96bench.data.generate import generate
 from l96bench.data.splits import DATA_VERSION, get_split
 from l96bench.errors import DataError
-from l96bench.regimes import Regime, get_regime
+from l96bench.files import write_atomic
+from l96bench.regimes import Regime, get_regime, registered_digests
 
 __all__ = ["array_digest", "cache_errors", "cache_folder", "digests", "fetch", "load", "require_writable", "state_of"]
 
@@ -66,7 +67,12 @@ def digests() -> dict[str, str]:
     """The SHA-256 of every array, by ``regime/split/array``, as recorded in the repository."""
     text = resources.files("l96bench.data").joinpath("digests.json").read_text(encoding="utf-8")
     recorded: dict[str, str] = json.loads(text)
-    return recorded
+    return {**registered_digests(), **recorded}
+
+
+def recorded_digests(key: str) -> dict[str, str]:
+    """The recorded SHA-256 of a data set's arrays, by the arrays' names; empty where none is recorded."""
+    return {name.removeprefix(f"{key}/"): digest for name, digest in digests().items() if name.startswith(f"{key}/")}
 
 
 def array_digest(array: NDArray) -> str:
@@ -114,6 +120,41 @@ def fetch(
     if arrays is None:
         raise DataError(f"{place} changed while it was read; is another program writing there? Try again.")
     return arrays
+
+
+def fetch_unrecorded(key: str, make: Callable[[], Mapping[str, NDArray]]) -> dict[str, NDArray[np.float64]]:
+    """As `fetch`, for data whose digests nobody has recorded: those of the first making here are kept, and hold."""
+    record = _record(key)
+    if not record.is_file():
+        made = make()
+        with cache_errors():
+            write_atomic(record, json.dumps({name: array_digest(array) for name, array in made.items()}))
+        make = lambda: made  # noqa: E731
+    kept = kept_digests(key)
+    return fetch(key, list(kept), make, kept)
+
+
+def kept_digests(key: str) -> dict[str, str]:
+    """The SHA-256 by array that `fetch_unrecorded` keeps of a data set; empty where it has not been made.
+
+    Raises
+    ------
+    DataError
+        If the record cannot be read.
+    """
+    record = _record(key)
+    try:
+        found: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{record}: expected digests of arrays ({error}); remove the file") from error
+    return found
+
+
+def _record(key: str) -> Path:
+    place = _place(key)
+    return place.with_name(f"{place.name}.json")
 
 
 def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:

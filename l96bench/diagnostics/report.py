@@ -15,8 +15,8 @@ from l96bench.diagnostics.section import Section
 from l96bench.diagnostics.subject import AnySubject, train
 from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.files import write_atomic
 from l96bench.progress import progress as show_progress
-from l96bench.results.files import write_atomic
 from l96bench.results.record import Result
 
 __all__ = ["default_folder", "make_report", "page", "write_report"]

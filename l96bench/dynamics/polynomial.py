@@ -51,6 +51,13 @@ class Polynomial(Stateless):
         """The highest power of X."""
         return self._coefficients.size - 1
 
+    @property
+    def equation(self) -> str:
+        """The closure as text: ``U[k] = (c_0) + (c_1)*X[k] + (c_2)*X[k]**2 + ...``."""
+        powers = ["", "*X[k]", *(f"*X[k]**{i}" for i in range(2, self.degree + 1))]
+        terms = (f"({value!r}){power}" for value, power in zip(self.coefficients.tolist(), powers, strict=False))
+        return "U[k] = " + " + ".join(terms)
+
     def predict(self, X: NDArray) -> NDArray:
         """The added tendency U for the states X, element by element, in any shape."""
         X = np.asarray(X, dtype=np.float64)

@@ -12,10 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from l96bench.data.store import cache_folder
+from l96bench.files import write_atomic
 from l96bench.parallel import installed
 from l96bench.regimes import get_regime, list_regimes
-from l96bench.results.files import write_atomic
-from l96bench.tasks.base import SCORER_VERSION, Task
+from l96bench.tasks.base import Task
+from l96bench.tasks.parts import SCORER_VERSION
 
 __all__ = ["code_digest", "fingerprint"]
 

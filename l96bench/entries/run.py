@@ -20,13 +20,13 @@ from l96bench.entries.entry import QUICK_REGIMES, baseline_names, find_code, fin
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.files import write_atomic
 from l96bench.parallel import Outcome, in_parallel
 from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
-from l96bench.results.files import write_atomic
 from l96bench.results.record import Result
 from l96bench.tasks.base import Task
-from l96bench.tasks.registry import FAMILIES, make_task
+from l96bench.tasks.registry import families, make_task
 
 __all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
 
@@ -77,7 +77,7 @@ def plan(
     L96BenchError
         If an entry does not enter a task that was asked for by its id.
     """
-    known = list(dict.fromkeys(id for family in FAMILIES for id in family.regime_ids))
+    known = list(dict.fromkeys(id for family in families().values() for id in family.regime_ids()))
     for regime in regimes or ():
         if regime not in known:
             raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
@@ -150,8 +150,8 @@ def run_jobs(
     for key in missing if fresh else ():
         shutil.rmtree(discoveries(key), ignore_errors=True)
     if dask is None:
-        for id in dict.fromkeys(id for unit in todo for id in unit.tasks):
-            make_task(id).prepare(progress)
+        for task in dict.fromkeys(task for unit in todo for task in unit.tasks):
+            task.prepare(progress)
     finished: dict[Job, Result] = {}
     faults: list[str] = []
 
@@ -191,19 +191,19 @@ def result_path(output: Path, result: Result) -> Path:
 
 def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
     """The units of work behind jobs, tasks of one regime together, for at most so many of each entry's seeds."""
-    tasks: dict[tuple[str, str], list[str]] = {}
+    tasks: dict[tuple[str, str], list[Task]] = {}
     for job in jobs:
-        tasks.setdefault((make_task(job.task).regime_id, job.entry), []).append(job.task)
-    task_of = {id: make_task(id) for id in dict.fromkeys(job.task for job in jobs)}
-    data = {id: (task, _data_of(task)) for id, task in task_of.items()}
+        task = make_task(job.task)
+        tasks.setdefault((task.regime_id, job.entry), []).append(task)
+    data = {task: _data_of(task) for task in dict.fromkeys(make_task(job.task) for job in jobs)}
     units = []
-    for (_, name), ids in sorted(tasks.items(), key=lambda item: item[0][0]):
+    for (_, name), own in sorted(tasks.items(), key=lambda item: item[0][0]):
         code = None if name == CEILING else find_code(name)
         entry = None if code is None else code.load()
         digest = CEILING if code is None else code.digest
         for seed in list(entry.seeds)[:n_seeds] if entry else (0,):
-            keys = tuple(fingerprint(digest, *data[id], seed) for id in ids)
-            units.append(Unit(name, code, tuple(ids), keys, seed, entry is not None and entry.slow))
+            keys = tuple(fingerprint(digest, task, data[task], seed) for task in own)
+            units.append(Unit(name, code, tuple(own), keys, seed, entry is not None and entry.slow))
     return units
 
 
@@ -213,7 +213,7 @@ def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[
     jobs_of: dict[str, list[Job]] = {}
     for unit in units:
         for task, key in zip(unit.tasks, unit.keys, strict=True):
-            job = Job(unit.entry, task)
+            job = Job(unit.entry, task.id)
             keys_of.setdefault(job, []).append(key)
             jobs_of.setdefault(key, []).append(job)
     return keys_of, jobs_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from l96bench.data.store import cache_folder
 from l96bench.entries.entry import EntryCode
-from l96bench.tasks.registry import make_task
+from l96bench.tasks.base import Task, shared
 
 __all__ = ["CEILING", "Unit", "discoveries", "run_unit", "shown"]
 
@@ -29,31 +29,33 @@ class Unit:
         The entry's name, or `CEILING`.
     code : EntryCode or None
         Its code; None for a ceiling.
-    tasks : tuple of str
-        Ids of the tasks, all of one regime.
+    tasks : tuple of Task
+        All of one regime; they bring what another process lacks of their regime.
     keys : tuple of str
         Fingerprints of the results, one a task.
     seed : int
         Training seed.
     slow : bool
         Whether the entry trains for minutes.
+    command : str
+        What makes the rows, where that is not ``l96bench run``; they have no learning curves then.
     """
 
     entry: str
     code: EntryCode | None
-    tasks: tuple[str, ...]
+    tasks: tuple[Task, ...]
     keys: tuple[str, ...]
     seed: int
     slow: bool = False
+    command: str = ""
 
     def __str__(self) -> str:
-        return f"{shown(self.entry)} on {make_task(self.tasks[0]).regime_id}, seed {self.seed}"
+        return f"{shown(self.entry)} on {self.tasks[0].regime_id}, seed {self.seed}"
 
     @property
     def weight(self) -> float:
         """A rough number of seconds, to begin with the longest."""
-        equations = self.tasks[0].startswith("equation-recovery/") and self.code is not None
-        return 100.0 * self.slow + (60.0 if equations else 5.0 * len(self.tasks))
+        return 100.0 * self.slow + sum(5.0 if self.code is None else task.seconds for task in self.tasks)
 
     def without(self, keys: set[str]) -> Unit:
         """The unit without the tasks whose results have these fingerprints."""
@@ -73,27 +75,28 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
         Whether the data may have to be made here first.
     """
     if prepare:
-        for id in unit.tasks:
-            _prepare(id)
+        for task in unit.tasks:
+            _prepare(task)
+    tasks = [shared(task) for task in unit.tasks]
     if unit.code is None:
-        ceilings = {key: make_task(id).references["ceiling"] for id, key in zip(unit.tasks, unit.keys, strict=True)}
+        ceilings = {key: task.references["ceiling"] for task, key in zip(tasks, unit.keys, strict=True)}
         return {key: ceiling.evaluate().to_json() for key, ceiling in ceilings.items()}
-    entry, first = unit.code.load(), make_task(unit.tasks[0])
-    model, seconds = entry.train(first, unit.seed)
+    entry = unit.code.load()
+    model, seconds = entry.train(tasks[0].training_task, unit.seed)
     results = {}
-    for id, key in zip(unit.tasks, unit.keys, strict=True):
-        task = make_task(id)
-        info = entry.info(task, model, unit.seed, f"l96bench run {shown(unit.entry)} --task {id}")
+    for task, key in zip(tasks, unit.keys, strict=True):
+        command = unit.command or f"l96bench run {shown(unit.entry)} --task {task.id}"
+        info = entry.info(task.training_task, model, unit.seed, command)
         result = task.evaluate(
             model,
             info,
-            budgets=entry.quick,
+            budgets=entry.quick and not unit.command,
             training_seconds=seconds,
             progress=False,
             n_jobs=n_jobs,
             checkpoint=discoveries(key),
         )
-        curve = getattr(model, "learning_curve", {})
+        curve = {} if unit.command else getattr(model, "learning_curve", {})
         result.series.update({f"learning_{name}": list(values) for name, values in curve.items()})
         results[key] = result.to_json()
         shutil.rmtree(discoveries(key), ignore_errors=True)
@@ -112,6 +115,6 @@ def shown(name: str) -> str:
 
 
 @cache
-def _prepare(id: str) -> None:
+def _prepare(task: Task) -> None:
     """Make a task's data where the cache of this machine lacks them; once a process."""
-    make_task(id).prepare(progress=False)
+    task.prepare(progress=False)

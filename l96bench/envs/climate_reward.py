@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from l96bench.envs import kernels
 from l96bench.errors import L96BenchError
 from l96bench.metrics.climate import CHANGE_LAG, DistanceGrid, member_cdfs
-from l96bench.tasks.base import Task
+from l96bench.tasks.closure_task import ClosureTask
 
 __all__ = ["ClimateReward"]
 
@@ -33,7 +33,7 @@ class ClimateReward:
 
     Parameters
     ----------
-    task : Task
+    task : ClosureTask
         Whose training data are the truth.
     n_systems, episode_steps : int
     dt : float
@@ -45,7 +45,7 @@ class ClimateReward:
         If an episode is shorter than 0.2 MTU.
     """
 
-    def __init__(self, task: Task, n_systems: int, episode_steps: int, dt: float) -> None:
+    def __init__(self, task: ClosureTask, n_systems: int, episode_steps: int, dt: float) -> None:
         lag = round(CHANGE_LAG / dt)
         if episode_steps < lag:
             raise L96BenchError(f"expected episode_steps from {lag} on for the climate reward, got {episode_steps}")
@@ -85,7 +85,7 @@ class ClimateReward:
 
 
 @lru_cache(maxsize=8)
-def _climate(task: Task) -> tuple[DistanceGrid, NDArray[np.float64]]:
+def _climate(task: ClosureTask) -> tuple[DistanceGrid, NDArray[np.float64]]:
     """The cells of the distribution functions, and those of the training data, (3, CELLS)."""
     run = np.asarray(task.train.X)[:, None]
     grid = DistanceGrid.from_truth(run, task.train.interval, CELLS)

@@ -20,7 +20,7 @@ from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
-from l96bench.tasks.base import Samples
+from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.registry import make_task
 
 __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]

@@ -18,9 +18,9 @@ from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.scaling import ACTION_SCALE, Scaling
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
+from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
 from l96bench.metrics.bounds import BOUND
-from l96bench.results.files import write_atomic
 
 __all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
 

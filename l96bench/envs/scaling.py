@@ -12,7 +12,7 @@ from l96bench.data.splits import DATA_REGIMES
 from l96bench.envs import kernels
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.metrics.bounds import BOUND
-from l96bench.tasks.base import Samples
+from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.registry import make_task
 
 __all__ = ["ACTION_SCALE", "RADIUS", "Scaling", "point_spaces"]

@@ -13,7 +13,7 @@ from l96bench.envs.closure_env import SPLITS, ClosureEnv
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
-from l96bench.tasks.base import Samples
+from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.registry import make_task
 
 __all__ = ["SubgridForcingEnv", "SubgridForcingVectorEnv"]

@@ -16,7 +16,7 @@ from l96bench.envs.policy import PolicyClosure, find_environment
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.metrics.bounds import BOUND
 from l96bench.parallel import one_thread
-from l96bench.tasks.base import Task
+from l96bench.tasks.closure_task import ClosureTask
 from l96bench.tasks.registry import make_task
 
 __all__ = ["LearningCurveCallback", "train", "train_ppo", "training_rows"]
@@ -25,12 +25,12 @@ _LEAD = 1.0
 _CASES = 50
 
 
-def training_rows(task: Task, reward: str, episode_steps: int = 20) -> VectorEnv:
+def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> VectorEnv:
     """The points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime, as agents that share one policy.
 
     Parameters
     ----------
-    task : Task
+    task : ClosureTask
     reward : {"forecast", "tendency", "climate"}
     episode_steps : int
     """

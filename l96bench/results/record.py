@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from l96bench.errors import ResultError
-from l96bench.results.files import write_atomic
+from l96bench.files import write_atomic
 from l96bench.results.origin import SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")

@@ -12,20 +12,19 @@ import hmac
 import json
 import struct
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.data.generate import SeedOf, generate
 from l96bench.data.splits import CASES, Cases, Split
-from l96bench.data.store import array_digest, cache_errors, cache_folder, fetch
+from l96bench.data.store import fetch_unrecorded
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
-from l96bench.results.files import write_atomic
 
 __all__ = ["RANGES", "SEASON_SPLITS", "SEASON_VERSION", "SECRET_BYTES", "Season"]
 
+Arrays = dict[str, NDArray[np.float64]]
 SEASON_VERSION = 1
 """Version of how data come from a secret; a change that moves one bit is a new one."""
 SECRET_BYTES = 32
@@ -108,22 +107,4 @@ class Season:
         what = repr([SEASON_VERSION, self.name, regime, drawn, split, cases])
         place = hmac.digest(self.secret, what.encode(), "sha256").hex()[:24]
         key = f"seasons/{self.commitment[:12]}/{place}"
-        record = cache_folder() / "seasons" / f"{place}.json"
-        if not record.is_file():
-            made = make()
-            _write(record, {name: array_digest(array) for name, array in made.items()})
-            return fetch(key, split.arrays, lambda: made, _read(record))
-        return fetch(key, split.arrays, make, _read(record))
-
-
-def _read(record: Path) -> dict[str, str]:
-    try:
-        found: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{record}: expected digests of a season's arrays ({error}); remove the file") from error
-    return found
-
-
-def _write(record: Path, digests: dict[str, str]) -> None:
-    with cache_errors():
-        write_atomic(record, json.dumps(digests))
+        return fetch_unrecorded(key, make)

@@ -14,14 +14,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from l96bench.data.splits import DATA_REGIMES
+from l96bench.data.splits import data_regimes
 from l96bench.data.store import cache_folder
 from l96bench.errors import DataError, L96BenchError, ResultError
-from l96bench.results.files import write_atomic
+from l96bench.files import write_atomic
 from l96bench.seasons.data import SEASON_VERSION, SECRET_BYTES, Season
-from l96bench.seasons.tasks import SEASON_FAMILIES, season_task
+from l96bench.seasons.tasks import season_families, season_task
 from l96bench.tasks.base import Task
-from l96bench.tasks.registry import make_task
+from l96bench.tasks.registry import find_family, make_task
 
 __all__ = ["SeasonRecord", "default_secret", "draw_secret", "read_secret", "record_path", "season_names"]
 
@@ -75,12 +75,12 @@ class SeasonRecord(BaseModel):
     @field_validator("families")
     @classmethod
     def _check_families(cls, given: list[str]) -> list[str]:
-        return _known(given, list(SEASON_FAMILIES))
+        return _known(given, season_families())
 
     @field_validator("regimes")
     @classmethod
     def _check_regimes(cls, given: list[str]) -> list[str]:
-        return _known(given, list(DATA_REGIMES))
+        return _known(given, list(data_regimes()))
 
     @model_validator(mode="after")
     def _check_secret(self) -> Self:
@@ -138,8 +138,8 @@ class SeasonRecord(BaseModel):
 
     def tasks(self, season: Season, drawn: bool) -> list[Task]:
         """The season's tasks, at the named or at the drawn parameters."""
-        ids = [f"{family}/{regime}-v1" for family in self.families for regime in self.regimes]
-        return [season_task(make_task(id), season, drawn) for id in ids]
+        named = [find_family(family)(regime) for family in self.families for regime in self.regimes]
+        return [season_task(make_task(task.id), season, drawn) for task in named]
 
 
 def record_path(board: Path, name: str) -> Path:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from l96bench.entries.entry import EntryCode, baseline_names, find_code
-from l96bench.entries.units import CEILING
+from l96bench.entries.units import CEILING, Unit, run_unit
 from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
 from l96bench.parallel import in_parallel
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, draw_secret, record_path
+from l96bench.seasons.tasks import split_name
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, Verdict, compare, compare_numbers
 from l96bench.tasks.base import Task
-from l96bench.tasks.registry import make_task
 
 __all__ = ["open_season", "results_folder", "reveal_season", "score_season", "verify_season"]
 
@@ -211,20 +211,6 @@ def _entry_of(row: Result, board: Path) -> str:
     return last if last in baseline_names() else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """An entry (None: the ceilings), trained once for one regime, and the season's tasks that it is scored on."""
-
-    name: str
-    code: EntryCode | None
-    seed: int
-    season: str
-    tasks: tuple[Task, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} on {self.tasks[0].regime_id}, seed {self.seed}"
-
-
 @dataclass(slots=True)
 class _Scoring:
     """Everything that scoring a season needs, and what went wrong so far."""
@@ -272,31 +258,37 @@ class _Scoring:
 
     def _rows_of_code(self, names: Sequence[str]) -> Iterator[tuple[bool, Result]]:
         units = [unit for name in names for unit in self._units(name)]
-        parts: dict[tuple[str, bool, str], dict[int, Result]] = {}
-        for outcome in in_parallel(_score, units, n_jobs=self.n_jobs):
+        n_seeds = Counter((unit.entry, task.source.label, task.id) for unit in units for task in unit.tasks)
+        parts: dict[tuple[str, str, str], dict[int, Result]] = {}
+        for outcome in in_parallel(run_unit, units, n_jobs=self.n_jobs):
             unit = units[outcome.index]
             self.faults += [f"{unit}: {outcome.fault}"] if outcome.fault else []
-            for drawn, text in outcome.value or ():
+            for text in (outcome.value or {}).values():
                 result = Result.model_validate_json(text)
-                found = parts.setdefault((unit.name, drawn, result.task), {})
+                row = (unit.entry, result.split, result.task)
+                found = parts.setdefault(row, {})
                 found[unit.seed] = result
-                if len(found) == sum(each.name == unit.name and each.tasks == unit.tasks for each in units):
+                if len(found) == n_seeds[row]:
                     seeds = [found[seed] for seed in sorted(found)]
+                    drawn = result.split == split_name(self.record.name, True)
                     yield drawn, seeds[0] if unit.code is None else combine_seeds(seeds)
 
-    def _units(self, name: str) -> list[_Unit]:
+    def _units(self, name: str) -> list[Unit]:
+        """Return a unit for each regime and training seed."""
         code = None if name == CEILING else _baseline(name)
         entry = None if code is None else code.load()
+        command = f"l96bench season score {self.record.name} {name}"
         units = []
         for regime in self.record.regimes:
             own = tuple(
                 task
                 for tasks in self.tasks.values()
                 for task in tasks
-                if task.regime_id == regime and (entry is None or entry.accepts(make_task(task.id)))
+                if task.regime_id == regime and (entry is None or entry.accepts(task))
             )
-            seeds = (0,) if entry is None else entry.seeds
-            units += [_Unit(name, code, seed, self.record.name, own) for seed in seeds if own]
+            for seed in (0,) if entry is None else entry.seeds:
+                keys = tuple(f"{name} {task.source.label} {task.id} {seed}" for task in own)
+                units += [Unit(name, code, own, keys, seed, command=command)] if own else []
         return units
 
 
@@ -305,24 +297,3 @@ def _baseline(name: str) -> EntryCode:
         expected = "expected a baseline, a submission on the board, or the folder of one."
         raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
     return find_code(name)
-
-
-@cache
-def _shared(task: Task) -> Task:
-    """The same object for equal tasks, so that what a task has computed serves all entries of a process."""
-    return task
-
-
-def _score(unit: _Unit) -> list[tuple[bool, str]]:
-    """Train on the public data, score on the season's: whether at drawn parameters, and the result's text, each."""
-    tasks = [(bool(getattr(task, "drawn", False)), _shared(task)) for task in unit.tasks]
-    if unit.code is None:
-        return [(drawn, task.references["ceiling"].evaluate().to_json()) for drawn, task in tasks]
-    entry, learned = unit.code.load(), make_task(unit.tasks[0].id)
-    model, seconds = entry.train(learned, unit.seed)
-    found = []
-    for drawn, task in tasks:
-        info = entry.info(make_task(task.id), model, unit.seed, f"l96bench season score {unit.season} {unit.name}")
-        result = task.evaluate(model, info, training_seconds=seconds, progress=False)
-        found.append((drawn, result.to_json()))
-    return found

@@ -1,45 +1,30 @@
-"""The tasks of a season: those of the benchmark, trained on its data and tested on the season's."""
+"""Tasks of a season: with the ids of the benchmark, trained on its data and tested on the season's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from l96bench.data.splits import CASES, Cases, Split, get_split
-from l96bench.data.store import array_digest, digests
+from l96bench.assimilation.archive import Track
+from l96bench.data.splits import Cases, Split, get_split
+from l96bench.data.store import array_digest, recorded_digests
 from l96bench.errors import L96BenchError
 from l96bench.regimes import Regime
-from l96bench.results.record import ModelInfo, Result
-from l96bench.seasons.data import SEASON_SPLITS, Season
-from l96bench.tasks.base import Parts, Task
-from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.registry import make_task
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.seasons.data import SEASON_SPLITS, Arrays, Season
+from l96bench.tasks.base import Task, shared
+from l96bench.tasks.registry import families
+from l96bench.tasks.sources import REGISTERED, Source
 
-__all__ = [
-    "SEASON_FAMILIES",
-    "SeasonMixin",
-    "SeasonOnlineRollout",
-    "SeasonSubgridForcing",
-    "SeasonSubgridForcingMemory",
-    "season_task",
-    "split_name",
-]
+__all__ = ["SeasonSource", "season_families", "season_task", "split_name"]
 
 
 def split_name(season: str, drawn: bool) -> str:
-    """What the rows of a season give as their split."""
+    """Return what the rows of a season give as their split."""
     return f"season {season}, drawn parameters" if drawn else f"season {season}"
 
 
-@dataclass(frozen=True)
-class SeasonMixin:
-    """Where a season's tasks take their data from, with the ids of the tasks whose training data they share.
-
-    They ask for the score alone: there is no shifted climate in them.
+@dataclass(frozen=True, slots=True)
+class SeasonSource:
+    """Test data from a season's secret, and training data from another source; there is no warmer climate.
 
     Parameters
     ----------
@@ -47,92 +32,73 @@ class SeasonMixin:
     drawn : bool
         Whether the test data are of the parameters that the season draws around the named ones, on which no model is
         trained. The resolved model knows the drawn F; a closure knows neither h nor c.
+    learned : Source
+        Of the training data.
     """
 
-    season: Season = field(kw_only=True)
-    drawn: bool = field(default=False, kw_only=True)
-
-    regime_id: str
-    id: ClassVar[str]
-    splits: ClassVar[tuple[str, ...]]
-
-    @property
-    def regime(self) -> Regime:
-        """The system that is tested on."""
-        return self.season.regime(self.regime_id, self.drawn)
+    season: Season
+    drawn: bool = False
+    learned: Source = field(default=REGISTERED, repr=False)
 
     @property
     def has_shift(self) -> bool:
-        """No."""
+        """Whether there are splits in a warmer climate: no."""
         return False
 
     @property
-    def own_splits(self) -> tuple[str, ...]:
-        """The splits that come from the season's secret."""
-        return tuple(name for name in self.splits if name in SEASON_SPLITS)
+    def label(self) -> str:
+        """What results give as their split."""
+        return split_name(self.season.name, self.drawn)
 
-    def own_split(self, name: str) -> Split:
-        """What a split of the season holds: as much as the public one."""
-        return get_split(self.regime_id, name)
+    def regime(self, regime_id: str) -> Regime:
+        """Return the system that is tested on."""
+        return self.season.regime(regime_id, self.drawn)
 
-    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-        if split not in SEASON_SPLITS:
-            return make_task(self.id)._arrays(split, progress)
-        cases: Cases = getattr(self, "cases", CASES)
-        return self.season.arrays(self.regime_id, self.own_split(split), self.drawn, cases, progress)
+    def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
+        """Return the arrays of a split: the season's own, or those that models are trained on."""
+        return task.make(split, progress) if split in SEASON_SPLITS else self.training(task).arrays(split, progress)
 
-    @property
-    def season_digests(self) -> dict[str, str]:
-        """SHA-256 of the season's own arrays; they are made for it where they are not."""
-        place = f"{self.regime_id}/{split_name(self.season.name, self.drawn)}"
-        arrays = {name: self._arrays(name) for name in self.own_splits}
-        return {
-            f"{place}/{name}/{key}": array_digest(array) for name, own in arrays.items() for key, array in own.items()
-        }
+    def sized(self, split: Split) -> Split:
+        """Return the split as large as that of the source of the training data."""
+        return self.learned.sized(split)
 
-    @property
-    def data_digests(self) -> dict[str, str]:
-        """SHA-256 of the arrays behind the task: the public training data and the season's own."""
-        learned = {key: value for key, value in digests().items() if key.startswith(f"{self.regime_id}/train/")}
-        return learned | self.season_digests
+    def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
+        """Return the arrays of a split of the season, from the cache."""
+        return self.season.arrays(regime.id, self.sized(get_split(regime.id, split)), self.drawn, cases, progress)
 
-    def result(self, model: Any, info: ModelInfo | None, parts: Parts, training_seconds: float | None) -> Result:
-        """The record of an evaluation, which names the season as its split."""
-        made: Result = super().result(model, info, parts, training_seconds)  # type: ignore[misc]
-        return made.model_copy(update={"split": split_name(self.season.name, self.drawn)})
+    def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
+        """Raise: seasons have no archives."""
+        raise L96BenchError(f"season {self.season.name!r} has no archives; expected a task of {season_families()}")
 
+    def digests(self, task: Task) -> dict[str, str]:
+        """Return those of the public training data and of the season's own arrays, which are made first."""
+        learned = {f"{task.key('train')}/{name}": value for name, value in recorded_digests(task.key("train")).items()}
+        return learned | self.own_digests(task)
 
-@dataclass(frozen=True)
-class SeasonSubgridForcing(SeasonMixin, SubgridForcing):
-    """`subgrid-forcing`, tested on a season's data."""
+    def own_digests(self, task: Task) -> dict[str, str]:
+        """Return the SHA-256 of the season's own arrays."""
+        made = {name: self.arrays(task, name) for name in task.available_splits if name in SEASON_SPLITS}
+        place = f"{task.regime_id}/{self.label}"
+        return {f"{place}/{name}/{key}": array_digest(array) for name in made for key, array in made[name].items()}
 
-
-@dataclass(frozen=True)
-class SeasonSubgridForcingMemory(SeasonMixin, SubgridForcingMemory):
-    """`subgrid-forcing-memory`, tested on a season's data."""
+    def training(self, task: Task) -> Task:
+        """Return the benchmark's own task."""
+        return shared(replace(task, source=self.learned))
 
 
-@dataclass(frozen=True)
-class SeasonOnlineRollout(SeasonMixin, OnlineRollout):
-    """`online-rollout`, tested on a season's data."""
-
-
-SEASON_FAMILIES: dict[str, type[Task]] = {
-    each.family: each for each in (SeasonSubgridForcing, SeasonSubgridForcingMemory, SeasonOnlineRollout)
-}
-"""The families that seasons can have."""
+def season_families() -> list[str]:
+    """Return the families that seasons can have."""
+    return [name for name, family in families().items() if family.seasonal]
 
 
 def season_task(task: Task, season: Season, drawn: bool = False) -> Task:
-    """A task with the same id that is tested on a season's data.
+    """Return a task with the same id that is tested on a season's data.
 
     Raises
     ------
     L96BenchError
         If its family has no seasons.
     """
-    if task.family not in SEASON_FAMILIES:
-        raise L96BenchError(f"expected a task of {', '.join(SEASON_FAMILIES)}, got {task.id}")
-    made: Any = SEASON_FAMILIES[task.family]
-    found: Task = made(task.regime_id, task.version, season=season, drawn=drawn)
-    return found
+    if not task.seasonal:
+        raise L96BenchError(f"expected a task of {', '.join(season_families())}, got {task.id}")
+    return shared(replace(task, source=SeasonSource(season, drawn, task.source)))

@@ -20,12 +20,15 @@ from numpy.typing import NDArray
 from l96bench.errors import SubmissionError
 from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
+from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
+from l96bench.tasks.base import Task
 
-__all__ = ["EQUATIONS", "ONNX", "PREDICTIONS", "Artifact", "read_equations", "read_file", "read_predictions"]
+__all__ = ["Artifact", "read_content", "read_equations", "read_file", "read_predictions"]
 
-ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
-"""The kinds of artifacts."""
+_NAMES = {ONNX: "a closure (.onnx)", EQUATIONS: "equations (.yaml or .json)", PREDICTIONS: "predictions (.npz)"}
 _KINDS = {".onnx": ONNX, ".yaml": EQUATIONS, ".json": EQUATIONS, ".npz": PREDICTIONS}
+SUFFIXES = tuple(_KINDS)
+"""Of the files that are artifacts."""
 MAX_YAML_BYTES, MAX_JSON_BYTES = 1_000_000, 20_000_000
 """Of equations as YAML, and as JSON."""
 MAX_NPZ_BYTES = 100_000_000
@@ -148,23 +151,34 @@ def _read_json(artifact: Artifact) -> Any:
         raise SubmissionError(f"{artifact.name}: not valid JSON: {str(error)[:200]}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a file of predictions must hold for a task.
+def read_content(artifact: Artifact, task: Task, *, private: bool = False) -> Content:
+    """Return what an artifact holds, checked and unpacked, for a task to score.
 
-    Attributes
+    Parameters
     ----------
-    shapes : mapping of str to tuple of int
-        Of the arrays ``test`` and, where there is a warmer climate, ``shift``.
-    digest : str
-        SHA-256 of the test X that the predictions are for, as in ``task.data_digests``.
+    artifact : Artifact
+    task : Task
+    private : bool
+        Whether it is scored for its author alone: predictions then need not name their data, nor be finite.
+
+    Raises
+    ------
+    SubmissionError
+        If the file is damaged, too large or of a kind that the task cannot score.
     """
+    if artifact.kind not in task.artifact_kinds:
+        kinds = " or ".join(_NAMES[kind] for kind in task.artifact_kinds)
+        raise SubmissionError(f"{artifact.name}: {task.id} cannot score a file of {artifact.kind}; expected {kinds}")
+    if artifact.kind == ONNX:
+        return Content(artifact.name, ONNX, artifact.data)
+    if artifact.kind == EQUATIONS:
+        return Content(artifact.name, EQUATIONS, read_equations(artifact))
+    return Content(artifact.name, PREDICTIONS, read_predictions(artifact, task.expected_predictions, private=private))
 
-    shapes: Mapping[str, tuple[int, ...]]
-    digest: str
 
-
-def read_predictions(artifact: Artifact, expected: Expected) -> dict[str, NDArray[np.float64]]:
+def read_predictions(
+    artifact: Artifact, expected: Expected, *, private: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """The arrays ``test`` and, if given, ``shift`` of a file of predictions.
 
     The file is a zip archive of plain .npy files: ``test``, ``shift`` (optional) and ``data``, the SHA-256 of the test
@@ -181,9 +195,9 @@ def read_predictions(artifact: Artifact, expected: Expected) -> dict[str, NDArra
         with warnings.catch_warnings(), zipfile.ZipFile(io.BytesIO(artifact.data)) as archive:
             warnings.simplefilter("error")
             _check_members(archive, name)
-            _check_data(archive, name, expected.digest)
+            _check_data(archive, name, expected.digest, optional=private)
             return {
-                key: _read_array(archive, f"{key}.npy", name, expected.shapes)
+                key: _read_array(archive, f"{key}.npy", name, expected.shapes, finite=not private)
                 for key in ("test", "shift")
                 if f"{key}.npy" in archive.namelist()
             }
@@ -206,8 +220,10 @@ def _check_members(archive: zipfile.ZipFile, name: str) -> None:
             raise SubmissionError(f"{name}: {each.filename}: expected it stored or deflated, and not encrypted")
 
 
-def _check_data(archive: zipfile.ZipFile, name: str, digest: str) -> None:
+def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool) -> None:
     if "data.npy" not in archive.namelist():
+        if optional:
+            return
         hint = "np.savez(.., data=task.data_digests['REGIME/test/X']), or l96bench.export_predictions"
         raise SubmissionError(f"{name}: expected an array `data`, the digest of the data it is for; try {hint}")
     with archive.open("data.npy") as file:
@@ -221,7 +237,7 @@ def _check_data(archive: zipfile.ZipFile, name: str, digest: str) -> None:
 
 
 def _read_array(
-    archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]]
+    archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]], finite: bool
 ) -> NDArray[np.float64]:
     """One array, after its header says that it is what is expected."""
     key = member.removesuffix(".npy")
@@ -247,7 +263,7 @@ def _read_array(
                 f"{label}: expected {n_bytes:,} bytes of numbers, got {'fewer' if len(raw) < n_bytes else 'more'}"
             )
     array = np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise SubmissionError(f"{label}: expected finite numbers, got {np.count_nonzero(~np.isfinite(array)):,} others")
     return np.ascontiguousarray(array, dtype=np.float64)
 

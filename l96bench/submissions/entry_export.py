@@ -8,21 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from l96bench.assimilation.corrections import corrected
-from l96bench.assimilation.models import ResolvedModel
-from l96bench.dynamics.closures import as_closure
 from l96bench.entries.entry import Entry, find_entry
-from l96bench.equations.closure import EquationClosure
-from l96bench.errors import L96BenchError, ModelError, UnknownIdError, nearest
-from l96bench.submissions.export import export_discoveries, export_equations, export_onnx
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.submissions.export import write_content
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
 from l96bench.tasks.base import Task
-from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
-from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import list_tasks, make_task
 
-__all__ = ["export_artifact", "export_entry"]
+__all__ = ["export_entry"]
 
 
 def export_entry(
@@ -73,7 +67,7 @@ def export_entry(
         artifacts, training = {}, []
         for regime, (first, *_) in by_regime.items():
             model, seconds = entry.train(first, seed)
-            artifact = export_artifact(model, first, new / regime)
+            artifact = write_content(first.export(model), new, regime)
             artifacts[regime] = artifact.name
             training += [_training(entry, first)] if entry.is_trained(model) else []
             trained = "" if seconds is None else f", trained in {seconds:.1f} s"
@@ -95,38 +89,6 @@ def export_entry(
         _require_new(folder)
         new.rename(folder)
     return folder
-
-
-def export_artifact(model: Any, task: Task, path: Path) -> Path:
-    """Write a trained model as an artifact for a task; the path with the suffix of the artifact's kind.
-
-    A model of equations becomes equations, and every other one, polynomials too, an ONNX file, which gives the bits of
-    a polynomial. For `equation-recovery` the model is fitted to all problems. For `da-increment` the closure of a
-    forecast model becomes a model of increments: the tendency times the window.
-
-    Raises
-    ------
-    ModelError
-        If no artifact can hold the model.
-    """
-    if isinstance(task, EquationRecovery):
-        return export_discoveries(task, model, path.with_suffix(".json"))
-    if isinstance(task, DAIncrement) and isinstance(model, AssimilationSystem):
-        model = _increments(model, task)
-    if isinstance(as_closure(model), EquationClosure):
-        return export_equations(model, path.with_suffix(".yaml"))
-    return export_onnx(model, path.with_suffix(".onnx"), task.regime.K)
-
-
-def _increments(system: AssimilationSystem, task: DAIncrement) -> Any:
-    """The model of increments with which the track's own filter cycles as the system does."""
-    model = system.model
-    if not isinstance(model, ResolvedModel) or system.filter is not None:
-        raise ModelError(
-            f"expected a closure of the resolved model in the track's filter, got {type(model).__name__} and "
-            f"{type(system.filter).__name__}: an artifact holds no forecast model and no filter"
-        )
-    return corrected(model.closure, 1.0 / task.track.window)
 
 
 def _tasks(entry: Entry, regimes: Sequence[str] | None) -> list[Task]:

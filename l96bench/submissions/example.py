@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from l96bench.errors import L96BenchError, UnknownIdError, nearest
-from l96bench.submissions.export import export_equations, export_onnx
+from l96bench.errors import L96BenchError
+from l96bench.submissions.export import write_content
 from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
-from l96bench.tasks.miniature import miniature
-from l96bench.tasks.registry import FAMILIES, make_task
+from l96bench.tasks.registry import find_family
 
 __all__ = ["write_example"]
 
-_MTU = 40
-"""Of the miniature's training data."""
 _YAML = """\
 # What a submission says about itself; `l96bench check FOLDER` says what is wrong with it.
 schema: {schema}
@@ -45,69 +40,28 @@ Made by `l96bench init --family {family}`: {description}
 
 
 def write_example(folder: Path, family: str) -> list[Path]:
-    """Write a submission for a family into a new folder; the paths of its files.
-
-    A quartic closure that is fitted to the first 40 MTU of the training data of `wilks-f20` (simulated on the way), or,
-    for `equation-recovery`, the textbook's equation.
+    """Write a small, honest submission for a family into a new folder, and return the paths of its files.
 
     Raises
     ------
     L96BenchError
-        If the folder exists and is not empty.
+        If the folder exists and is not empty, or the family has no example.
     UnknownIdError
         If there is no such family.
     """
-    families = [each.family for each in FAMILIES]
-    if family not in families:
-        raise UnknownIdError(f"no family {family!r}." + nearest(family, families))
+    example = find_family(family).example()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise L96BenchError(f"{folder}: expected a folder that does not exist, or an empty one")
     folder.mkdir(parents=True, exist_ok=True)
-    fields = {"schema": SCHEMA, "family": family, "folder": folder.as_posix()}
-    if family == "equation-recovery":
-        fields |= _recovery(folder)
-    else:
-        fields |= _closure(folder, family)
+    artifact = write_content(example.content, folder, example.content.name)
+    lines = ["\n  - {" + ", ".join(f"{key}: {value}" for key, value in each.items()) + "}" for each in example.training]
+    fields = {each: getattr(example, each) for each in ("name", "kind", "inputs", "description", "task")} | {
+        "schema": SCHEMA,
+        "family": family,
+        "folder": folder.as_posix(),
+        "artifact": artifact.name,
+        "training": "".join(lines) or "[]",
+    }
     (folder / SUBMISSION_FILE).write_text(_YAML.format(**fields), encoding="utf-8")
     (folder / "README.md").write_text(_README.format(**fields), encoding="utf-8")
     return sorted(folder.iterdir())
-
-
-def _recovery(folder: Path) -> dict[str, str]:
-    texts = ["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"]
-    export_equations(texts, folder / "equations.yaml")
-    return {
-        "name": "example equation",
-        "kind": "equations",
-        "inputs": "none",
-        "description": "The textbook's equation with the textbook's coefficients.",
-        "task": "equation-recovery/single-v1",
-        "artifact": "equations.yaml",
-        "training": "[]",
-    }
-
-
-def _closure(folder: Path, family: str) -> dict[str, str]:
-    from l96bench.dynamics.polynomial import Polynomial
-    from l96bench.estimators.regressors import PolynomialRegressor
-
-    train = miniature(make_task("subgrid-forcing/wilks-f20-v1")).train.prefix(_MTU)
-    model = PolynomialRegressor(degree=4).fit(np.array(train.X), np.array(train.U)).closure()
-    regime, description = "wilks-f20", f"A quartic in X, fitted to {_MTU} MTU of the exact coupling."
-    if family == "da-increment":
-        regime, window = "dense", make_task("da-increment/dense-v1").track.window  # type: ignore[attr-defined]
-        model = Polynomial(window * model.coefficients)
-        description = f"A quartic closure, fitted to {_MTU} MTU of the exact coupling, times the window."
-    if family == "online-rollout":
-        artifact = export_equations(model, folder / "equations.yaml").name
-    else:
-        artifact = export_onnx(model, folder / "closure.onnx", K=8).name
-    return {
-        "name": "example quartic",
-        "kind": "polynomial",
-        "inputs": "X_k",
-        "description": description,
-        "task": f"{family}/{regime}-v1",
-        "artifact": artifact,
-        "training": f"\n  - {{regime: wilks-f20, split: train, mtu: {_MTU}}}",
-    }

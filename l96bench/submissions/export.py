@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike
 
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
-from l96bench.results.files import write_atomic
+from l96bench.tasks.artifacts import ONNX, Content
 from l96bench.tasks.base import Task
 
-__all__ = ["export_discoveries", "export_equations", "export_onnx", "export_predictions"]
+__all__ = ["export_equations", "export_onnx", "export_predictions", "write_content"]
 
 
 def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
@@ -94,9 +95,7 @@ def _texts(model: Any) -> list[str] | dict[str, list[str]]:
 
     closure = model.closure() if callable(getattr(model, "closure", None)) else model
     if isinstance(closure, Polynomial):
-        powers = ["", "*X[k]", *(f"*X[k]**{i}" for i in range(2, closure.degree + 1))]
-        terms = [f"({value!r}){power}" for value, power in zip(closure.coefficients.tolist(), powers, strict=False)]
-        return ["U[k] = " + " + ".join(terms)]
+        return [closure.equation]
     if isinstance(model, EquationClosure):
         return model.equations.texts("U")
     if isinstance(model, EquationSet):
@@ -115,14 +114,14 @@ def _texts(model: Any) -> list[str] | dict[str, list[str]]:
     raise ModelError(f"expected equations, or a polynomial or other model that has some, got {type(model).__name__}")
 
 
-def export_discoveries(task: Any, model: Any, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Path:
-    """Fit copies of a model to every problem of an `equation-recovery` task, and write what they find.
-
-    A problem for which nothing was found gets the equation 0.
-    """
-    found = task.discover(model, n_jobs=n_jobs)
-    texts = {problem.id: list(each.texts or ["0"]) for problem, each in zip(task.problems, found, strict=True)}
-    return export_equations(texts, path)
+def write_content(content: Content, folder: Path, stem: str) -> Path:
+    """Write the content of an artifact as a file of its kind; return its path."""
+    if content.kind == ONNX:
+        path = folder / f"{stem}.onnx"
+        write_atomic(path, content.value)
+        return path
+    # JSON where there are equations for each problem: it may be larger, and is read faster.
+    return export_equations(content.value, folder / f"{stem}{'.json' if isinstance(content.value, dict) else '.yaml'}")
 
 
 def export_predictions(
@@ -133,7 +132,7 @@ def export_predictions(
     Parameters
     ----------
     path : path
-    task : SubgridForcing
+    task : Task
     U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
 
     Raises
@@ -141,12 +140,7 @@ def export_predictions(
     L96BenchError
         If a shape is wrong, or the task does not score predictions.
     """
-    from l96bench.submissions.evaluation import expected_of
-    from l96bench.tasks.subgrid_forcing import SubgridForcing
-
-    if not isinstance(task, SubgridForcing):
-        raise L96BenchError(f"{task.id} runs its models and cannot score predictions")
-    expected, arrays = expected_of(task), {"test": np.asarray(U)}
+    expected, arrays = task.expected_predictions, {"test": np.asarray(U)}
     if U_shift is not None:
         arrays["shift"] = np.asarray(U_shift)
     for name, array in arrays.items():

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +15,11 @@ from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
-from l96bench.submissions.evaluation import Item, check_increments
+from l96bench.submissions.evaluation import Item
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submissions.submission import ARTIFACT_NAMES, SUBMISSION_FILE, Submission
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
-from l96bench.tasks.da_increment import DAIncrement
-from l96bench.tasks.miniature import miniature
 from l96bench.tasks.registry import make_task
 
 __all__ = [
@@ -80,7 +78,7 @@ class SubmissionFolder:
     def item(self, task: Task) -> Item | None:
         """The work on a task; None for ``python:``."""
         artifact = self.artifact(task)
-        return None if artifact is None else Item(replace(task), artifact, self.submission.model_info(task))
+        return None if artifact is None else Item(task, artifact, self.submission.model_info(task))
 
 
 def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
@@ -178,9 +176,7 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
 
 def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
     """Look through all items, and score each artifact in miniature on its first task of each family, in one process."""
-    distinct = list(
-        {(item.artifact.name, item.task.family, _width(item.task)): item for item in reversed(items)}.values()
-    )
+    distinct = list({(item.artifact.name, item.task.family, item.task.form): item for item in reversed(items)}.values())
     firsts = list({(item.artifact.name, item.task.family): item for item in reversed(items)}.values())
     work = [("inspect", item) for item in reversed(distinct)] + [("try_out", item) for item in reversed(firsts)]
     unsound: set[tuple[str, str]] = set()
@@ -195,22 +191,16 @@ def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
             report.scores[item.task.id] = outcome.value
 
 
-def _width(task: Task) -> str:
-    """What makes tasks of one family different for an artifact: the number of points, or the track."""
-    return task.regime_id if task.family in {"equation-recovery", "subgrid-forcing"} else str(task.regime.K)
-
-
 def _check_python(submission: Submission, task: Task, allow_python: bool, report: Check) -> None:
     name = submission.artifact(task)
     if not allow_python:
         report.notes.append(f"{task.id}: {name} is not run (--allow-python does), and its rows are self-reported")
         return
     try:
-        mini = miniature(task)
+        mini = task.miniature()
         model = _ready(name, mini)
         result = mini.evaluate(model)
-        if isinstance(mini, DAIncrement):
-            check_increments(model, mini, result)
+        mini.check_trial(model, result)
     except L96BenchError as error:
         report.faults.append(f"{name}: {error} [{task.id}, in miniature]")
     else:

@@ -24,7 +24,7 @@ from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.submission import SUBMISSION_FILE
-from l96bench.tasks.base import SCORER_VERSION
+from l96bench.tasks.parts import SCORER_VERSION
 from l96bench.tasks.registry import make_task
 
 __all__ = [
@@ -201,8 +201,8 @@ def _from_scripts(rows: Mapping[Path, Result], train: Train, slow: bool, n_jobs:
         make_task(job.task).prepare()
     for outcome in in_parallel(run_unit, units, n_jobs=n_jobs):
         unit = units[outcome.index]
-        for id, key in zip(unit.tasks, unit.keys, strict=True):
-            path = jobs[Job(unit.entry, id)]
+        for task, key in zip(unit.tasks, unit.keys, strict=True):
+            path = jobs[Job(unit.entry, task.id)]
             if outcome.value is None:
                 yield Verdict(path, DIFFERENT, outcome.fault)
             else:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.assimilation.archive import PARTS, SPIN_UP, TRACKS, Track, get_track, load_archive, run_cycle
+from l96bench.assimilation.archive import PARTS, SPIN_UP, TRACKS, Track, get_track, run_cycle
 from l96bench.assimilation.corrections import corrected
 from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthModel
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure
-from l96bench.dynamics.polynomial import NoClosure
+from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import rollout
+from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, pointwise
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
-from l96bench.results.record import Failures, ModelInfo, Result, Value
-from l96bench.tasks.base import COMMAND, Parts, Reference, Samples, Task, value_of
+from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
+from l96bench.tasks.artifacts import Content, Example
+from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
+from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.sources import CLIMATE
 from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
 
 if TYPE_CHECKING:
@@ -55,11 +58,14 @@ class AssimilationSystem:
         Instead of the track's.
     closure : model, optional
         What free forecasts and the climate are run with; none if they make no sense for the entry.
+    increments : model, optional
+        The model of increments behind it; set by `DAIncrement.system`.
     """
 
     model: ForecastModel
     filter: Filter | None = None
     closure: Any = None
+    increments: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +87,7 @@ class Cycles:
 
 
 @dataclass(frozen=True)
-class DAIncrement(Task):
+class DAIncrement(ClosureTask):
     """Assimilation skill: ``100 (E_none - E) / (E_none - E_perfect)``, E the background RMSE of the cycle.
 
     A model maps the background mean X ``(n, K)`` to the increment of the analysis ``(n, K)``: an estimator with
@@ -90,22 +96,50 @@ class DAIncrement(Task):
     segments. An `AssimilationSystem` brings a forecast model of its own instead. Inflation is chosen for every entry
     alike, from the track's grid, on the validation segment. A segment whose filter diverged scores 0 and is counted.
 
-    ``regime_id`` is the track, dense or sparse; ``spin_up`` and ``duration`` are the climate run's, in MTU.
+    ``regime_id`` is the track, dense or sparse.
+
+    Parameters
+    ----------
+    n_members : int, optional
+    inflations : tuple of float, optional
+        Instead of the track's.
+    spin_up, duration : float
+        MTU of the climate run before it is sampled, and sampled.
     """
 
+    n_members: int | None = None
+    inflations: tuple[float, ...] | None = None
+    spin_up: float = 100.0
+    duration: float = 200.0
+
     family: ClassVar[str] = "da-increment"
+    kind: ClassVar[str] = "increment"
+    title: ClassVar[str] = "Data assimilation"
+    question: ClassVar[str] = (
+        "Learn the increments of a biased model, or bring a better model or filter: does it assimilate better? "
+        "0 points: the model without correction. 100 points: the two-scale model."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("background RMSE", "background_rmse", ".3f"),
+        Column("analysis RMSE", "analysis_rmse", ".3f"),
+        Column("spread over error", "spread_over_error", ".2f"),
+        Column("inflation", "inflation", ".2f"),
+        Column("R² of increments", "r2_increment", ".3f"),
+        Column("R² of true errors", "r2_error", ".3f"),
+        Column("free RMSE at 1 MTU", "free_rmse_1", ".2f"),
+        Column("climate distance", "climate_distance", ".3f"),
+    )
+    default_regimes: ClassVar[tuple[str, ...]] = tuple(TRACKS)
     env_id: ClassVar[str | None] = "l96bench/DAIncrement-v1"
     env_option: ClassVar[str] = "track"
-    regime_ids: ClassVar[tuple[str, ...]] = tuple(TRACKS)
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     training_set: ClassVar[str] = "train, 6000 cycles"
-    spin_up: ClassVar[float] = 100.0
-    duration: ClassVar[float] = 200.0
 
     @property
     def track(self) -> Track:
         """What is observed, and the filter."""
-        return get_track(self.regime_id)
+        given: dict[str, Any] = {"n_members": self.n_members, "inflations": self.inflations}
+        return replace(get_track(self.regime_id), **{key: value for key, value in given.items() if value is not None})
 
     @property
     def regime(self) -> Regime:
@@ -114,16 +148,33 @@ class DAIncrement(Task):
 
     @property
     def has_shift(self) -> bool:
-        """There is no shifted climate in this family."""
+        """There is no warmer climate in this family."""
         return False
 
-    def _samples(self, name: str) -> Samples:
-        arrays = self._arrays(name)
+    @classmethod
+    def regime_ids(cls) -> tuple[str, ...]:
+        """Return the tracks."""
+        return tuple(TRACKS)
+
+    def make(self, split: str, progress: bool | None = None) -> dict[str, Array]:
+        """Cycle a part of the track's archive."""
+        return self.source.archived(self.track, split, progress)
+
+    def recipe(self, split: str) -> str:
+        """Return the track, whose archives are all recorded."""
+        return repr((self.track, split))
+
+    def samples(self, name: str) -> Samples:
+        """Return a part as backgrounds and increments, in the places of X and U."""
+        arrays = self.arrays(name)
         X, U = (arrays[key][0] if PARTS[name].n_segments == 1 else arrays[key] for key in ("background", "increment"))
         return Samples(X, U, self.track.window)
 
-    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, Array]:
-        return load_archive(self.track, split, progress)
+    def in_miniature(self) -> Self:
+        """Return a copy on a small archive: few members, but enough that the uncorrected model does not diverge."""
+        return replace(
+            super().in_miniature(), n_members=10, inflations=(1.05, 1.2, 1.6), spin_up=5.0, duration=CLIMATE[1]
+        )
 
     def to_xarray(self) -> xarray.DataTree:
         """The archive as an xarray tree, one dataset a part; truth at the times of the analyses."""
@@ -132,7 +183,7 @@ class DAIncrement(Task):
         dims = ("segment", "time", "k")
         parts = {}
         for name in self.splits:
-            arrays = dict(self._arrays(name))
+            arrays = dict(self.arrays(name))
             arrays["truth"] = arrays["truth"][:, 1 + SPIN_UP :]
             time = self.track.window * np.arange(1, 1 + arrays["truth"].shape[1])
             parts[name] = xarray.Dataset(
@@ -142,23 +193,20 @@ class DAIncrement(Task):
             )
         return xarray.DataTree.from_dict(parts)
 
-    def evaluate(
-        self,
-        model: Any,
-        info: ModelInfo | None = None,
-        *,
-        budgets: bool = False,
-        training_seconds: float | None = None,
-        progress: bool | None = None,
-        n_jobs: int | None = None,
-        checkpoint: Path | None = None,
-    ) -> Result:
-        """Score a fitted model of increments, or an `AssimilationSystem`; see `Task.evaluate`."""
-        system = self.system(model)
-        parts = self._parts(self.cycles(system, progress), system)
-        if not isinstance(model, AssimilationSystem):
-            parts.metrics.update(self._offline(as_submitted(model, self.regime.K)))
-        return self.result(model, info, parts, training_seconds)
+    def as_run(self, model: Any) -> AssimilationSystem:
+        """Return the system that is cycled."""
+        return self.system(model)
+
+    def assess(self, model: AssimilationSystem, work: Work) -> Parts:
+        """Cycle the system over the test segments; a model of increments is also compared with the analyses'."""
+        parts = self._parts(self.cycles(model, work.progress), model)
+        if model.increments is not None:
+            parts.metrics.update(self._offline(model.increments))
+        return parts
+
+    def cost(self, model: AssimilationSystem | None, training_seconds: float | None) -> Cost:
+        """Return what training and a call of the model of increments take."""
+        return super().cost(None if model is None else model.increments, training_seconds)
 
     def system(self, model: Any) -> AssimilationSystem:
         """The model without closure, corrected by a model of increments; an `AssimilationSystem` as it is submitted."""
@@ -171,18 +219,19 @@ class DAIncrement(Task):
             return replace(
                 model, model=forecast, closure=None if model.closure is None else as_submitted(model.closure, K)
             )
-        closure = corrected(as_submitted(model, K), self.track.window)
-        return AssimilationSystem(ResolvedModel(self.regime, closure), None, closure)
+        increments = as_submitted(model, K)
+        closure = corrected(increments, self.track.window)
+        return AssimilationSystem(ResolvedModel(self.regime, closure), None, closure, increments)
 
     def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:
         """Choose the inflation on the validation segment, then cycle over the test segments."""
         track, filter = self.track, system.filter
         with show_progress(f"assimilating ({track.id})", 2, progress) as report:
-            truth = self._arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
+            truth = self.arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
             tuning = run_cycle(track, PARTS["valid"], truth, system.model, filter, track.inflations)
             inflation = track.inflations[int(np.argmin(tuning.pooled_rmse))]
             report(1)
-            run = run_cycle(track, PARTS["test"], self._arrays("test")["truth"], system.model, filter, (inflation,))
+            run = run_cycle(track, PARTS["test"], self.arrays("test")["truth"], system.model, filter, (inflation,))
             report(1)
         return Cycles(run, inflation, np.square(run.background_rmse))
 
@@ -199,7 +248,7 @@ class DAIncrement(Task):
         """
         system, track = self.system(model), self.track
         inflation = self.cycles(system, progress).inflation
-        truth = self._arrays("train")["truth"]
+        truth = self.arrays("train")["truth"]
         run = run_cycle(track, PARTS["train"], truth, system.model, system.filter, (inflation,), progress)
         background = run.background_mean[0]
         return Samples(
@@ -215,6 +264,50 @@ class DAIncrement(Task):
     def perfect(self) -> Cycles:
         """The two-scale model: 100 points."""
         return self.cycles(AssimilationSystem(TruthModel(self.regime)))
+
+    # Files of models.
+
+    def check_trial(self, model: Any, result: Result) -> None:
+        """Raise `SubmissionError` unless a model of increments, or a system, is fit to be cycled.
+
+        The filter must not diverge, and a model that assimilates worse than none must not have increments that are
+        opposed to those of the analyses.
+        """
+        failures, score = result.failures, result.score.value
+        if failures.diverged:
+            raise SubmissionError(
+                f"the filter diverged in {failures.diverged} of {failures.of} segments of cycles; expected finite "
+                f"increments of the size of the analyses', over one window of {self.track.window:g} MTU"
+            )
+        if score >= 0.0 or isinstance(model, AssimilationSystem):
+            return
+        model = self.read_model(model) if isinstance(model, Content) else model
+        predicted = predict(model, self.train.X, np.random.default_rng(0))[0]
+        correlation = float(np.corrcoef(predicted.ravel(), self.train.U.ravel())[0, 1])
+        if correlation < 0.0:
+            raise SubmissionError(
+                f"worse than no correction (score {score:.1f}), and its increments have a correlation of "
+                f"{correlation:.2f} with those of the analyses; expected analysis minus background: is the sign wrong?"
+            )
+
+    def export(self, model: Any) -> Content:
+        """Return a model of increments; the closure of a forecast model becomes one, its tendency times the window."""
+        if not isinstance(model, AssimilationSystem):
+            return super().export(model)
+        forecast = model.model
+        if not isinstance(forecast, ResolvedModel) or model.filter is not None:
+            raise ModelError(
+                f"expected a closure of the resolved model in the track's filter, got {type(forecast).__name__} and "
+                f"{type(model.filter).__name__}: a file holds no forecast model and no filter"
+            )
+        return super().export(corrected(forecast.closure, 1.0 / self.track.window))
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return a quartic fitted to 40 MTU of the exact coupling, times the window."""
+        task = cls(cls.default_regimes[0])
+        model = Polynomial(task.track.window * example_quartic().coefficients)
+        return quartic_example(task, task.export(model), ", times the window")
 
     # Scoring.
 
@@ -255,7 +348,7 @@ class DAIncrement(Task):
 
         What is not finite counts as no increment, and what exceeds 10 climatological standard deviations as these.
         """
-        arrays, train = self._arrays("test"), self._arrays("train")
+        arrays, train = self.arrays("test"), self.arrays("train")
         background = np.array(arrays["background"])
         rows = background.reshape(-1, self.regime.K)
         order = np.random.default_rng(0).permutation(len(rows))
@@ -279,7 +372,7 @@ class DAIncrement(Task):
 
     def _free(self, closure: Any) -> dict[str, Value]:
         """Free forecasts from the true state, and the climate, under a closure: RMSE after 1 MTU, climate distance."""
-        steps, truth = round(1.0 / self.track.window), self._arrays("test")["truth"]
+        steps, truth = round(1.0 / self.track.window), self.arrays("test")["truth"]
         ends = truth[:, SPIN_UP + steps :: 20].reshape(-1, self.regime.K)
         forecast, run = self._free_runs(closure)
         if np.isnan(forecast).any() or np.isnan(run).any():
@@ -301,7 +394,7 @@ class DAIncrement(Task):
 
     def _free_runs(self, closure: Any) -> tuple[Array, Array]:
         """X after 1 MTU from true states (case, K), and a climate run (time, member, K)."""
-        window, truth = self.track.window, self._arrays("test")["truth"]
+        window, truth = self.track.window, self.arrays("test")["truth"]
         steps = round(1.0 / window)
         starts = truth[:, SPIN_UP:-steps:20].reshape(-1, self.regime.K)
         mean, std = self._grid.mean[0], self._grid.std[0]
@@ -321,7 +414,7 @@ class DAIncrement(Task):
     @property
     def _long_truth(self) -> Array:
         """The training segment's truth as a run (time, 1, K)."""
-        return self._arrays("train")["truth"].swapaxes(0, 1)
+        return self.arrays("train")["truth"].swapaxes(0, 1)
 
     @cached_property
     def _grid(self) -> climate.DistanceGrid:
@@ -336,11 +429,11 @@ class DAIncrement(Task):
 
     def _evaluate_floor(self) -> Result:
         system = AssimilationSystem(ResolvedModel(self.regime), None, ResolvedModel(self.regime).closure)
-        return self.result(None, _FLOOR, self._parts(self.without_correction, system), None)
+        return self.result(_FLOOR, self._parts(self.without_correction, system))
 
     def _evaluate_ceiling(self) -> Result:
         system = AssimilationSystem(TruthModel(self.regime))
-        return self.result(None, _CEILING, self._parts(self.perfect, system), None)
+        return self.result(_CEILING, self._parts(self.perfect, system))
 
 
 _FLOOR = ModelInfo(name="no correction (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

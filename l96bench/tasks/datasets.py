@@ -13,7 +13,7 @@ from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, make_archive
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
-from l96bench.data.splits import DATA_REGIMES, split_regime, splits_of
+from l96bench.data.splits import data_regimes, split_regime, splits_of
 from l96bench.data.store import array_digest, fetch, state_of
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import DataError, UnknownIdError, nearest
@@ -136,7 +136,7 @@ def _make(name: tuple[str, str], threads: int, send: bool) -> dict[str, NDArray[
 
 def _splits() -> list[DataSet]:
     sets = []
-    for id in DATA_REGIMES:
+    for id in data_regimes():
         regime = get_regime(id)
         for split in splits_of(regime):
             size = f"{split.n_trajectories} x {split.duration:g} MTU every {split.interval:g}"

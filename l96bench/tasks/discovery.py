@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from l96bench.data.store import cache_errors
 from l96bench.errors import ModelError, ModelWarning, described, place_of
+from l96bench.files import write_atomic
 from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
-from l96bench.results.files import write_atomic
 
 __all__ = ["DIED", "RAISED", "TOO_SLOW", "Discovery", "Solvable", "discover", "discover_all"]
 

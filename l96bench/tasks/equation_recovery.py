@@ -8,21 +8,22 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, instances
+from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance, instances
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
-from l96bench.errors import L96BenchError, ModelError
-from l96bench.metrics.uncertainty import bootstrap_indices, resampling_weights
+from l96bench.equations.equation_set import EquationSet
+from l96bench.errors import ModelError, SubmissionError
 from l96bench.progress import progress as show_progress
-from l96bench.regimes import Regime, seed_word
 from l96bench.results.record import ModelInfo, Result
-from l96bench.tasks.base import COMMAND, N_REPLICATES, Reference, Samples, Task, describe
+from l96bench.tasks.artifacts import EQUATIONS, Content, Example
+from l96bench.tasks.base import Task
 from l96bench.tasks.discovery import Discovery, discover_all
+from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
 from l96bench.tasks.recovery_problems import Problem
 from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores
 from l96bench.tasks.recovery_summary import summarize
@@ -52,41 +53,64 @@ class EquationRecovery(Task):
     ----------
     seed : int, optional
         None for the registered instances; any other number draws a set of its own.
+    noises, budgets : tuple of float, optional
+        Instead of the track's.
+    indices : tuple of int, optional
+        Some of the instances.
     """
 
     seed: int | None = None
+    noises: tuple[float, ...] | None = None
+    budgets: tuple[float, ...] | None = None
+    indices: tuple[int, ...] | None = None
 
     family: ClassVar[str] = "equation-recovery"
+    kind: ClassVar[str] = "equations"
+    title: ClassVar[str] = "Equation recovery"
+    question: ClassVar[str] = (
+        "Recover the governing equations, or the resolved ones with a closure, from noisy trajectories. "
+        "0 points: the empty equation. 100 points: the exact equation."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("F1", "f1", ".3f"),
+        Column("precision", "precision", ".3f"),
+        Column("recall", "recall", ".3f"),
+        Column("coefficient error", "coefficient_error", ".3f"),
+        Column("operator residual", "operator_residual", ".3f"),
+        Column("valid time", "valid_prediction_time", ".2f"),
+        Column("terms", "n_terms", ".0f"),
+        Column("failed", "failed", ".2f"),
+        Column("score, no noise", "score_noise_00", ".1f"),
+        Column("score, 10 % noise", "score_noise_10", ".1f"),
+    )
+    default_regimes: ClassVar[tuple[str, ...]] = ("single", "two-scale", "hidden")
+    artifact_kinds: ClassVar[tuple[str, ...]] = (EQUATIONS,)
+    seconds: ClassVar[float] = 60.0
     env_id: ClassVar[str | None] = "l96bench/EquationRecovery-v1"
     env_option: ClassVar[str] = "track"
-    regime_ids: ClassVar[tuple[str, ...]] = tuple(RECOVERY_TRACKS)
-    splits: ClassVar[tuple[str, ...]] = ()
     training_set: ClassVar[str] = "each problem's observations"
     time_limit: ClassVar[float | None] = 10.0
     """Seconds that the fit for one problem may take."""
 
-    @property
-    def regime(self) -> Regime:
-        """There is none: every instance has coefficients of its own."""
-        raise L96BenchError(f"{self.id} has no regime but instances: see task.instances")
-
-    @property
-    def has_shift(self) -> bool:
-        """There is no shifted climate in this family."""
-        return False
-
-    def _samples(self, name: str) -> Samples:
-        raise L96BenchError(f"{self.id} has no split {name!r} but problems: see task.problems and problem.observed()")
+    @classmethod
+    def regime_ids(cls) -> tuple[str, ...]:
+        """Return the tracks."""
+        return tuple(RECOVERY_TRACKS)
 
     @property
     def track(self) -> RecoveryTrack:
         """What is observed, how often, with which noise, for how long."""
-        return RECOVERY_TRACKS[self.regime_id]
+        n_instances = None if self.indices is None else len(self.indices)
+        given: dict[str, Any] = {"noises": self.noises, "budgets": self.budgets, "n_instances": n_instances}
+        track = RECOVERY_TRACKS[self.regime_id]
+        return replace(track, **{key: value for key, value in given.items() if value is not None})
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
         """The systems whose equations are to be found."""
-        return instances(self.track, self.seed)
+        if self.indices is None:
+            return instances(self.track, self.seed)
+        return tuple(draw_instance(self.track.base, index, self.seed) for index in self.indices)
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -136,15 +160,6 @@ class EquationRecovery(Task):
             for name in arrays_of(base)
         }
 
-    def weights(self, n_blocks: int, purpose: str) -> Array:
-        """How often each bootstrap replicate holds each block: the same for all entries of the task."""
-        seed = (seed_word(self.regime_id), self.version, seed_word(f"bootstrap {purpose}"))
-        return resampling_weights(bootstrap_indices(n_blocks, N_REPLICATES, seed), n_blocks)
-
-    def fit(self, model: Any, budget: float | None = None) -> float:
-        """Nothing: `evaluate` fits a fresh copy of the model to every problem."""
-        return 0.0
-
     def prepare(self, progress: bool | None = None) -> None:
         """Make the trajectories of the instances, where the cache does not hold them."""
         with show_progress(f"simulating ({self.track.id})", len(self.instances), progress) as report:
@@ -152,41 +167,21 @@ class EquationRecovery(Task):
                 load_instance(instance)
                 report(1)
 
-    def evaluate(
-        self,
-        model: Any,
-        info: ModelInfo | None = None,
-        *,
-        budgets: bool = False,
-        training_seconds: float | None = None,
-        progress: bool | None = None,
-        n_jobs: int | None = None,
-        checkpoint: Path | None = None,
-    ) -> Result:
-        """Discover the equations of every problem with copies of a model, and score them.
+    def as_run(self, model: Any) -> Any:
+        """Return the model as a method with ``fit(X, t)`` and ``equations()``."""
+        from l96bench.equations.discoverers import as_discoverer
 
-        Parameters
-        ----------
-        model, info, progress
-            As in `Task.evaluate`; the seed in `info` is that of the discovery.
-        budgets, training_seconds
-            Of no use here: there is a problem for each budget, and what fitting took is added up.
-        n_jobs : int, optional
-            Processes, as in joblib: None is 1 unless a ``joblib.parallel_config`` says otherwise, -1 all processors.
-        checkpoint : Path, optional
-            A folder for what is found, from which an interrupted evaluation of the same model carries on.
+        return as_discoverer(model, self.problems[0].J)
 
-        Raises
-        ------
-        ModelError
-            If the object is no such model, or cannot be loaded in another process. What goes wrong for a problem is no
-            error: it is counted.
+    def assess(self, model: Any, work: Work) -> Parts:
+        """Discover the equations of every problem with copies of the model, and score them.
+
+        What goes wrong for a problem is no error: it is counted. The cost is what fitting took, added up.
         """
-        info = describe(model) if info is None else info
         found = self.discover(
-            model, seed=(info.seeds or [0])[0], progress=progress, n_jobs=n_jobs, checkpoint=checkpoint
+            model, seed=work.seed, progress=work.progress, n_jobs=work.n_jobs, checkpoint=work.checkpoint
         )
-        return self._result(found, info, sum(each.seconds for each in found))
+        return replace(self._parts(found), training_seconds=sum(each.seconds for each in found))
 
     def discover(
         self,
@@ -198,12 +193,9 @@ class EquationRecovery(Task):
         progress: bool | None = None,
     ) -> list[Discovery]:
         """What copies of a model find for every problem, not scored; see `evaluate`."""
-        from l96bench.equations.discoverers import as_discoverer
-
-        discoverer = as_discoverer(model, self.problems[0].J)
         self.prepare(progress)
         return discover_all(
-            discoverer,
+            self.as_run(model),
             self.problems,
             seed=seed,
             limit=self.time_limit,
@@ -233,7 +225,7 @@ class EquationRecovery(Task):
             else Discovery(None, 0.0, UNPARSEABLE, f"expected a list of strings, got {each!r:.100}")
             for each in self._given(equations)
         ]
-        return self._result(found, info or _EQUATIONS, None)
+        return self.result(info or _EQUATIONS, self._parts(found))
 
     def _given(self, equations: Equations) -> list[Any]:
         """The equations of every problem, whatever they are."""
@@ -254,13 +246,59 @@ class EquationRecovery(Task):
             raise ModelError(f"expected a list of strings for all problems, or {n} such lists, got {equations!r:.100}")
         return list(equations)
 
+    def in_miniature(self) -> Self:
+        """Return a copy with two instances that are not registered, and four problems with each."""
+        # One instance of each strength of coupling, where the track has two.
+        return replace(super().in_miniature(), seed=11, noises=(0.0, 0.05), budgets=(5.0, 20.0), indices=(0, 5))
+
+    # Files of equations.
+
+    def check_content(self, content: Content) -> None:
+        """Raise unless all equations can be read, and are there for every problem."""
+        given = self._texts(content)
+        if isinstance(given, list):
+            EquationSet.parse(given, self.problems[0].K, self.problems[0].J)
+            return
+        problems = {problem.id: problem for problem in self.problems}
+        missing, unknown = sorted(problems.keys() - given.keys())[:3], sorted(given.keys() - problems.keys())[:3]
+        if missing or unknown:
+            raise SubmissionError(
+                f"{content.name}: expected equations for {len(problems)} problems of {self.id}; "
+                f"missing: {missing}, unknown: {unknown}"
+            )
+        for id, texts in given.items():
+            EquationSet.parse(texts, problems[id].K, problems[id].J)
+
+    def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
+        """Score the equations in a file."""
+        return self.evaluate_equations(self._texts(content), info)
+
+    def _texts(self, content: Content) -> list[str] | dict[str, list[str]]:
+        if content.kind != EQUATIONS:
+            raise SubmissionError(f"{content.name}: {self.id} scores equations (.yaml or .json), not {content.kind}")
+        texts: list[str] | dict[str, list[str]] = content.value
+        return texts
+
+    def export(self, model: Any) -> Content:
+        """Fit copies of the model to every problem, and return what they find; "0" where nothing was found."""
+        found = self.discover(model)
+        texts = {problem.id: list(each.texts or ["0"]) for problem, each in zip(self.problems, found, strict=True)}
+        return Content("equations", EQUATIONS, texts)
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return the textbook's equation."""
+        content = Content("equations", EQUATIONS, ["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"])
+        description = "The textbook's equation with the textbook's coefficients."
+        return Example("example equation", "equations", "none", description, cls("single").id, content)
+
     # Scoring.
 
     @cached_property
     def _scorers(self) -> dict[str, InstanceScorer]:
         return {str(instance.index): InstanceScorer(instance) for instance in self.instances}
 
-    def _result(self, found: Sequence[Discovery], info: ModelInfo, seconds: float | None) -> Result:
+    def _parts(self, found: Sequence[Discovery]) -> Parts:
         scores, texts = [], []
         for problem, discovery in zip(self.problems, found, strict=True):
             own, text = Scores(fault=discovery.fault, message=discovery.message), ""
@@ -269,7 +307,7 @@ class EquationRecovery(Task):
             scores.append(own)
             texts.append(text)
         digest = hashlib.sha256("\n\n".join(texts).encode()).hexdigest()
-        return self.result(None, info, summarize(scores, self.track, self.instances, self.weights, digest), seconds)
+        return summarize(scores, self.track, self.instances, self.weights, digest)
 
     @property
     def references(self) -> Mapping[str, Reference]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, ensemble
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result
-from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Task, value_of
+from l96bench.tasks.artifacts import EQUATIONS, Content, Example
+from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.online_scores import (
     BLOCK,
     INTERVAL,
@@ -37,6 +37,8 @@ from l96bench.tasks.online_scores import (
     momentum_metrics,
     score_of,
 )
+from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.sources import CLIMATE
 from l96bench.tasks.subgrid_forcing import REACH
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
@@ -45,7 +47,7 @@ _CLIMATES = (("", "climate"), ("_shift", "climate-shift"))
 
 
 @dataclass(frozen=True)
-class OnlineRollout(Task):
+class OnlineRollout(ClosureTask):
     """Online skill: ``100 * survival * (forecast + climate) / 2``, both parts capped at 1 and floored at 0.
 
     A model is whatever `l96bench.as_closure` takes. *Forecast*: 500 cases, leads to 3 MTU, one member for deterministic
@@ -55,7 +57,7 @@ class OnlineRollout(Task):
     of those members that stay finite and within 10 climatological standard deviations of the mean. A member that leaves
     is continued by the run without closure.
 
-    Attributes
+    Parameters
     ----------
     cases : Cases
         The initial conditions of the forecasts.
@@ -65,31 +67,48 @@ class OnlineRollout(Task):
         MTU of a climate run before it is sampled, and sampled.
     """
 
+    cases: Cases = CASES  # type: ignore[misc]
+    n_members: int = 50
+    spin_up: float = 100.0
+    duration: float = 200.0
+
     family: ClassVar[str] = "online-rollout"
+    title: ClassVar[str] = "Online rollout"
+    question: ClassVar[str] = (
+        "Couple the closure to the resolved model: is the forecast good, the climate right, the run stable? "
+        "0 points: no closure. 100 points: perfect physics."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("survival", "survival", ".2f"),
+        Column("forecast part", "forecast_part", ".3f"),
+        Column("climate part", "climate_part", ".3f"),
+        Column("CRPS at 1 MTU", "crps_1", ".3f"),
+        Column("valid time", "valid_prediction_time", ".2f"),
+        Column("climate shift", "climate_part_shift", ".3f"),
+        Column("conservation error", "conservation_error", ".2g", optional=True),
+    )
+    seasonal: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
     splits: ClassVar[tuple[str, ...]] = (
         *("train", "test", "shift", "perfect"),
         *("climate", "climate-twin", "climate-shift", "climate-shift-twin"),
     )
-    cases: ClassVar[Cases] = CASES
-    n_members: ClassVar[int] = 50
-    spin_up: ClassVar[float] = 100.0
-    duration: ClassVar[float] = 200.0
 
-    def evaluate(
-        self,
-        model: Any,
-        info: ModelInfo | None = None,
-        *,
-        budgets: bool = False,
-        training_seconds: float | None = None,
-        progress: bool | None = None,
-        n_jobs: int | None = None,
-        checkpoint: Path | None = None,
-    ) -> Result:
-        """Score a fitted model online; see `Task.evaluate`."""
-        parts = self._parts(self.forecasts(model, progress), self.climates(model, progress))
-        return self.result(model, info, parts, training_seconds)
+    def in_miniature(self) -> Self:
+        """Return a copy with the data, the cases and the climate runs of the miniature."""
+        n_members, duration = CLIMATE
+        cases = Cases(per_trajectory=10, n_trajectories=2, spacing=2.0, members=4)
+        return replace(super().in_miniature(), cases=cases, n_members=n_members, spin_up=5.0, duration=duration)
+
+    def assess(self, model: Any, work: Work) -> Parts:
+        """Run the closure's forecasts and climates."""
+        return self._parts(self.forecasts(model, work.progress), self.climates(model, work.progress))
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return a quartic fitted to 40 MTU of the exact coupling, as equations."""
+        content = Content("equations", EQUATIONS, [example_quartic().equation])
+        return quartic_example(cls(cls.default_regimes[0]), content)
 
     # The truth, and what stands at 0 and 100.
 
@@ -106,7 +125,7 @@ class OnlineRollout(Task):
     @cached_property
     def perfect(self) -> Forecasts:
         """Forecasts of the truth model with fast variables that only the past X explains: the ceiling."""
-        X = self._arrays("perfect")["X"]
+        X = self.arrays("perfect")["X"]
         return Forecasts(X, ensemble.crps(self.forecast_truth, X))
 
     @cached_property
@@ -135,7 +154,7 @@ class OnlineRollout(Task):
         return _CLIMATES if self.has_shift else _CLIMATES[:1]
 
     def _truth_run(self, name: str) -> NDArray[np.float64]:
-        return self._arrays(name)["X"].swapaxes(0, 1)
+        return self.arrays(name)["X"].swapaxes(0, 1)
 
     # Running a model.
 
@@ -263,17 +282,17 @@ class OnlineRollout(Task):
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
-                "literature": Reference(LITERATURE, self._evaluate_literature),
+                "literature": Reference(LITERATURE, self.evaluate_literature),
                 "ceiling": Reference(_CEILING, self._evaluate_ceiling),
             }
         )
 
     def _evaluate_floor(self) -> Result:
-        return self.result(NoClosure(), _FLOOR, self._parts(*self.without_closure), None)
+        return self.result(_FLOOR, self._parts(*self.without_closure), self.cost(NoClosure(), None))
 
     def _evaluate_ceiling(self) -> Result:
         twins = {key: pair[1] for key, pair in self.truth_climates.items()}
-        return self.result(None, _CEILING, self._parts(self.perfect, twins), None)
+        return self.result(_CEILING, self._parts(self.perfect, twins))
 
 
 class _Ledger:

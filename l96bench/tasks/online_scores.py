@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
-from l96bench.tasks.base import LEVEL, value_of
+from l96bench.tasks.parts import LEVEL, value_of
 
 __all__ = [
     "ClimateRun",

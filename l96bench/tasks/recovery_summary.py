@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.instances import Instance, RecoveryTrack
 from l96bench.results.record import Failures, Value
-from l96bench.tasks.base import Parts, value_of
+from l96bench.tasks.parts import Parts, value_of
 from l96bench.tasks.recovery_problems import percent
 from l96bench.tasks.recovery_scores import METRICS, Scores
 

@@ -1,47 +1,122 @@
-"""Every task by its id, ``family/regime-vN``."""
+"""Every family of tasks and every task by its id, ``family/regime-vN``: ours, and those of other packages."""
 
 from __future__ import annotations
 
-from functools import cache
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from l96bench.errors import UnknownIdError, nearest
-from l96bench.tasks.base import Task
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.plugins import Registry
+from l96bench.tasks.base import KINDS, Task, shared
 from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
-__all__ = ["FAMILIES", "list_tasks", "make_task"]
+__all__ = ["families", "find_family", "list_tasks", "make_task", "register_task", "tasks_given_as"]
 
-FAMILIES: tuple[type[Task], ...] = (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery)
-"""The families of tasks, one class each."""
+_ID = re.compile(r"(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v(?P<version>[0-9]+)")
+_given_as: list[Callable[[Task], Task]] = []
 
-_TASKS: dict[str, Task] = {task.id: task for family in FAMILIES for task in map(family, family.regime_ids)}
+
+def _checked(name: str, cls: Any) -> type[Task]:
+    """Return a family that is offered under a name, if it is one."""
+    if not (isinstance(cls, type) and issubclass(cls, Task)):
+        raise L96BenchError(f"expected a subclass of l96bench.Task, got {cls!r:.80}")
+    if getattr(cls, "family", None) != name or not re.fullmatch("[a-z0-9-]+", name):
+        got = getattr(cls, "family", None)
+        raise L96BenchError(f"{cls.__name__}: expected `family` of a-z, 0-9 and -, as it is registered, got {got!r}")
+    if not isinstance(getattr(cls, "title", None), str) or cls.kind not in KINDS:
+        raise L96BenchError(f"{cls.__name__}: expected a `title`, and a `kind` of {', '.join(KINDS)}")
+    if getattr(cls, "__abstractmethods__", None):
+        raise L96BenchError(f"{cls.__name__}: expected these methods: {', '.join(sorted(cls.__abstractmethods__))}")
+    return cls
+
+
+_FAMILIES: Registry[type[Task]] = Registry("family", "l96bench.tasks", _checked)
+
+
+def register_task(cls: type[Task]) -> type[Task]:
+    """Add a family of tasks; may be used as a decorator of its class.
+
+    An installed package names its families as entry points of the group ``l96bench.tasks`` instead, by the family's
+    name, and they are found without a call.
+
+    Parameters
+    ----------
+    cls : subclass of Task
+        Its `family` is the first part of the ids of its tasks.
+
+    Raises
+    ------
+    L96BenchError
+        If it is no family, or another class has its name.
+    """
+    return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
+
+
+for _each in (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery):
+    register_task(_each)
+
+
+def families() -> dict[str, type[Task]]:
+    """Return every family by its name: ours in their order, then those of other packages; broken ones are left out."""
+    return _FAMILIES.working()
+
+
+def find_family(name: str) -> type[Task]:
+    """Return the family of that name.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none; the message names the closest ones.
+    L96BenchError
+        If two packages offer it, or it cannot be loaded; its own exception is the cause.
+    """
+    return _FAMILIES[name]
 
 
 def list_tasks(family: str | None = None) -> list[str]:
-    """The ids of all tasks, or of one family's.
+    """Return the ids of all tasks, or of one family's.
 
     Raises
     ------
     UnknownIdError
         If there is no such family.
     """
-    names = [each.family for each in FAMILIES]
-    if family is not None and family not in names:
-        raise UnknownIdError(f"no family {family!r}." + nearest(family, names))
-    return [id for id, task in _TASKS.items() if family in (None, task.family)]
+    chosen = families().values() if family is None else [find_family(family)]
+    return [each(regime).id for each in chosen for regime in each.regime_ids()]
 
 
-@cache
-def make_task(id: str) -> Task:
-    """The task of that id; the same object each time, so that its data are read once.
+def make_task(id: str) -> Any:
+    """Return the task of that id, a `Task`; the same object each time, so that its data are read once.
 
     Raises
     ------
     UnknownIdError
         If there is no such task; the message names the closest ids.
     """
-    if id not in _TASKS:
-        raise UnknownIdError(f"no task {id!r}." + nearest(str(id), _TASKS))
-    return _TASKS[id]
+    found = _ID.fullmatch(str(id))
+    if found is None or found["family"] not in _FAMILIES:
+        raise UnknownIdError(f"no task {id!r}." + nearest(str(id), list_tasks()))
+    cls, regime = _FAMILIES[found["family"]], found["regime"]
+    if regime not in cls.regime_ids():
+        raise UnknownIdError(f"no task {id!r}." + nearest(id, list_tasks()))
+    task: Task = cls(regime)
+    if task.version != int(found["version"]):
+        raise UnknownIdError(f"no task {id!r}. Did you mean {task.id!r}, the current version?")
+    task = shared(task)
+    return _given_as[-1](task) if _given_as else task
+
+
+@contextlib.contextmanager
+def tasks_given_as(change: Callable[[Task], Task]) -> Iterator[None]:
+    """Within this context, `make_task` gives ``change(task)``: miniatures, for instance, by ``Task.miniature``."""
+    _given_as.append(change)
+    try:
+        yield
+    finally:
+        _given_as.pop()

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l96bench.data.splits import get_split
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import ModelError, user_error
-from l96bench.graphs.models import as_submitted
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result, Value
-from l96bench.tasks.base import COMMAND, LITERATURE, Parts, Reference, Samples, Task, value_of
+from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
+from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples
+from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.sources import MINIATURE
 
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
@@ -42,19 +44,42 @@ class _Prediction:
 
 
 @dataclass(frozen=True)
-class SubgridForcing(Task):
+class SubgridForcing(ClosureTask):
     """Offline skill: 100 R² of the predicted U, pooled over times and points, about the training mean.
 
     A model is an estimator with ``predict``: X ``(n, K)`` -> U ``(n, K)``, a function of that kind, or a closure. The
     rows come in a fixed random order, so that only the instantaneous state can be used. A value that is not finite is
     counted, and scored as the climatological mean; one that is more than 10 climatological standard deviations from the
     mean is counted, and cut off there.
+
+    Parameters
+    ----------
+    training_budgets : tuple of float
+        Training budgets in MTU besides the whole 2,000, for learning curves: prefixes of the training trajectory.
     """
 
+    training_budgets: tuple[float, ...] = (10.0, 100.0, 1000.0)
+
     family: ClassVar[str] = "subgrid-forcing"
+    title: ClassVar[str] = "Subgrid forcing"
+    question: ClassVar[str] = (
+        "Predict the subgrid forcing U from the resolved state X. "
+        "0 points: the climatological mean of U. 100 points: U exactly."
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("R² shift", "r2_shift", ".3f"),
+        Column("R² 10 MTU", "r2_budget_10", ".3f"),
+        Column("R² 100 MTU", "r2_budget_100", ".3f"),
+        Column("RMSE", "rmse", ".3f"),
+        Column("bias", "bias", ".3f"),
+        Column("conservation error", "conservation_error", ".2g", optional=True),
+    )
+    artifact_kinds: ClassVar[tuple[str, ...]] = (ONNX, EQUATIONS, PREDICTIONS)
+    seasonal: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v1"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift")
     block: ClassVar[float] = 10.0
+    miniature_budgets: ClassVar[tuple[float, ...]] = (10.0, 20.0)
     warm_up: ClassVar[float] = 0.0
 
     @cached_property
@@ -67,30 +92,25 @@ class SubgridForcing(Task):
         """Standard deviation of the training U over times and points."""
         return float(np.std(self.train.U))
 
-    def evaluate(
-        self,
-        model: Any,
-        info: ModelInfo | None = None,
-        *,
-        budgets: bool = False,
-        training_seconds: float | None = None,
-        progress: bool | None = None,
-        n_jobs: int | None = None,
-        checkpoint: Path | None = None,
-    ) -> Result:
-        """Score a fitted model on the test trajectories; see `Task.evaluate`."""
-        runs = as_submitted(model, self.regime.K)
-        with show_progress("predicting", 2 if self.has_shift else 1, progress) as report:
-            prediction = self._predict(runs, self.test)
-            report(1)
-            shifted = self._predict(runs, self.shift) if self.has_shift else None
-            report(1)
-        parts = self._parts(prediction)
-        if budgets:
-            parts.metrics.update(self._learning_curve(model))
-        if shifted is not None:
-            parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
-        return self.result(model, info, parts, training_seconds)
+    def assess(self, model: Any, work: Work) -> Parts:
+        """Predict U on the test trajectories and, where there is one, in the warmer climate."""
+        with show_progress("predicting", len(self._scored_splits), work.progress) as report:
+            found = {}
+            for name, suffix in self._scored_splits:
+                found[suffix] = self._predict(model, getattr(self, name))
+                report(1)
+        return self._all_parts(found)
+
+    @property
+    def _scored_splits(self) -> tuple[tuple[str, str], ...]:
+        """The splits that are predicted, and what their metrics' names end in."""
+        return (("test", ""), ("shift", "_shift")) if self.has_shift else (("test", ""),)
+
+    def _all_parts(self, found: Mapping[str, _Prediction]) -> Parts:
+        parts = self._parts(found[""])
+        if "_shift" in found:
+            parts.metrics.update(self._pooled(self.shift, found["_shift"], "_shift"))
+        return parts
 
     def evaluate_predictions(
         self, U: ArrayLike, U_shift: ArrayLike | None = None, info: ModelInfo | None = None
@@ -108,11 +128,10 @@ class SubgridForcing(Task):
         ModelError
             If a shape or dtype is wrong.
         """
-        parts = self._parts(self._finished(checked_forcing(U, self.test.U.shape, "predictions of test"), None))
+        found = {"": self._finished(checked_forcing(U, self.test.U.shape, "predictions of test"), None)}
         if U_shift is not None:
-            shifted = self._finished(checked_forcing(U_shift, self.shift.U.shape, "predictions of shift"), None)
-            parts.metrics.update(self._pooled(self.shift, shifted, "_shift"))
-        return self.result(None, info or _PREDICTIONS, parts, None)
+            found["_shift"] = self._finished(checked_forcing(U_shift, self.shift.U.shape, "predictions of shift"), None)
+        return self.result(info or _PREDICTIONS, self._all_parts(found))
 
     def _parts(self, prediction: _Prediction) -> Parts:
         truth, mean = self._scored(self.test.U), self._scored(prediction.mean)
@@ -169,8 +188,8 @@ class SubgridForcing(Task):
         counts = np.full(len(sums), squares.size / len(sums))
         return value_of(conservation.root_mean_square(sums, counts), conservation.rms_replicates(weights, sums, counts))
 
-    def _learning_curve(self, model: Any) -> dict[str, Value]:
-        """R² of clones of the model fitted to less data; nothing for a model that cannot be cloned and fitted."""
+    def learning_curve(self, model: Any) -> dict[str, Value]:
+        """Return R² of clones of the model fitted to less data; nothing for one that cannot be cloned and fitted."""
         from sklearn.base import BaseEstimator, clone
 
         if not isinstance(model, BaseEstimator) or not callable(getattr(model, "fit", None)):
@@ -223,13 +242,49 @@ class SubgridForcing(Task):
             wrong, far = wrong | wrong_member.any(axis=0), far | far_member.any(axis=0)
         return _Prediction(mean, members, int(wrong.sum()), int(far.sum()))
 
+    def in_miniature(self) -> Self:
+        """Return a copy with the data and the training budgets of the miniature."""
+        return replace(super().in_miniature(), training_budgets=self.miniature_budgets)
+
+    # Files of predictions.
+
+    @property
+    def form(self) -> str:
+        """The regime, whose data predictions are for."""
+        return self.regime_id
+
+    @property
+    def expected_predictions(self) -> Expected:
+        """The shapes and the digest that a file of predictions must have; the data are not read if it is recorded."""
+        names = [name for name, _ in self._scored_splits]
+        digest = None if self.source is MINIATURE else self.data_digests.get(f"{self.regime_id}/test/X")
+        if digest is None:
+            shapes = {name: getattr(self, name).X.shape for name in names}
+            return Expected(shapes, array_digest(np.asarray(self.test.X)))
+        shapes = {}
+        for name in names:
+            split = get_split(self.regime, name)
+            shapes[name] = (split.n_trajectories, round(split.duration / split.interval), self.regime.K)
+        return Expected(shapes, digest)
+
+    def check_content(self, content: Content) -> None:
+        """As for every closure; predictions are checked when they are read."""
+        if content.kind != PREDICTIONS:
+            super().check_content(content)
+
+    def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
+        """Score the closure, or the predictions, in a file."""
+        if content.kind != PREDICTIONS:
+            return super().evaluate_content(content, info)
+        return self.evaluate_predictions(content.value["test"], content.value.get("shift"), info)
+
     @property
     def references(self) -> Mapping[str, Reference]:
         """The climatological mean (0), U itself (100) and a fitted quartic, the literature's closure."""
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
-                "literature": Reference(LITERATURE, self._evaluate_literature),
+                "literature": Reference(LITERATURE, self.evaluate_literature),
                 "ceiling": Reference(_CEILING, self._evaluate_ceiling),
             }
         )
@@ -238,10 +293,8 @@ class SubgridForcing(Task):
         return self.evaluate(lambda X: np.full_like(X, self.mean_U), _FLOOR)
 
     def _evaluate_ceiling(self) -> Result:
-        parts = self._parts(_Prediction(np.array(self.test.U)))
-        if self.has_shift:
-            parts.metrics.update(self._pooled(self.shift, _Prediction(np.array(self.shift.U)), "_shift"))
-        return self.result(None, _CEILING, parts, None)
+        exact = {suffix: _Prediction(np.array(getattr(self, name).U)) for name, suffix in self._scored_splits}
+        return self.result(_CEILING, self._all_parts(exact))
 
 
 _FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=COMMAND)
@@ -259,6 +312,12 @@ class SubgridForcingMemory(SubgridForcing):
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
+    title: ClassVar[str] = "Subgrid forcing with memory"
+    question: ClassVar[str] = (
+        "Predict the subgrid forcing U from the resolved state X and its past. "
+        "0 points: the climatological mean of U. 100 points: U exactly."
+    )
+    miniature_budgets: ClassVar[tuple[float, ...]] = (10.0,)
     env_id: ClassVar[str | None] = None
     warm_up: ClassVar[float] = 10.0
 

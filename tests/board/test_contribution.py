@@ -19,8 +19,8 @@ from l96bench.results.record import Result
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.example import write_example
 from l96bench.submissions.folder import submit_folder
-from l96bench.tasks import registry
-from l96bench.tasks.miniature import miniature
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import tasks_given_as
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
 ROOT = Path(__file__).parents[2]
@@ -37,12 +37,10 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example: Path) -> Iterator[Path]:
     """A copy of the example in an empty folder; `make_task` gives the package's miniatures."""
-    monkeypatch.setattr(registry, "_TASKS", {id: miniature(registry.make_task(id)) for id in (OFFLINE, ONLINE)})
-    registry.make_task.cache_clear()
     monkeypatch.chdir(tmp_path)
     BOARD.joinpath("results").mkdir(parents=True)
-    yield Path(shutil.copytree(example, "mine"))
-    registry.make_task.cache_clear()
+    with tasks_given_as(Task.miniature):
+        yield Path(shutil.copytree(example, "mine"))
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:

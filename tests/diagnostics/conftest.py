@@ -12,7 +12,7 @@ from l96bench.entries.entry import Entry
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
-from l96bench.tasks.miniature import MiniDAIncrement
+from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
@@ -62,7 +62,7 @@ def stochastic_subject(offline: SubgridForcing, online: OnlineRollout) -> Subjec
 @pytest.fixture(scope="session")
 def assimilation_subject() -> AssimilationSubject:
     """A linear model of increments in a miniature archive."""
-    task = MiniDAIncrement("dense")
+    task = DAIncrement("dense").in_miniature()
     entry = Entry(
         "linear increment", "polynomial", "X", lambda task, seed: PolynomialRegressor(1), families=("da-increment",)
     )

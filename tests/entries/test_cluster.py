@@ -74,7 +74,7 @@ guess = l96bench.Entry("guess", "guess", "none", lambda task, seed: Guess(), fam
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a scheduler with two workers, which know the miniature tasks and none of the tests' files."""
+    """The address of a scheduler with two workers, which know none of the tests' files."""
     folder = tmp_path_factory.mktemp("cluster")
     file = folder / "scheduler.json"
     settings = {"WORKER__DAEMON": "False", "SCHEDULER__ALLOWED_FAILURES": "1"}
@@ -91,7 +91,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     started = [start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0")]
     try:
         for name in ("one", "two"):
-            options = ("--nthreads", "1", "--preload", "miniatures", "--death-timeout", "60")
+            options = ("--nthreads", "1", "--death-timeout", "60")
             started.append(start("worker", name, *options, "--local-directory", str(folder / name)))
         deadline = time.monotonic() + 30.0
         while not file.exists() or not file.read_text().endswith("}"):

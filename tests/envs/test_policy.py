@@ -10,7 +10,7 @@ import pytest
 
 import l96bench
 from l96bench.errors import ModelError
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.parts import count_parameters
 
 sb3 = pytest.importorskip("stable_baselines3")
 torch = pytest.importorskip("torch")

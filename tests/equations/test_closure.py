@@ -9,7 +9,7 @@ from l96bench.dynamics.closures import Closure, as_closure, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.equations import EquationClosure
 from l96bench.errors import EquationError
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.parts import count_parameters
 
 K = 8
 X = np.random.default_rng(0).normal(3.0, 4.0, (30, K))

@@ -15,7 +15,7 @@ from l96bench.equations.library import RingLibrary
 from l96bench.equations.regression import SparseRegression
 from l96bench.equations.symbolic_regression import SymbolicRegression
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.parts import count_parameters
 
 K = 8
 X = np.random.default_rng(0).normal(2.0, 3.0, (500, K))

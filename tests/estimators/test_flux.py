@@ -19,7 +19,7 @@ from l96bench.estimators.flux import (
     flux_divergence,
     minimal_flux,
 )
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.parts import count_parameters
 
 K = 8
 rng = np.random.default_rng(1)

@@ -15,7 +15,7 @@ from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.estimators.gaussian_process import SampledGaussianProcess, SparseGaussianProcess
 from l96bench.estimators.regressors import LocalRegressor
-from l96bench.tasks.base import count_parameters
+from l96bench.tasks.parts import count_parameters
 
 rng = np.random.default_rng(2)
 ROWS = rng.uniform(-3.0, 3.0, (150, 2))

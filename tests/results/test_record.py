@@ -14,8 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from l96bench.errors import ResultError
+from l96bench.files import write_atomic
 from l96bench.results.combine import combine_seeds
-from l96bench.results.files import write_atomic
 from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,37 +14,18 @@ import pytest
 from sklearn.neighbors import KNeighborsRegressor
 
 from l96bench.cli import main
-from l96bench.data.splits import Split, get_split
 from l96bench.errors import DataError, L96BenchError, ResultError
 from l96bench.results.record import Result
-from l96bench.seasons import tasks as seasons
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, draw_secret, read_secret, record_path
 from l96bench.seasons.scoring import open_season, reveal_season, score_season, verify_season
-from l96bench.seasons.tasks import SeasonMixin, season_task
-from l96bench.tasks import registry
-from l96bench.tasks.miniature import MiniOnlineRollout, MiniSubgridForcing, miniature
+from l96bench.seasons.tasks import season_task
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import make_task, tasks_given_as
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
 FAMILIES, REGIMES = ["subgrid-forcing", "online-rollout"], ["wilks-f20"]
-SIZES = {"test": (2, 30.0), "climate": (5, 20.0), "climate-twin": (5, 20.0)}
 Run = Callable[..., tuple[int, str]]
-
-
-class Small(SeasonMixin):
-    def own_split(self, name: str) -> Split:
-        n, duration = SIZES.get(name, (1, 2.0))
-        return replace(get_split(self.regime_id, name), n_trajectories=n, duration=duration)
-
-
-@dataclass(frozen=True)
-class SmallOffline(Small, MiniSubgridForcing):
-    pass
-
-
-@dataclass(frozen=True)
-class SmallOnline(Small, MiniOnlineRollout):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +35,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def minis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path) -> Iterator[None]:
-    made = {id: miniature(registry.make_task(id)) for id in (OFFLINE, ONLINE)}
-    monkeypatch.setattr(registry, "_TASKS", made)
-    monkeypatch.setattr(seasons, "SEASON_FAMILIES", dict(zip(FAMILIES, (SmallOffline, SmallOnline), strict=True)))
     monkeypatch.setenv("L96BENCH_CACHE", str(cache))
-    registry.make_task.cache_clear()
     monkeypatch.chdir(tmp_path)
-    yield
-    registry.make_task.cache_clear()
+    with tasks_given_as(Task.miniature):
+        yield
 
 
 @pytest.fixture
@@ -233,7 +209,7 @@ def test_other_digests_than_the_recorded_are_found(run: Run) -> None:
 
 
 def test_an_entry_that_knows_the_public_test_loses_on_the_season() -> None:
-    public = registry.make_task(OFFLINE)
+    public = make_task(OFFLINE)
     season = season_task(public, Season("trial", bytes(range(32))))
     X, U = (np.concatenate(public.test.X), np.concatenate(public.test.U))
     memory = KNeighborsRegressor(1).fit(X, U)
@@ -248,7 +224,7 @@ def test_an_entry_that_knows_the_public_test_loses_on_the_season() -> None:
 def test_predictions_of_the_public_test_cannot_be_scored(run: Run) -> None:
     board, secret = fixed()
     assert run("init", "mine")[0] == 0
-    task: Any = registry.make_task(OFFLINE)
+    task: Any = make_task(OFFLINE)
     from l96bench.data.store import array_digest
 
     np.savez("mine/predictions.npz", test=task.test.U, data=array_digest(np.asarray(task.test.X)))

@@ -12,8 +12,8 @@ import pytest
 from l96bench.cli import main
 from l96bench.results.record import Result
 from l96bench.submissions import folder as folders
-from l96bench.tasks import registry
-from l96bench.tasks.miniature import miniature
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import tasks_given_as
 
 OFFLINE = "subgrid-forcing/wilks-f20-v1"
 Run = Callable[..., tuple[int, str]]
@@ -22,12 +22,9 @@ Run = Callable[..., tuple[int, str]]
 @pytest.fixture
 def minis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """`make_task` gives the package's own miniatures, which a contained process knows as well."""
-    made = {id: miniature(registry.make_task(id)) for id in registry.list_tasks()}
-    monkeypatch.setattr(registry, "_TASKS", made)
-    registry.make_task.cache_clear()
     monkeypatch.chdir(tmp_path)
-    yield
-    registry.make_task.cache_clear()
+    with tasks_given_as(Task.miniature):
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,12 @@ from l96bench.cli import main
 from l96bench.dynamics.closures import as_closure, checked_step
 from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
-from l96bench.submissions.artifacts import read_equations
+from l96bench.submissions.artifacts import read_content, read_equations
 from l96bench.submissions.entry_export import export_entry
-from l96bench.submissions.evaluation import load_model
 from l96bench.submissions.folder import SubmissionFolder, check_folder
-from l96bench.tasks import registry
 from l96bench.tasks.da_increment import DAIncrement
-from l96bench.tasks.registry import make_task
+from l96bench.tasks.registry import make_task, tasks_given_as
+from l96bench.tasks.sources import MINIATURE
 
 pytestmark = pytest.mark.usefixtures("small_tasks")
 
@@ -35,16 +35,16 @@ CLOSURES = [
 class SmallIncrement(DAIncrement):
     """A few random backgrounds and increments that depend on them."""
 
-    def _arrays(self, split: str, progress: bool | None = None) -> dict[str, np.ndarray]:
+    def make(self, split: str, progress: bool | None = None) -> dict[str, np.ndarray]:
         background = np.random.default_rng(0).normal(2.5, 4.0, (1, 400, self.regime.K))
         return {"background": background, "increment": 0.2 - 0.05 * background + 0.001 * np.roll(background, 1) ** 2}
 
 
 @pytest.fixture
-def small_tasks(miniature_registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    increments = SmallIncrement("dense")
-    monkeypatch.setattr(registry, "_TASKS", registry._TASKS | {increments.id: increments})
-    registry.make_task.cache_clear()
+def small_tasks(miniature_registry: Path) -> Iterator[None]:
+    increments = SmallIncrement("dense", source=MINIATURE)
+    with tasks_given_as(lambda task: increments if task.id == increments.id else task.miniature()):
+        yield
 
 
 def exported(name: str, folder: Path, regime: str = "wilks-f20") -> SubmissionFolder:
@@ -54,7 +54,8 @@ def exported(name: str, folder: Path, regime: str = "wilks-f20") -> SubmissionFo
 def loaded(submission: SubmissionFolder, id: str) -> Any:
     artifact = submission.artifact(make_task(id))
     assert artifact is not None
-    return load_model(artifact, make_task(id))
+    task = make_task(id)
+    return task.read_model(read_content(artifact, task))
 
 
 @pytest.mark.parametrize("name", CLOSURES)

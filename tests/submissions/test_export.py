@@ -31,9 +31,7 @@ from l96bench.estimators.tuning import TunedPolynomial
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.regimes import get_regime
 from l96bench.submissions.artifacts import Artifact, read_equations, read_predictions
-from l96bench.submissions.evaluation import expected_of
 from l96bench.submissions.export import export_equations, export_onnx, export_predictions
-from l96bench.tasks.miniature import miniature
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing
@@ -106,14 +104,14 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def offline() -> SubgridForcing:
-    task = miniature(make_task("subgrid-forcing/wilks-f20-v1"))
+    task = make_task("subgrid-forcing/wilks-f20-v1").miniature()
     assert isinstance(task, SubgridForcing)
     return task
 
 
 @pytest.fixture(scope="module")
 def online() -> OnlineRollout:
-    task = miniature(make_task("online-rollout/wilks-f20-v1"))
+    task = make_task("online-rollout/wilks-f20-v1").miniature()
     assert isinstance(task, OnlineRollout)
     return task
 
@@ -274,11 +272,11 @@ def test_equations_of_pysindy(tmp_path: Path) -> None:
 def test_predictions_come_back_and_know_their_data(offline: SubgridForcing, tmp_path: Path) -> None:
     U = -0.5 * np.array(offline.test.X)
     path = export_predictions(tmp_path / "p.npz", offline, U, U)
-    arrays = read_predictions(Artifact("p.npz", path.read_bytes()), expected_of(offline))
+    arrays = read_predictions(Artifact("p.npz", path.read_bytes()), offline.expected_predictions)
     np.testing.assert_array_equal(arrays["test"], U)
-    other = miniature(make_task("subgrid-forcing/wilks-f18-v1"))
+    other = make_task("subgrid-forcing/wilks-f18-v1").miniature()
     assert isinstance(other, SubgridForcing)
     with pytest.raises(L96BenchError, match="predictions for other data"):
-        read_predictions(Artifact("p.npz", path.read_bytes()), expected_of(other))
+        read_predictions(Artifact("p.npz", path.read_bytes()), other.expected_predictions)
     with pytest.raises(L96BenchError, match="expected predictions of shape"):
         export_predictions(tmp_path / "q.npz", offline, U[0])

@@ -104,7 +104,7 @@ def test_the_interval_is_about_as_wide_as_the_segments_say(scored: SimpleNamespa
 
 def test_inflation_is_chosen_on_the_validation_segment(scored: SimpleNamespace) -> None:
     task = scored.task
-    truth = task._arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
+    truth = task.arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
     for closure, result in ((scored.closure, scored.good), (None, scored.floor)):
         errors = {}
         for inflation in task.track.inflations:
@@ -149,7 +149,7 @@ def test_analysis_rmse_and_spread_by_hand(scored: SimpleNamespace) -> None:
 
 def test_offline_scores_by_hand(scored: SimpleNamespace) -> None:
     """R² about the training mean, against the increments and against the background's true error."""
-    test, train = scored.task._arrays("test"), scored.task._arrays("train")
+    test, train = scored.task.arrays("test"), scored.task.arrays("train")
     predicted = scored.linear.coefficients[0] + scored.linear.coefficients[1] * test["background"]
     errors = [each["truth"][:, -each["background"].shape[1] :] - each["background"] for each in (test, train)]
     for name, target, mean in (
@@ -165,7 +165,7 @@ def test_offline_scores_by_hand(scored: SimpleNamespace) -> None:
 
 def test_the_free_forecast_by_hand(scored: SimpleNamespace) -> None:
     """The corrected model from true states of the test segments, one at a time, 1 MTU on."""
-    truth = np.array(scored.task._arrays("test")["truth"])
+    truth = np.array(scored.task.arrays("test")["truth"])
     closure = corrected(scored.linear, 0.05)
     squared = []
     for start in range(SPIN_UP, truth.shape[1] - 20, 20):
@@ -215,7 +215,7 @@ def test_increments_have_the_sign_of_the_missing_tendency(scored: SimpleNamespac
 def test_samples_are_the_archive(scored: SimpleNamespace) -> None:
     task = scored.task
     for name, shape in (("train", (6000, 8)), ("valid", (2000, 8)), ("test", (10, 400, 8))):
-        samples, arrays = getattr(task, name), task._arrays(name)
+        samples, arrays = getattr(task, name), task.arrays(name)
         assert samples.X.shape == samples.U.shape == shape
         assert samples.interval == 0.05
         np.testing.assert_array_equal(samples.X, arrays["background"].reshape(shape))
@@ -267,7 +267,7 @@ def test_training_again_on_no_correction_gives_the_archive(scored: SimpleNamespa
 
 def test_training_again_gives_total_increments_of_better_backgrounds(scored: SimpleNamespace) -> None:
     again = scored.task.train_again(scored.linear)
-    truth = scored.task._arrays("train")["truth"][0, 1 + SPIN_UP :]
+    truth = scored.task.arrays("train")["truth"][0, 1 + SPIN_UP :]
     before, after = (np.mean((X - truth) ** 2) for X in (scored.task.train.X, again.X))
     assert after < 0.7 * before
     rest = again.U - scored.linear.predict(again.X)
@@ -316,4 +316,4 @@ def test_sparse_with_a_linear_correction() -> None:
     assert own.run.n_diverged == 0
     assert own.inflation in task.track.inflations
     assert own.squared.shape == (10, 400)
-    assert rmse(own) < 0.95 * np.sqrt(np.mean((task._arrays("test")["truth"][:, 101:] - task.test.X) ** 2))
+    assert rmse(own) < 0.95 * np.sqrt(np.mean((task.arrays("test")["truth"][:, 101:] - task.test.X) ** 2))

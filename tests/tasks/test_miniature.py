@@ -21,7 +21,6 @@ from l96bench.submissions.example import write_example
 from l96bench.submissions.export import export_onnx
 from l96bench.submissions.folder import check_folder
 from l96bench.tasks.da_increment import DAIncrement
-from l96bench.tasks.miniature import miniature
 from l96bench.tasks.registry import list_tasks, make_task
 
 INFO = ModelInfo(name="a", kind="b", inputs="X", command="c")
@@ -46,9 +45,9 @@ def item(task: Any, data: bytes | str | list[str]) -> Item:
 @pytest.mark.parametrize("id", list_tasks())
 def test_every_task_has_one_of_its_name_and_without_digests_of_the_real_data(id: str) -> None:
     task = make_task(id)
-    mini = miniature(task)
+    mini = task.miniature()
     assert isinstance(mini, type(task))
-    assert (mini.id, mini is miniature(task)) == (id, True)
+    assert (mini.id, mini is task.miniature()) == (id, True)
     if task.family != "equation-recovery":  # the texts of its instances are their digest
         assert mini.data_digests == {}
 
@@ -62,7 +61,7 @@ def test_the_scale_of_assimilation_is_the_real_one(task: DAIncrement, tmp_path: 
     score = try_out(item(task, export_onnx(quartic, tmp_path / "closure.onnx", task.regime.K).read_bytes()))
     assert score is not None
     assert 20.0 < score < 95.0
-    mini = miniature(task)
+    mini = task.miniature()
     assert isinstance(mini, DAIncrement)
     assert not np.isfinite([*mini.without_correction.run.diverged, *mini.perfect.run.diverged]).any()
 
@@ -196,5 +195,5 @@ def test_each_artifact_of_a_family_is_tried(tmp_path: Path) -> None:
 
 def test_predictions_are_not_for_what_runs_models(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", test=np.zeros((1, 1, 8)))
-    with pytest.raises(SubmissionError, match="runs its models and cannot score predictions"):
+    with pytest.raises(SubmissionError, match="cannot score a file of predictions; expected a closure"):
         inspect(Item(DENSE, Artifact("p.npz", (tmp_path / "p.npz").read_bytes()), INFO))

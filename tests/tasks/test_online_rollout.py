@@ -72,7 +72,7 @@ def test_survival_has_wilsons_interval(
 
 def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
     mean, std = online.grids[""].mean[0], online.grids[""].std[0]
-    truth = online._arrays("climate")["X"]
+    truth = online.arrays("climate")["X"]
     assert (mean, std) == (pytest.approx(truth.mean()), pytest.approx(truth.std()))
 
     def kicked(size: float) -> float:

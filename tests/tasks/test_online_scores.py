@@ -173,7 +173,7 @@ def test_climate_distance_is_the_mean_of_three_wasserstein_distances(
     starts = [40 + 40 * i for i in range(10)]
     X0 = np.concatenate([trajectory[starts] for trajectory in samples.X])[::4]
     names = [f"climate{key.replace('_', '-')}{twin}" for twin in ("", "-twin")]
-    truth, twin = (np.swapaxes(online._arrays(name)["X"], 0, 1) for name in names)
+    truth, twin = (np.swapaxes(online.arrays(name)["X"], 0, 1) for name in names)
 
     def distance(X: Array) -> list[float]:
         pairs = zip(quantities(X), quantities(truth), strict=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import combinations_with_replacement
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,10 +13,7 @@ from scipy.signal import savgol_filter
 
 from l96bench.metrics.uncertainty import compare
 from l96bench.results.record import Result
-from l96bench.tasks.equation_recovery import Problem
-
-if TYPE_CHECKING:
-    from l96bench.tasks.miniature import MiniRecovery
+from l96bench.tasks.equation_recovery import EquationRecovery, Problem
 
 Array = NDArray[np.float64]
 STENCIL = ("X[k-2]", "X[k-1]", "X[k]", "X[k+1]", "X[k+2]")
@@ -49,7 +45,7 @@ def weighted(values: Array | list[float]) -> str:
 
 
 @pytest.fixture(scope="module")
-def honest(single: MiniRecovery) -> Result:
+def honest(single: EquationRecovery) -> Result:
     """What an honest user of a textbook method reaches, with and without noise."""
     return single.evaluate_equations(lambda problem: regress(problem, 0.05))
 
@@ -104,7 +100,7 @@ ATTACKS: dict[str, tuple[Callable[[Problem], list[str]], float]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_attacks_lose_to_honest_regression(name: str, single: MiniRecovery, honest: Result) -> None:
+def test_attacks_lose_to_honest_regression(name: str, single: EquationRecovery, honest: Result) -> None:
     equations, margin = ATTACKS[name]
     result = single.evaluate_equations(equations)
     difference = compare(honest.score.replicates, honest.score.value, result.score.replicates, result.score.value)
@@ -137,7 +133,7 @@ UNUSABLE: dict[str, tuple[Callable[[Problem], list[str]], str]] = {
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_what_is_unusable_scores_zero_and_is_counted(name: str, single: MiniRecovery) -> None:
+def test_what_is_unusable_scores_zero_and_is_counted(name: str, single: EquationRecovery) -> None:
     equations, kind = UNUSABLE[name]
     result = single.evaluate_equations(equations)
     assert (result.score.value, result.score.low, result.score.high) == (0.0, 0.0, 0.0)
@@ -167,7 +163,7 @@ SAME: dict[str, Callable[[Problem], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_what_says_the_same_scores_the_same(name: str, single: MiniRecovery) -> None:
+def test_what_says_the_same_scores_the_same(name: str, single: EquationRecovery) -> None:
     one, other = (single.evaluate_equations(SAME[each]) for each in ("factored", name))
     assert one.predictions_digest == other.predictions_digest
     assert one.score == other.score
@@ -175,7 +171,7 @@ def test_what_says_the_same_scores_the_same(name: str, single: MiniRecovery) -> 
     assert one.score.value == 100.0
 
 
-def test_what_says_the_same_wrongly_scores_the_same(single: MiniRecovery) -> None:
+def test_what_says_the_same_wrongly_scores_the_same(single: EquationRecovery) -> None:
     one = single.evaluate_equations(["X[k-1]*(X[k+1] - X[k-2]) - 0.3*(X[k] - 4)^2"])
     other = single.evaluate_equations(["X[k-1]*X[k+1] - X[k-2]*X[k-1] - 0.3*X[k]^2 + 2.4*X[k] - 4.8"])
     assert one.metrics == other.metrics
@@ -184,20 +180,20 @@ def test_what_says_the_same_wrongly_scores_the_same(single: MiniRecovery) -> Non
 
 
 @pytest.fixture(scope="module")
-def honest_closure(hidden: MiniRecovery) -> Result:
+def honest_closure(hidden: EquationRecovery) -> Result:
     """The same method where Y is hidden."""
     return hidden.evaluate_equations(lambda problem: regress(problem, 0.05))
 
 
 @pytest.mark.parametrize("name", ["nothing", "the whole library, fitted", "what can be recalled", "the signs reversed"])
 def test_attacks_on_a_closure_lose_to_honest_regression(
-    name: str, hidden: MiniRecovery, honest_closure: Result
+    name: str, hidden: EquationRecovery, honest_closure: Result
 ) -> None:
     one, other = honest_closure.score, hidden.evaluate_equations(ATTACKS[name][0]).score
     assert compare(one.replicates, one.value, other.replicates, other.value).low > 2.0
 
 
-def test_an_equation_for_one_scale_only_is_half_of_everything(two_scale: MiniRecovery) -> None:
+def test_an_equation_for_one_scale_only_is_half_of_everything(two_scale: EquationRecovery) -> None:
     """The many Y cannot carry a score without the few X."""
     fast = two_scale.evaluate_equations(lambda problem: [problem.instance.texts[1]])
     both = two_scale.evaluate_equations(lambda problem: problem.instance.texts)

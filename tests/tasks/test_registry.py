@@ -9,7 +9,7 @@ import pytest
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.errors import UnknownIdError
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.registry import FAMILIES, list_tasks, make_task
+from l96bench.tasks.registry import families, list_tasks, make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]*")
@@ -19,9 +19,9 @@ def test_every_family_has_a_task_for_every_regime_or_track() -> None:
     ids = list_tasks()
     assert len(ids) == len(set(ids)) == 3 * 6 + 2 + 6
     assert all(ID.fullmatch(id) for id in ids)
-    assert set(ids) == {f"{family.family}/{id}-v1" for family in FAMILIES for id in family.regime_ids}
-    for family in FAMILIES[:3]:
-        assert family.regime_ids == DATA_REGIMES
+    assert set(ids) == {f"{family.family}/{id}-v1" for family in families().values() for id in family.regime_ids()}
+    for family in list(families().values())[:3]:
+        assert family.regime_ids() == DATA_REGIMES
     assert list_tasks("da-increment") == ["da-increment/dense-v1", "da-increment/sparse-v1"]
     tracks = ("single", "two-scale", "hidden", "single-coarse", "two-scale-coarse", "hidden-coarse")
     assert list_tasks("equation-recovery") == [f"equation-recovery/{track}-v1" for track in tracks]

@@ -113,7 +113,7 @@ class SubgridForcingWithoutShift(SubgridForcing):
     def __init__(self) -> None:
         super().__init__("three-scale")
 
-    def _arrays(self, split: str) -> dict[str, Array]:
+    def make(self, split: str) -> dict[str, Array]:
         assert split in ("train", "test")
         X = np.random.default_rng(0).normal(size=(1 if split == "train" else 2, 400, 8))
         return {"X": X, "U": np.sin(X)}

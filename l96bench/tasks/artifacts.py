@@ -1,0 +1,72 @@
+"""Contents of the files that hold models: what a task is given of them, and gives for them.
+
+Files are read by `l96bench.submissions`, which bounds and checks what they hold; a task never opens one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["EQUATIONS", "ONNX", "PREDICTIONS", "Content", "Example", "Expected"]
+
+ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
+"""The kinds of files: ``closure.onnx``, ``equations.yaml`` or ``.json``, ``predictions.npz``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it: the file's name.
+    kind : {"onnx", "equations", "predictions"}
+    value : bytes, list of str, dict of str to list of str, or dict of str to array
+        An ONNX model; equations for all problems, or those of each problem by its id; predictions by split.
+    """
+
+    name: str
+    kind: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a file of predictions must hold.
+
+    Attributes
+    ----------
+    shapes : dict of str to tuple of int
+        Shape of each array; only the first one is obligatory.
+    digest : str
+        SHA-256 of the states that the predictions are for.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A submission to begin with; the attributes are the fields of ``submission.yaml``.
+
+    Attributes
+    ----------
+    name, kind, inputs, description : str
+    task : str
+        Its id.
+    content : Content
+    training : sequence of dict
+        What the model was fitted to.
+    """
+
+    name: str
+    kind: str
+    inputs: str
+    description: str
+    task: str
+    content: Content
+    training: Sequence[Mapping[str, Any]] = ()

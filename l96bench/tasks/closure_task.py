@@ -1,0 +1,281 @@
+"""What the families of closures have in common: trajectories of X and U to learn from, and files of closures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.data.splits import CASES, DATA_VERSION, Cases, get_split, split_regime
+from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.equations.closure import EquationClosure
+from l96bench.errors import L96BenchError, SubmissionError, user_error
+from l96bench.graphs.models import as_submitted, exported
+from l96bench.graphs.onnx_closure import OnnxClosure
+from l96bench.regimes import Regime, get_regime
+from l96bench.results.record import Cost, ModelInfo, Result
+from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example
+from l96bench.tasks.base import Task
+from l96bench.tasks.cost import measure_cost
+from l96bench.tasks.parts import COMMAND
+from l96bench.tasks.sources import MINIATURE
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["LITERATURE", "ClosureTask", "Samples"]
+
+LITERATURE = ModelInfo(
+    name="fitted quartic (reference)",
+    kind="reference",
+    inputs="X_k",
+    parameters=5,
+    trained_on="train, 2000 MTU",
+    command=COMMAND,
+    source="Wilks 2005, doi:10.1256/qj.04.03 (form), fitted to the exact coupling",
+)
+_EXAMPLE_REGIME, _EXAMPLE_MTU = "wilks-f20", 40
+"""Training data of an example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """One split, memory-mapped and read-only.
+
+    Attributes
+    ----------
+    X, U : (time, K) array for one trajectory, (trajectory, time, K) for several
+        Resolved state and the tendency that the fast variables add to it.
+    interval : float
+        MTU between samples.
+    """
+
+    X: NDArray[np.float64]
+    U: NDArray[np.float64]
+    interval: float
+
+    @property
+    def time(self) -> NDArray[np.float64]:
+        """MTU since the first sample of a trajectory, (time,)."""
+        return np.asarray(self.interval * np.arange(self.X.shape[-2]), dtype=np.float64)
+
+    def prefix(self, duration: float) -> Samples:
+        """Return the first `duration` MTU of every trajectory: a training budget."""
+        n = round(duration / self.interval)
+        if not 1 <= n <= self.X.shape[-2]:
+            longest = self.X.shape[-2] * self.interval
+            raise L96BenchError(f"expected a budget between {self.interval} and {longest:g} MTU, got {duration}")
+        return Samples(self.X[..., :n, :], self.U[..., :n, :], self.interval)
+
+
+@dataclass(frozen=True)
+class ClosureTask(Task):
+    """A task for closures of the resolved model, which are fitted to pairs of X and U.
+
+    Attributes
+    ----------
+    cases : Cases
+        The initial conditions of the forecasts.
+    """
+
+    training_set: ClassVar[str] = "train, 2000 MTU"
+    cases: ClassVar[Cases] = CASES
+
+    # Data.
+
+    @property
+    def regime(self) -> Regime:
+        """The system that the task is about."""
+        return self.source.regime(self.regime_id)
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether there are test data of a warmer climate (forcing F + 4): for two-scale regimes."""
+        return self.source.has_shift and self.regime.scales == 2
+
+    @property
+    def available_splits(self) -> tuple[str, ...]:
+        """All splits, without those of the warmer climate where there is none."""
+        return tuple(name for name in self.splits if self.has_shift or "shift" not in name)
+
+    def make(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
+        """Simulate a split of the regime; the families share them."""
+        return self.source.simulated(self.regime, split, self.cases, progress)
+
+    def key(self, split: str) -> str:
+        """Return ``regime/split``."""
+        return f"{self.regime_id}/{split}"
+
+    def recipe(self, split: str) -> str:
+        """Return the regime's parameters and the size of the split."""
+        return repr((DATA_VERSION, self.regime, get_split(self.regime, split)))
+
+    @cached_property
+    def train(self) -> Samples:
+        """2,000 MTU in one trajectory, every 0.05 MTU."""
+        return self.samples("train")
+
+    @cached_property
+    def train_fine(self) -> Samples:
+        """The same trajectory every 0.01 MTU, for models that are trained through rollouts."""
+        return self.samples("train-fine")
+
+    @cached_property
+    def valid(self) -> Samples:
+        """200 MTU in one trajectory, for the choice of models."""
+        return self.samples("valid")
+
+    @cached_property
+    def test(self) -> Samples:
+        """10 trajectories of 200 MTU, each from its own seed."""
+        return self.samples("test")
+
+    @cached_property
+    def shift(self) -> Samples:
+        """As test, in a warmer climate: forcing F + 4. Only two-scale regimes have it."""
+        return self.samples("shift")
+
+    def samples(self, name: str) -> Samples:
+        """Return a split as samples of X and U."""
+        split = get_split(self.regime_id, name)
+        arrays = self.arrays(name)
+        X, U = (arrays[key][0] if split.n_trajectories == 1 else arrays[key] for key in ("X", "U"))
+        return Samples(X, U, split.interval)
+
+    def to_xarray(self) -> xarray.DataTree:
+        """All splits as an xarray tree, one dataset a split, with dimensions, units and the regime's parameters."""
+        import xarray
+
+        parts = {}
+        parameters = ("id", *"KJIFhbcdeg", "coupling", "source")
+        for name in ("train", "valid", "test", *(("shift",) if self.has_shift else ())):
+            samples: Samples = getattr(self, name)
+            dims = ("trajectory", "time", "k")[-samples.X.ndim :]
+            regime = split_regime(self.regime, get_split(self.regime, name))
+            parts[name] = xarray.Dataset(
+                {key: (dims, getattr(samples, key), {"units": "1"}) for key in "XU"},
+                coords={"time": ("time", samples.time, {"units": "MTU"})},
+                attrs={"task": self.id, "split": name} | {key: getattr(regime, key) for key in parameters},
+            )
+        return xarray.DataTree.from_dict(parts)
+
+    @property
+    def word(self) -> int:
+        """The 32-bit word that stands for the regime in the seeds of the evaluation."""
+        return self.regime.word
+
+    # Models.
+
+    def fit(self, model: Any, budget: float | None = None) -> float:
+        """Fit a model in place to the training split, or to its first `budget` MTU; return the processor seconds.
+
+        A model without ``fit`` is left as it is.
+
+        Raises
+        ------
+        ModelError
+            If the model's own code raises.
+        """
+        if not callable(getattr(model, "fit", None)):
+            return 0.0
+        samples = self.train if budget is None else self.train.prefix(budget)
+        start = time.process_time()
+        try:
+            model.fit(np.array(samples.X), np.array(samples.U))
+        except Exception as error:
+            raise user_error(f"{type(model).__name__}.fit", error) from error
+        return time.process_time() - start
+
+    def as_run(self, model: Any) -> Any:
+        """Return the model as a file of it is run: its ONNX graph, where that rounds otherwise."""
+        return as_submitted(model, self.regime.K)
+
+    def cost(self, model: Any, training_seconds: float | None) -> Cost:
+        """Return what training and a call of the closure take."""
+        return (
+            Cost(training_seconds=training_seconds)
+            if model is None
+            else measure_cost(self.regime, model, training_seconds)
+        )
+
+    def evaluate_literature(self) -> Result:
+        """Score the literature's closure: a quartic, fitted to the training split."""
+        from l96bench.estimators.regressors import PolynomialRegressor
+
+        model = PolynomialRegressor(degree=4)
+        return self.evaluate(model, LITERATURE, training_seconds=self.fit(model))
+
+    # Files of models.
+
+    @property
+    def form(self) -> str:
+        """The number of points."""
+        return str(self.regime.K)
+
+    def read_model(self, content: Content) -> OnnxClosure | EquationClosure:
+        """Return the closure (or model of increments) in a file."""
+        match content.kind:
+            case "onnx":
+                return OnnxClosure(content.value, self.regime.K, content.name)
+            case "equations" if isinstance(content.value, dict):
+                expected = f"{self.id} expects one list of equations, U[k] = .., got a mapping"
+                raise SubmissionError(f"{content.name}: {expected}")
+            case "equations":
+                return EquationClosure(content.value, self.regime.K)
+        raise SubmissionError(
+            f"{content.name}: {self.id} runs its models and cannot score {content.kind}; try an .onnx"
+        )
+
+    def check_content(self, content: Content) -> None:
+        """Raise unless the file's closure gives finite U for normally distributed states, each on its own."""
+        check_closure(self.read_model(content), np.random.default_rng(0).normal(2.5, 3.5, (64, self.regime.K)), content)
+
+    def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
+        """Score the closure in a file, after a look at its U on 64 training states."""
+        model, rows = self.read_model(content), self.train.X
+        check_closure(model, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
+        return self.evaluate(model, info.model_copy(update={"parameters": model.n_parameters}), progress=False)
+
+    def export(self, model: Any) -> Content:
+        """Return equations of a closure of equations, and of all other closures the ONNX graph."""
+        closure = as_closure(model)
+        if isinstance(closure, EquationClosure):
+            return Content("equations", EQUATIONS, closure.equations.texts("U"))
+        return Content("closure", ONNX, exported(model, self.regime.K).data)
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return a quartic fitted to 40 MTU of the exact coupling."""
+        task = cls(cls.default_regimes[0])
+        return quartic_example(task, task.export(example_quartic()))
+
+
+def example_quartic() -> Polynomial:
+    """Return a quartic closure that is fitted to the first 40 MTU of the training data of `wilks-f20`."""
+    from l96bench.estimators.regressors import PolynomialRegressor
+
+    arrays = MINIATURE.simulated(get_regime(_EXAMPLE_REGIME), "train", CASES, False)
+    train = Samples(arrays["X"][0], arrays["U"][0], 0.05).prefix(_EXAMPLE_MTU)
+    return PolynomialRegressor(degree=4).fit(np.array(train.X), np.array(train.U)).closure()
+
+
+def quartic_example(task: Task, content: Content, more: str = "") -> Example:
+    """Return the submission of `example_quartic` to a task."""
+    description = (
+        f"A quartic {'closure' if more else 'in X'}, fitted to {_EXAMPLE_MTU} MTU of the exact coupling{more}."
+    )
+    training = ({"regime": _EXAMPLE_REGIME, "split": "train", "mtu": _EXAMPLE_MTU},)
+    return Example("example quartic", "polynomial", "X_k", description, task.id, content, training)
+
+
+def check_closure(model: OnnxClosure | EquationClosure, X: NDArray[np.float64], content: Content) -> None:
+    """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each on its own."""
+    if isinstance(model, OnnxClosure):
+        model.check_rows(X)
+    elif not np.isfinite(model.predict(X)).all():
+        raise SubmissionError(f"{content.name}: expected finite U for states of the attractor, got NaN or infinity")

@@ -1,0 +1,201 @@
+"""Where a task's data come from: the registered data sets, or minutes of them made in a second.
+
+Seasons are a third source (`l96bench.seasons.data`).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.archive import PARTS, ArchivePart, Track, make_archive
+from l96bench.data.generate import generate
+from l96bench.data.splits import Cases, Split, get_split, split_regime, split_seed
+from l96bench.data.store import fetch, fetch_unrecorded, kept_digests, recorded_digests
+from l96bench.dynamics.truth import simulate
+from l96bench.regimes import Regime, get_regime
+
+if TYPE_CHECKING:
+    from l96bench.tasks.base import Task
+
+__all__ = ["MINIATURE", "REGISTERED", "Miniature", "Registered", "Source"]
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+class Source(Protocol):
+    """What gives a task the arrays of its splits."""
+
+    @property
+    def label(self) -> str:
+        """What results give as their split."""
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether there are splits in a warmer climate."""
+
+    def regime(self, regime_id: str) -> Regime:
+        """Return the system behind the data of a regime."""
+
+    def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
+        """Return the arrays of one of the task's splits, read-only; those that are missing are made."""
+
+    def sized(self, split: Split) -> Split:
+        """Return a split with as many and as long trajectories as the source has of it."""
+
+    def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
+        """Simulate the arrays of a split of a regime."""
+
+    def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
+        """Cycle the part of a track's archive."""
+
+    def digests(self, task: Task) -> dict[str, str]:
+        """Return the SHA-256 of the arrays behind the task, by ``regime/split/array``."""
+
+    def training(self, task: Task) -> Task:
+        """Return the task whose training data this one shares; models are made for that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The data sets whose digests the repository, or the package that registered the regime, records.
+
+    Those of a regime without recorded digests are kept under the digests that they had when they were first made here.
+    """
+
+    label: ClassVar[str] = "test"
+    has_shift: ClassVar[bool] = True
+
+    def regime(self, regime_id: str) -> Regime:
+        """Return the registered regime."""
+        return get_regime(regime_id)
+
+    def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
+        """Return the arrays, memory-mapped from the cache, which makes them where it does not hold them intact."""
+        key = task.key(split)
+        names = list(recorded_digests(key))
+        if names:
+            return fetch(key, names, lambda: task.make(split, progress))
+        return fetch_unrecorded(_own_key(task, split), lambda: task.make(split, progress))
+
+    def sized(self, split: Split) -> Split:
+        """Return the split as it is defined."""
+        return split
+
+    def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
+        """Simulate the split as it is defined."""
+        return generate(regime, get_split(regime, split), progress, cases=cases)
+
+    def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
+        """Cycle the part as it is defined."""
+        return make_archive(track, PARTS[part], progress)
+
+    def digests(self, task: Task) -> dict[str, str]:
+        """Return the recorded digests; data without recorded ones are made first."""
+        found: dict[str, str] = {}
+        for split in task.available_splits:
+            recorded = recorded_digests(task.key(split))
+            if not recorded:
+                self.arrays(task, split)
+                recorded = kept_digests(_own_key(task, split))
+            found |= {f"{task.key(split)}/{name}": digest for name, digest in recorded.items()}
+        return found
+
+    def training(self, task: Task) -> Task:
+        """Return the task itself."""
+        return task
+
+
+@dataclass(frozen=True, slots=True)
+class Miniature:
+    """Minutes of data, the same at every call, made in a second and kept in memory; no digest of them is recorded."""
+
+    label: ClassVar[str] = "test"
+    has_shift: ClassVar[bool] = True
+
+    def regime(self, regime_id: str) -> Regime:
+        """Return the registered regime."""
+        return get_regime(regime_id)
+
+    def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
+        """Return the arrays; equal tasks share them."""
+        return _kept(task, split)
+
+    def sized(self, split: Split) -> Split:
+        """Return the split with fewer and shorter trajectories."""
+        n, duration = _SIZES.get(split.name, (split.n_trajectories, split.duration))
+        return replace(split, n_trajectories=n, duration=duration)
+
+    def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
+        """Simulate less of the split."""
+        return _small_split(regime, split, cases)
+
+    def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
+        """Cycle less of the part: fewer and shorter segments."""
+        return _small_archive(track, part)
+
+    def digests(self, task: Task) -> dict[str, str]:
+        """Return none: these data are not the board's."""
+        return {}
+
+    def training(self, task: Task) -> Task:
+        """Return the task itself."""
+        return task
+
+
+REGISTERED, MINIATURE = Registered(), Miniature()
+
+
+def _own_key(task: Task, split: str) -> str:
+    """The place in the cache of data that the repository does not record: named by all that they depend on."""
+    return f"own/{task.key(split)}-{hashlib.sha256(task.recipe(split).encode()).hexdigest()[:12]}"
+
+
+CLIMATE = (5, 20.0)
+"""Members of a miniature climate, and MTU of each."""
+_CLIMATES = ("climate", "climate-twin", "climate-shift", "climate-shift-twin")
+_SIZES = {"train": (1, 60.0), "train-fine": (1, 60.0), "valid": (1, 10.0), "test": (2, 30.0), "shift": (2, 30.0)}
+_SIZES |= dict.fromkeys(_CLIMATES, CLIMATE)
+"""Trajectories of a miniature split, and MTU of each."""
+_CYCLES = {"train": (1, 200), "valid": (1, 60), "test": (2, 80)}
+"""Segments of a miniature archive, and cycles of each."""
+
+
+@functools.cache
+def _kept(task: Task, split: str) -> Arrays:
+    return _read_only(task.make(split, False))
+
+
+@functools.cache
+def _small_split(regime: Regime, name: str, cases: Cases) -> Arrays:
+    split = MINIATURE.sized(get_split(regime, name))
+    if name not in _CLIMATES:
+        return _read_only(generate(regime, split, progress=False, cases=cases))
+    run = simulate(
+        split_regime(regime, split),
+        split.duration,
+        seed=split_seed(regime, split.stream),
+        n_trajectories=split.n_trajectories,
+        spin_up=20.0,
+        store_fast=False,
+        progress=False,
+    )
+    return _read_only({"X": run.X})
+
+
+@functools.cache
+def _small_archive(track: Track, name: str) -> Arrays:
+    n_segments, n_cycles = _CYCLES[name]
+    part: ArchivePart = replace(PARTS[name], n_segments=n_segments, n_cycles=n_cycles)
+    return _read_only(make_archive(track, part, False))
+
+
+def _read_only(arrays: Arrays) -> Arrays:
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
