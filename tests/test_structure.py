@@ -106,8 +106,6 @@ def test_documents_use_the_front_doors(path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_private_names_stay_in_their_module(name: str) -> None:
-    if name.endswith("_kernels"):
-        pytest.skip("one place makes all kernels")
     for module, imported in imports(ast.parse(MODULES[name].read_text())):
         if module.partition(".")[0] == "l96bench":
             private = [part for part in (*module.split("."), imported) if part.startswith("_")]

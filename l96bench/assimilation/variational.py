@@ -8,13 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.assimilation.filters import (
-    BatchFilter,
-    Streams,
-    checked_covariance,
-    matching_covariance,
-    scaled,
-)
+from l96bench.assimilation.filters import BatchFilter, Streams, checked_covariance, matching_covariance, scaled
 from l96bench.assimilation.layout import Layout
 from l96bench.assimilation.observations import Observed
 from l96bench.errors import L96BenchError

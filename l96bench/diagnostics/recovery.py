@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, GREY, PALETTE, SEQUENTIAL, VERMILION, figure
 from l96bench.equations import EquationSet, Monomial
-from l96bench.equations.printing import Latex, Names, Style, Text
+from l96bench.equations.printing import Latex, Names, Text
 from l96bench.results.record import Result
 from l96bench.tasks.recovery_problems import percent
 
@@ -63,7 +63,7 @@ class Term:
     letter: str
     factors: Monomial
 
-    def text(self, K: int, J: int, style: Style | None = None) -> str:
+    def text(self, K: int, J: int, style: Text | None = None) -> str:
         """The term without its coefficient, such as ``X[k-1]*X[k+1]``; ``1`` for the constant."""
         style, names = style or Text(), Names(K, J, self.letter)
         parts = []

@@ -41,7 +41,7 @@ _TAIL = (
 
 
 @kernel
-def _log(x: float) -> float:
+def portable_log(x: float) -> float:
     """The natural logarithm of a positive number: 2 artanh((m - 1) / (m + 1)) + exponent log 2, m near 1."""
     m, exponent = math.frexp(x)
     if m < 0.70710678118654752:
@@ -78,7 +78,7 @@ def _quantiles(uniforms: NDArray) -> None:
             uniforms[i] = q * _ratio(_CENTRE, 0.180625 - q * q)
             continue
         tail = u + 2.0**-54 if q < 0.0 else (1.0 - u) - 2.0**-54
-        r = math.sqrt(-_log(tail))
+        r = math.sqrt(-portable_log(tail))
         x = _ratio(_MIDDLE, r - 1.6) if r <= 5.0 else _ratio(_TAIL, r - 5.0)
         uniforms[i] = -x if q < 0.0 else x
 

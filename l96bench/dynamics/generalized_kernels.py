@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from l96bench.dynamics.draws import _log
-from l96bench.dynamics.kernels import _row_sum, _wrap, coupling
+from l96bench.dynamics.draws import portable_log
+from l96bench.dynamics.kernels import coupling, row_sum, wrap
 from l96bench.jit import kernel
 
 
@@ -31,7 +31,7 @@ def _exert(rows, x, hx, hy, U, forcing):
     """What the scales do to each other: U_k = -hx sum_j Y_{j,k}; forcing = hy x_k."""
     n_rows, n = rows.shape
     for k in range(n_rows):
-        U[k] = -(hx * _row_sum(rows, k))
+        U[k] = -(hx * row_sum(rows, k))
         value = hy * x[k]
         for j in range(n):
             forcing[k, j] = value
@@ -76,22 +76,22 @@ def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
     xz[:] = x
     half, sixth = 0.5 * dt, dt / 6.0
     for _ in range(n_steps):
-        _wrap(z)
+        wrap(z)
         _exert(z2, xz, hx, hy, U, forcing2)
         _slow(xz, U, a1, a2, d, F, k)
         _stage(za, z0, zp, zq, forcing, p1, p2, c, z0, r0, half)
         _step(xz, k, half, xr)
-        _wrap(r)
+        wrap(r)
         _exert(r2, xr, hx, hy, U, forcing2)
         _slow(xr, U, a1, a2, d, F, k)
         _stage(ra, r0, rp, rq, forcing, p1, p2, c, z0, s0, half)
         _step(xz, k, half, xs)
-        _wrap(s)
+        wrap(s)
         _exert(s2, xs, hx, hy, U, forcing2)
         _slow(xs, U, a1, a2, d, F, k)
         _stage(sa, s0, sp, sq, forcing, p1, p2, c, z0, t0, dt)
         _step(xz, k, dt, xt)
-        _wrap(t)
+        wrap(t)
         _exert(t2, xt, hx, hy, U, forcing2)
         _slow(xt, U, a1, a2, d, F, k)
         _last_stage(ta, t0, tp, tq, forcing, p1, p2, c, r0, s0, z0, sixth)
@@ -149,7 +149,7 @@ def growth(x, v, a1, a2, d, F, dt, n_steps, every):
             for j in range(K):
                 square += v[j] * v[j]
             length = math.sqrt(square)
-            growth += _log(length)
+            growth += portable_log(length)
             for j in range(K):
                 v[j] /= length
         xs[:], vs[:] = x, v

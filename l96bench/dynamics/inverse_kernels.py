@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.resolved_kernels import _block_step
+from l96bench.dynamics.resolved_kernels import block_step
 from l96bench.jit import kernel
 
 __all__ = ["solve_forcing"]
@@ -45,7 +45,7 @@ def solve_forcing(
         forcing[i] = 0.0
         for iteration in range(max_iterations + 1):
             ring[2 : K + 2] = X[i]
-            _block_step(ring, work, slope, total, forcing[i], zero, 1, dt)
+            block_step(ring, work, slope, total, forcing[i], zero, 1, dt)
             largest = 0.0
             for k in range(K):
                 missing[k] = target[i, k] - ring[k + 2]

@@ -25,7 +25,7 @@ FREE, RECORD, DRIVEN = 0, 1, 2
 
 
 @inline_kernel
-def _row_sum(rows, k):
+def row_sum(rows, k):
     """The sum of row k, in one fixed order: four interleaved partial sums, then the rest."""
     n = rows.shape[1]
     quarters = n // 4
@@ -45,7 +45,7 @@ def _row_sum(rows, k):
 def coupling(rows: NDArray, scale: float, out: NDArray) -> None:
     """S_k = -scale sum_j Y_{j,k} for rows (K, J)."""
     for k in range(rows.shape[0]):
-        out[k] = -(scale * _row_sum(rows, k))
+        out[k] = -(scale * row_sum(rows, k))
 
 
 @kernel
@@ -76,7 +76,7 @@ def _exert(rows, x, scale, flux, U, forcing):
     """What two neighbouring scales do to each other: U_k = -scale sum_j Y_{j,k} (or its flux); forcing = scale x_k."""
     n_rows, n = rows.shape
     for k in range(n_rows):
-        U[k] = -(scale * _row_sum(rows, k))
+        U[k] = -(scale * row_sum(rows, k))
         value = scale * x[k]
         for j in range(n):
             forcing[k, j] = value
@@ -85,7 +85,7 @@ def _exert(rows, x, scale, flux, U, forcing):
 
 
 @kernel
-def _wrap(ring: NDArray) -> None:
+def wrap(ring: NDArray) -> None:
     """Fill the two padding cells on each side of a ring."""
     n = ring.shape[0] - 4
     ring[0] = ring[n]
@@ -142,7 +142,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
     for i in range(n_steps):
         if mode != FREE:
             _exchange(mode, stages, i, 0, xz)
-        _wrap(z)
+        wrap(z)
         _exert(z2, xz, hcb, flux, U, forcing2)
         _slow(xz, U, F, k)
         _stage(za, z0, zp, zq, forcing, cb, c, z0, r0, half)
@@ -150,7 +150,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
             xr[j] = xz[j] + half * k[j]
         if mode != FREE:
             _exchange(mode, stages, i, 1, xr)
-        _wrap(r)
+        wrap(r)
         _exert(r2, xr, hcb, flux, U, forcing2)
         _slow(xr, U, F, k)
         _stage(ra, r0, rp, rq, forcing, cb, c, z0, s0, half)
@@ -158,7 +158,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
             xs[j] = xz[j] + half * k[j]
         if mode != FREE:
             _exchange(mode, stages, i, 2, xs)
-        _wrap(s)
+        wrap(s)
         _exert(s2, xs, hcb, flux, U, forcing2)
         _slow(xs, U, F, k)
         _stage(sa, s0, sp, sq, forcing, cb, c, z0, t0, dt)
@@ -166,7 +166,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
             xt[j] = xz[j] + dt * k[j]
         if mode != FREE:
             _exchange(mode, stages, i, 3, xt)
-        _wrap(t)
+        wrap(t)
         _exert(t2, xt, hcb, flux, U, forcing2)
         _slow(xt, U, F, k)
         _last_stage(ta, t0, tp, tq, forcing, cb, c, r0, s0, z0, sixth)
@@ -214,8 +214,8 @@ def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, 
             step = 0.5 * dt if stage < 2 else dt
             if mode != FREE:
                 _exchange(mode, stages, i, stage, xs[stage])
-            _wrap(ys[stage])
-            _wrap(zs[stage])
+            wrap(ys[stage])
+            wrap(zs[stage])
             ya, yv, yp, yq = ys[stage, 1 : M + 1], ys[stage, 2 : M + 2], ys[stage, 3 : M + 3], ys[stage, 4 : M + 4]
             za, zv, zp, zq = zs[stage, 3 : N + 3], zs[stage, 2 : N + 2], zs[stage, 1 : N + 1], zs[stage, 0:N]
             _exert(yv.reshape(K, J), xs[stage], hcb, flux, U, yforcing.reshape(K, J))

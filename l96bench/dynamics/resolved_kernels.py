@@ -16,7 +16,7 @@ LANES = 16
 
 @inline_kernel
 def _slopes(a, p, v, q, F, U, out):
-    """dX/dt of rings side by side, given as slices (see `_block_step`): v_k' = p_k (q_k - a_k) - v_k + F + U_k."""
+    """dX/dt of rings side by side, given as slices (see `block_step`): v_k' = p_k (q_k - a_k) - v_k + F + U_k."""
     for m in range(out.shape[0]):
         out[m] = p[m] * (q[m] - a[m]) - v[m] + F[m] + U[m]
 
@@ -32,7 +32,7 @@ def _pad(rings, lanes):
 
 
 @kernel
-def _block_step(x, y, k, total, F, U, lanes, dt):
+def block_step(x, y, k, total, F, U, lanes, dt):
     """One RK4 step of several members of the resolved model side by side, U held through the stages.
 
     In x ((K + 3) lanes,) point j of member m lies at (j + 2) lanes + m, so that the neighbours of all points of all
@@ -116,7 +116,7 @@ def advance_resolved(X, U, F, dt, low, high, rest, left, now):
         for m in range(lanes):
             for j in range(K):
                 u[j * lanes + m] = U[members[m], j]
-        _block_step(x, y, work[4, :size], work[5, :size], f, u, lanes, dt)
+        block_step(x, y, work[4, :size], work[5, :size], f, u, lanes, dt)
         _leave(x, members, lanes, K, low, high, rest, left, now)
         _lay_back(x, members, lanes, X)
         lanes, next_member = _gather(left, next_member, members)
@@ -156,7 +156,7 @@ def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, n
                 cd = c[d]
                 for m in range(size):
                     u[m] = u[m] * x0[m] + cd[m]
-            _block_step(x, y, work[4, :size], work[5, :size], f, u, lanes, dt)
+            block_step(x, y, work[4, :size], work[5, :size], f, u, lanes, dt)
             _leave(x, members, lanes, K, low, high, rest, left, now + step)
         _lay_back(x, members, lanes, X)
         lanes, next_member = _gather(left, next_member, members)
@@ -172,5 +172,5 @@ def record_single_scale(x, F, dt, every, X):
     for i in range(X.shape[0]):
         X[i] = inside
         for _ in range(every):
-            _block_step(ring, work, k, total, forcing, zero, 1, dt)
+            block_step(ring, work, k, total, forcing, zero, 1, dt)
     x[:] = inside

@@ -18,13 +18,7 @@ _TOLERANCE = 1e-6
 
 
 def positive(value: Any, name: str) -> int:
-    """A whole number from 1 on.
-
-    Raises
-    ------
-    L96BenchError
-        If it is anything else.
-    """
+    """A whole number from 1 on; L96BenchError otherwise."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -35,26 +29,14 @@ def positive(value: Any, name: str) -> int:
 
 
 def chosen(value: Any, choices: Sequence[str | None], name: str) -> Any:
-    """A value that is one of the choices.
-
-    Raises
-    ------
-    UnknownIdError
-        If it is not; the message names the closest ones.
-    """
+    """A value that is one of the choices; UnknownIdError, with the closest ones, otherwise."""
     if value not in choices:
         raise UnknownIdError(f"no {name} {value!r}." + nearest(str(value), [str(choice) for choice in choices]))
     return value
 
 
 def systems_of(num_envs: int | None, agents: int) -> int:
-    """How many systems have that many rows; one for None.
-
-    Raises
-    ------
-    L96BenchError
-        If the rows of a system do not come together.
-    """
+    """How many systems have that many rows, one for None; L96BenchError if it is no whole number of them."""
     rows = agents if num_envs is None else positive(num_envs, "num_envs")
     if rows % agents:
         raise L96BenchError(
@@ -73,13 +55,7 @@ def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
 
 
 def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
-    """One seed, or None, for every system: ``seed + i`` for a number.
-
-    Raises
-    ------
-    L96BenchError
-        If they are no whole numbers from 0 on, or not as many as systems.
-    """
+    """One seed, or None, for every system: ``seed + i`` for a number; L96BenchError for other seeds."""
     expected = f"expected seed as a whole number from 0 on, None, or a sequence of {n_systems} of these"
     try:
         if seed is None:
@@ -96,13 +72,7 @@ def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
 
 
 def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) -> NDArray[np.intp]:
-    """The systems that the options of a reset ask for.
-
-    Raises
-    ------
-    L96BenchError
-        For an unknown option, or a mask that cannot be used.
-    """
+    """The systems that the options of a reset ask for; L96BenchError for other options or masks."""
     for name in options or ():
         if name != "reset_mask":
             raise L96BenchError(f"no option {name!r} of reset." + nearest(str(name), ["reset_mask"]))
@@ -124,10 +94,7 @@ def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) ->
 def checked_actions(actions: Any, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
     """The actions as a float32 array of their own, if they have that shape, a floating dtype, and fit the box.
 
-    Raises
-    ------
-    ActionError
-        If they do not; what lies outside by a rounding error of wrappers that rescale is cut off instead.
+    What lies outside by a rounding error of wrappers is cut off; anything else is an ActionError.
     """
     try:
         array = np.asarray(actions)

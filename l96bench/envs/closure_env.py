@@ -50,11 +50,7 @@ class ClosureEnv(BatchedEnv):
         n_systems = systems_of(num_envs, agents)
         observation_space, action_space = point_spaces(K, self.local)
         super().__init__(
-            n_systems,
-            agents=agents,
-            observation_space=observation_space,
-            action_space=action_space,
-            **options,
+            n_systems, agents=agents, observation_space=observation_space, action_space=action_space, **options
         )
         self._n_trajectories, self._n_times = truth.shape[:2]
         if self._n_times <= self.episode_steps:

@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 
 from l96bench.envs import kernels
 from l96bench.envs.checks import autoreset_mode_of, checked_actions, checked_mask, checked_seeds, chosen, positive
-from l96bench.envs.infos import final_infos, vector_infos
+from l96bench.envs.infos import final_infos, scalar_infos, vector_infos
 from l96bench.envs.render import FPS, EpisodePicture, History
 from l96bench.errors import EpisodeError
 
-__all__ = ["BatchedEnv"]
+__all__ = ["Actions", "BatchedEnv", "Floats", "Mask"]
+
+Actions = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class BatchedEnv(VectorEnv):
@@ -124,16 +128,10 @@ class BatchedEnv(VectorEnv):
     def _begin(self, systems: NDArray[np.intp]) -> None:
         raise NotImplementedError
 
-    def _advance(
-        self,
-        actions: NDArray[np.float32],
-        active: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         raise NotImplementedError
 
-    def _observe(self, out: NDArray[np.float32]) -> None:
+    def _observe(self, out: Actions) -> None:
         raise NotImplementedError
 
     def _infos(self) -> dict[str, NDArray[Any]]:
@@ -142,7 +140,7 @@ class BatchedEnv(VectorEnv):
     def _picture(self) -> EpisodePicture:
         raise NotImplementedError
 
-    def _records(self) -> tuple[NDArray[np.float64], ...]:
+    def _records(self) -> tuple[Floats, ...]:
         raise NotImplementedError
 
     def _caption(self, system: int) -> tuple[str, Sequence[str]]:
@@ -152,7 +150,7 @@ class BatchedEnv(VectorEnv):
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Actions, dict[str, Any]]:
         """Begin new episodes.
 
         Parameters
@@ -190,9 +188,7 @@ class BatchedEnv(VectorEnv):
         self._remember(systems)
         return self._observations(), vector_infos(self._infos(), self.agents)
 
-    def step(
-        self, actions: NDArray[Any]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: NDArray[Any]) -> tuple[Actions, Floats, Mask, Mask, dict[str, Any]]:
         """Step every row, or begin its next episode, as the autoreset mode says.
 
         Parameters
@@ -266,13 +262,11 @@ class BatchedEnv(VectorEnv):
 
     # What the scalar environment shares.
 
-    def checked_actions(self, actions: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def checked_actions(self, actions: Any, shape: tuple[int, ...]) -> Actions:
         """The actions as float32 (n_systems, n_actions), if they have that shape, a floating dtype, and fit the box."""
         return checked_actions(actions, shape, self._low, self._high).reshape(self.n_systems, -1)
 
-    def advance(
-        self, actions: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    def advance(self, actions: Actions) -> tuple[Actions, Floats, Mask, Mask]:
         """One step under checked actions, without resets in the same step: what `step` returns, by system."""
         self._require(not self.closed, "the environment is closed: make a new one")
         self._require(self._started, "expected reset() before the first step")
@@ -299,6 +293,10 @@ class BatchedEnv(VectorEnv):
         if self.render_mode is not None:
             self._remember(np.arange(self.n_systems))
         return self._observations(), rewards, terminated, truncated
+
+    def first_infos(self) -> dict[str, Any]:
+        """What `info` holds of the first system."""
+        return scalar_infos(self._infos())
 
     def frame(self, system: int) -> NDArray[np.uint8]:
         """The picture of one system's episode so far, uint8 (height, width, 3)."""
@@ -341,7 +339,7 @@ class BatchedEnv(VectorEnv):
             self._history = History(self.n_systems, len(records), picture.n_times, picture.K)
         self._history.add(systems, *(record[systems] for record in records))
 
-    def _observations(self) -> NDArray[np.float32]:
+    def _observations(self) -> Actions:
         """The observations of all rows, in an array of their own."""
         out = np.empty(self._observation_shape, dtype=np.float32)
         self._observe(out.reshape(self.n_systems, -1))

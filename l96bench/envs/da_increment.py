@@ -16,7 +16,7 @@ from l96bench.assimilation.observations import Observed
 from l96bench.dynamics.closures import Stateless
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen, systems_of
-from l96bench.envs.core import BatchedEnv
+from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import ACTION_SCALE, RADIUS, point_spaces
@@ -66,16 +66,12 @@ class DAIncrementVectorEnv(BatchedEnv):
     Parameters
     ----------
     track : {"dense", "sparse"}
-    num_envs : int, optional
-        Rows; with ``local`` a multiple of the K points, of which each is a row. One system by default.
-    local : bool
-        Whether every point is an agent of its own.
+    num_envs, local, **options
+        As for `OnlineRolloutVectorEnv`.
     episode_steps : int
         Windows of an episode.
     split : {"train", "valid", "test"}
         The part of the archive whose truth is observed.
-    **options
-        Those of `BatchedEnv`: ``autoreset_mode``, ``threads``, ``render_mode``, ``max_episode_steps``.
 
     Raises
     ------
@@ -150,13 +146,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._background[systems] = self._ensembles[systems].mean(axis=1)
         self._rmse[:, systems] = np.sqrt(np.square(self._background[systems] - self._truth[systems, 0]).mean(axis=1))
 
-    def _advance(
-        self,
-        actions: NDArray[np.float32],
-        active: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         mean, std = self._increment
         U = (mean + ACTION_SCALE * std * actions.astype(np.float64)) / self.track.window
 
@@ -167,13 +157,7 @@ class DAIncrementVectorEnv(BatchedEnv):
 
         self.over_systems(work)
 
-    def _window(
-        self,
-        systems: NDArray[np.intp],
-        U: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _window(self, systems: NDArray[np.intp], U: Floats, rewards: Floats, terminated: Mask) -> None:
         """Analysis and forecast of some systems under the tendencies U (system, K), and what they are worth."""
         now = self.steps[systems]
         observed = Observed(*(part[systems, now] for part in _parts(self._observed)))
@@ -193,7 +177,7 @@ class DAIncrementVectorEnv(BatchedEnv):
             worth[terminated[systems]] = -worst / self._unit
         rewards[systems] = worth if self.local else worth.mean(axis=1, keepdims=True)
 
-    def _forecasts(self, analysis: NDArray[np.float64], U: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _forecasts(self, analysis: Floats, U: Floats) -> Floats:
         """The members (case, system, member, K) one window after the analysis, under every U (case, system, K)."""
         n_cases, m = len(U), analysis.shape[1]
         rows = np.tile(analysis.reshape(-1, self.K), (n_cases, 1))
@@ -201,7 +185,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         model = ResolvedModel(self._model.regime, held)
         return model.advance(rows, self.track.window).reshape(n_cases, *analysis.shape)
 
-    def _observe(self, out: NDArray[np.float32]) -> None:
+    def _observe(self, out: Actions) -> None:
         background = np.nan_to_num(self._background)
         radius = RADIUS if self.local else -1
         kernels.observe(background, self._rows, *self._seen, BOUND, radius, 0, self.n_systems, out)
@@ -217,7 +201,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         title = f"DAIncrement, {self.track.id} ({self.track.regime_id})"
         return EpisodePicture(title, panels, self.K, self.episode_steps + 1, self.track.window)
 
-    def _records(self) -> tuple[NDArray[np.float64], ...]:
+    def _records(self) -> tuple[Floats, ...]:
         truth = self._truth[self._rows, self.steps]
         return truth, self._background, self._background - truth
 
@@ -228,10 +212,7 @@ class DAIncrementVectorEnv(BatchedEnv):
 
 
 class DAIncrementEnv(ScalarEnv):
-    """One filter cycle whose forecast model the agent corrects: `DAIncrementVectorEnv` with one system.
-
-    The parameters are those of `DAIncrementVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
-    """
+    """One filter cycle whose forecast model the agent corrects: `DAIncrementVectorEnv` with one system."""
 
     core_class: ClassVar[type[Any]] = DAIncrementVectorEnv
 
@@ -239,7 +220,7 @@ class DAIncrementEnv(ScalarEnv):
 class _Held(Stateless):
     """The closure that gives every row a U of its own, whatever the states."""
 
-    def __init__(self, U: NDArray[np.float64]) -> None:
+    def __init__(self, U: Floats) -> None:
         self.U = U
 
     def predict(self, X: NDArray) -> NDArray:

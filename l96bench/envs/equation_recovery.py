@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from l96bench.data.instances import RecoveryTrack, draw_instance, get_track
 from l96bench.data.recovery import observe
 from l96bench.envs.checks import chosen, systems_of
-from l96bench.envs.core import BatchedEnv
+from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel, shortened
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.equations.derivatives import WeakForm
@@ -74,15 +74,11 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     ----------
     track : str
         ``single``, ``two-scale``, ``hidden``, or one of them with ``-coarse``.
-    num_envs : int, optional
-        Rows; with ``local`` a multiple of the K points, of which each is a row. One system by default.
-    local : bool
-        Whether every point is an agent of its own.
+    num_envs, local, **options
+        As for `OnlineRolloutVectorEnv`.
     episode_steps : int
     split : {"train", "valid", "test"}
         The instances: ten that the task does not score, ten others, or the registered ones that it scores.
-    **options
-        Those of `BatchedEnv`: ``autoreset_mode``, ``threads``, ``render_mode``, ``max_episode_steps``.
 
     Raises
     ------
@@ -155,13 +151,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         n_terms = np.count_nonzero(a, axis=(2, 3))
         self._cost[systems] = self._residual[systems].mean(axis=2) + CHARGE * n_terms
 
-    def _advance(
-        self,
-        actions: NDArray[np.float32],
-        active: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         chosen_actions = np.where(np.abs(actions) < DEAD_ZONE, 0.0, actions.astype(np.float64))
 
         def work(first: int, last: int) -> None:
@@ -189,7 +179,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
                 texts.append(candidates.shared_text(coefficients[0, i]))
         return texts
 
-    def _observe(self, out: NDArray[np.float32]) -> None:
+    def _observe(self, out: Actions) -> None:
         n, agents = self._actions.shape[:2]
         parts = (self._moment, self._left, self._actions, self._residual)
         row = np.concatenate([part.reshape(n, agents, -1) for part in parts], axis=2)
@@ -247,10 +237,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
 
 
 class EquationRecoveryEnv(ScalarEnv):
-    """One trajectory whose equations the agent writes: `EquationRecoveryVectorEnv` with one system.
-
-    The parameters are those of `EquationRecoveryVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
-    """
+    """One trajectory whose equations the agent writes: `EquationRecoveryVectorEnv` with one system."""
 
     core_class: ClassVar[type[Any]] = EquationRecoveryVectorEnv
 

@@ -15,6 +15,7 @@ from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv
+from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
@@ -109,12 +110,12 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             self._climate = ClimateReward(task, n, self.episode_steps, MODEL_DT)
 
     @property
-    def X(self) -> NDArray[np.float64]:
+    def X(self) -> Floats:
         """The model's states, (n_systems, K)."""
         return self._X.copy()
 
     @property
-    def truth(self) -> NDArray[np.float64]:
+    def truth(self) -> Floats:
         """The truth's states at the same times, (n_systems, K)."""
         return self._truth[self._at]
 
@@ -124,13 +125,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         if self._climate is not None:
             self._climate.begin(systems, self._X)
 
-    def _advance(
-        self,
-        actions: NDArray[np.float32],
-        active: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         def work(first: int, last: int) -> None:
             kernels.roll(
                 *(actions, self._X, self._U, self._truth, self._at, active),
@@ -147,7 +142,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             else:
                 rewards[terminated] = -_WORST * (self.episode_steps - self.steps[terminated])[:, None]
 
-    def _observe(self, out: NDArray[np.float32]) -> None:
+    def _observe(self, out: Actions) -> None:
         self._see(self._X, self._rows, out)
 
     def _picture(self) -> EpisodePicture:
@@ -164,7 +159,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             interval=MODEL_DT,
         )
 
-    def _records(self) -> tuple[NDArray[np.float64], ...]:
+    def _records(self) -> tuple[Floats, ...]:
         return self.truth, self._X, self._X - self.truth
 
 
@@ -174,7 +169,7 @@ class OnlineRolloutEnv(ScalarEnv):
     core_class: ClassVar[type[Any]] = OnlineRolloutVectorEnv
 
 
-def fine_truth(regime: str, split: str) -> NDArray[np.float64]:
+def fine_truth(regime: str, split: str) -> Floats:
     """The trajectories of a split sampled every 0.01 MTU, (trajectory, time, K)."""
     task = make_task(f"online-rollout/{regime}-v1")
     if split == "train":
@@ -185,7 +180,7 @@ def fine_truth(regime: str, split: str) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def _integrated(regime: Regime, split: str, n: int, duration: float) -> NDArray[np.float64]:
+def _integrated(regime: Regime, split: str, n: int, duration: float) -> Floats:
     """The first n trajectories of a split, from their own seeds."""
     seed = split_seed(regime, get_split(regime, split).stream)
     run = simulate(regime, duration, interval=MODEL_DT, seed=seed, n_trajectories=n, store_fast=False)

@@ -11,7 +11,6 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.infos import scalar_infos
 
 __all__ = ["ScalarEnv"]
 
@@ -54,14 +53,14 @@ class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         observations, _ = self.core.reset(seed=seed, options=options)
         if seed is not None or self._np_random is None:
             (self._np_random,), (self._np_random_seed,) = self.core.np_random, self.core.np_random_seed
-        return observations.reshape(-1), scalar_infos(self.core._infos())
+        return observations.reshape(-1), self.core.first_infos()
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """One step; see `BatchedEnv.step`. After the end of an episode `reset` must be called first."""
         core = self.core
         observations, rewards, terminated, truncated = core.advance(core.checked_actions(action, self._action_shape))
         reward = float(rewards[0, 0]) if core.agents == 1 else float(rewards.mean())
-        return observations.reshape(-1), reward, bool(terminated[0]), bool(truncated[0]), scalar_infos(core._infos())
+        return observations.reshape(-1), reward, bool(terminated[0]), bool(truncated[0]), core.first_infos()
 
     def render(self) -> NDArray[np.uint8] | None:
         """A picture (height, width, 3) of the episode so far; None without a render mode."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from l96bench.envs import kernels
 from l96bench.envs.checks import chosen
 from l96bench.envs.closure_env import SPLITS, ClosureEnv
+from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
@@ -29,23 +30,10 @@ class SubgridForcingVectorEnv(ClosureEnv):
 
     Parameters
     ----------
-    regime : str
-        One of `l96bench.data.splits.DATA_REGIMES`.
-    num_envs : int, optional
-        Rows; by default those of one system. With `local` a multiple of K.
-    local : bool
-        Make every point an agent that sees its stencil of 5 points and acts its own U.
+    regime, num_envs, local, episode_steps, **options
+        As for `OnlineRolloutVectorEnv`.
     split : {"train", "valid", "test"}
         Which trajectories the states come from.
-    episode_steps : int
-        Steps of an episode.
-    **options
-        `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`.
-
-    Raises
-    ------
-    L96BenchError
-        If an argument cannot be used.
     """
 
     def __init__(
@@ -70,13 +58,7 @@ class SubgridForcingVectorEnv(ClosureEnv):
         super()._begin(systems)
         self._acted[systems] = np.nan
 
-    def _advance(
-        self,
-        actions: NDArray[np.float32],
-        active: NDArray[np.bool_],
-        rewards: NDArray[np.float64],
-        terminated: NDArray[np.bool_],
-    ) -> None:
+    def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         mean, variance = self.scaling.mean_U, self.scaling.std_U**2
 
         def work(first: int, last: int) -> None:
@@ -86,7 +68,7 @@ class SubgridForcingVectorEnv(ClosureEnv):
         if self.render_mode is not None:
             self._acted[active] = self.scaling.forcing(actions[active])
 
-    def _observe(self, out: NDArray[np.float32]) -> None:
+    def _observe(self, out: Actions) -> None:
         self._see(self._truth, self._at, out)
 
     def _picture(self) -> EpisodePicture:
@@ -102,7 +84,7 @@ class SubgridForcingVectorEnv(ClosureEnv):
             interval=self.interval,
         )
 
-    def _records(self) -> tuple[NDArray[np.float64], ...]:
+    def _records(self) -> tuple[Floats, ...]:
         truth = np.where(np.isnan(self._acted), np.nan, self._U[np.maximum(self._at - 1, 0)])
         return truth, self._acted, self._acted - truth
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.equations.printing import Latex, Names, Style, Text, write
+from l96bench.equations.printing import Latex, Names, Text, write
 from l96bench.equations.terms import Atoms, Monomial, Terms, in_order
 from l96bench.errors import EquationError
 
@@ -209,10 +209,10 @@ class EquationSet:
                 return names
         return None
 
-    def _written(self, style: Style) -> list[tuple[Names, int, str]]:
+    def _written(self, style: Text) -> list[tuple[Names, int, str]]:
         return [(names, target, self._body(target, names, style)) for names, target in self._layout]
 
-    def _body(self, target: int, names: Names, style: Style) -> str:
+    def _body(self, target: int, names: Names, style: Text) -> str:
         return write(dict(self.equations[target]), self.atoms, names, style)
 
 

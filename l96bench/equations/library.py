@@ -21,7 +21,7 @@ the j-th fast variable of the sector, ("S", 0) the sum of all of them."""
 Term = tuple[Factor, ...]
 """A product of variables; the empty one is the constant."""
 FAST_RADIUS = 2
-"""Reach of the stencil in the fast ring."""
+"""Radius of the stencil in the fast ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RingLibrary:
     degree : int
         Of the monomials.
     radius : int or None
-        Reach r of the stencil of X; None for the whole ring, which assumes no locality.
+        Radius r of the stencil of X; None for the whole ring, which assumes no locality.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
     pooled : bool
@@ -68,16 +68,16 @@ class RingLibrary:
     def candidates(self, n_state: int) -> tuple[Candidates, ...]:
         """The candidates of X, and those of Y if there are fast variables, for states of `n_state` variables."""
         K, J = self.points(n_state), self.J
-        reach = range(-((K - 1) // 2), K // 2 + 1) if self.radius is None else range(-self.radius, self.radius + 1)
-        terms = self._monomials("X", reach)
+        offsets = range(-((K - 1) // 2), K // 2 + 1) if self.radius is None else range(-self.radius, self.radius + 1)
+        terms = self._monomials("X", offsets)
         if not J:
             return (Candidates("X", K, 0, terms),)
         couplings: tuple[Term, ...] = ((("S", 0),),) if self.pooled else tuple(((("y", j),)) for j in range(J))
         fast = (*self._monomials("Y", range(-FAST_RADIUS, FAST_RADIUS + 1)), (("X", 0),))
         return Candidates("X", K, J, terms + couplings), Candidates("Y", K, J, fast)
 
-    def _monomials(self, name: str, reach: Sequence[int]) -> tuple[Term, ...]:
-        stencil = [(name, offset) for offset in reach]
+    def _monomials(self, name: str, offsets: Sequence[int]) -> tuple[Term, ...]:
+        stencil = [(name, offset) for offset in offsets]
         return tuple(
             term for degree in range(self.degree + 1) for term in combinations_with_replacement(stencil, degree)
         )

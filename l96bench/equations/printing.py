@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from l96bench.equations.terms import POWER, SUM, Atom, Atoms, Factor, Terms, degree
 
@@ -49,46 +48,24 @@ class Names:
         return index - size if self.relative and index > size // 2 else index
 
 
-class Style(Protocol):
-    """How numbers, variables, powers and functions are written."""
-
-    def number(self, value: float) -> str:
-        """A positive number."""
-
-    def product(self, factors: list[str]) -> str:
-        """A product."""
-
-    def variable(self, letter: str, indices: Indices) -> str:
-        """A variable, or the sum of a sector."""
-
-    def power(self, base: str, exponent: str) -> str:
-        """A power of something that is closed."""
-
-    def closed(self, body: str) -> str:
-        """Something in parentheses."""
-
-    def function(self, name: str, arguments: list[str]) -> str:
-        """A function of its arguments."""
-
-
 class Text:
-    """The grammar's own style."""
+    """How numbers, variables, powers and functions are written in the grammar."""
 
     def number(self, value: float) -> str:
-        """As many digits as it takes to read the same float."""
+        """A positive number, in as many digits as it takes to read the same float."""
         return repr(value)
 
     def product(self, factors: list[str]) -> str:
-        """With stars."""
+        """A product, with stars."""
         return "*".join(factors)
 
     def variable(self, letter: str, indices: Indices) -> str:
-        """X[k-1], Y[3, 4] or sum(Y[k])."""
+        """A variable, X[k-1] or Y[3, 4], or the sum of a sector, sum(Y[k])."""
         inside = ", ".join(_shifted(*index) for index in indices)
         return f"sum(Y[{inside}])" if letter == "sum" else f"{letter}[{inside}]"
 
     def power(self, base: str, exponent: str) -> str:
-        """With two stars."""
+        """A power of something that is closed, with two stars."""
         return f"{base}**{exponent}"
 
     def closed(self, body: str) -> str:
@@ -96,12 +73,12 @@ class Text:
         return f"({body})"
 
     def function(self, name: str, arguments: list[str]) -> str:
-        """As a call."""
+        """A function of its arguments, as a call."""
         return f"{name}({', '.join(arguments)})"
 
 
-class Latex:
-    """LaTeX, numbers to four digits."""
+class Latex(Text):
+    """The same in LaTeX, numbers to four digits."""
 
     def number(self, value: float) -> str:
         """Four digits, with a power of ten where it takes one."""
@@ -136,7 +113,7 @@ class Latex:
         return rf"{named}\left({inside}\right)"
 
 
-def write(terms: Terms, atoms: Atoms, names: Names, style: Style) -> str:
+def write(terms: Terms, atoms: Atoms, names: Names, style: Text) -> str:
     """A sum of monomials, the highest degree first."""
     pieces = list(_pieces(terms, atoms, names, style))
     if not pieces:
@@ -145,7 +122,7 @@ def write(terms: Terms, atoms: Atoms, names: Names, style: Style) -> str:
     return first + pieces[0][1] + "".join(f" {'-' if sign < 0 else '+'} {body}" for sign, body in pieces[1:])
 
 
-def write_atom(atom: Atom, atoms: Atoms, names: Names, style: Style) -> str:
+def write_atom(atom: Atom, atoms: Atoms, names: Names, style: Text) -> str:
     """An atom; a denominator without its exponent."""
     arguments = [write(argument, atoms, names, style) for argument in atom.arguments]
     if atom.function == SUM:
@@ -155,7 +132,7 @@ def write_atom(atom: Atom, atoms: Atoms, names: Names, style: Style) -> str:
     return style.function(atom.function, arguments)
 
 
-def _pieces(terms: Terms, atoms: Atoms, names: Names, style: Style) -> Iterator[tuple[float, str]]:
+def _pieces(terms: Terms, atoms: Atoms, names: Names, style: Text) -> Iterator[tuple[float, str]]:
     """The signed terms in the order of their names."""
     gathered = _gathered(terms, names) if names.sectors and names.J > 1 else terms
     for monomial in sorted(gathered, key=lambda each: _order(each, names)):

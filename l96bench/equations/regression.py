@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,10 +14,10 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_array, check_X_y
 
 from l96bench.equations.derivatives import Derivative, SavitzkyGolay
-from l96bench.equations.library import RingLibrary
+from l96bench.equations.library import Candidates, RingLibrary
 from l96bench.errors import ModelError
 
-__all__ = ["SparseRegression", "ThresholdSelection", "checked_trajectory"]
+__all__ = ["SparseRegression", "ThresholdSelection", "both_sides", "checked_trajectory", "rms"]
 
 Array = NDArray[np.float64]
 _FACTOR = 1.5
@@ -82,15 +82,9 @@ class SparseRegression(BaseEstimator):
     def _fit(self, states: Array, interval: float) -> None:
         library = RingLibrary() if self.library is None else self.library
         self.candidates_ = library.candidates(states.shape[1])
-        K = self.candidates_[0].K
-        groups = [states[:, :K], states[:, K:]][: len(self.candidates_)]
         strides = [self._stride(len(states), each.n_targets) for each in self.candidates_]
-        derivative = SavitzkyGolay() if self.derivative is None else self.derivative
-        smooth, schemes = derivative.schemes(groups, interval, strides)
-        self.coefficients_ = [
-            self._fit_kind(each.features(smooth[0], smooth[-1], scheme.project), scheme.tendency)
-            for each, scheme in zip(self.candidates_, schemes, strict=True)
-        ]
+        sides = both_sides(states, interval, self.candidates_, self.derivative, strides)
+        self.coefficients_ = [self._fit_kind(features, tendency) for features, tendency in sides]
 
     def equations(self) -> list[str]:
         """The equations, as texts with 10 significant digits."""
@@ -109,7 +103,7 @@ class SparseRegression(BaseEstimator):
         return np.stack([self._fit_one(features[:, i], tendency[:, i]) for i in range(tendency.shape[1])])
 
     def _fit_one(self, features: Array, tendency: Array) -> Array:
-        scales, scale = _rms(features), _rms(tendency)
+        scales, scale = rms(features), rms(tendency)
         estimator = clone(self.estimator).fit(features / scales, tendency / scale)
         return _coefficients(estimator, features.shape[1]) * scale / scales
 
@@ -141,10 +135,7 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
     """
 
     def __init__(
-        self,
-        estimator: Any,
-        parameter: str = "threshold",
-        values: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
+        self, estimator: Any, parameter: str = "threshold", values: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3)
     ) -> None:
         self.estimator = estimator
         self.parameter = parameter
@@ -202,11 +193,22 @@ def checked_trajectory(X: ArrayLike, t: ArrayLike) -> tuple[Array, float]:
     return states, float(interval)
 
 
+def both_sides(
+    states: Array, interval: float, candidates: Sequence[Candidates], derivative: Derivative | None, strides: list[int]
+) -> Iterator[tuple[Array, Array]]:
+    """The features (row, target, term) and tendencies (row, target) of each kind of variable."""
+    K = candidates[0].K
+    groups = [states[:, :K], states[:, K:]][: len(candidates)]
+    smooth, schemes = (derivative or SavitzkyGolay()).schemes(groups, interval, strides)
+    for each, scheme in zip(candidates, schemes, strict=True):
+        yield each.features(smooth[0], smooth[-1], scheme.project), scheme.tendency
+
+
 def _norm(values: Array) -> float:
     return float(np.linalg.norm(values))
 
 
-def _rms(values: Array) -> Array:
+def rms(values: Array) -> Array:
     """Root mean squares of columns, and 1 where that is 0."""
     scales = np.sqrt(np.mean(values**2, axis=0))
     return np.where(scales > 0, scales, 1.0)

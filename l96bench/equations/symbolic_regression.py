@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 
-from l96bench.equations.derivatives import Derivative, SavitzkyGolay
+from l96bench.equations.derivatives import Derivative
 from l96bench.equations.library import RingLibrary
-from l96bench.equations.regression import checked_trajectory
+from l96bench.equations.regression import both_sides, checked_trajectory, rms
 from l96bench.errors import ModelError
 
 __all__ = ["SymbolicRegression", "expression"]
@@ -63,12 +63,7 @@ class SymbolicRegression(BaseEstimator):
     """
 
     def __init__(
-        self,
-        estimator: Any,
-        radius: int = 2,
-        J: int = 0,
-        derivative: Derivative | None = None,
-        max_rows: int = 500,
+        self, estimator: Any, radius: int = 2, J: int = 0, derivative: Derivative | None = None, max_rows: int = 500
     ) -> None:
         self.estimator = estimator
         self.radius = radius
@@ -86,15 +81,13 @@ class SymbolicRegression(BaseEstimator):
         """
         states, interval = checked_trajectory(X, t)
         kinds = RingLibrary(1, self.radius, self.J, pooled=True).candidates(states.shape[1])
-        K = kinds[0].K
         strides = [max(1, -(-len(states) * each.n_targets // self.max_rows)) for each in kinds]
-        derivative = SavitzkyGolay() if self.derivative is None else self.derivative
-        smooth, schemes = derivative.schemes([states[:, :K], states[:, K:]][: len(kinds)], interval, strides)
+        sides = both_sides(states, interval, kinds, self.derivative, strides)
         self.texts_ = []
-        for kind, scheme in zip(kinds, schemes, strict=True):
+        for kind, (features, tendency) in zip(kinds, sides, strict=True):
             # The first candidate is the constant, which a regressor makes by itself.
-            features = kind.features(smooth[0], smooth[-1], scheme.project)[:, :, 1:]
-            text = self._fit_one(features.reshape(-1, features.shape[2]), scheme.tendency.ravel(), kind.symbols()[1:])
+            rows = features.reshape(-1, features.shape[2])[:, 1:]
+            text = self._fit_one(rows, tendency.ravel(), kind.symbols()[1:])
             self.texts_.append(f"d{kind.left}/dt = {text}")
         return self
 
@@ -103,8 +96,7 @@ class SymbolicRegression(BaseEstimator):
         return list(self.texts_)
 
     def _fit_one(self, features: Array, tendency: Array, names: Sequence[str]) -> str:
-        scales, scale = np.sqrt(np.mean(features**2, axis=0)), np.sqrt(np.mean(tendency**2))
-        scales, scale = np.where(scales > 0, scales, 1.0), scale or 1.0
+        scales, scale = rms(features), float(rms(tendency))
         estimator = clone(self.estimator).fit(features / scales, tendency / scale)
         scaled = [f"({name} * {1.0 / size:.10g})" for name, size in zip(names, scales, strict=True)]
         return f"{scale:.10g} * ({expression(estimator, scaled)})"

@@ -27,12 +27,7 @@ class WalksVector(BatchedEnv):
     def __init__(self, num_envs: int = 2, *, episode_steps: int = 6, **options: Any) -> None:
         box = spaces.Box(-1.0, 1.0, (1,), np.float32)
         super().__init__(
-            num_envs // 2,
-            agents=2,
-            observation_space=box,
-            action_space=box,
-            episode_steps=episode_steps,
-            **options,
+            num_envs // 2, agents=2, observation_space=box, action_space=box, episode_steps=episode_steps, **options
         )
         self.places = np.zeros((self.n_systems, 2))
 
