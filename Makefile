@@ -10,7 +10,7 @@ FEW := --regime wilks-f20 --regime dense --regime single-coarse
 RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
 SHOW := $(BIN)/l96bench leaderboard --results results --output results/board --show
 
-.PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test lint bench publish figures \
+.PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test test-fast lint bench publish figures \
 	chapters measurements scale clean help
 
 help:  ## Show the targets.
@@ -42,6 +42,9 @@ reinforcement: $(READY)  ## The policies, which train for minutes a seed.
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/pytest -n auto --dist loadfile
+
+test-fast: $(READY)  ## The tests that take a minute: no real data, training, cluster or browser.
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 lint: $(READY)  ## Style, types, layers, and whether the committed tables are what the results make.
 	$(BIN)/ruff check .

@@ -1,12 +1,17 @@
-"""Miniature tasks, made once for all tests."""
+"""Miniature tasks, made once for all tests, and the tiers of the tests.
+
+A test that needs real data, training, a cluster or a browser says so, by a mark or by a fixture of that name. Without
+it, the test fails in the fast tier (`-m "not slow"`).
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,6 +23,76 @@ from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import tasks_given_as
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+
+TIERS = ("real_data", "training", "cluster", "browser")
+PROGRAMS = {"cluster": "distributed", "browser": "chrom"}
+STEPS = 1000
+"""Steps of an optimizer that a test may make without the mark `training`."""
+
+
+class Guard:
+    """What the test that runs now may have."""
+
+    allowed: ClassVar[set[str]] = set(TIERS)
+    steps: ClassVar[int] = 0
+
+    @classmethod
+    def starts(cls, event: str, arguments: tuple[Any, ...]) -> None:
+        """Fail a test that starts a program of a tier that it is not in."""
+        if event == "subprocess.Popen":
+            for tier, program in PROGRAMS.items():
+                if tier not in cls.allowed and program in str(arguments[:2]):
+                    pytest.fail(f"a test that starts {program} needs the mark `{tier}`")
+
+    @classmethod
+    def steps_made(cls, *_: Any) -> None:
+        """Fail a test that trains for long without saying so."""
+        cls.steps += 1
+        if cls.steps > STEPS and "training" not in cls.allowed:
+            pytest.fail(f"a test that makes more than {STEPS} steps of an optimizer needs the mark `training`")
+
+
+sys.addaudithook(Guard.starts)
+
+
+@functools.cache
+def _count_steps() -> None:
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    register_optimizer_step_post_hook(Guard.steps_made)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the fixture of a tier, and as slow whatever is in one."""
+    for item in items:
+        for tier in TIERS:
+            if tier in getattr(item, "fixturenames", ()):
+                item.add_marker(tier)
+        if any(item.get_closest_marker(tier) for tier in TIERS):
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """In the fast tier, take from a test what it does not say that it needs."""
+    if "not slow" not in item.config.option.markexpr:
+        yield
+        return
+    if "torch" in sys.modules:
+        _count_steps()
+    Guard.allowed, Guard.steps = {tier for tier in TIERS if item.get_closest_marker(tier)}, 0
+    with pytest.MonkeyPatch.context() as patch:
+        if "real_data" not in Guard.allowed:
+            # Below a file no process can make anything; the name of the folder is what an error shows.
+            patch.setenv("L96BENCH_CACHE", str(Path(__file__) / "a-test-of-real-data-needs-the-mark-real_data"))
+        yield
+    Guard.allowed = set(TIERS)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> None:
+    """What a fixture asks for that reads data sets in their registered size: marks the tests that use it."""
 
 
 @functools.cache

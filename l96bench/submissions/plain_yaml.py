@@ -1,7 +1,7 @@
-"""YAML of strangers as plain data: the JSON subset of YAML 1.2, with bounds, read event by event.
+"""Read untrusted YAML as plain data, with bounds on its size.
 
-No tags, anchors, aliases or merges, so that a text holds no more than it shows; no key twice; and scalars are what YAML
-1.2's core schema says, so that ``no`` is a text, and ``2024-01-01`` as well.
+What JSON can say is allowed, and nothing else: no tags, anchors, aliases or merges, and no key twice. Scalars follow
+the core schema of YAML 1.2, so that ``no`` and ``2024-01-01`` are texts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from l96bench.errors import SubmissionError
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml"]
 
 MAX_BYTES = 262_144
-"""Of a text, unless the caller allows another size."""
+"""The largest text that is read, in bytes, unless the caller gives another bound."""
 MAX_DEPTH = 16
-"""Lists and mappings inside each other."""
+"""The deepest nesting of lists and mappings."""
 MAX_NODES = 50_000
-"""Scalars, lists and mappings."""
+"""The most values: scalars, lists and mappings together."""
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -35,20 +35,21 @@ class _Open:
 
 
 def read_yaml(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Any:
-    """The plain data that a YAML text holds: None, booleans, numbers, texts, lists, and mappings of texts.
+    """Return the plain data in a YAML text: None, booleans, numbers, texts, lists, and mappings with texts as keys.
 
     Parameters
     ----------
     data : bytes
-        UTF-8.
+        The text in UTF-8.
     name : str
-        What messages call it.
+        The name of the file, for messages.
     max_bytes : int
+        The largest text that is read.
 
     Raises
     ------
     SubmissionError
-        When it is no YAML, or uses what is not allowed; the message gives the line.
+        If it is not valid YAML or uses what is not allowed; the message gives the line.
     """
     import yaml
 
@@ -69,7 +70,7 @@ def read_yaml(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Any:
 
 
 def _built(events: Iterator[Any], name: str) -> Any:
-    """The data of the one document in a stream of events."""
+    """Build the data of the one document in a stream of parser events."""
     import yaml
 
     stack: list[_Open] = []
@@ -99,7 +100,7 @@ def _built(events: Iterator[Any], name: str) -> Any:
 
 
 def _check_plain(event: Any, name: str) -> None:
-    """Raise for what makes a text say more than it shows."""
+    """Raise for an alias, an anchor or a tag."""
     import yaml
 
     if isinstance(event, yaml.AliasEvent):
@@ -111,7 +112,7 @@ def _check_plain(event: Any, name: str) -> None:
 
 
 def _add(stack: list[_Open], found: list[Any], value: Any, name: str, event: Any) -> None:
-    """Put a value where it belongs: into the innermost list or mapping, as a key or a value, or at the top."""
+    """Add a value to the innermost open list or mapping, as a key or a value, or as the document itself."""
     if not stack:
         found.append(value)
         return
@@ -133,7 +134,7 @@ def _add(stack: list[_Open], found: list[Any], value: Any, name: str, event: Any
 
 
 def _scalar(event: Any, name: str) -> Any:
-    """A scalar by the core schema of YAML 1.2 (quoted ones are texts); numbers too large to hold are errors."""
+    """Convert a scalar by the core schema of YAML 1.2; quoted scalars are texts."""
     text: str = event.value
     if _SURROGATE.search(text):
         _fail(name, event, "a text holds half a character (a surrogate)")

@@ -1,4 +1,4 @@
-"""`submission.yaml`: what a submission says about itself, checked before anything else of it is looked at."""
+"""The description of a submission, `submission.yaml`: its fields, their checks, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from l96bench.tasks.registry import list_tasks, make_task
 __all__ = ["ARTIFACT_NAMES", "SCHEMA", "SUBMISSION_FILE", "Submission", "TrainingData", "json_schema"]
 
 SUBMISSION_FILE = "submission.yaml"
-"""The file of a submission's folder that describes it."""
+"""The name of the file that describes a submission."""
 SCHEMA = "l96bench/submission/1"
 ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|npz|yaml|json)", re.ASCII)
-"""What artifacts may be called: one plain file name, with no way out of the folder."""
+"""The names that artifact files may have; none of them leads out of the folder."""
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
 _LEARNED = frozenset({"train", "train-fine", "valid"})
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z0-9]+;|\]\(|javascript:", re.IGNORECASE)
 _LINE = re.compile(r"[\w .,:;+\-/()'=#%{}^²³±×]+")
-"""One line of a table: letters of any script, digits, spaces, and what formulas and names need."""
+"""Characters of names in tables: letters of any script, digits, spaces, and those of formulas."""
 
 
 def _line(text: str) -> str:
-    """A text for a cell of a table: one line of plain characters."""
+    """Check a text for a table: one line of plain characters."""
     if text != text.strip() or text != unicodedata.normalize("NFC", text):
         raise ValueError("expected no space at its ends, and composed characters (NFC)")
     if not _LINE.fullmatch(text) or "__" in text or not any(map(str.isalnum, text)):
@@ -42,7 +42,7 @@ def _line(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Plain text without markup: every page shows it as it is."""
+    """Check a description: plain text without HTML or Markdown."""
     for each in text:
         if unicodedata.category(each) in {"Cc", "Cf", "Co", "Cs", "Cn"} and each != "\n":
             raise ValueError(f"expected printable characters, got {each!r}")
@@ -86,26 +86,26 @@ Artifacts = Annotated[
 
 
 class _Part(BaseModel):
-    """Frozen; unknown keys and values of another type are errors that name their field."""
+    """A strict, frozen model: unknown keys and values of another type are errors that name their field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class TrainingData(_Part):
-    """One set of data that the model, or any choice about it, was fitted to.
+    """One data set that the model, or any choice about it, was fitted to.
 
     Attributes
     ----------
     regime : str
-        Of l96bench's, such as ``wilks-f20``, or a track; ``other`` for other data, which `note` then describes.
+        A regime or track of l96bench, such as ``wilks-f20``; ``other`` for other data, which `note` then describes.
     split : str
-        ``train``, ``train-fine``, ``valid``, or, honestly, one that is tested on; ``own`` for trajectories simulated
-        for the purpose.
+        A split of l96bench, test data included if they were used; ``own`` for trajectories simulated for the purpose.
     mtu : float, optional
-        How much of it, in MTU (or cycles); all of it if not given.
+        The amount in MTU (or cycles); everything if not given.
     seeds : list of int
-        With ``own``: the seeds of the simulated trajectories.
+        The seeds of the simulated trajectories, with the split ``own``.
     note : str
+        Anything else, in words.
     """
 
     regime: Line
@@ -124,29 +124,31 @@ class TrainingData(_Part):
         return self
 
     def text(self) -> str:
-        """The set in words."""
+        """Describe the data set in words."""
         amount = "" if self.mtu is None else f", {self.mtu:g} MTU"
         seeds = f", seeds {', '.join(map(str, self.seeds))}" if self.seeds else ""
         return f"{self.regime} {self.split}{amount}{seeds}"
 
 
 class Submission(_Part):
-    """What `submission.yaml` holds.
+    """The fields of `submission.yaml`.
 
     Attributes
     ----------
     name, kind, inputs : str
-        As in the tables: name of the row, kind of the method, what it sees (``X_k``, ``X_{k-2..k+2}``).
+        The name of the row, the kind of the method, and what it sees (``X_k``, ``X_{k-2..k+2}``), as tables show them.
     authors : list of str
+        Their names.
     description, source, license : str
         One or a few sentences; a citation; an SPDX identifier.
     tasks : list of str
-        The ids of the tasks that it enters.
+        The ids of the tasks to be scored on.
     artifacts : dict of str to str, or one str for all
-        The file for each task: under its id, its regime (or track), its family, or ``default``; the first of these that
-        is there counts. ``python:MODULE:OBJECT`` instead of a file is for one's own machine, and marked self-reported.
+        The file for each task, by the task's id, its regime (or track), its family, or ``default``; the first of these
+        keys that is there counts. ``python:MODULE:OBJECT`` in place of a file works on one's own machine only, and is
+        marked self-reported.
     training : list of TrainingData
-        Everything that the model was fitted to; an empty list for what was not fitted.
+        All data that the model was fitted to; an empty list if it was not fitted.
     """
 
     schema_: Literal["l96bench/submission/1"] = Field(alias="schema")
@@ -177,18 +179,18 @@ class Submission(_Part):
 
     @classmethod
     def parse(cls, data: bytes, name: str = SUBMISSION_FILE) -> Submission:
-        """The submission that a YAML text describes.
+        """Return the submission that a YAML text describes.
 
         Raises
         ------
         SubmissionError
-            With a line for everything that is wrong.
+            If anything is wrong; the message has a line for each fault.
         """
         return cls.of(read_yaml(data, name), name)
 
     @classmethod
     def of(cls, fields: Any, name: str = SUBMISSION_FILE) -> Submission:
-        """The submission of these fields, plain data; see `parse`."""
+        """Return the submission with these fields, as plain data; see `parse`."""
         if not isinstance(fields, dict):
             raise SubmissionError(f"{name}: expected a mapping (name: .., tasks: ..), got {type(fields).__name__}")
         try:
@@ -198,11 +200,11 @@ class Submission(_Part):
 
     @property
     def slug(self) -> str:
-        """The name as the name of its folder and files."""
+        """The name in the form that its folder and files have."""
         return slug_of(self.name)
 
     def artifact(self, task: Task) -> str:
-        """The file (or ``python:..``) for a task that the submission enters."""
+        """Return the file name (or ``python:..``) of the artifact for a task."""
         key = _key(self.artifacts, task)
         if key is None:
             raise L96BenchError(f"{self.name!r} has no artifact for {task.id}")
@@ -210,11 +212,11 @@ class Submission(_Part):
 
     @property
     def files(self) -> list[str]:
-        """The names of its artifact files."""
+        """The names of all artifact files."""
         return sorted({each for each in self.artifacts.values() if not each.startswith("python:")})
 
     def model_info(self, task: Task, parameters: int | None = None) -> ModelInfo:
-        """How its row on a task is described; the same wherever it is scored."""
+        """Return the description of its row on a task."""
         return ModelInfo(
             name=self.name,
             kind=self.kind,
@@ -228,7 +230,7 @@ class Submission(_Part):
         )
 
     def info(self, task: Task, digest: str | None, status: Literal["verified", "self-reported"]) -> SubmissionInfo:
-        """Where its row on a task comes from: authors, artifact and its SHA-256, overlaps, status."""
+        """Return the origin of its row on a task: authors, artifact and its SHA-256, overlaps, status."""
         return SubmissionInfo(
             status=status,
             authors=list(self.authors),
@@ -239,19 +241,19 @@ class Submission(_Part):
         )
 
     def overlaps(self, task: Task) -> list[str]:
-        """The declared training data that the task tests on."""
+        """Return the declared training data that the task tests on."""
         tested = set(task.splits) - _LEARNED
         same = [each for each in self.training if each.regime == task.regime_id]
         return [each.text() for each in same if each.split in tested]
 
 
 def _key(artifacts: Mapping[str, str], task: Task) -> str | None:
-    """The key under which the artifact of a task stands."""
+    """Return the key of the artifact for a task."""
     return next((key for key in (task.id, task.regime_id, task.family, "default") if key in artifacts), None)
 
 
 def _explain(error: ValidationError) -> list[str]:
-    """One line for every faulty field: where it is, what was expected, what came."""
+    """Return a line for each faulty field: where it is, what was expected, what came."""
     lines = []
     for fault in error.errors(include_url=False):
         where = ".".join(f"{each!s:.60}" for each in fault["loc"])
@@ -272,7 +274,7 @@ def _known_keys(where: tuple[int | str, ...]) -> list[str]:
 
 
 def json_schema() -> str:
-    """The JSON schema of `submission.yaml`, for editors: indented, with the ids of all tasks."""
+    """Return the JSON schema of `submission.yaml` for editors, as indented text with the ids of all tasks."""
     schema = Submission.model_json_schema(by_alias=True)
     schema["properties"]["tasks"]["items"] = {"enum": list_tasks()}
     schema |= {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{SUBMISSION_FILE} of l96bench"}

@@ -84,6 +84,7 @@ def test_an_unknown_track_names_the_nearest() -> None:
 # What an archive holds.
 
 
+@pytest.mark.real_data
 def test_shapes(track_id: str, archive: Archive) -> None:
     K = get_track(track_id).regime.K
     assert tuple(archive) == ARRAYS
@@ -205,6 +206,7 @@ def test_another_filter_takes_the_tracks_place(archive: Archive, track_id: str) 
 # The real archives.
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("part", PARTS)
 def test_dense_is_made_again_to_the_last_bit(part: str) -> None:
     made = make_archive(get_track("dense"), PARTS[part], progress=False)

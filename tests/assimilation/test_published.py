@@ -21,6 +21,8 @@ from l96bench.assimilation.variational import ThreeDVar
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.truth import Trajectory, simulate
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[np.float64]
 MODEL, NETWORK = ResolvedModel("lorenz96-k40", dt=0.05), Network(40, 0.05, 1.0)
 GAUSSIAN = np.sqrt(10 / 3)

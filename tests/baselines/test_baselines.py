@@ -128,6 +128,7 @@ def test_models_are_made_for_every_task_that_the_entry_enters(name: str) -> None
         assert task in tasks or (entry.regimes is not None and task.regime_id not in entry.regimes)
 
 
+@pytest.mark.training
 @pytest.mark.usefixtures("miniature_registry")
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_policy_trains_into_a_closure(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +167,7 @@ EXPECTED_RECOVERY = {
 """Where the scores lie on a miniature of `single`."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECOVERY)
 def test_every_method_finds_equations(name: str, single: EquationRecovery) -> None:
     entry, _ = find_entry(name)
@@ -190,6 +192,7 @@ EXPECTED_ASSIMILATION = {
 """Where the scores lie on the real `dense`, for the baselines that take a second."""
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("name", EXPECTED_ASSIMILATION)
 def test_what_assimilates_how_well(name: str) -> None:
     entry, _ = find_entry(name)

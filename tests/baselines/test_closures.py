@@ -13,6 +13,8 @@ from l96bench.entries.entry import find_entry
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
+pytestmark = pytest.mark.training
+
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
 CLOSURES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith(("da_", "er_", "rl_")))
 

@@ -8,6 +8,8 @@ import l96bench
 from l96bench.entries.entry import find_entry
 from l96bench.tasks.registry import make_task
 
+pytestmark = pytest.mark.real_data
+
 EXPECTED = {
     "er_textbook": (1.0, 1.0),
     "er_least_squares": (0.1, 0.2),

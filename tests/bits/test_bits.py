@@ -16,6 +16,8 @@ import pytest
 from l96bench.assimilation.archive import ARRAYS
 from l96bench.data.store import digests
 
+pytestmark = pytest.mark.slow
+
 # SHA-256 (first 16 digits) of X, then U, of two trajectories over 2 MTU; recorded once, the same everywhere.
 EXPECTED = {
     "wilks-f18": "d53539b7c5a74b1b",

@@ -136,6 +136,7 @@ def test_code_is_never_run(mine: Path) -> None:
     assert not Path("ran").exists()
 
 
+@pytest.mark.slow
 def test_an_artifact_that_takes_too_long_is_reported(mine: Path) -> None:
     found = check_contribution(mine, BOARD, limits=Limits(seconds=0.02))
     assert any("expected at most 0.02 s" in fault for fault in found.faults), found.faults

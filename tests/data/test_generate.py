@@ -65,6 +65,7 @@ def truth_of(regime: Regime, cases: Cases = MINI) -> Trajectory:
     return simulate(regime, 6.0, seed=seed, n_trajectories=cases.n_trajectories)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGIMES)
 def test_perfect_forecast(name: str) -> None:
     regime = get_regime(name)
@@ -80,12 +81,14 @@ def test_perfect_forecast(name: str) -> None:
     assert len({forecast[0, case, member].tobytes() for case in range(6) for member in range(3)}) == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGIMES)
 def test_perfect_forecast_does_not_depend_on_threads(name: str) -> None:
     regime = get_regime(name)
     np.testing.assert_array_equal(perfect_forecast(regime, MINI, threads=1), perfect_forecast(regime, MINI, threads=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGIMES)
 def test_perfect_forecast_from_the_truths_own_fast_variables_is_the_truth(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +122,7 @@ def test_cases_must_leave_room_for_the_memory() -> None:
         perfect_forecast(get_regime("wilks-f20"), replace(MINI, first=2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA_REGIMES)
 def test_this_machine_makes_the_recorded_bits(name: str) -> None:
     """The validation split of every regime, 300 MTU with its spin-up, against the repository's digests."""

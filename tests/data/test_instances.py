@@ -59,6 +59,7 @@ def test_unknown_tracks() -> None:
 # Draws.
 
 
+@pytest.mark.slow
 @every_base
 def test_coefficients_are_near_the_textbook_but_not_there(base: str) -> None:
     for instance in [*instances(base), *instances(base, 11)]:
@@ -102,6 +103,7 @@ def test_hidden_instances_are_around_weak_and_strong_coupling(seed: int | None) 
     assert {instance.textbook for instance in found[5:]} == {Coefficients.of(get_regime("wilks-f18"))}
 
 
+@pytest.mark.slow
 def test_single_scale_instances_are_chaotic() -> None:
     assert all(0.5 < instance.clock < 6 for instance in [*instances("single"), *instances("single", 11)])
     assert {instance.clock for base in BASES[1:] for instance in instances(base)} == {1.0}
@@ -153,6 +155,7 @@ def test_an_instance_is_a_value() -> None:
     assert sizes == {"single": (0, 0, 8), "two-scale": (8, 8, 72), "hidden": (32, 0, 8)}
 
 
+@pytest.mark.slow
 @every_base
 def test_the_texts_say_what_the_tendency_computes(base: str) -> None:
     for instance in instances(base)[:2]:

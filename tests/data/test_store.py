@@ -154,6 +154,7 @@ DAMAGES = [truncated, emptied, altered, altered_header, not_an_array, a_zip_arch
 DAMAGES += [missing, exchanged, other_values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_noticed_and_mended(cache: Cache, damage: Any) -> None:
     good = {name: np.array(array) for name, array in store.load("wilks-f20", "train").items()}
@@ -348,6 +349,7 @@ def processes(cache: Cache, tmp_path: Path) -> Iterator[list[subprocess.Popen[st
         process.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_it_once(
     cache: Cache, processes: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:

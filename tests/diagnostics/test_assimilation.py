@@ -29,6 +29,7 @@ def numbers(subject: AssimilationSubject, name: str, row: str) -> list[str]:
     return next(list(cells) for cells in diagnose(name, subject).rows if cells[0] == row)
 
 
+@pytest.mark.slow
 def test_the_cycles_are_those_of_the_score(assimilation_subject: AssimilationSubject) -> None:
     metrics = assimilation_subject.task.evaluate(assimilation_subject.model).metrics
     _, background, analysis, ratio, inflation, diverged = numbers(assimilation_subject, "cycles", "model")

@@ -111,6 +111,7 @@ def test_an_equation_without_damping_scores_as_by_hand(single: EquationRecovery)
     assert {row[1] for row in terms.rows} == {"5", "20"}
 
 
+@pytest.mark.slow
 def test_the_best_equations_of_a_hidden_instance_are_the_truth(hidden: EquationRecovery) -> None:
     subject = subject_of(hidden, hidden._exact["0"])
     rows = [row for row in diagnose("equations", subject).rows if row[1] != "others in an equation"]
@@ -170,6 +171,7 @@ def test_the_page_has_its_own_sections(single: EquationRecovery, tmp_path: Path)
     assert "known on single" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_an_entry_is_looked_at_by_its_name(miniature_registry: Path, tmp_path: Path) -> None:
     """A regime stands for the first track."""
     _, (section,) = make_report("er_textbook", "wilks-f20", tmp_path, only=["terms"])

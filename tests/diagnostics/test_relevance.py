@@ -76,6 +76,7 @@ def test_anomalies_do_not_change_the_function(rows: np.ndarray) -> None:
     np.testing.assert_allclose(_layers(own, rows - 1.5)[-1], _layers(network, rows)[-1])
 
 
+@pytest.mark.slow
 def test_the_network_is_found_inside_its_wrappers(network_subject: Subject) -> None:
     model = network_subject.model
     network = find_network(model)

@@ -50,6 +50,7 @@ class _Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
+@pytest.mark.slow
 def test_the_page_has_every_section_and_picture(written: tuple[Path, Path], network_subject: Subject) -> None:
     page = _Page((written[0] / "index.html").read_text(encoding="utf-8"))
     names = diagnostics_of(network_subject)

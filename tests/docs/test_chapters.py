@@ -13,7 +13,7 @@ SCALE = 0.2
 
 
 @pytest.fixture
-def numbers(request, monkeypatch, tmp_path):
+def numbers(request, real_data, monkeypatch, tmp_path):
     """The numbers of one chapter, run on small samples, its page written and looked through."""
     monkeypatch.syspath_prepend(str(CHAPTERS))
     module = importlib.import_module(request.param)

@@ -169,6 +169,7 @@ def test_other_regimes_have_other_terms(name: str) -> None:
 # Lyapunov exponents.
 
 
+@pytest.mark.slow
 def test_lyapunov_exponent_of_lorenz_96() -> None:
     """1.70 for K 40, F 8 (measured by an independent prototype). The standard error over 3,000 MTU is 0.01."""
     found = [lyapunov_exponent(Coefficients.of(get_regime("lorenz96-k40")), 40, words=(i,)) for i in range(3)]

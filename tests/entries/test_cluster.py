@@ -73,7 +73,7 @@ guess = l96bench.Entry("guess", "guess", "none", lambda task, seed: Guess(), fam
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a scheduler with two workers, which know none of the tests' files."""
     folder = tmp_path_factory.mktemp("cluster")
     file = folder / "scheduler.json"
@@ -130,14 +130,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_cluster_gives_what_this_process_gives(address: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_gives_what_this_process_gives(cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "models_of_the_drivers.py").write_text(MODULE)
     jobs = [
         *plan(["quartic", "models_of_the_drivers:noisy"], [OFFLINE]),
         *plan(["models_of_the_drivers:guess"], [RECOVERY]),
     ]
     try:
-        there = run_jobs(jobs, here / "there", dask=address)
+        there = run_jobs(jobs, here / "there", dask=cluster)
         monkeypatch.setenv("L96BENCH_CACHE", str(here / "another"))
         local = run_jobs(jobs, here / "local", n_jobs=1)
     finally:
@@ -149,7 +149,7 @@ def test_a_cluster_gives_what_this_process_gives(address: str, here: Path, monke
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
-    address: str, here: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, script, lines = here / "trainings.log", here / "lines.py", Counter[str]()
     script.write_text(LINES.format(log=str(log), pause=0.4))
@@ -169,7 +169,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
     killer = threading.Thread(target=kill)
     killer.start()
     there = run_jobs(
-        plan(["lines.py"], [OFFLINE]), here / "there", dask=address, report=lambda line: lines.update([line])
+        plan(["lines.py"], [OFFLINE]), here / "there", dask=cluster, report=lambda line: lines.update([line])
     )
     killer.join()
 
@@ -188,45 +188,45 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
     assert without_cost(there) == without_cost(local)
 
 
-def test_data_come_from_the_workers_bit_for_bit(address: str, here: Path) -> None:
+def test_data_come_from_the_workers_bit_for_bit(cluster: str, here: Path) -> None:
     (instance,) = data_sets(["single"], ["instance-0"])
-    assert list(make_data_sets([instance], dask=address)) == ["single/instance-0"]
+    assert list(make_data_sets([instance], dask=cluster)) == ["single/instance-0"]
     assert instance.state() == "intact"
     assert list(make_data_sets([instance], dask="tcp://127.0.0.1:1")) == ["single/instance-0"]
 
 
-def test_an_item_that_fails_on_a_worker_takes_nobody_with_it(address: str) -> None:
-    outcomes = sorted(in_parallel(math.sqrt, [4.0, -1.0, 9.0], dask=address), key=lambda outcome: outcome.index)
+def test_an_item_that_fails_on_a_worker_takes_nobody_with_it(cluster: str) -> None:
+    outcomes = sorted(in_parallel(math.sqrt, [4.0, -1.0, 9.0], dask=cluster), key=lambda outcome: outcome.index)
     assert [outcome.value for outcome in outcomes] == [2.0, None, 3.0]
     assert outcomes[1].fault.startswith("ValueError: ")
 
 
-def test_what_is_left_is_cancelled_when_the_driver_stops(address: str) -> None:
-    outcomes = in_parallel(time.sleep, [0.1] + [0.5] * 30, dask=address)
+def test_what_is_left_is_cancelled_when_the_driver_stops(cluster: str) -> None:
+    outcomes = in_parallel(time.sleep, [0.1] + [0.5] * 30, dask=cluster)
     assert next(outcomes).index == 0
     outcomes.close()  # type: ignore[attr-defined]
-    with distributed.Client(address, set_as_default=False) as client:
+    with distributed.Client(cluster, set_as_default=False) as client:
         wait_for(lambda: not client.processing() or not any(client.processing().values()))
         assert client.run(math.sqrt, 4.0) != {}
 
 
-def test_workers_of_another_version_are_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_of_another_version_are_refused(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other = parallel.installed() | {"l96bench": "0" * 16, "numpy": "1.0"}
     monkeypatch.setattr(parallel, "installed", lambda: other)
     message = (
         r"the worker tcp://127\.0\.0\.1:\d+ has other versions.*l96bench \w{16} \(here 0{16}\), numpy .*\(here 1\.0\)"
     )
     with pytest.raises(ClusterError, match=message):
-        list(in_parallel(math.sqrt, [1.0], dask=address))
+        list(in_parallel(math.sqrt, [1.0], dask=cluster))
     monkeypatch.setattr(parallel, "_check_workers", lambda client, address: None)  # a worker that joins later
     with pytest.raises(ClusterError, match=message):
-        list(in_parallel(math.sqrt, [1.0, 4.0], dask=address))
+        list(in_parallel(math.sqrt, [1.0, 4.0], dask=cluster))
 
 
-def test_an_item_that_keeps_ending_its_worker_is_one_fault(address: str) -> None:
-    (outcome,) = in_parallel(os._exit, [1], dask=address)
+def test_an_item_that_keeps_ending_its_worker_is_one_fault(cluster: str) -> None:
+    (outcome,) = in_parallel(os._exit, [1], dask=cluster)
     assert outcome.fault.startswith("KilledWorker: ")
-    (after,) = in_parallel(math.sqrt, [16.0], dask=address)
+    (after,) = in_parallel(math.sqrt, [16.0], dask=cluster)
     assert after.value == 4.0
 
 

@@ -294,7 +294,7 @@ def test_two_objects_of_one_module_are_two_entries(
 
 
 @pytest.fixture
-def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def own_runs(real_data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """A function that begins an empty cache of runs beside the real data."""
     from joblib.externals.loky import get_reusable_executor
 

@@ -115,6 +115,7 @@ def test_rows_are_scalar_environments(id: str, options: dict[str, Any], mode: st
     native.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows_of_a_large_batch_are_scalar_environments(mode: str, threads: int) -> None:

@@ -21,6 +21,8 @@ from l96bench.assimilation.observations import Observations, Observed
 from l96bench.envs.da_increment import INFLATIONS, DAIncrementEnv, DAIncrementVectorEnv
 from l96bench.errors import L96BenchError, UnknownIdError
 
+pytestmark = pytest.mark.real_data
+
 Array = NDArray[np.float64]
 Rows = Callable[..., None]
 TRACKS = ("dense", "sparse")

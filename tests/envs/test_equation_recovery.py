@@ -79,6 +79,7 @@ def episode(env: EquationRecoveryEnv, actions: list[NDArray[np.float32]]) -> tup
 # What the numbers are.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("track", "local"), [("single", False), ("single-coarse", True), ("two-scale", False)])
 def test_the_residual_is_that_of_the_written_equations(track: str, local: bool, rng: np.random.Generator) -> None:
     """Scales, products, signs and texts together: the text is read by the task's grammar and judged by hand."""
@@ -112,6 +113,7 @@ def test_rewards_add_up_to_what_the_last_equations_are_worth(local: bool, rng: n
     assert info["n_terms"] == (terms if local else terms / 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("track", ["single", "two-scale"])
 def test_the_true_coefficients_are_rewarded_most(track: str, rng: np.random.Generator) -> None:
     """On data without noise: more than all candidates together, than a term less, and than any other action tried."""
@@ -183,6 +185,7 @@ def test_small_actions_leave_terms_out() -> None:
 # Where the data come from.
 
 
+@pytest.mark.real_data
 def test_training_never_sees_the_instances_that_are_scored() -> None:
     registered = {instance.coefficients for instance in instances("single")}
     for split, same in (("train", False), ("valid", False), ("test", True)):
@@ -193,6 +196,7 @@ def test_training_never_sees_the_instances_that_are_scored() -> None:
             assert (draw_instance("single", int(index), seed).coefficients in registered) == same
 
 
+@pytest.mark.slow
 def test_every_episode_draws_its_data_from_the_track() -> None:
     env = EquationRecoveryVectorEnv(num_envs=100)
     _, infos = env.reset(seed=0)

@@ -76,6 +76,7 @@ def test_a_polynomial_emulator_finds_the_equations() -> None:
     np.testing.assert_array_equal(as_closure(model).step(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_an_emulator_of_the_steps_themselves_needs_next_to_no_closure() -> None:
     run = rollout(lambda X: np.zeros_like(X), X0, 5.0, regime=REGIME, interval=0.01).X
     X, after = run[:-1:5].reshape(-1, 8), run[1::5].reshape(-1, 8)

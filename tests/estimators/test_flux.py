@@ -55,6 +55,7 @@ def test_plain_regression_finds_a_flux_that_is_a_function_of_the_stencil() -> No
     np.testing.assert_array_equal(model.closure().predict(states), model.predict(states))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraint", ["flux", "staggered flux"])
 def test_flux_forms_conserve_momentum_to_rounding(constraint: str) -> None:
     model = small(constraint).fit(X, NOISY)
@@ -64,6 +65,7 @@ def test_flux_forms_conserve_momentum_to_rounding(constraint: str) -> None:
     assert np.abs(flux.predict(X).sum(axis=1)).max() < 1e-12 * np.abs(U).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_every_form_learns_and_rolls_with_the_ring(constraint: str) -> None:
     model = small(constraint).fit(X, U)
@@ -78,6 +80,7 @@ def test_every_form_learns_and_rolls_with_the_ring(constraint: str) -> None:
     assert count_parameters(model) == width * 16 + 16 + 16 + 1
 
 
+@pytest.mark.training
 def test_a_penalty_trades_skill_for_balance() -> None:
     # The divergence depends on more noise than a network can see, which makes some momentum therefore.
     sums, errors = [], []
@@ -92,6 +95,7 @@ def test_a_penalty_trades_skill_for_balance() -> None:
     np.testing.assert_array_equal(free.predict(X), small("penalty", weight=0.0).fit(X, NOISY).predict(X))
 
 
+@pytest.mark.training
 def test_a_shifted_mean_costs_nothing_where_nothing_is_conserved() -> None:
     model = small("none").fit(X, U + 30.0)
     assert abs(np.mean(model.predict(X)) - 30.0) < 0.5
@@ -99,6 +103,7 @@ def test_a_shifted_mean_costs_nothing_where_nothing_is_conserved() -> None:
     assert abs(np.mean(penalized.predict(X))) < 3.0  # the sum itself is penalized, not its deviation from the mean
 
 
+@pytest.mark.training
 def test_equal_seeds_give_equal_networks_on_any_number_of_threads() -> None:
     first = small("flux", random_state=3).fit(X, U).predict(X)
     threads, state = torch.get_num_threads(), torch.get_rng_state()

@@ -45,6 +45,7 @@ def test_with_all_data_as_inducing_points_it_is_the_exact_process() -> None:
     np.testing.assert_allclose(std, np.sqrt(exact_std**2 + 0.09), rtol=1e-3)  # of a new target, noise and all
 
 
+@pytest.mark.slow
 def test_the_hyperparameters_maximize_the_marginal_likelihood() -> None:
     found = SparseGaussianProcess(n_inducing=60, subset=150).fit(ROWS, TARGETS)
     kernel = ConstantKernel(found.variance_) * RBF(found.length_scale_)
@@ -87,6 +88,7 @@ def closure_draws(model: SampledGaussianProcess, states: np.ndarray, n: int) -> 
     return np.stack(draws, axis=1)
 
 
+@pytest.mark.slow
 def test_a_member_keeps_its_function_and_its_noise_is_red(sampled: SampledGaussianProcess) -> None:
     sampled = clone(sampled).fit(X[:60], U[:60])
     sampled.phi_ = 0.5  # over 0.05 MTU

@@ -21,6 +21,8 @@ from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcingMemory
 
+pytestmark = pytest.mark.training
+
 K, PHI, STD = 4, 0.8, 1.5
 TINY: dict[str, dict[str, Any]] = {
     "rnn": {"units": 6, "epochs": 1, "min_steps": 20, "batch_size": 16},

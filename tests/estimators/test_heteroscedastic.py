@@ -17,6 +17,8 @@ from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
+pytestmark = pytest.mark.training
+
 K, PHI = 4, 0.7
 
 

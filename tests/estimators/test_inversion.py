@@ -101,6 +101,7 @@ def known() -> NDArray:
     return run.X[:, 0]
 
 
+@pytest.mark.slow
 def test_a_known_closure_is_found_from_its_climate(known: NDArray) -> None:
     model = InvertedPolynomial(
         degree=1, regime=REGIME, n_ensemble=15, n_iterations=10, n_runs=5, spin_up=5.0, duration=40.0, random_state=1

@@ -69,6 +69,7 @@ def test_it_learns_a_nonlinear_function() -> None:
     assert model.loss_curve_[-1] < 0.05 < model.loss_curve_[0]
 
 
+@pytest.mark.training
 def test_no_hidden_layer_is_linear_regression() -> None:
     exact = X @ [1.0, -2.0, 0.5, 0.0, 3.0] + 7.0
     model = TorchRegressor(hidden=(), min_steps=1500, learning_rate=0.05).fit(X, exact)
@@ -171,6 +172,7 @@ def test_samples_of_dropout_scatter_about_the_network() -> None:
     np.testing.assert_array_equal(same, np.broadcast_to(both.predict(X[:20]), (3, 20, 2)))
 
 
+@pytest.mark.slow
 def test_dropout_trains_with_noise() -> None:
     plain, dropped = (TorchRegressor(min_steps=400, dropout=p).fit(X, Y) for p in (0.0, 0.2))
     assert dropped.loss_curve_[-1] > 2 * plain.loss_curve_[-1]  # of networks with units missing
@@ -223,6 +225,7 @@ def test_a_constant_rate_is_plain_adam() -> None:
     np.testing.assert_allclose(model.coefs_[0][0], slopes, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.training
 def test_whitening_helps_with_inputs_that_are_nearly_equal_and_is_folded() -> None:
     """The target is the small difference of two columns, as a rate of change is of lags."""
     near = np.column_stack([X[:, 0], X[:, 0] + 0.01 * X[:, 1]])

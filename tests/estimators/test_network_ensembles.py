@@ -95,6 +95,7 @@ def test_networks_with_noise_or_memory_make_ensembles_too() -> None:
     assert {tuple(np.round(row, 4)) for row in both} == expected
 
 
+@pytest.mark.training
 def test_dropout_averages_to_about_the_whole_network() -> None:
     model = dropout()
     mean = model.predict(X)
@@ -184,6 +185,7 @@ def test_what_cannot_be() -> None:
             checked_step(closure, X[:2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [DeepEnsembleRegressor(local(), 2), DropoutRegressor(TorchRegressor(**SMALL, dropout=0.1))]
 )

@@ -19,6 +19,8 @@ from l96bench.estimators.online_training import OnlineNetworkRegressor, OnlineSt
 from l96bench.estimators.rollout_training import SharedNetwork, StochasticNetworkClosure, descend, fair_crps
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
+pytestmark = pytest.mark.training
+
 Array = NDArray[np.float64]
 
 F = 20.0

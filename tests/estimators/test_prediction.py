@@ -40,6 +40,7 @@ def test_trees_and_others_give_the_same_bits(estimator: Any) -> None:
     np.testing.assert_array_equal(fast_predict(estimator)(NEW), estimator.predict(NEW))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", BOOSTED, ids=range(len(BOOSTED)))
 def test_boosting_gives_the_same_to_rounding(estimator: Any) -> None:
     rows, new = X.copy(), NEW.copy()

@@ -14,6 +14,8 @@ from l96bench.dynamics.polynomial import PUBLISHED, NoClosure, Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.dynamics.truth import Trajectory, simulate
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[np.float64]
 
 

@@ -21,7 +21,7 @@ from l96bench.submissions.plain_yaml import read_yaml
 from l96bench.submissions.submission import Submission
 
 HERE = Path(__file__).parent
-CORPUS = HERE.parent / "submit" / "corpus"
+CORPUS = HERE.parent / "submissions" / "corpus"
 KEYS = ("schema", "name", "authors", "kind", "inputs", "description", "tasks", "artifacts", "training", "x")
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -72,6 +72,7 @@ def test_plain_data_that_json_writes_come_back(value: Any) -> None:
         assert json.dumps(read) == text or read == yaml.safe_load(text) or read == value
 
 
+@pytest.mark.slow
 def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     kinds = {"description": "sy", "predictions": "p", "equations": "je"}

@@ -114,6 +114,7 @@ def test_what_runs_as_a_graph(model: Any) -> None:
     np.testing.assert_array_equal(closure.predict(X), OnnxClosure(exported(model, K).data, K).predict(X))
 
 
+@pytest.mark.real_data
 def test_a_module_of_torch_is_a_model_like_others(tmp_path: Any) -> None:
     module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v1")
     run = l96bench.rollout(module, X[:5], 1.0, regime="wilks-f20")

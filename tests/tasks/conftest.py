@@ -38,7 +38,7 @@ def everything_finite() -> Callable[[Result], bool]:
 
 
 @pytest.fixture(scope="session")
-def scored() -> SimpleNamespace:
+def scored(real_data: None) -> SimpleNamespace:
     """The real `dense` track, its references, and the honest entries that others are compared with."""
     task = DAIncrement("dense")
 

@@ -46,7 +46,7 @@ def _quartic(task: Any) -> Polynomial:
 
 
 @pytest.fixture(scope="module")
-def real_offline() -> Offline:
+def real_offline(real_data: None) -> Offline:
     task = make_task("subgrid-forcing/wilks-f20-v1")
     assert isinstance(task, SubgridForcing)
     quartic = _quartic(task)
@@ -54,7 +54,7 @@ def real_offline() -> Offline:
 
 
 @pytest.fixture(scope="module")
-def real_online() -> Online:
+def real_online(real_data: None) -> Online:
     task = make_task("online-rollout/wilks-f20-v1")
     assert isinstance(task, OnlineRollout)
     return Online(task, task.references["literature"].evaluate(), _quartic(task))

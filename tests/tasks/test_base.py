@@ -51,6 +51,7 @@ def test_data_are_read_only(offline: SubgridForcing, name: str) -> None:
         samples.interval = 1.0  # type: ignore[misc]
 
 
+@pytest.mark.real_data
 def test_real_data_are_read_only_and_as_large_as_documented() -> None:
     task = make_task("subgrid-forcing/wilks-f20-v1")
     assert (task.train.X.shape, task.train.U.shape) == ((40_000, 8), (40_000, 8))

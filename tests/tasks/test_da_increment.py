@@ -308,6 +308,7 @@ def test_no_assimilation_is_far_below_the_floor_and_still_a_number(scored: Simpl
 # The other track.
 
 
+@pytest.mark.real_data
 def test_sparse_with_a_linear_correction() -> None:
     task = make_task("da-increment/sparse-v1")
     assert isinstance(task, DAIncrement)

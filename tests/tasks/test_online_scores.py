@@ -246,7 +246,7 @@ def test_a_result_survives_its_file(result: Result, everything_finite: Callable[
 
 
 @pytest.fixture(scope="module")
-def real() -> SimpleNamespace:
+def real(real_data: None) -> SimpleNamespace:
     task = make_task("online-rollout/wilks-f20-v1")
     assert isinstance(task, OnlineRollout)
     stochastic = AR1Regressor()

@@ -39,6 +39,7 @@ def test_score_is_100_r2_about_the_training_mean(offline: SubgridForcing, quarti
     assert (result.failures.non_finite, result.failures.diverged, result.failures.of) == (0, 0, offline.test.U.size)
 
 
+@pytest.mark.real_data
 def test_score_of_the_literatures_closure_is_the_one_that_is_known() -> None:
     """docs/facts.md, measured by an independent prototype: the fitted quartic reaches R² .847 to .848."""
     task = make_task("subgrid-forcing/wilks-f20-v1")
