@@ -30,6 +30,10 @@ class ModelError(L96BenchError):
     """A model that cannot be used: not fitted, wrong shape or dtype, or its own code raised."""
 
 
+class NoGraphError(ModelError):
+    """A model of which no graph is known: it cannot be exported, and tasks run it as it is."""
+
+
 class EquationError(ModelError):
     """An equation that cannot be read: outside the grammar, out of range, or too large to expand."""
 

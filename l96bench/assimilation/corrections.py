@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.closures import Closure, GraphBuilder, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.errors import L96BenchError
@@ -51,6 +51,17 @@ class CorrectedClosure:
     def step(self, X: NDArray) -> NDArray:
         """The added tendency U (member, K) for the states X (member, K)."""
         return checked_step(self.base, X) + checked_step(self.correction, X) / self.window
+
+    @property
+    def graph_is_exact(self) -> bool:
+        """Whether the closure and its graph give the same bits: if those of both parts do."""
+        return all(getattr(part, "graph_is_exact", False) for part in (self.base, self.correction))
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The sum of both parts' graphs; see `Closure`."""
+        window = builder.constant(self.window, np.float64)
+        tendency = builder.node("Div", builder.closure(x, self.correction, K), window)
+        return builder.node("Add", builder.closure(x, self.base, K), tendency)
 
     def __repr__(self) -> str:
         return f"CorrectedClosure({self.base!r}, {self.correction!r}, window={self.window})"

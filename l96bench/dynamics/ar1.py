@@ -11,15 +11,59 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import as_closure, name_of
 from l96bench.errors import ModelError
 
-__all__ = ["AR1Closure", "ar1_noise"]
+__all__ = ["AR1Closure", "AR1Noise", "ar1_noise"]
+
+
+class AR1Noise:
+    """A first-order autoregression in steps of `dt`, independent for each member and point.
+
+    e' = phi_dt e + sigma sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), so that it forgets at the same rate
+    for every dt; z is standard normal. It starts from its stationary distribution.
+
+    Parameters
+    ----------
+    phi : float
+        Autocorrelation over `interval`, 0 <= phi < 1.
+    interval, dt : float
+        Times in MTU.
+    sigma : float
+        Stationary standard deviation (not of the innovations).
+    every : int
+        Steps for which a draw is held: those in an interval for white noise that acts the same for every dt.
+    """
+
+    def __init__(self, phi: float, interval: float, dt: float, sigma: float = 1.0, every: int = 1) -> None:
+        if not 0 <= phi < 1:
+            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
+        if not 0 <= sigma < math.inf:
+            raise ValueError(f"sigma must be a finite standard deviation; got {sigma}.")
+        if not (interval > 0 and dt > 0):
+            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
+        self.phi_dt = phi ** (dt / interval)
+        self._sigma, self._innovation, self._every = sigma, sigma * math.sqrt(1 - self.phi_dt**2), every
+        self._n_members: int | None = None
+        self._steps = 0
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all; the next step draws from the stationary distribution."""
+        self._n_members, self._rng, self._steps = n_members, rng, 0
+
+    def step(self, shape: tuple[int, ...]) -> NDArray:
+        """The noise of this step, of shape (member, K)."""
+        if shape[0] != self._n_members:
+            raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
+        if self._steps == 0:
+            self._noise: NDArray = self._sigma * self._rng.standard_normal(shape)
+        elif self._steps % self._every == 0:
+            self._noise = self.phi_dt * self._noise + self._innovation * self._rng.standard_normal(shape)
+        self._steps += 1
+        return self._noise
 
 
 class AR1Closure:
     """A deterministic closure plus a residual that is a first-order autoregression in time.
 
-    U = mean(X) + e;  e' = phi_dt e + sigma sqrt(1 - phi_dt^2) z, z standard normal, independent for each member and
-    point, started from its stationary distribution. phi is rescaled to the model step, phi_dt = phi ** (dt /
-    interval), so that the residual forgets at the same rate for every dt.
+    U = mean(X) + e with e an `AR1Noise`.
 
     Parameters
     ----------
@@ -43,26 +87,17 @@ class AR1Closure:
     deterministic = False
 
     def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:
-        if not 0 <= phi < 1:
-            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
-        if not 0 <= sigma < math.inf:
-            raise ValueError(f"sigma must be a finite standard deviation; got {sigma}.")
-        if not (interval > 0 and dt > 0):
-            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
+        self.noise = AR1Noise(phi, interval, dt, sigma)
         self.mean = as_closure(mean, dt)
         if not self.mean.deterministic:
             raise ValueError(f"the mean of an AR1Closure must be deterministic; {name_of(mean)} is not.")
         self.phi, self.sigma, self.interval, self.dt = float(phi), float(sigma), float(interval), float(dt)
-        self.phi_dt = self.phi ** (self.dt / self.interval)
-        self._innovation = self.sigma * math.sqrt(1 - self.phi_dt**2)
-        self._n_members: int | None = None
-        self._rng = np.random.default_rng(0)
-        self._residual: NDArray | None = None
+        self.phi_dt = self.noise.phi_dt
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Forget the residual; the next step draws a new one from its stationary distribution."""
         self.mean.start(n_members, rng)
-        self._n_members, self._rng, self._residual = n_members, rng, None
+        self.noise.start(n_members, rng)
 
     def remember(self, history: NDArray) -> None:
         """Pass the past states (past, member, K) on to a mean that has a memory."""
@@ -71,14 +106,7 @@ class AR1Closure:
 
     def step(self, X: NDArray) -> NDArray:
         """The mean's U (member, K) plus the residual of this step."""
-        if len(X) != self._n_members:
-            raise ModelError(f"AR1Closure was started for {self._n_members} members; X has {len(X)} rows.")
-        noise = self._rng.standard_normal(X.shape)
-        if self._residual is None:
-            self._residual = self.sigma * noise
-        else:
-            self._residual = self.phi_dt * self._residual + self._innovation * noise
-        return self.mean.step(X) + self._residual
+        return self.mean.step(X) + self.noise.step(X.shape)
 
     def predict(self, X: NDArray) -> Any:
         """The mean alone: U (n, K) for the states X (n, K)."""

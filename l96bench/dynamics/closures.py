@@ -23,12 +23,60 @@ HISTORY_INTERVAL = 0.05
 _EXPECTED = "an object with predict(X), one with start(n_members, rng) and step(X), or a function X -> U"
 
 
+class GraphBuilder(Protocol):
+    """What a closure writes its ONNX graph with: each method adds operators and returns the name of their output."""
+
+    def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """One operator of ONNX with one output."""
+
+    def constant(self, value: Any, dtype: Any) -> str:
+        """A constant tensor."""
+
+    def cast(self, x: str, dtype: Any) -> str:
+        """A tensor as float32 or float64."""
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """A tensor in another shape; -1 for what is left."""
+
+    def gather(self, x: str, index: NDArray, axis: int = 1) -> str:
+        """Entries of a tensor along an axis, such as the stencils of all points."""
+
+    def linear(self, x: str, weight: NDArray, bias: NDArray) -> str:
+        """``x weight^T + bias`` on the last axis."""
+
+    def clipped(self, x: str, low: Any, high: Any) -> str:
+        """``min(max(x, low), high)``, float64."""
+
+    def columns(self, x: str) -> str:
+        """The columns of x (n, width) as rows (width + 1, n), the last one of ones."""
+
+    def polynomial(self, x: str, coefficients: NDArray) -> str:
+        """``sum_i c_i x^i``, float64, by Horner's rule."""
+
+    def closure(self, x: str, closure: Any, K: int) -> str:
+        """The graph of another closure: U (n, K) for X (n, K), both float64."""
+
+    def regressor(self, x: str, estimator: Any, width: int) -> str:
+        """The graph of a fitted regressor of rows (n, width), float64: one with ``graph``, or of scikit-learn."""
+
+    def transformed(self, x: str, transformer: Any, width: int) -> tuple[str, int]:
+        """The graph of a fitted transformer of rows (n, width), float64, and the new width."""
+
+    def module(self, x: str, module: Any, K: int) -> str:
+        """The graph of a ``torch.nn.Module`` in inference mode, float64 in and out."""
+
+
 @runtime_checkable
 class Closure(Protocol):
     """What the resolved model couples to: `start` it once, then `step` it every dt.
 
     A closure with memory may also offer ``remember(history)``: it is called after `start` with the states before the
     start, shape (past, member, K), `HISTORY_INTERVAL` MTU apart, the newest last, the start state itself left out.
+
+    A deterministic closure without memory may also offer ``graph(builder, x, K)``: with a `GraphBuilder` it writes the
+    ONNX operators from `x`, the name of X (n, K) in float64, to U (n, K) in float64, and returns the name of U. It can
+    then be exported, and tasks run that graph in its place, unless ``graph_is_exact`` says that both give the same
+    bits. What cannot be written raises `ModelError`; with `NoGraphError`, tasks run the closure as it is.
 
     Attributes
     ----------
@@ -49,6 +97,8 @@ class Stateless:
     """The base of closures without memory or randomness: `step` is `predict`."""
 
     deterministic = True
+    graph_is_exact = False
+    """Whether the closure and its graph give the same bits."""
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Nothing to forget."""
@@ -72,6 +122,10 @@ class FunctionClosure(Stateless):
         """Whatever the function returns for X (n, K)."""
         return self.function(X)
 
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The function's own graph, if it is an object with one; see `Closure`."""
+        return builder.closure(x, self.function, K)
+
     def __repr__(self) -> str:
         return f"FunctionClosure({name_of(self.function)})"
 
@@ -89,6 +143,10 @@ class PredictorClosure(Stateless):
         """Whatever ``estimator.predict`` returns for X (n, K)."""
         with unchecked_sklearn():
             return self.estimator.predict(X)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The estimator's graph; see `Closure`."""
+        return builder.reshape(builder.regressor(x, self.estimator, K), -1, K)
 
     def __repr__(self) -> str:
         return f"PredictorClosure({name_of(self.estimator)})"
@@ -112,6 +170,10 @@ class ModuleClosure(Stateless):
         finally:
             self.module.train(training)
 
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The module's graph; see `Closure`."""
+        return builder.module(x, self.module, K)
+
     def __repr__(self) -> str:
         return f"ModuleClosure({name_of(self.module)})"
 
@@ -132,8 +194,8 @@ class _Undeclared:
 class _PipelineClosure:
     """A scikit-learn pipeline whose last step makes its own closure: transform X, then step that."""
 
-    def __init__(self, transform: Callable[[NDArray], NDArray], last: Any) -> None:
-        self.transform = transform
+    def __init__(self, steps: Any, last: Any) -> None:
+        self.steps = steps
         self.last = last
         self.deterministic = last.deterministic
         if hasattr(last, "remember"):
@@ -145,13 +207,17 @@ class _PipelineClosure:
     def _remember(self, history: NDArray) -> None:
         past, n_members, K = history.shape
         with unchecked_sklearn():
-            rows = self.transform(history.reshape(-1, K))
+            rows = self.steps.transform(history.reshape(-1, K))
         self.last.remember(np.asarray(rows).reshape(past, n_members, -1))
 
     def step(self, X: NDArray) -> NDArray:
         with unchecked_sklearn():
-            transformed = self.transform(X)
+            transformed = self.steps.transform(X)
         return self.last.step(transformed)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The graphs of all steps, one after the other; see `Closure`."""
+        return builder.closure(builder.transformed(x, self.steps, K)[0], self.last, K)
 
 
 def unchecked_sklearn() -> AbstractContextManager[None]:
@@ -271,7 +337,7 @@ def _from_predictor(model: Any, dt: float) -> Closure:
     steps = model.steps if hasattr(model, "named_steps") else None
     if steps and _offers(steps[-1][-1], "closure"):
         last = as_closure(steps[-1][-1], dt)
-        return _PipelineClosure(model[:-1].transform, last) if len(steps) > 1 else last
+        return _PipelineClosure(model[:-1], last) if len(steps) > 1 else last
     parts = model.get_params().values() if _offers(model, "get_params") else ()
     for part in parts:
         if getattr(part, "lags", ()):

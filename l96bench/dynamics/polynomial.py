@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.dynamics.ar1 import AR1Closure
-from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.errors import UnknownIdError, nearest
 
 
@@ -68,6 +68,12 @@ class Polynomial(Stateless):
         return U
 
     __call__ = predict
+
+    graph_is_exact = True
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The polynomial by the same Horner's rule; see `Closure`."""
+        return builder.polynomial(x, self._coefficients)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Polynomial) and np.array_equal(self._coefficients, other._coefficients)

@@ -13,7 +13,7 @@ from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.scaling import ACTION_SCALE, Scaling
 from l96bench.errors import ModelError
@@ -154,6 +154,15 @@ class PolicyClosure(Stateless):
             raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
         actions = self.actor.actions(X[:, self.index].reshape(-1, self.index.shape[1]))
         return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The actions' graph, and what they stand for; see `Closure`."""
+        width, actor = self.index.shape[1], self.actor
+        inputs = builder.clipped(builder.reshape(builder.gather(x, self.index), -1, width), actor.low, actor.high)
+        outputs = builder.regressor(inputs, actor.network, width)
+        actions = builder.node("Tanh", outputs) if actor.squashed else builder.clipped(outputs, -1.0, 1.0)
+        scaled = builder.node("Mul", actions, builder.constant(self.reach_U, np.float64))
+        return builder.reshape(builder.node("Add", scaled, builder.constant(self.scaling.mean_U, np.float64)), -1, K)
 
     @property
     def reach_U(self) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.equations.equation_set import EquationSet
+from l96bench.errors import ModelError
 
 
 class EquationClosure(Stateless):
@@ -33,6 +35,8 @@ class EquationClosure(Stateless):
         When a text is outside the grammar or its bounds.
     """
 
+    graph_is_exact = True
+
     def __init__(self, texts: Sequence[str], K: int) -> None:
         self.equations = EquationSet.parse(texts, K, left="U")
 
@@ -51,5 +55,37 @@ class EquationClosure(Stateless):
         """The added tendency U (n, K) for the states X (n, K)."""
         return self.equations.tendency(X)
 
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The equations' graph, for sums of products of whole powers; see `Closure`.
+
+        All targets are computed side by side, term by term, in the order of `EquationSet.tendency`. What a target has
+        less of than others is filled up with factors of 1 and terms of 0, which change no bit.
+        """
+        terms = self.equations.equations
+        if any(isinstance(factor, str) or power < 1 for each in terms for key, _ in each for factor, power in key):
+            raise ModelError("equations with functions or quotients do not come as ONNX; try export_equations")
+        rows = builder.columns(x)
+        total = builder.constant(np.zeros((K, 1)), np.float64)
+        for i in range(max(1, *map(len, terms))):
+            chosen = [each[i] if i < len(each) else ((), 0.0) for each in terms]
+            product = _monomials(builder, rows, [list(key) for key, _ in chosen], K)
+            value = builder.constant([[value] for _, value in chosen], np.float64)
+            total = builder.node("Add", total, builder.node("Mul", product, value))
+        return builder.node("Transpose", total, perm=[1, 0])
+
     def __repr__(self) -> str:
         return f"EquationClosure({self.equations.texts('U')}, K={self.equations.K})"
+
+
+def _monomials(builder: GraphBuilder, rows: str, keys: list[list[tuple[Any, int]]], K: int) -> str:
+    """A monomial for each target (K, n): the product of its factors, each a power by repeated multiplication."""
+    product = ""
+    for place in range(max(1, *map(len, keys))):
+        factors = [key[place] if place < len(key) else (K, 1) for key in keys]
+        power = ""
+        for exponent in range(max(exponent for _, exponent in factors)):
+            index = [int(factor) if exponent < own else K for factor, own in factors]
+            value = builder.gather(rows, np.array(index), axis=0)
+            power = builder.node("Mul", power, value) if power else value
+        product = builder.node("Mul", product, power) if product else power
+    return product

@@ -10,16 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import Closure, Stateless, as_closure
+from l96bench.dynamics.closures import Closure, GraphBuilder, Stateless, as_closure
 from l96bench.dynamics.inverse_kernels import solve_forcing
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
 
-__all__ = ["EmulatorClosure", "EmulatorRegressor"]
+__all__ = ["EmulatorClosure", "EmulatorRegressor", "TendencyStep"]
 
 TOLERANCE = 1e-13
 """How close the resolved model lands to where the emulator says, in units of X, or of the largest X if over 1."""
 _ITERATIONS = 30
+_NEWTON = 7
+"""Iterations of Newton's method in a graph, for steps of 0.01 MTU on the attractor: to rounding."""
 
 
 class EmulatorClosure(Stateless):
@@ -58,6 +60,35 @@ class EmulatorClosure(Stateless):
         used = solve_forcing(states, target, self.dt, TOLERANCE * scale, _ITERATIONS, forcing)
         forcing[used == _ITERATIONS] = np.nan
         return np.asarray(forcing - self.F)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The graph of the map, if it has one, and Newton's iteration for the forcing; see `Closure`."""
+        forcing = _forcing(builder, x, builder.closure(x, self.step_map, K), K, self.dt)
+        return builder.node("Sub", forcing, builder.constant(self.F, np.float64))
+
+
+class TendencyStep:
+    """The map X (n, K) -> X + dt g(X) of a closure that gives the mean tendency g of all terms over a step.
+
+    Parameters
+    ----------
+    tendency : Closure
+        Deterministic and without memory; its ``step`` gives g.
+    dt : float
+        MTU.
+    """
+
+    def __init__(self, tendency: Closure, dt: float) -> None:
+        self.tendency, self.dt = tendency, dt
+
+    def __call__(self, X: NDArray) -> NDArray:
+        """The states (n, K) one step after the states X (n, K)."""
+        return np.asarray(X + self.dt * self.tendency.step(X))
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The tendency's graph, times dt, added to X."""
+        change = builder.node("Mul", builder.closure(x, self.tendency, K), builder.constant(self.dt, np.float64))
+        return builder.node("Add", x, change)
 
 
 class EmulatorRegressor(BaseEstimator):
@@ -140,4 +171,37 @@ class EmulatorRegressor(BaseEstimator):
         tendency = as_closure(self.estimator_, dt)
         if not tendency.deterministic or hasattr(tendency, "remember"):
             raise ModelError(f"an emulator is a function of the present X; {type(self.estimator_).__name__} is not.")
-        return EmulatorClosure(lambda X: X + self.dt * tendency.step(X), self.F, self.dt)
+        return EmulatorClosure(TendencyStep(tendency, self.dt), self.F, self.dt)
+
+
+def _forcing(builder: GraphBuilder, x: str, target: str, K: int, dt: float) -> str:
+    """F + U (n, K) that, held through one RK4 step of dt, takes the resolved model from x (n, K) to the target.
+
+    Newton's iteration of `solve_forcing`, whose errors shrink a hundredfold and more each time.
+    """
+    scalars = {each: builder.constant(each, np.float64) for each in (0.5, 2.0, 0.5 * dt, dt, dt / 6, 1 / dt)}
+
+    def at(x: str, shift: int) -> str:
+        return builder.gather(x, (np.arange(K) + shift) % K)
+
+    def times(factor: float, x: str) -> str:
+        return builder.node("Mul", x, scalars[factor])
+
+    def advection(v: str, x: str) -> str:
+        return builder.node("Mul", at(v, -1), builder.node("Sub", at(x, 1), at(x, -2)))
+
+    def slope(x: str) -> str:
+        return builder.node("Add", builder.node("Sub", advection(x, x), x), forcing)
+
+    forcing = builder.polynomial(x, np.zeros(1))
+    for _ in range(_NEWTON):
+        slopes = [slope(x)]
+        for factor in (0.5 * dt, 0.5 * dt, dt):
+            slopes.append(slope(builder.node("Add", x, times(factor, slopes[-1]))))
+        middle = times(2.0, builder.node("Add", slopes[1], slopes[2]))
+        total = builder.node("Add", builder.node("Add", slopes[0], middle), slopes[3])
+        missing = builder.node("Sub", target, builder.node("Add", x, times(dt / 6, total)))
+        change = builder.node("Add", advection(missing, x), advection(x, missing))
+        correction = builder.node("Sub", times(1 / dt, missing), times(0.5, builder.node("Sub", change, missing)))
+        forcing = builder.node("Add", forcing, correction)
+    return forcing

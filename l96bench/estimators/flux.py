@@ -16,10 +16,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import Closure, Stateless
-from l96bench.errors import ModelError
+from l96bench.dynamics.closures import Closure, GraphBuilder
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.prediction import fast_predict
+from l96bench.estimators.regressors import StencilClosure
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.training_loop import Layers, Recipe, moments, train
 from l96bench.parallel import one_thread
@@ -52,7 +51,7 @@ def minimal_flux(U: ArrayLike) -> NDArray:
     return np.asarray(np.fft.irfft(1j * inverse * np.fft.rfft(forcing, axis=-1), K, axis=-1))
 
 
-class FluxClosure(Stateless):
+class FluxClosure(StencilClosure):
     """U_k = S_{k-1} - S_{k+1} (or between edges), S being a shared regressor's output at every point's stencil.
 
     Parameters
@@ -65,26 +64,26 @@ class FluxClosure(Stateless):
     """
 
     def __init__(self, estimator: Any, index: NDArray, constraint: str) -> None:
-        self.estimator = estimator
+        super().__init__(estimator, index)
         self.constraint = constraint
-        self._index = index
-        self._predict = fast_predict(estimator)
 
     def predict(self, X: NDArray) -> NDArray:
         """The added tendency U (n, K) for the states X (n, K)."""
-        S = self.outputs(X)
+        S = self.outputs([X])
         if self.constraint == "flux":
             return flux_divergence(S)
         if self.constraint == "staggered flux":
             return np.asarray(np.roll(S, 1, axis=1) - S)
         return S
 
-    def outputs(self, X: NDArray) -> NDArray:
-        """What the regressor gives at every point (n, K): the flux S_k, the flux at k + 1/2, or U_k itself."""
-        if X.shape[1] != len(self._index):
-            raise ModelError(f"The closure was fitted on K = {len(self._index)} points; X has shape {X.shape}.")
-        rows = stencil_rows([X], self._index)
-        return np.asarray(self._predict(rows), dtype=np.float64).reshape(X.shape)
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The graph of the regressor's outputs, a flux or U itself, and of U; see `Closure`."""
+        S = super().graph(builder, x, K)
+        if self.constraint not in ("flux", "staggered flux"):
+            return S
+        shifts = (-1, 1 if self.constraint == "flux" else 0)
+        before, after = (builder.gather(S, (np.arange(K) + shift) % K) for shift in shifts)
+        return builder.node("Sub", before, after)
 
 
 class FluxRegressor(RingRegressor):

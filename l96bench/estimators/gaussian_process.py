@@ -11,10 +11,11 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
+from l96bench.dynamics.closures import GraphBuilder
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import LocalRegressor, StencilClosure
-from l96bench.estimators.ring import RingRegressor, stencil_rows
+from l96bench.estimators.regressors import LocalRegressor
+from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows
 
 __all__ = ["GaussianProcessClosure", "SampledGaussianProcess", "SparseGaussianProcess"]
 
@@ -141,6 +142,21 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
                 np.exp(values, out=values)
         return out
 
+    def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
+        """The mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
+        inducing, scale = self.inducing_, 1.0 / self.length_scale_
+        centre = inducing.mean(axis=0)
+        z = ((inducing - centre) * scale).astype(np.float32)
+        offset = (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
+        x = builder.node(
+            "Mul", builder.node("Sub", x, builder.constant(centre, np.float64)), builder.constant(scale, np.float64)
+        )
+        x = builder.cast(x, np.float32)
+        half = builder.node("Mul", builder.node("ReduceSumSquare", x, axes=[1]), builder.constant(0.5, np.float32))
+        features = builder.node("Exp", builder.node("Sub", builder.linear(x, z, offset), half))
+        weights = self.weights_[None].astype(np.float32)
+        return builder.cast(builder.linear(features, weights, np.array([self.mean_], dtype=np.float32)), np.float64)
+
     @property
     def n_parameters(self) -> int:
         """Inducing points, weights, length scales, variance, noise and mean."""
@@ -242,9 +258,7 @@ class SampledGaussianProcess(RingRegressor):
         process = SparseGaussianProcess() if self.process is None else self.process
         self.estimator_ = LocalRegressor(process, radius=self.radius).fit(states, self._like_y(U))
         residual = U - self.estimator_.predict(states).reshape(U.shape)
-        power = np.sqrt(np.sum(residual[:-1] ** 2) * np.sum(residual[1:] ** 2))
-        phi = float(np.sum(residual[:-1] * residual[1:]) / power) if power > 0 else 0.0
-        self.phi_ = float(f"{min(max(phi, 0.0), 1 - 1e-12):.10g}")
+        self.phi_ = lag_one_correlation(residual[:-1], residual[1:])
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -256,7 +270,7 @@ class SampledGaussianProcess(RingRegressor):
         states = self._checked_states(X)
         process: SparseGaussianProcess = self.estimator_.estimator_
         weights = _drawn(process, n_members, rng)
-        index = self.estimator_.closure()._index[self._points()]
+        index = stencil_index(states.shape[1], self.radius)[self._points()]
         values = process.features(stencil_rows([states], index)) @ weights.T + process.mean_
         noise = ar1_noise((len(states), n_members, len(index)), self.phi_, np.sqrt(process.noise_), rng)
         return self._members(np.moveaxis(values.reshape(len(states), -1, n_members), 2, 0) + np.moveaxis(noise, 1, 0))
@@ -264,7 +278,8 @@ class SampledGaussianProcess(RingRegressor):
     def closure(self, dt: float = 0.01) -> GaussianProcessClosure:
         """The stochastic closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
-        return GaussianProcessClosure(self.estimator_.closure(dt), self.phi_ ** (dt / self.interval))
+        index = stencil_index(self.n_features_in_, self.radius)
+        return GaussianProcessClosure(self.estimator_.estimator_, index, AR1Noise(self.phi_, self.interval, dt))
 
     def _members(self, U: NDArray) -> NDArray:
         return U.reshape(*U.shape[:2], *self._y_shape)
@@ -275,35 +290,32 @@ class GaussianProcessClosure:
 
     Parameters
     ----------
-    mean : StencilClosure
-        Of a fitted `SparseGaussianProcess`.
-    phi : float
-        Autocorrelation of the noise over one step.
+    process : SparseGaussianProcess
+        Fitted.
+    index : ndarray of int, shape (K, width)
+        The points in the stencil of each point.
+    noise : AR1Noise
+        Of variance 1.
     """
 
     deterministic = False
 
-    def __init__(self, mean: StencilClosure, phi: float) -> None:
-        self.mean, self.phi = mean, phi
-        self._process: SparseGaussianProcess = mean.estimator
-        self._innovation = np.sqrt(1 - phi**2)
+    def __init__(self, process: SparseGaussianProcess, index: NDArray, noise: AR1Noise) -> None:
+        self.process, self.index, self.noise = process, index, noise
         self._weights: NDArray | None = None
-        self._noise: NDArray | None = None
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Draw a function for every member, and forget the noise."""
-        self._weights = _drawn(self._process, n_members, rng)[:, :, None].astype(np.float32)
-        self._rng, self._noise = rng, None
+        self._weights = _drawn(self.process, n_members, rng)[:, :, None].astype(np.float32)
+        self.noise.start(n_members, rng)
 
     def step(self, X: NDArray) -> NDArray:
         """The added tendency U (member, K) for the states X (member, K)."""
         if self._weights is None or len(X) != len(self._weights):
             raise ModelError(f"The closure was not started for the {len(X)} rows of X; call start first.")
-        features = self._process.features_unchecked(stencil_rows([X], self.mean._index))
-        U = np.matmul(features.reshape(*X.shape, -1), self._weights)[..., 0] + self._process.mean_
-        z = self._rng.standard_normal(X.shape)
-        self._noise = z if self._noise is None else self.phi * self._noise + self._innovation * z
-        return np.asarray(U + np.sqrt(self._process.noise_) * self._noise, dtype=np.float64)
+        features = self.process.features_unchecked(stencil_rows([X], self.index))
+        U = np.matmul(features.reshape(*X.shape, -1), self._weights)[..., 0] + self.process.mean_
+        return np.asarray(U + np.sqrt(self.process.noise_) * self.noise.step(X.shape), dtype=np.float64)
 
 
 def _drawn(process: SparseGaussianProcess, n_members: int, rng: np.random.Generator) -> NDArray:

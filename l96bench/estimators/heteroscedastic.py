@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor
-from l96bench.estimators.ring import RingRegressor, ten_digits
-from l96bench.estimators.stochastic import UnitNoise
+from l96bench.estimators.ring import RingRegressor, lag_one_correlation, ten_digits
+from l96bench.estimators.stochastic import unit_noise
 
 __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
 
@@ -70,9 +70,7 @@ class HeteroscedasticRegressor(RingRegressor):
         self.estimators_ = [fitted, noise]
         e = residual / np.exp(np.asarray(noise.predict(X)).reshape(U.shape))
         self.scale_ = ten_digits(float(e.std()))
-        power = float(np.sqrt(np.sum(e[:-1] ** 2) * np.sum(e[1:] ** 2)))
-        phi = float(np.sum(e[:-1] * e[1:])) / power if power > 0 else 0.0
-        self.phi_ = ten_digits(float(np.clip(phi, 0.0, 1.0 - 1e-12)))
+        self.phi_ = lag_one_correlation(e[:-1], e[1:])
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -95,7 +93,7 @@ class HeteroscedasticRegressor(RingRegressor):
         """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         mean, log_size = as_closure(self.estimators_[0], dt), as_closure(self.estimators_[1], dt)
-        return HeteroscedasticClosure(mean, log_size, self.scale_, UnitNoise(self.phi_, self.interval, dt))
+        return HeteroscedasticClosure(mean, log_size, self.scale_, unit_noise(self.phi_, self.interval, dt))
 
 
 class HeteroscedasticClosure:
@@ -107,13 +105,13 @@ class HeteroscedasticClosure:
         Deterministic closures for the mean of U and for the logarithm of the size of the residual.
     scale : float
         Ratio of the standard deviation of the residual to that size.
-    noise : UnitNoise
+    noise : AR1Noise
         e.
     """
 
     deterministic = False
 
-    def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: UnitNoise) -> None:
+    def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: AR1Noise) -> None:
         self.mean, self.log_size, self.scale, self.noise = mean, log_size, scale, noise
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:

@@ -11,9 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.errors import ModelError
-from l96bench.estimators.training_loop import ACTIVATIONS, Layers, Recipe, forward, moments, recipe_of, train
+from l96bench.estimators.training_loop import (
+    ACTIVATIONS,
+    Layers,
+    Recipe,
+    forward,
+    layers_graph,
+    moments,
+    recipe_of,
+    train,
+)
 from l96bench.parallel import one_thread
 
 __all__ = ["ACTIVATIONS", "NetworkClosure", "TorchRegressor"]
@@ -189,6 +198,10 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         return np.stack([self.predict_masked(rows, self.draw_masks(len(rows), rng)) for _ in range(n_members)])
 
+    def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
+        """The outputs (n, outputs) for rows (n, width), float64; see `Closure`."""
+        return layers_graph(builder, x, self.coefs_, self.intercepts_, self.activation, self.residual)
+
     def closure(self, dt: float = 0.01) -> NetworkClosure:
         """The closure of a network that was fitted to X (n, K) and U (n, K); it does not depend on dt."""
         check_is_fitted(self)
@@ -265,3 +278,7 @@ class NetworkClosure(Stateless):
             raise ModelError(f"The network was fitted on {self.network.n_features_in_} points; X has shape {X.shape}.")
         U: NDArray = self.network.predict_unchecked(X)
         return U
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The network's graph; see `Closure`."""
+        return builder.reshape(builder.regressor(x, self.network, K), -1, K)

@@ -35,8 +35,8 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
         return unchecked
     if is_trees(estimator):
         if type(estimator) is HistGradientBoostingRegressor:
-            return _boosted(estimator)
-        return _forest(tree_nodes(estimator))
+            return _Boosted(estimator)
+        return _Forest(tree_nodes(estimator))
     predict: Callable[[NDArray], NDArray] = estimator.predict
     return predict
 
@@ -48,18 +48,19 @@ def is_trees(estimator: Any) -> bool:
     return type(estimator) in (DecisionTreeRegressor, *_FORESTS) and estimator.n_outputs_ == 1
 
 
-def _forest(trees: list[Any]) -> Callable[[NDArray], NDArray]:
+class _Forest:
     """What a forest's predict computes, in its order, without a pool of threads for every call."""
 
-    def forest(rows: NDArray) -> NDArray:
+    def __init__(self, trees: list[Any]) -> None:
+        self.trees = trees
+
+    def __call__(self, rows: NDArray) -> NDArray:
         with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
             rows = np.ascontiguousarray(rows, dtype=np.float32)
         total = np.zeros(len(rows))
-        for tree in trees:
+        for tree in self.trees:
             total += tree.predict(rows)[:, 0]
-        return total / len(trees)
-
-    return forest
+        return total / len(self.trees)
 
 
 def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
@@ -80,27 +81,28 @@ def boosting_nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:
     return [tree.nodes for (tree,) in estimator._predictors]
 
 
-def _boosted(estimator: HistGradientBoostingRegressor) -> Callable[[NDArray], NDArray]:
+class _Boosted:
     """The sum of boosted trees, all of them in flat arrays that one kernel walks."""
-    trees = boosting_nodes(estimator)
-    roots = np.cumsum([0, *map(len, trees)])
-    nodes = np.concatenate(trees)
-    shift = np.repeat(roots[:-1], np.diff(roots))
-    leaf, own = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
-    # A leaf is its own child: all rows walk equally far, which costs less than to ask each whether it has arrived.
-    child = np.stack([nodes["right"] + shift, nodes["left"] + shift], axis=1)
-    child = np.where(leaf[:, None], own[:, None], child).ravel().astype(np.int32)
-    feature = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32)
-    threshold, value = nodes["num_threshold"].astype(np.float64), nodes["value"].astype(np.float64)
-    depths = np.array([tree["depth"].max() for tree in trees])
-    base = float(np.ravel(estimator._baseline_prediction)[0])
 
-    def boosted(rows: NDArray) -> NDArray:
-        out = np.full(len(rows), base)
-        _add_trees(np.ascontiguousarray(rows, dtype=np.float64), roots, depths, feature, threshold, child, value, out)
+    def __init__(self, estimator: HistGradientBoostingRegressor) -> None:
+        trees = boosting_nodes(estimator)
+        roots = np.cumsum([0, *map(len, trees)])
+        nodes = np.concatenate(trees)
+        shift = np.repeat(roots[:-1], np.diff(roots))
+        leaf, own = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
+        # A leaf is its own child: all rows walk equally far, which costs less than to ask each whether it has arrived.
+        child = np.stack([nodes["right"] + shift, nodes["left"] + shift], axis=1)
+        child = np.where(leaf[:, None], own[:, None], child).ravel().astype(np.int32)
+        feature = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32)
+        threshold, value = nodes["num_threshold"].astype(np.float64), nodes["value"].astype(np.float64)
+        depths = np.array([tree["depth"].max() for tree in trees])
+        self.base = float(np.ravel(estimator._baseline_prediction)[0])
+        self.trees = roots, depths, feature, threshold, child, value
+
+    def __call__(self, rows: NDArray) -> NDArray:
+        out = np.full(len(rows), self.base)
+        _add_trees(np.ascontiguousarray(rows, dtype=np.float64), *self.trees, out)
         return out
-
-    return boosted
 
 
 @kernel

@@ -18,11 +18,18 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
-from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, as_closure, unchecked_sklearn
+from l96bench.dynamics.closures import (
+    HISTORY_INTERVAL,
+    Closure,
+    GraphBuilder,
+    Stateless,
+    as_closure,
+    unchecked_sklearn,
+)
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
-from l96bench.estimators.prediction import fast_predict
-from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows, ten_digits, whole
+from l96bench.estimators.prediction import fast_predict, is_trees
+from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows, ten_digits, whole
 
 
 class PolynomialRegressor(RingRegressor):
@@ -135,7 +142,7 @@ class LocalRegressor(RingRegressor):
         past = [X[np.maximum(times - step, 0)] for step in self._lag_steps()]
         return self._like_y(self.estimator_.predict(stencil_rows(past, self._index[self._points()])))
 
-    def closure(self, dt: float = 0.01) -> StencilClosure:
+    def closure(self, dt: float = 0.01) -> StencilClosure | LaggedClosure:
         """The closure for a resolved model that steps by `dt` MTU; dt must divide every lag."""
         check_is_fitted(self)
         if not len(self.lags):
@@ -148,7 +155,7 @@ class LocalRegressor(RingRegressor):
         return [0, *(whole(lag / self.interval, f"lag {lag}", f"interval {self.interval}") for lag in self.lags)]
 
 
-class StencilClosure:
+class StencilClosure(Stateless):
     """A shared regressor of one output, `estimator`, applied to the stencil of every point of the ring.
 
     Parameters
@@ -158,30 +165,36 @@ class StencilClosure:
         The points in the stencil of each point.
     """
 
-    deterministic = True
-
     def __init__(self, estimator: Any, index: NDArray) -> None:
-        self.estimator = estimator
-        self._index = index
+        self.estimator, self.index = estimator, index
         self._predict = fast_predict(estimator)
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Nothing to forget."""
+    def predict(self, X: NDArray) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K)."""
+        return self.outputs([X])
 
-    def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
-        return self._forcing([X])
-
-    def _forcing(self, states: Sequence[NDArray]) -> NDArray:
+    def outputs(self, states: Sequence[NDArray]) -> NDArray:
+        """What the regressor gives (n, K) at the stencils of all points of states that are each (n, K)."""
         shape = states[0].shape
-        if shape[1] != len(self._index):
-            raise ModelError(f"The closure was fitted on K = {len(self._index)} points; X has shape {shape}.")
+        if shape[1] != len(self.index):
+            raise ModelError(f"The closure was fitted on K = {len(self.index)} points; X has shape {shape}.")
         with unchecked_sklearn():
-            return np.asarray(self._predict(stencil_rows(states, self._index)), dtype=np.float64).reshape(shape)
+            return np.asarray(self._predict(stencil_rows(states, self.index)), dtype=np.float64).reshape(shape)
+
+    @property
+    def graph_is_exact(self) -> bool:  # type: ignore[override]
+        """Whether the closure and its graph give the same bits: those of trees do."""
+        return is_trees(self.estimator)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The regressor's graph at the stencils of all points; see `Closure`."""
+        width = self.index.shape[1]
+        rows = builder.reshape(builder.gather(x, self.index), -1, width)
+        return builder.reshape(builder.regressor(rows, self.estimator, width), -1, K)
 
 
-class LaggedClosure(StencilClosure):
-    """A stencil closure that sees earlier states as well, kept every `dt` in a ring buffer.
+class LaggedClosure:
+    """A `StencilClosure` that sees earlier states as well, kept every `dt` in a ring buffer.
 
     After `start` the past is unknown: the start state stands in for it, unless `remember` tells it. Between the
     remembered states, `HISTORY_INTERVAL` apart, it is interpolated linearly; before the oldest, it is the oldest.
@@ -196,8 +209,10 @@ class LaggedClosure(StencilClosure):
         Step of the resolved model in MTU.
     """
 
+    deterministic = True
+
     def __init__(self, estimator: Any, index: NDArray, lag_steps: Sequence[int], dt: float) -> None:
-        super().__init__(estimator, index)
+        self.stencils = StencilClosure(estimator, index)
         self.lag_steps = tuple(lag_steps)
         self.dt = dt
         self._depth = max(self.lag_steps) + 1
@@ -223,7 +238,9 @@ class LaggedClosure(StencilClosure):
         else:
             self._newest = (self._newest + 1) % self._depth
             self._buffer[self._newest] = X
-        return self._forcing([X, *(self._buffer[(self._newest - step) % self._depth] for step in self.lag_steps)])
+        return self.stencils.outputs(
+            [X, *(self._buffer[(self._newest - step) % self._depth] for step in self.lag_steps)]
+        )
 
     def _filled(self, X: NDArray) -> NDArray:
         """A buffer whose slot -j (modulo its depth) holds the state j steps before X."""
@@ -287,12 +304,9 @@ class AR1Regressor(RingRegressor):
         labels = np.zeros(len(X)) if groups is None else np.asarray(groups)
         if labels.shape != (len(X),):
             raise ValueError(f"groups must have shape ({len(X)},), a label for each row of X; got {labels.shape}.")
-        earlier, later = residual[:-1], residual[1:]
         together = labels[:-1] == labels[1:]
-        earlier, later = earlier[together], later[together]
-        power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
-        phi = float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12)) if power > 0 else 0.0
-        self.phi_, self.sigma_ = ten_digits(phi), ten_digits(float(residual.std()))
+        self.phi_ = lag_one_correlation(residual[:-1][together], residual[1:][together])
+        self.sigma_ = ten_digits(float(residual.std()))
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["RingRegressor", "stencil_index", "stencil_rows", "ten_digits", "whole"]
+__all__ = ["RingRegressor", "lag_one_correlation", "stencil_index", "stencil_rows", "ten_digits", "whole"]
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -48,6 +48,12 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 def ten_digits(value: float) -> float:
     """Round to 10 significant digits, so that a chaotic run does not depend on the BLAS."""
     return float(f"{value:.10g}")
+
+
+def lag_one_correlation(earlier: NDArray, later: NDArray) -> float:
+    """The correlation, to ten digits, of values of mean 0 with those one row later; 0 if it came out negative."""
+    power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
+    return ten_digits(float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12))) if power > 0 else 0.0
 
 
 def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:

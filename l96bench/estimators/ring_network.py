@@ -10,9 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.dynamics.closures import GraphBuilder
 from l96bench.estimators.network import NetworkClosure
 from l96bench.estimators.ring import RingRegressor
-from l96bench.estimators.training_loop import Layers, Recipe, forward, moments, recipe_of, train
+from l96bench.estimators.training_loop import Layers, Recipe, forward, layers_graph, moments, recipe_of, train
 from l96bench.parallel import one_thread
 
 __all__ = ["RingNetwork"]
@@ -134,6 +135,16 @@ class RingNetwork(RingRegressor):
                 x = torch.from_numpy(X[block].astype(np.float32)[..., None])
                 out[block] = forward(x, layers, self.activation, self.residual, self._neighbours)[..., 0].numpy()
         return out
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """The added tendency U (n, K, 1) for the states X (n, K), float64; see `Closure`."""
+        index = (np.arange(K)[:, None] + np.arange(self.kernel) - self.kernel // 2) % K
+
+        def neighbours(x: str, width: int) -> str:
+            return builder.reshape(builder.gather(x, index), -1, K, self.kernel * width)
+
+        states = builder.reshape(x, -1, K, 1)
+        return layers_graph(builder, states, self.coefs_, self.intercepts_, self.activation, self.residual, neighbours)
 
     def closure(self, dt: float = 0.01) -> NetworkClosure:
         """The closure, which does not depend on dt."""

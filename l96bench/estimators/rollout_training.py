@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
+from l96bench.dynamics.ar1 import AR1Noise
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.ring import stencil_rows
@@ -209,25 +210,19 @@ class StochasticNetworkClosure:
     deterministic = False
 
     def __init__(self, network: TorchRegressor, index: NDArray, memory: float, u_std: float, dt: float = 0.01) -> None:
-        self.network, self.memory, self.u_std, self.dt = network, memory, u_std, dt
-        self._index = index
-        self.start(0, np.random.default_rng(0))
+        self.network, self.index, self.u_std = network, index, u_std
+        self.noise = AR1Noise(math.exp(-dt / memory), dt, dt)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Start the noise anew from its stationary distribution."""
-        self._n_members, self._rng = n_members, rng
-        self._e: NDArray | None = None
+        """Forget the noise; the next step draws it from its stationary distribution."""
+        self.noise.start(n_members, rng)
 
     def step(self, X: NDArray) -> NDArray:
-        """Return U (member, K) for the states X (member, K), with the noise of this step."""
-        if X.shape != (self._n_members, len(self._index)):
-            expected = (self._n_members, len(self._index))
-            raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
-        outputs = self.network.predict_unchecked(stencil_rows([X], self._index)).reshape(*X.shape, 2)
-        phi = math.exp(-self.dt / self.memory)
-        z = self._rng.standard_normal(X.shape)
-        self._e = z if self._e is None else phi * self._e + math.sqrt(1 - phi**2) * z
-        return outputs[..., 0] + sigma_of(outputs[..., 1], self.u_std) * self._e
+        """The added tendency U (member, K) for the states X (member, K), with the noise of this step."""
+        if X.shape[1] != len(self.index):
+            raise ModelError(f"The closure was fitted on K = {len(self.index)} points; X has shape {X.shape}.")
+        outputs = self.network.predict_unchecked(stencil_rows([X], self.index)).reshape(*X.shape, 2)
+        return outputs[..., 0] + sigma_of(outputs[..., 1], self.u_std) * self.noise.step(X.shape)
 
 
 def sigma_of(log_sigma: NDArray, u_std: float) -> NDArray:

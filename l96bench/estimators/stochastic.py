@@ -26,13 +26,12 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
 from l96bench.dynamics.closures import as_closure
-from l96bench.errors import ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.estimators.ring import RingRegressor, ten_digits, whole
 
-__all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "UnitNoise"]
+__all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "unit_noise"]
 
 NoiseForm = Literal["additive", "state dependent", "multiplicative", "multiplicative and additive"]
 _BINS = 20
@@ -109,49 +108,14 @@ class StochasticRegressor(RingRegressor):
         """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
         return StochasticClosure(
-            self.estimator_, self.form, self.scale_, UnitNoise(0.0 if self.white else self.phi_, self.interval, dt), dt
+            self.estimator_, self.form, self.scale_, unit_noise(0.0 if self.white else self.phi_, self.interval, dt), dt
         )
 
 
-class UnitNoise:
-    """Noise of mean 0 and variance 1 in steps of `dt`, for each member and point: red, or white when phi is 0.
-
-    Red noise is e' = phi_dt e + sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), which decays at the same
-    rate for every dt. White noise is drawn once an `interval` and held. Both start from their stationary distribution.
-
-    Parameters
-    ----------
-    phi : float
-        Autocorrelation over `interval`, 0 <= phi < 1.
-    interval, dt : float
-        Times in MTU; for white noise, `interval` is a whole multiple of `dt`.
-    """
-
-    def __init__(self, phi: float, interval: float, dt: float) -> None:
-        if not 0 <= phi < 1:
-            raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
-        if not (interval > 0 and dt > 0):
-            raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
-        self.phi_dt = phi ** (dt / interval)
-        self._innovation = math.sqrt(1 - self.phi_dt**2)
-        self._every = 1 if phi else whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
-        self.start(0, np.random.default_rng(0))
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Start anew from the stationary distribution; noise is drawn from `rng`."""
-        self._n_members, self._rng, self._steps = n_members, rng, 0
-        self._noise: NDArray = np.empty(0)
-
-    def step(self, shape: tuple[int, ...]) -> NDArray:
-        """Return the noise of this step, of shape (member, K)."""
-        if shape[0] != self._n_members:
-            raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
-        if self._steps == 0:
-            self._noise = self._rng.standard_normal(shape)
-        elif self._steps % self._every == 0:
-            self._noise = self.phi_dt * self._noise + self._innovation * self._rng.standard_normal(shape)
-        self._steps += 1
-        return self._noise
+def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
+    """Noise of variance 1: red, or white and held for an interval when phi is 0; see the head of this module."""
+    held = 1 if phi else whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
+    return AR1Noise(phi, interval, dt, every=held)
 
 
 class StochasticClosure:
@@ -163,7 +127,7 @@ class StochasticClosure:
         A deterministic model that `as_closure` accepts.
     form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
     scale : (s_0, s_1)
-    noise : UnitNoise
+    noise : AR1Noise
         e.
     dt : float
         Step of the resolved model in MTU.
@@ -171,7 +135,7 @@ class StochasticClosure:
 
     deterministic = False
 
-    def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: UnitNoise, dt: float) -> None:
+    def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: AR1Noise, dt: float) -> None:
         _check_form(form)
         self.mean = as_closure(mean, dt)
         if not self.mean.deterministic:

@@ -12,6 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from l96bench.dynamics.closures import GraphBuilder
+from l96bench.errors import ModelError
+
 __all__ = [
     "ACTIVATIONS",
     "SCHEDULES",
@@ -19,6 +22,7 @@ __all__ = [
     "Recipe",
     "Trainable",
     "forward",
+    "layers_graph",
     "moments",
     "range_test",
     "recipe_of",
@@ -154,6 +158,41 @@ def forward(
             z = z * masks[i]
         x = x + z if residual and i and x.shape == z.shape else z
     return functional.linear(x, *layers[-1])
+
+
+def layers_graph(
+    builder: GraphBuilder,
+    x: str,
+    coefs: Sequence[NDArray],
+    intercepts: Sequence[NDArray],
+    activation: str,
+    residual: bool = False,
+    mixing: Callable[[str, int], str] | None = None,
+) -> str:
+    """The graph of `forward`, computed in float32, from and to float64; `mixing` gathers what a hidden layer sees."""
+    x, width = builder.cast(x, np.float32), coefs[0].shape[-1]
+    for i, (coef, bias) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
+        seen = x if mixing is None else mixing(x, width)
+        z = _activated(builder, builder.linear(seen, coef.reshape(len(coef), -1), bias), activation)
+        x = builder.node("Add", x, z) if residual and i and width == len(coef) else z
+        width = len(coef)
+    return builder.cast(builder.linear(x, coefs[-1].reshape(len(coefs[-1]), -1), intercepts[-1]), np.float64)
+
+
+def _activated(builder: GraphBuilder, x: str, activation: str) -> str:
+    """An activation of `ACTIVATIONS` in float32."""
+    match activation:
+        case "tanh":
+            return builder.node("Tanh", x)
+        case "relu":
+            return builder.node("Relu", x)
+        case "silu":
+            return builder.node("Mul", x, builder.node("Sigmoid", x))
+        case "gelu":
+            erf = builder.node("Erf", builder.node("Mul", x, builder.constant(2**-0.5, np.float32)))
+            half = builder.node("Mul", x, builder.constant(0.5, np.float32))
+            return builder.node("Mul", half, builder.node("Add", erf, builder.constant(1.0, np.float32)))
+    raise ModelError(f"expected one of the activations {sorted(ACTIVATIONS)}, got {activation!r}")
 
 
 @dataclass(frozen=True, slots=True)

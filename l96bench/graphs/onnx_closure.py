@@ -137,6 +137,10 @@ class OnnxClosure(Stateless):
                 f"{self.name}: two calls with the same X give different U; a closure file is deterministic"
             )
 
+    def __reduce__(self) -> tuple[type[OnnxClosure], tuple[bytes, int, str]]:
+        """Pickle and copy the file: the runtime's session is made of it again."""
+        return type(self), (self.data, self.K, self.name)
+
     def __repr__(self) -> str:
         return f"OnnxClosure({self.name!r}, K={self.K})"
 

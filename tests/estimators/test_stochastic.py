@@ -13,7 +13,7 @@ from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
-from l96bench.estimators.stochastic import NoiseForm, StochasticClosure, StochasticRegressor, UnitNoise
+from l96bench.estimators.stochastic import NoiseForm, StochasticClosure, StochasticRegressor, unit_noise
 
 K = 8
 LINE = (2.0, -1.5)
@@ -101,7 +101,7 @@ def test_additive_noise_is_that_of_the_ar1_regressor() -> None:
 @pytest.mark.parametrize("phi", [0.6, 0.0])
 def test_noise_does_not_depend_on_the_time_step(dt: float, phi: float) -> None:
     """Over the interval of the data every dt gives the same autocorrelation, and the same variance."""
-    noise, every = UnitNoise(phi, 0.05, dt), round(0.05 / dt)
+    noise, every = unit_noise(phi, 0.05, dt), round(0.05 / dt)
     noise.start(4000, rng(5))
     steps = np.array([noise.step((4000, K)).copy() for _ in range(4 * every)])
     assert steps.std() == pytest.approx(1.0, abs=0.01)
@@ -146,10 +146,10 @@ def test_unusable_arguments_say_why() -> None:
         StochasticRegressor().fit(X[:1], U[:1])
     with pytest.raises(ValueError, match="must be deterministic"):
         StochasticClosure(
-            AR1Closure(lambda X: X, 0.5, 1.0, 0.05), "additive", (1.0, 0.0), UnitNoise(0, 0.05, 0.01), 0.01
+            AR1Closure(lambda X: X, 0.5, 1.0, 0.05), "additive", (1.0, 0.0), unit_noise(0, 0.05, 0.01), 0.01
         )
     with pytest.raises(ValueError, match=r"whole multiple of the model step dt 0\.03"):
-        UnitNoise(0.0, 0.05, 0.03)
+        unit_noise(0.0, 0.05, 0.03)
 
 
 def test_a_perfect_mean_has_no_noise() -> None:
