@@ -53,6 +53,15 @@ class ForecastModel(Protocol):
         """The states (row, n) after `duration` MTU; a row that blew up is not finite."""
 
 
+class _Memoryless:
+    """The base of models whose rows are all that they know."""
+
+    stateful = False
+
+    def start(self, n_rows: int, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+
 class ResolvedModel:
     """The resolved model under any closure, and with none the single-scale model.
 
@@ -107,7 +116,7 @@ class ResolvedModel:
         return f"ResolvedModel({self.regime.id!r}, {self.closure!r}, F={self.F}, dt={self.dt})"
 
 
-class AugmentedModel:
+class AugmentedModel(_Memoryless):
     """The resolved model whose state is X and the coefficients of a polynomial closure, estimated together.
 
     Every member has coefficients of its own, which no dynamics change; the filter moves them by their sample
@@ -137,8 +146,6 @@ class AugmentedModel:
         For a prior without spread, a negative floor, or bounds that the mean is outside of.
     """
 
-    stateful = False
-
     def __init__(
         self,
         regime: str | Regime,
@@ -163,9 +170,6 @@ class AugmentedModel:
                 f"std {std!r}, bounds {bounds!r} and floor {floor}"
             )
         self.layout = Layout.ring(self.regime.K, self.mean.size)
-
-    def start(self, n_rows: int, rng: np.random.Generator) -> None:
-        """Nothing to forget: the coefficients are part of the states."""
 
     def embed(self, X: Array, rngs: Streams) -> Array:
         """X and coefficients drawn from the prior."""
@@ -196,7 +200,7 @@ class AugmentedModel:
         return f"AugmentedModel({self.regime.id!r}, mean={self.mean.tolist()}, std={self.std.tolist()}, dt={self.dt})"
 
 
-class TruthModel:
+class TruthModel(_Memoryless):
     """The full equations as forecast model, X observed: the state is (X, Y) or (X, Y, Z), flattened.
 
     Fast variables are updated by their covariance with the observed X, at the grid point of their sector. Members
@@ -213,8 +217,6 @@ class TruthModel:
         Threads over rows; all processors if not given. The bits do not depend on it.
     """
 
-    stateful = False
-
     def __init__(
         self, regime: str | Regime, *, dt: float = TRUTH_DT, drive: float = 1.0, threads: int | None = None
     ) -> None:
@@ -223,9 +225,6 @@ class TruthModel:
         sectors = [np.indices(shape)[0].ravel() for shape in shapes]
         self.layout = Layout(self.regime.K, tuple(np.concatenate(sectors).tolist()))
         self._ends = np.cumsum([len(sector) for sector in sectors])
-
-    def start(self, n_rows: int, rng: np.random.Generator) -> None:
-        """Nothing to forget."""
 
     def embed(self, X: Array, rngs: Streams) -> Array:
         """X and fast variables that belong to it."""
@@ -278,7 +277,7 @@ class TruthModel:
         return f"TruthModel({self.regime.id!r}, dt={self.dt})"
 
 
-class FunctionModel:
+class FunctionModel(_Memoryless):
     """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
 
     Parameters
@@ -290,14 +289,9 @@ class FunctionModel:
         Where the components are, when there are more than X.
     """
 
-    stateful = False
-
     def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:
         self.function = function
         self.layout = Layout.ring(K) if layout is None else layout
-
-    def start(self, n_rows: int, rng: np.random.Generator) -> None:
-        """Nothing to forget."""
 
     def embed(self, X: Array, rngs: Streams) -> Array:
         """The states are X, when there is nothing else."""

@@ -153,11 +153,11 @@ def contribution(
     seconds: Annotated[float, typer.Option(help="Time limit of each row in seconds.")] = 300.0,
 ) -> None:
     """Check a contributed submission whole, and report what its authors must fix; exit 1 if there is anything."""
-    from l96bench.board.contribution import check_contribution
+    from l96bench.board.contribution import review_contribution
     from l96bench.dynamics.truth import available_processors
     from l96bench.submissions.contained import Limits
 
-    found = check_contribution(folder, board, limits=Limits(seconds), n_jobs=jobs or available_processors())
+    found = review_contribution(folder, board, limits=Limits(seconds), n_jobs=jobs or available_processors())
     if report is not None:
         try:
             report.write_text(found.markdown(), encoding="utf-8")

@@ -18,7 +18,7 @@ from l96bench.submissions.folder import SubmissionFolder, check_folder, require_
 from l96bench.submissions.verify import DIFFERENT, compare
 from l96bench.tasks.registry import make_task
 
-__all__ = ["Contribution", "check_contribution"]
+__all__ = ["Contribution", "review_contribution"]
 
 _MUST_FIX = frozenset({"duplicate"})
 """Flags that no submission gets onto the board with; a person judges the others."""
@@ -86,7 +86,7 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return [f"## {title}", Markdown("\n".join(f"- {escape(line)}" for line in lines))] if lines else []
 
 
-def check_contribution(folder: Path, board: Path, *, limits: Limits | None = None, n_jobs: int = 1) -> Contribution:
+def review_contribution(folder: Path, board: Path, *, limits: Limits | None = None, n_jobs: int = 1) -> Contribution:
     """Check a submission as `check_folder` does, derive its rows from its artifacts, and compare them with the board.
 
     No code of the submission is run, ``python:`` artifacts included; ONNX files run in processes with limits.

@@ -183,8 +183,8 @@ class RingNetwork(RingRegressor):
 
     def _neighbours(self, x: torch.Tensor) -> torch.Tensor:
         """What the kernel sees at each point, (n, K, kernel * channels), of x (n, K, channels)."""
-        reach = self.kernel // 2
-        around = torch.cat([x[:, -reach:], x, x[:, :reach]], dim=1) if reach else x
+        radius = self.kernel // 2
+        around = torch.cat([x[:, -radius:], x, x[:, :radius]], dim=1) if radius else x
         K = x.shape[1]
         return torch.cat([around[:, i : i + K] for i in range(self.kernel)], dim=2)
 

@@ -13,7 +13,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from l96bench.board import contribution
-from l96bench.board.contribution import Contribution, check_contribution
+from l96bench.board.contribution import Contribution, review_contribution
 from l96bench.cli import main
 from l96bench.results.record import Result
 from l96bench.submissions.contained import Limits
@@ -85,13 +85,13 @@ def test_a_copy_of_a_row_of_the_board_is_found(mine: Path) -> None:
     submit_folder(mine, BOARD)
     theirs = Path(shutil.copytree(mine, "theirs"))
     edit(theirs, lambda fields: fields.update(name="my own idea", authors=["Somebody Else"]))
-    found = check_contribution(theirs, BOARD)
+    found = review_contribution(theirs, BOARD)
     assert found.faults == [f"{OFFLINE}: the same predictions as example quartic"]
     # Under the name itself it is another's; and again by its authors it is an update, no copy.
     edit(theirs, lambda fields: fields.update(name="example quartic"))
-    assert "is taken by 'example quartic' of Your Name" in check_contribution(theirs, BOARD).faults[0]
-    assert check_contribution(mine, BOARD).passed
-    assert check_contribution(BOARD / "submissions" / "example-quartic", BOARD).passed
+    assert "is taken by 'example quartic' of Your Name" in review_contribution(theirs, BOARD).faults[0]
+    assert review_contribution(mine, BOARD).passed
+    assert review_contribution(BOARD / "submissions" / "example-quartic", BOARD).passed
 
 
 @pytest.mark.usefixtures("in_process")
@@ -101,14 +101,14 @@ def test_a_row_that_does_not_come_from_the_artifact_is_found(mine: Path) -> None
     fields = json.loads(path.read_text())
     fields["score"]["value"] = fields["score"]["high"] = 99.0
     path.write_text(json.dumps(fields))
-    [fault] = check_contribution(BOARD / "submissions" / "example-quartic", BOARD).faults
+    [fault] = review_contribution(BOARD / "submissions" / "example-quartic", BOARD).faults
     assert "is not what its artifact makes" in fault
     row = Result.read(path).model_copy(update={"submission": None})
     row.write(path)
-    faults = check_contribution(BOARD / "submissions" / "example-quartic", BOARD).faults
+    faults = review_contribution(BOARD / "submissions" / "example-quartic", BOARD).faults
     assert "is the name of a baseline" in faults[0]
     wrong = (BOARD / "submissions" / "example-quartic").rename(BOARD / "submissions" / "other")
-    assert "expected its folder to be called example-quartic" in check_contribution(wrong, BOARD).faults[0]
+    assert "expected its folder to be called example-quartic" in review_contribution(wrong, BOARD).faults[0]
 
 
 @pytest.mark.usefixtures("in_process")
@@ -119,7 +119,7 @@ def test_what_a_person_should_look_at_is_noted(mine: Path) -> None:
         fields["training"] = [{"regime": "wilks-f20", "split": "test"}]
 
     edit(mine, change)
-    found = check_contribution(mine, BOARD)
+    found = review_contribution(mine, BOARD)
     assert found.passed
     notes = "\n".join(found.notes)
     for expected in ("letters of several scripts (cyrillic, latin)", "license: none", "trained on data that the task"):
@@ -131,14 +131,14 @@ def test_code_is_never_run(mine: Path) -> None:
     Path("trap_of_test.py").write_text("open('ran', 'w')\nmodel = None\n")
     (mine / "closure.onnx").unlink()
     edit(mine, lambda fields: fields.update(artifacts="python:trap_of_test:model"))
-    found = check_contribution(mine, BOARD)
+    found = review_contribution(mine, BOARD)
     assert found.faults == ["no task has an artifact that can be scored without running code"]
     assert not Path("ran").exists()
 
 
 @pytest.mark.slow
 def test_an_artifact_that_takes_too_long_is_reported(mine: Path) -> None:
-    found = check_contribution(mine, BOARD, limits=Limits(seconds=0.02))
+    found = review_contribution(mine, BOARD, limits=Limits(seconds=0.02))
     assert any("expected at most 0.02 s" in fault for fault in found.faults), found.faults
 
 
