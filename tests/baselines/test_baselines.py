@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -18,8 +17,7 @@ from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import list_tasks, make_task
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
-PUBLIC_BY_THEIR_MODULES = ("l96bench.assimilation.", "l96bench.envs.", "l96bench.estimators.")
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 QUICK = {
     "climatological mean",
     "no closure",
@@ -49,7 +47,10 @@ POLICIES = [name for name in SCRIPTS if name.startswith("rl_")]
 RECOVERY = [name for name in SCRIPTS if name.startswith("er_")]
 
 
-@pytest.fixture(params=SCRIPTS)
+# This one looks at its training data when it is made.
+@pytest.fixture(
+    params=[each if each != "da_hybrid" else pytest.param(each, marks=pytest.mark.real_data) for each in SCRIPTS]
+)
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -67,20 +68,9 @@ def test_the_quick_baselines_are_there_under_different_names() -> None:
     assert {name for family, name in names if family == "da-increment"} >= QUICK_ASSIMILATION
 
 
-def test_scripts_use_the_public_interface_only(name: str) -> None:
+def test_scripts_use_public_attributes_only(name: str) -> None:
+    """Their imports are checked with those of all documents, in tests/test_structure.py."""
     for node in ast.walk(tree(name)):
-        if isinstance(node, ast.ImportFrom):
-            assert node.module is not None
-            assert not node.level
-            if node.module.startswith(
-                ("l96bench.assimilation.", "l96bench.envs.", "l96bench.estimators.")
-            ):  # public by their modules
-                public = importlib.import_module(node.module).__all__
-                assert {alias.name for alias in node.names} <= set(public), f"from {node.module} import ..."
-            else:
-                assert node.module.partition(".")[0] != "l96bench", f"from {node.module} import ..."
-        if isinstance(node, ast.Import):
-            assert all(alias.name == "l96bench" or not alias.name.startswith("l96bench") for alias in node.names)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "l96bench":
             assert node.attr in l96bench.__all__, f"l96bench.{node.attr} is not public"
         if isinstance(node, ast.Attribute):

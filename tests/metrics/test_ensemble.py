@@ -21,6 +21,7 @@ def reliable() -> tuple[Array, Array]:
     return draws[:, :, 0], draws[:, :, 1:]
 
 
+@pytest.mark.slow
 def test_crps_of_a_gaussian_ensemble_has_its_closed_form() -> None:
     # Gneiting and Raftery 2007, section 4.2, for a Gaussian: sigma (z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi)).
     mean, sigma, members = 1.5, 2.0, 4000

@@ -147,6 +147,7 @@ def test_the_commitment_binds() -> None:
         score_season(board, "trial", secret, ["linear"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_season_is_scored_revealed_and_verified(run: Run, tmp_path: Path) -> None:
     board, secret = fixed()

@@ -48,6 +48,7 @@ def edit(folder: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("family", ["subgrid-forcing-memory", "online-rollout", "equation-recovery", "da-increment"])
 def test_the_examples_of_all_families_are_in_order(family: str, run: Run) -> None:
@@ -69,6 +70,7 @@ def test_a_careless_correction_is_found(run: Run) -> None:
     assert (code, "tried: da-increment/dense-v1 in miniature" in said) == (0, True), said
 
 
+@pytest.mark.slow
 def test_an_example_is_checked_scored_submitted_and_verified(run: Run) -> None:
     assert run("init", "mine", "--family", "subgrid-forcing")[0] == 0
     code, said = run("check", "mine")

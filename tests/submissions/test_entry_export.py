@@ -58,6 +58,7 @@ def loaded(submission: SubmissionFolder, id: str) -> Any:
     return task.read_model(read_content(artifact, task))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOSURES)
 def test_an_exported_entry_scores_the_same_to_the_last_bit(name: str, tmp_path: Path) -> None:
     submission = exported(name, tmp_path / "mine")

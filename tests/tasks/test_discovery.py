@@ -121,6 +121,7 @@ def faster_than(seconds: float) -> Iterator[None]:
 # One failure takes one problem.
 
 
+@pytest.mark.slow
 def test_every_way_to_fail_costs_its_own_problem_only() -> None:
     commands = {
         LOOP: TOO_SLOW,

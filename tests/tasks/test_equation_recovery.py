@@ -308,6 +308,7 @@ def test_a_model_is_fitted_to_every_problem_and_fails_alone(single: EquationReco
     assert len(log.read_text().splitlines()) == 8
 
 
+@pytest.mark.slow
 def test_pysindy_models_and_regressors_of_scikit_learn_are_adapted(single: EquationRecovery) -> None:
     pysindy = pytest.importorskip("pysindy")
     sparse = single.evaluate(pysindy.SINDy(optimizer=pysindy.STLSQ(threshold=0.2)), progress=False)

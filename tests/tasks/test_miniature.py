@@ -52,6 +52,7 @@ def test_every_task_has_one_of_its_name_and_without_digests_of_the_real_data(id:
         assert mini.data_digests == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [DENSE, SPARSE], ids=lambda task: task.id)
 def test_the_scale_of_assimilation_is_the_real_one(task: DAIncrement, tmp_path: Path) -> None:
     """No correction scores 0; a quartic of the literature, for the task's number J, lies below the perfect model."""
