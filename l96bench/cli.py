@@ -15,7 +15,7 @@ from l96bench.errors import L96BenchError
 from l96bench.submissions.commands import app as submissions
 
 if TYPE_CHECKING:
-    from l96bench.diagnostics.section import Section
+    from l96bench.diagnostics import Section
     from l96bench.results.record import Result
 
 app = typer.Typer(
@@ -249,7 +249,7 @@ def card(
 @app.command()
 def report(
     entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
-    regime: Annotated[str, typer.Option(help="Regime or track that it is trained on and looked at.")] = "wilks-f20",
+    regime: Annotated[str | None, typer.Option(help="Regime or track; the entry's first if not given.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Name of a diagnostic; repeat for several.")] = None,
@@ -267,7 +267,7 @@ def report(
 def diagnose(
     name: Annotated[str, typer.Argument(help="Name of a diagnostic, such as skill or attribution.")],
     entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
-    regime: Annotated[str, typer.Option(help="Regime or track that it is trained on and looked at.")] = "wilks-f20",
+    regime: Annotated[str | None, typer.Option(help="Regime or track; the entry's first if not given.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
     seed: Annotated[int | None, typer.Option(help="Training seed; the entry's first if not given.")] = None,
@@ -292,9 +292,14 @@ def diagnose(
 
 
 def _diagnosed(
-    entry: str, regime: str, output: Path | None, results: Path | None, only: Sequence[str] | None, seed: int | None
+    entry: str,
+    regime: str | None,
+    output: Path | None,
+    results: Path | None,
+    only: Sequence[str] | None,
+    seed: int | None,
 ) -> tuple[Path, list[Section]]:
-    from l96bench.diagnostics.report import make_report
+    from l96bench.diagnostics import make_report
     from l96bench.results.load import load_results
 
     published = Path("leaderboard/results")

@@ -164,19 +164,26 @@ class Registry(Mapping[str, T], Generic[T]):
             )
 
 
+def _definition(value: Any) -> tuple[str, str] | None:
+    """Return module and name of a class, of a function, or of the function that an object wraps; None for others."""
+    made = getattr(value, "__wrapped__", value)
+    return (made.__module__, made.__qualname__) if hasattr(made, "__qualname__") else None
+
+
 def _same(first: Any, second: Any) -> bool:
     """Tell whether two objects are one, equal, or made by the same definition (such as a cell that is run again)."""
     if first is second:
         return True
-    names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", None)) for each in (first, second)]
-    if names[0][1] is not None:
-        return names[0] == names[1]
+    definition = _definition(first)
+    if definition is not None:
+        return definition == _definition(second)
     return type(first) is type(second) and bool(first == second)
 
 
 def _origin(value: Any) -> str:
-    """Return where an object was defined: a module for a class or a function, `this program` for an instance."""
-    return str(value.__module__) if hasattr(value, "__qualname__") else "this program"
+    """Return the module in which an object was defined, `this program` for an object without a definition."""
+    definition = _definition(value)
+    return "this program" if definition is None else definition[0]
 
 
 def _distribution(offer: EntryPoint) -> str:

@@ -1,10 +1,11 @@
-"""The look of every picture: colours that all eyes can tell apart, sizes that can be read, the same bytes each time."""
+"""What all pictures share: colours for the colour-blind too, sizes, bins, and files of the same bytes each time."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -14,24 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = [
-    "BLACK",
-    "BLUE",
-    "DIVERGING",
-    "GREEN",
-    "GREY",
-    "PALETTE",
-    "SEQUENTIAL",
-    "SKY",
-    "VERMILION",
-    "band",
-    "bin_edges",
-    "figure",
-    "integer_ticks",
-    "plain",
-    "png",
-    "style",
-]
+Array = NDArray[np.float64]
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     *("#000000", "#E69F00", "#56B4E9", "#009E73"),
@@ -41,6 +25,9 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 GREY = "#767676"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
+LOOKS = ((BLUE, "-"), (VERMILION, "--"), (BLACK, ":"))
+"""Colours and dashes of a model, of the floor that it is compared with, and of the ceiling."""
+MARKS = ("o", "s", "D", "^")
 DPI = 110
 
 _STYLE: dict[Any, Any] = {
@@ -63,7 +50,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's own defaults and the changes above inside, the caller's settings outside."""
+    """Use matplotlib's own defaults with the changes above; the caller's settings return afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -71,49 +58,77 @@ def style() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, on a canvas of its own."""
+    """Return an empty figure of that size in inches, on a canvas of its own."""
     made = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(made)
     return made
 
 
 def png(picture: Figure) -> bytes:
-    """The picture as a PNG file: no date, no version of a program, so that equal pictures are equal bytes."""
+    """Return a PNG file without date or version of a program, so that equal pictures are equal bytes."""
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def band(
-    ax: Axes,
-    x: NDArray[np.float64],
-    curve: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    *,
-    color: str,
-    label: str,
-    dashes: str = "-",
-) -> None:
-    """A line with its interval: estimate, low and high, each (n,)."""
+def band(ax: Axes, x: Array, curve: tuple[Array, Array, Array], *, color: str, label: str, dashes: str = "-") -> None:
+    """Draw a line with its interval: estimate, low and high, each (n,)."""
     value, low, high = curve
     ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     ax.plot(x, value, color=color, ls=dashes, label=label)
 
 
 def plain(text: str, length: int = 48) -> str:
-    """Text of others as a picture may show it: one line, not too long, its dollar signs no mathematics."""
+    """Return untrusted text as a picture may show it: one short line, in which a dollar sign is a dollar sign."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split()).lstrip("_")
     short = line if len(line) <= length else line[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return short.replace("$", r"\$")
 
 
-def bin_edges(values: NDArray[np.float64], ends: tuple[float, float], n_bins: int) -> NDArray[np.float64]:
-    """Edges of equal bins between two percentiles of the values, (n_bins + 1,)."""
+def bin_edges(values: Array, ends: tuple[float, float], n_bins: int) -> Array:
+    """Return the edges of equal bins between two percentiles of the values, (n_bins + 1,)."""
     low, high = np.percentile(values, ends)
     return np.linspace(float(low), float(high), n_bins + 1)
 
 
 def integer_ticks(ax: Axes, values: NDArray[np.int64]) -> None:
-    """Ticks of the horizontal axis on whole numbers, few enough to be read."""
+    """Put ticks of the horizontal axis on whole numbers, few enough to be read."""
     step = max(1, -(-len(values) // 9))
     kept = [int(value) for value in values if value % step == 0]
     ax.set_xticks(kept)
+
+
+def legend_above(picture: Figure, ax: Axes, columns: int, **options: Any) -> None:
+    """Put the legend of one of the axes above the whole picture."""
+    picture.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=columns, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """The distribution of one number given another, in bins of the other.
+
+    Attributes
+    ----------
+    X : (bin,) array
+        Mean of the other in each bin.
+    mean, low, high : (bin,) array
+        Mean, and 10th and 90th percentile.
+    """
+
+    X: Array
+    mean: Array
+    low: Array
+    high: Array
+
+
+def conditional(X: Array, U: Array, n_bins: int = 40) -> Conditional:
+    """Return mean and 80 % range of U in bins of X between its 0.1 and 99.9 percentiles; X and U of one shape."""
+    x, u = X.ravel(), U.ravel()
+    edges = bin_edges(x, (0.1, 99.9), n_bins)
+    places = np.digitize(x, edges) - 1
+    rows = []
+    for i in range(n_bins):
+        inside = places == i
+        if inside.sum() >= 5:
+            rows.append((x[inside].mean(), u[inside].mean(), *np.percentile(u[inside], (10, 90))))
+    return Conditional(*np.array(rows).reshape(-1, 4).T)

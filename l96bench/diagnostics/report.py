@@ -9,32 +9,30 @@ from pathlib import Path
 
 import jinja2
 
-from l96bench.diagnostics.catalogue import DIAGNOSTICS, diagnose, diagnostics_of
 from l96bench.diagnostics.figures import plain, png, style
-from l96bench.diagnostics.section import Section
-from l96bench.diagnostics.subject import AnySubject, train
-from l96bench.entries.entry import find_entry
-from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.diagnostics.registry import Diagnostic, Section, find_diagnostic, list_diagnostics
+from l96bench.diagnostics.subject import Subject
+from l96bench.diagnostics.training import train
+from l96bench.entries.entry import Entry, find_entry
+from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import Result
 
-__all__ = ["default_folder", "make_report", "page", "write_report"]
-
 
 def default_folder(name: str, place: str) -> Path:
-    """Where the report of an entry goes when nothing else is said: ``reports/ENTRY-PLACE``, a regime or track."""
+    """Return where the report of an entry goes by default: ``reports/ENTRY-PLACE``, a regime or track."""
     stem = Path(name).stem if name.endswith(".py") else name
     return Path("reports") / (re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip(".-") + f"-{place}")
 
 
 def make_report(
-    name: str,
-    regime: str,
+    entry: str | Entry,
+    place: str | None = None,
     output: Path | None = None,
     results: Sequence[Result] = (),
     *,
-    only: Sequence[str] | None = None,
+    only: Sequence[str | Diagnostic] | None = None,
     seed: int | None = None,
     progress: bool | None = None,
 ) -> tuple[Path, list[Section]]:
@@ -44,16 +42,16 @@ def make_report(
 
     Parameters
     ----------
-    name : str
-        As `l96bench.entries.entry.find_entry` takes it: a baseline, the path of a script, or MODULE:OBJECT.
-    regime : str
-        Or a track; see `l96bench.diagnostics.subject.train`.
+    entry : str or Entry
+        An entry, or what `l96bench.entries.entry.find_entry` takes: a baseline, the path of a script, MODULE:OBJECT.
+    place : str, optional
+        A regime or track; see `l96bench.diagnostics.train`.
     output : Path, optional
         The folder; files of the same names are replaced, each all or nothing. See `default_folder`.
     results : sequence of Result
         The rows of the board that the entry is compared with.
-    only : sequence of str, optional
-        Names of diagnostics; all that the kind of entry has if not given.
+    only : sequence of str or Diagnostic, optional
+        The diagnostics; all that are for such an entry if not given.
     seed : int, optional
         Training seed; the entry's first if not given.
     progress : bool, optional
@@ -74,49 +72,47 @@ def make_report(
     ModelError
         If the entry's own code raises.
     """
-    for each in only or ():
-        if each not in DIAGNOSTICS:
-            raise UnknownIdError(f"no diagnostic {each!r}." + nearest(each, DIAGNOSTICS))
-    entry = find_entry(name)[0]
-    with show_progress(f"training {plain(entry.name)}", 1, progress) as advance:
-        subject = train(entry, regime, seed)
+    chosen = None if only is None else [find_diagnostic(each) for each in only]
+    found = entry if isinstance(entry, Entry) else find_entry(entry)[0]
+    with show_progress(f"training {plain(found.name)}", 1, progress) as advance:
+        subject = train(found, place, seed)
         advance(1)
-    names = diagnostics_of(subject) if only is None else list(only)
-    with show_progress(f"report of {plain(entry.name)} on {subject.place}", len(names), progress) as advance:
-        folder = default_folder(name, subject.place) if output is None else output
-        return write_report(subject, folder, results, names, advance)
+    name = entry if isinstance(entry, str) else found.name
+    folder = default_folder(name, subject.place) if output is None else output
+    total = len(list_diagnostics(subject) if chosen is None else chosen)
+    with show_progress(f"report of {plain(found.name)} on {subject.place}", total, progress) as advance:
+        return write_report(subject, folder, results, chosen, advance)
 
 
 def write_report(
-    subject: AnySubject,
+    subject: Subject,
     output: Path,
     results: Sequence[Result] = (),
-    names: Sequence[str] | None = None,
+    only: Sequence[str | Diagnostic] | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> tuple[Path, list[Section]]:
-    """The report of a trained entry; see `make_report`. The same subject and results give the same bytes."""
-    everything = diagnostics_of(subject)
-    names = everything if names is None else names
+    """Write the report of a trained entry; see `make_report`. The same subject and results give the same bytes."""
+    chosen = [find_diagnostic(each) for each in (list_diagnostics(subject) if only is None else only)]
     sections, pictures = [], {}
-    for name in names:
+    for each in chosen:
         with style():
-            section = diagnose(name, subject, results)
+            section = each(subject, results)
             if section.figure is not None:
-                pictures[name] = png(section.figure)
+                pictures[each.name] = png(section.figure)
         sections.append(section)
         advance(1)
     try:
         for name, picture in pictures.items():
             write_atomic(output / f"{name}.png", picture)
-        path = output / ("index.html" if list(names) == everything else f"{'-'.join(names)}.html")
+        path = output / ("index.html" if only is None else f"{'-'.join(each.name for each in chosen)}.html")
         write_atomic(path, page(subject, sections, pictures))
     except OSError as error:
         raise L96BenchError(f"{output}: expected a folder that can be written, got {error}") from error
     return path, sections
 
 
-def page(subject: AnySubject, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
-    """The page as HTML: every text escaped, every picture inside, nothing fetched from anywhere."""
+def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
+    """Return the page as HTML: every text escaped, every picture inside, nothing fetched from anywhere."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("l96bench.diagnostics"),
         undefined=jinja2.StrictUndefined,

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from l96bench.diagnostics.subject import AssimilationSubject, Subject
+from l96bench.diagnostics import AssimilationSubject, ClosureSubject, RecoverySubject
 from l96bench.entries.entry import Entry
+from l96bench.equations.discoverers import KnownEquations
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
 from l96bench.tasks.da_increment import DAIncrement
+from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
@@ -44,19 +46,20 @@ def make_result() -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="session")
-def network_subject(offline: SubgridForcing, online: OnlineRollout) -> Subject:
+def network_subject(offline: SubgridForcing, online: OnlineRollout) -> ClosureSubject:
     """A small stencil network with a name that wants to be a script."""
     model = LocalRegressor(TorchRegressor(hidden=(8,), epochs=1, min_steps=100), radius=1)
     model.fit(np.array(offline.train.X), np.array(offline.train.U))
     entry = Entry(HOSTILE, "network", "X_{k-1..k+1}", lambda task, seed: model, description=HOSTILE)
-    return Subject(entry, model, offline, online)
+    return ClosureSubject(entry, model, offline, offline, online)
 
 
 @pytest.fixture(scope="session")
-def stochastic_subject(offline: SubgridForcing, online: OnlineRollout) -> Subject:
+def stochastic_subject(offline: SubgridForcing, online: OnlineRollout) -> ClosureSubject:
     """A quartic with a red-noise residual."""
     model = AR1Regressor(PolynomialRegressor()).fit(np.array(offline.train.X), np.array(offline.train.U))
-    return Subject(Entry("quartic + AR(1)", "stochastic", "X_k", lambda task, seed: model), model, offline, online)
+    entry = Entry("quartic + AR(1)", "stochastic", "X_k", lambda task, seed: model)
+    return ClosureSubject(entry, model, offline, offline, online)
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +70,11 @@ def assimilation_subject() -> AssimilationSubject:
         "linear increment", "polynomial", "X", lambda task, seed: PolynomialRegressor(1), families=("da-increment",)
     )
     return AssimilationSubject(entry, entry.train(task, 0)[0], task)
+
+
+@pytest.fixture(scope="session")
+def recovery_subject(single: EquationRecovery) -> RecoverySubject:
+    """The true equations, recalled."""
+    model = KnownEquations(single.instances[0].texts)
+    entry = Entry("recalled", "recall", "X", lambda task, seed: model, families=("equation-recovery",))
+    return RecoverySubject(entry, model, single)

@@ -12,10 +12,11 @@ import pytest
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.record import Cycled
 from l96bench.assimilation.statistics import innovation_statistics, rank_counts
-from l96bench.diagnostics import assimilation
-from l96bench.diagnostics.catalogue import diagnose
-from l96bench.diagnostics.report import write_report
-from l96bench.diagnostics.subject import AssimilationSubject
+from l96bench.diagnostics import AssimilationSubject, diagnose, write_report
+from l96bench.diagnostics.assimilation.cycles import blocked_rmse
+from l96bench.diagnostics.assimilation.increments import Increments
+from l96bench.diagnostics.assimilation.innovations import innovation_correlation, normalized_innovations
+from l96bench.diagnostics.assimilation.reliability import BLOCK, binned_spread, ranks
 from l96bench.tasks.da_increment import AssimilationSystem
 
 
@@ -45,7 +46,7 @@ def test_the_cycles_are_those_of_the_score(assimilation_subject: AssimilationSub
 
 def test_rmse_is_pooled_over_segments_and_blocks() -> None:
     rmse = np.array([[3.0, 4.0, 0.0, 0.0, 9.0], [0.0, 0.0, 5.0, 12.0, 9.0]])
-    np.testing.assert_allclose(assimilation.blocked_rmse(rmse, 2), [np.sqrt(25 / 4), np.sqrt(169 / 4)])
+    np.testing.assert_allclose(blocked_rmse(rmse, 2), [np.sqrt(25 / 4), np.sqrt(169 / 4)])
 
 
 def test_a_reliable_ensemble_lies_on_the_diagonal(run: Cycled) -> None:
@@ -53,7 +54,7 @@ def test_a_reliable_ensemble_lies_on_the_diagonal(run: Cycled) -> None:
     spread = rng.uniform(0.5, 2.0, (50, *run.truth.shape[1:]))
     truth = np.sqrt((m + 1) / m) * spread * rng.standard_normal(spread.shape)
     made = replace(run, truth=truth, background_mean=np.zeros_like(truth), background_spread=spread)
-    found, error = assimilation.binned_spread(made)
+    found, error = binned_spread(made)
     assert len(found) == 10
     np.testing.assert_allclose(error / found, 1.0, atol=4 / np.sqrt(2 * truth.size / 10))
     assert found[0] < 0.7 < 1.8 < found[-1]
@@ -63,22 +64,22 @@ def test_ranks_are_counted_and_their_intervals_hold_what_is_expected(run: Cycled
     rng = np.random.default_rng(1)
     uniform = replace(run, ranks=rng.integers(0, run.n_members + 1, (100, 120, 8)))
     for each in (run, uniform):
-        n_blocks = each.ranks.shape[0] * each.ranks.shape[1] // assimilation.BLOCK
+        n_blocks = each.ranks.shape[0] * each.ranks.shape[1] // BLOCK
         weights = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), 1000).astype(float)
-        found = assimilation.ranks(each, weights)
+        found = ranks(each, weights)
         counts = rank_counts(each)
         np.testing.assert_allclose(found.share, counts * len(counts) / counts.sum())
     assert found.away <= 0.15 * len(counts)  # of intervals of 95 %
     half = (found.high - found.low).mean() / 2
     assert half == pytest.approx(1.96 * np.sqrt(len(counts) / uniform.ranks.size), rel=0.1)  # the binomial interval
-    lowest = assimilation.ranks(replace(uniform, ranks=np.zeros_like(uniform.ranks)), weights)
+    lowest = ranks(replace(uniform, ranks=np.zeros_like(uniform.ranks)), weights)
     assert lowest.share[0] == lowest.low[0] == lowest.high[0] == run.n_members + 1
     assert lowest.away == run.n_members + 1
 
 
 def test_normalized_innovations_have_the_variance_that_their_filter_expects(run: Cycled) -> None:
     made = replace(run, background_spread=np.full_like(run.background_spread, 0.6))
-    found = assimilation.normalized_innovations(made)
+    found = normalized_innovations(made)
     statistics = innovation_statistics(made)
     assert found.size == statistics.n
     assert np.mean(found**2) == pytest.approx(statistics.variance / (0.36 + 1.0))
@@ -93,7 +94,7 @@ def test_the_correlation_of_innovations_is_that_of_the_process_they_come_from(ru
         values[:, i] = phi * values[:, i - 1] + np.sqrt(1 - phi**2) * rng.standard_normal((20, 8))
     points = rng.permuted(np.broadcast_to(np.arange(8), shape), axis=2)[:, :, :3]
     made = replace(run, truth=values, points=points, innovations=np.take_along_axis(values, points, axis=2))
-    found = assimilation.innovation_correlation(made, 4)
+    found = innovation_correlation(made, 4)
     np.testing.assert_allclose(found, phi ** np.arange(5), atol=0.02)
 
 
@@ -114,7 +115,7 @@ def test_increments_that_are_known_are_predicted_perfectly(assimilation_subject:
 
 def test_points_are_parted_where_some_are_not_observed() -> None:
     observed = np.array([[[True, False], [False, False]]])
-    made = assimilation.Increments(*[np.zeros((1, 2, 2))] * 4, observed, 0.0, 0.0)
+    made = Increments(*[np.zeros((1, 2, 2))] * 4, observed, 0.0, 0.0)
     assert {name: int(inside.sum()) for name, inside in made.parts().items()} == {
         "all points": 4,
         "observed": 1,
@@ -144,4 +145,4 @@ def test_the_page_has_its_own_sections(assimilation_subject: AssimilationSubject
     assert [each.name for each in sections if each.figure is None] == ["standing"]
     assert "has no row of da-increment/dense-v1 yet" in sections[-1].caption
     assert "linear increment on dense" in path.read_text(encoding="utf-8")
-    assert "no such diagnostic" in diagnose("skill", assimilation_subject).caption
+    assert "it is for closure" in diagnose("skill", assimilation_subject).caption

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l96bench.diagnostics.attribution import Changes, ExactForcing, Runs, attribute, true_forcing
+from l96bench.diagnostics.closure.attribution import Changes, ExactForcing, attribute, forecast, true_forcing
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.errors import DataError
@@ -15,11 +15,6 @@ def exact(online: OnlineRollout) -> ExactForcing:
     return ExactForcing(true_forcing(online))
 
 
-@pytest.fixture(scope="module")
-def runs(online: OnlineRollout) -> Runs:
-    return Runs(online.cases, online.regime, online.climatology)
-
-
 def test_exact_forcing_is_that_of_the_test_data(online: OnlineRollout, exact: ExactForcing) -> None:
     every = round(online.cases.interval / MODEL_DT)
     U = online.cases.truth(online.test.U)
@@ -28,34 +23,34 @@ def test_exact_forcing_is_that_of_the_test_data(online: OnlineRollout, exact: Ex
 
 
 def test_other_data_than_those_of_the_seeds_are_refused(online: OnlineRollout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("l96bench.diagnostics.attribution.split_seed", lambda regime, stream: (1, 2, 3))
+    monkeypatch.setattr("l96bench.diagnostics.closure.attribution.split_seed", lambda regime, stream: (1, 2, 3))
     with pytest.raises(DataError, match="from their seeds"):
         true_forcing(online)
 
 
-def test_a_perfect_model_has_no_errors_to_attribute(online: OnlineRollout, exact: ExactForcing, runs: Runs) -> None:
+def test_a_perfect_model_has_no_errors_to_attribute(online: OnlineRollout, exact: ExactForcing) -> None:
     X0 = online.cases.initial(online.test.X)
-    perfect = runs.forecast(exact, X0, online.regime.F, MODEL_DT, 1, None, 0)
+    perfect = forecast(online, exact, X0, online.regime.F, MODEL_DT, 1, None, 0)
     found = attribute(
-        exact, X0, runs, np.random.default_rng(0), changes=Changes(0.0, 1, 0.0), others={"closure": perfect}
+        exact, X0, online, np.random.default_rng(0), changes=Changes(0.0, 1, 0.0), others={"closure": perfect}
     )
     assert set(found.sources) == {"closure", "forcing + 0", "time step x 1", "initial error 0 std"}
     for effect in found.sources.values():
         assert not effect.any()
 
 
-def test_exact_forcing_follows_the_truth_closely(online: OnlineRollout, exact: ExactForcing, runs: Runs) -> None:
+def test_exact_forcing_follows_the_truth_closely(online: OnlineRollout, exact: ExactForcing) -> None:
     X0 = online.cases.initial(online.test.X)
-    forecast = runs.forecast(exact, X0, online.regime.F, MODEL_DT, 1, None, 0)
+    found = forecast(online, exact, X0, online.regime.F, MODEL_DT, 1, None, 0)
     # U held for 0.01 MTU is late by half of that: an error of order dt / 2 times the change of U.
-    assert np.abs(forecast - online.forecast_truth)[:4].max() < 0.2
+    assert np.abs(found - online.forecast_truth)[:4].max() < 0.2
 
 
-def test_each_change_acts_as_the_equations_say_at_first(online: OnlineRollout, exact: ExactForcing, runs: Runs) -> None:
+def test_each_change_acts_as_the_equations_say_at_first(online: OnlineRollout, exact: ExactForcing) -> None:
     X0, std = online.cases.initial(online.test.X), online.climatology[1]
     changes = Changes(forcing=1.0, time_step=5, initial=0.01)
     none = rollout(NoClosure(), X0, 0.1, regime=online.regime, progress=False).X[1:]
-    found = attribute(exact, X0, runs, np.random.default_rng(0), changes=changes, others={"no": none})
+    found = attribute(exact, X0, online, np.random.default_rng(0), changes=changes, others={"no": none})
     # dX/dt has F as a term of its own, so an F larger by 1 has moved X by about t at a time t that is short.
     np.testing.assert_allclose(found.sources["forcing + 1"][0].mean(), 0.05, rtol=0.1)
     errors = found.sources["initial error 0.01 std"][0]
@@ -63,9 +58,9 @@ def test_each_change_acts_as_the_equations_say_at_first(online: OnlineRollout, e
     np.testing.assert_allclose(found.sources["no"][0].mean(), -0.05 * exact.U[0].mean(), rtol=0.2)
 
 
-def test_effects_get_curves_with_intervals(online: OnlineRollout, exact: ExactForcing, runs: Runs) -> None:
+def test_effects_get_curves_with_intervals(online: OnlineRollout, exact: ExactForcing) -> None:
     X0 = online.cases.initial(online.test.X)
-    found = attribute(exact, X0, runs, np.random.default_rng(0))
+    found = attribute(exact, X0, online, np.random.default_rng(0))
     curve = found.curves(online.weights(4, "cases"))["forcing + 1"]
     np.testing.assert_allclose(curve.value, np.sqrt(np.square(found.sources["forcing + 1"]).mean(axis=(1, 2))))
     assert (curve.low <= curve.value).all()

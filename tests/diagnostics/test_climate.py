@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l96bench.diagnostics.climate import climate_curves, joint_density, leading_waves, wave_amplitudes, wave_regimes
+from l96bench.diagnostics.closure.climate import climate_curves
+from l96bench.diagnostics.closure.regimes import joint_density, leading_waves, wave_amplitudes, wave_regimes
 from l96bench.metrics import climate
 
 

@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l96bench.diagnostics.importance import (
+from l96bench.diagnostics import (
+    LeftOutError,
     by_offset,
-    gradient_times_input,
     instant_forcing,
     jacobian,
     locality,
     offsets_of,
     permutation_importance,
 )
-from l96bench.diagnostics.subject import LeftOutError
+from l96bench.diagnostics.closure.importance import gradient_times_input
 from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from l96bench.diagnostics import recovery
-from l96bench.diagnostics.catalogue import diagnose
-from l96bench.diagnostics.report import make_report, write_report
-from l96bench.diagnostics.subject import RecoverySubject
+from l96bench.diagnostics import RecoverySubject, diagnose, make_report, write_report
+from l96bench.diagnostics.recovery.coefficients import coefficients, readable, spurious
+from l96bench.diagnostics.recovery.recovery import METRICS, grids_of
 from l96bench.entries.entry import Entry
 from l96bench.equations import EquationSet
 from l96bench.equations.discoverers import KnownEquations
@@ -36,7 +35,7 @@ def subject_of(task: EquationRecovery, texts: list[str] | None) -> RecoverySubje
 
 
 def test_coefficients_by_term_are_those_of_the_text() -> None:
-    found = recovery.coefficients(EquationSet.parse(TWO_SCALE, 6, 4))
+    found = coefficients(EquationSet.parse(TWO_SCALE, 6, 4))
     named = {(term.letter, term.text(6, 4)): values for term, values in found.items()}
     assert all(np.ptp(values) == 0 for values in named.values())
     assert {key: values[0] for key, values in named.items()} == {
@@ -60,7 +59,7 @@ def test_coefficients_that_differ_around_the_ring_stay_at_their_points() -> None
     ]
     equations = EquationSet.parse(texts, 5)
     X = np.random.default_rng(0).standard_normal((7, 5))
-    named = {term.text(5, 0): values for term, values in recovery.coefficients(equations).items()}
+    named = {term.text(5, 0): values for term, values in coefficients(equations).items()}
     assert set(named) == {"X[k+1]*X[k-1]", "X[k+1]"}
     ahead, behind = np.roll(X, -1, axis=1), np.roll(X, 1, axis=1)
     own = named["X[k+1]*X[k-1]"] * ahead * behind + named["X[k+1]"] * ahead
@@ -69,7 +68,7 @@ def test_coefficients_that_differ_around_the_ring_stay_at_their_points() -> None
 
 def test_functions_are_the_same_term_all_around() -> None:
     texts = ["dX[k]/dt = 2*sin(X[k+1]) + X[k]/(1 + X[k-1]**2)", "dY[k,j]/dt = exp(-Y[k,j+1]) + tanh(sum(Y[k]))"]
-    found = recovery.coefficients(EquationSet.parse(texts, 4, 3))
+    found = coefficients(EquationSet.parse(texts, 4, 3))
     named = {term.text(4, 3): values for term, values in found.items()}
     assert {name: (len(values), set(values)) for name, values in named.items()} == {
         "sin(X[k+1])": (4, {2.0}),
@@ -80,18 +79,18 @@ def test_functions_are_the_same_term_all_around() -> None:
 
 
 def test_terms_that_are_not_true_are_counted_in_an_equation() -> None:
-    true = recovery.coefficients(EquationSet.parse(["dX[k]/dt = -X[k] + 8"], 4))
+    true = coefficients(EquationSet.parse(["dX[k]/dt = -X[k] + 8"], 4))
     texts = ["dX[0]/dt = -X[0] + 0.5*X[1] - 3*X[2]**2", *(f"dX[{k}]/dt = -X[{k}]" for k in (1, 2, 3))]
-    found = recovery.coefficients(EquationSet.parse(texts, 4))
-    assert recovery.spurious(found, true, "X") == (0.5, 3.0)
-    assert recovery.spurious(true, true, "X") == (0.0, 0.0)
+    found = coefficients(EquationSet.parse(texts, 4))
+    assert spurious(found, true, "X") == (0.5, 3.0)
+    assert spurious(true, true, "X") == (0.0, 0.0)
 
 
 def test_an_equation_is_readable() -> None:
-    found = recovery.coefficients(EquationSet.parse(["dX[k]/dt = X[k-1]*X[k+1] - 0.98765432*X[k] + 8"], 6))
-    text = recovery.readable(found, "X", 6, 0)
+    found = coefficients(EquationSet.parse(["dX[k]/dt = X[k-1]*X[k+1] - 0.98765432*X[k] + 8"], 6))
+    text = readable(found, "X", 6, 0)
     assert text == r"$\dot{X}_k = 1\,X_{k+1} \, X_{k-1} - 0.9877\,X_{k} + 8$"
-    assert recovery.readable(found, "X", 6, 0, n_terms=1).endswith("$ + 2 terms")
+    assert readable(found, "X", 6, 0, n_terms=1).endswith("$ + 2 terms")
 
 
 def test_an_equation_without_damping_scores_as_by_hand(single: EquationRecovery) -> None:
@@ -131,7 +130,7 @@ def test_failures_are_shown_where_there_are_no_equations(single: EquationRecover
 def test_curves_are_those_of_the_row(single: EquationRecovery, make_result: Callable[..., Result]) -> None:
     series = {
         f"{name}_noise_{noise}": [10.0 * i + j for j in (1, 2)]
-        for name in recovery.METRICS
+        for name in METRICS
         for i, noise in enumerate(("00", "05"))
     }
     row = make_result("known", single.id, 70.0).model_copy(update={"series": series})
@@ -147,7 +146,7 @@ def test_curves_are_those_of_the_row(single: EquationRecovery, make_result: Call
     low, high = (line.get_ydata() for line in section.figure.axes[0].lines)
     np.testing.assert_array_equal([low, high], [[1.0, 11.0], [2.0, 12.0]])
     lacking = row.model_copy(update={"series": {}})
-    assert recovery.grids_of(lacking, single.track.noises, single.track.budgets) is None
+    assert grids_of(lacking, single.track.noises, single.track.budgets) is None
 
 
 def test_a_row_stands_among_the_others(single: EquationRecovery, make_result: Callable[..., Result]) -> None:
@@ -173,6 +172,5 @@ def test_the_page_has_its_own_sections(single: EquationRecovery, tmp_path: Path)
 
 @pytest.mark.slow
 def test_an_entry_is_looked_at_by_its_name(miniature_registry: Path, tmp_path: Path) -> None:
-    """A regime stands for the first track."""
-    _, (section,) = make_report("er_textbook", "wilks-f20", tmp_path, only=["terms"])
+    _, (section,) = make_report("er_textbook", output=tmp_path, only=["terms"])
     assert [row[3] for row in section.rows] == ["1"] * 4  # all terms are right

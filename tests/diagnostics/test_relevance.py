@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l96bench.diagnostics.importance import offsets_of
-from l96bench.diagnostics.relevance import RelevanceNetwork, find_network, layerwise_relevance, ring_relevance
-from l96bench.diagnostics.subject import LeftOutError, Subject
+from l96bench.diagnostics import ClosureSubject, LeftOutError, offsets_of
+from l96bench.diagnostics.closure.relevance import RelevanceNetwork, find_network, layerwise_relevance, ring_relevance
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 
@@ -77,7 +76,7 @@ def test_anomalies_do_not_change_the_function(rows: np.ndarray) -> None:
 
 
 @pytest.mark.slow
-def test_the_network_is_found_inside_its_wrappers(network_subject: Subject) -> None:
+def test_the_network_is_found_inside_its_wrappers(network_subject: ClosureSubject) -> None:
     model = network_subject.model
     network = find_network(model)
     assert network.radius == 1
@@ -86,7 +85,7 @@ def test_the_network_is_found_inside_its_wrappers(network_subject: Subject) -> N
     assert find_network(AR1Regressor(model).fit(X, X)).radius == 1
 
 
-def test_a_stencil_has_no_relevance_outside_of_itself(network_subject: Subject) -> None:
+def test_a_stencil_has_no_relevance_outside_of_itself(network_subject: ClosureSubject) -> None:
     X = np.array(network_subject.offline.test.X[0][:20])
     found = ring_relevance(find_network(network_subject.model), X, 2.0)
     offsets = offsets_of(8)

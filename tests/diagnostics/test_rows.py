@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from l96bench.diagnostics.rows import learning_curves, offline_online, pareto_front, skill_and_cost
+from l96bench.diagnostics.closure.learning import learning_curves
+from l96bench.diagnostics.closure.pareto import pareto_front, skill_and_cost
+from l96bench.diagnostics.closure.scatter import offline_online
 from l96bench.results.record import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from l96bench.diagnostics.skill import rank_histogram, skill_by_lead
+from l96bench.diagnostics.closure.leads import skill_by_lead
+from l96bench.diagnostics.closure.spread import rank_histogram
 from l96bench.metrics import ensemble
 from l96bench.tasks.online_scores import Forecasts
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from l96bench.diagnostics.fields import conditional, hovmoeller
+from l96bench.diagnostics.closure.hovmoeller import run_beside
+from l96bench.diagnostics.figures import conditional
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 
@@ -10,9 +11,9 @@ from l96bench.dynamics.resolved import rollout
 def test_a_model_run_from_its_own_trajectory_does_not_differ() -> None:
     linear = Polynomial([0.5, -0.8])
     truth = rollout(linear, np.arange(8.0), 2.0, regime="wilks-f20", progress=False).X[:, 0]
-    found = hovmoeller(linear, truth, regime="wilks-f20", interval=0.05)
+    found = run_beside(linear, truth, regime="wilks-f20", interval=0.05)
     assert not found.rms.any()
-    other = hovmoeller(Polynomial([0.6, -0.8]), truth, regime="wilks-f20", interval=0.05)
+    other = run_beside(Polynomial([0.6, -0.8]), truth, regime="wilks-f20", interval=0.05)
     assert other.rms[0] == 0.0
     assert other.rms[-1] > other.rms[1] > 0.0
 

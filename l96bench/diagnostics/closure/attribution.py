@@ -13,20 +13,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from l96bench.data.splits import Cases, split_seed
-from l96bench.diagnostics.figures import BLACK, PALETTE, band, figure
-from l96bench.diagnostics.skill import Curve, rmse_curve
+from l96bench.data.splits import split_seed
+from l96bench.diagnostics.closure.leads import LEADS, Curve, interval_text, nearest_lead, rmse_curve
+from l96bench.diagnostics.closure.subject import ClosureSubject
+from l96bench.diagnostics.figures import BLACK, PALETTE, Array, band, figure, legend_above
+from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.dynamics.truth import count, simulate
 from l96bench.errors import DataError, ModelError
-from l96bench.regimes import Regime
+from l96bench.metrics.bounds import bounds
 from l96bench.tasks.online_rollout import OnlineRollout
-
-__all__ = ["Attribution", "Changes", "ExactForcing", "Runs", "attribute", "draw_attribution", "true_forcing"]
-
-Array = NDArray[np.float64]
 
 
 class ExactForcing:
@@ -104,7 +101,7 @@ class Attribution:
 
 
 def true_forcing(task: OnlineRollout) -> Array:
-    """The exact U at every step of the resolved model, from each case's start to its last lead: (step, case, K).
+    """Return the exact U at every step of the resolved model, from each case's start to its last lead: (step, case, K).
 
     The test trajectories are made again from their seeds, sampled at every step.
 
@@ -134,43 +131,34 @@ def true_forcing(task: OnlineRollout) -> Array:
     return np.ascontiguousarray(windows.reshape(len(cases), n_steps, -1).swapaxes(0, 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """What all forecasts of an attribution share: cases, system, mean and standard deviation of X."""
+def forecast(
+    task: OnlineRollout, model: Any, X0: Array, F: float, dt: float, members: int, history: Array | None, seed: int
+) -> Array:
+    """Return the ensemble mean of forecasts of all cases of a task from the states X0 (case, K): (lead, case, K).
 
-    cases: Cases
-    regime: Regime
-    climatology: tuple[float, float]
-
-    def forecast(
-        self, model: Any, X0: Array, F: float, dt: float, members: int, history: Array | None, seed: int
-    ) -> Array:
-        """The ensemble mean of forecasts of all cases, (lead, case, K).
-
-        A member that leaves the attractor is the climatological mean from there on.
-        """
-        mean, std = self.climatology
-        run = rollout(
-            model,
-            np.repeat(X0, members, axis=0),
-            self.cases.lead + self.cases.interval,
-            regime=self.regime,
-            F=F,
-            dt=dt,
-            interval=self.cases.interval,
-            limits=(mean - 10.0 * std, mean + 10.0 * std),
-            history=None if history is None else np.repeat(history, members, axis=1),
-            rng=np.random.default_rng(seed),
-            progress=False,
-        )
-        X = np.nan_to_num(run.X[1:], nan=mean)
-        return np.asarray(X.reshape(len(X), len(X0), members, -1).mean(axis=2), dtype=np.float64)
+    A member that leaves the attractor is the climatological mean from there on.
+    """
+    run = rollout(
+        model,
+        np.repeat(X0, members, axis=0),
+        task.cases.lead + task.cases.interval,
+        regime=task.regime,
+        F=F,
+        dt=dt,
+        interval=task.cases.interval,
+        limits=bounds(*task.climatology),
+        history=None if history is None else np.repeat(history, members, axis=1),
+        rng=np.random.default_rng(seed),
+        progress=False,
+    )
+    X = np.nan_to_num(run.X[1:], nan=task.climatology[0])
+    return np.asarray(X.reshape(len(X), len(X0), members, -1).mean(axis=2), dtype=np.float64)
 
 
 def attribute(
     model: Any,
     X0: Array,
-    runs: Runs,
+    task: OnlineRollout,
     rng: np.random.Generator,
     *,
     history: Array | None = None,
@@ -178,7 +166,7 @@ def attribute(
     changes: Changes | None = None,
     others: Mapping[str, Array] | None = None,
 ) -> Attribution:
-    """What a change of the forcing, the time step and the initial state does to forecasts, one at a time.
+    """Return what a change of the forcing, the time step and the initial state does to forecasts, one at a time.
 
     Every run of a stochastic model draws the same random numbers. A closure that cannot be run with another time step
     goes without that change.
@@ -189,45 +177,80 @@ def attribute(
         Anything that `as_closure` takes: `ExactForcing`, or a trained model.
     X0 : (case, K) array
         Initial states.
-    runs : Runs
+    task : OnlineRollout
+        Whose cases are forecast.
     rng : numpy Generator
         For the errors of the initial states, and the seed of stochastic models.
     history : (past, case, K) array, optional
         For models with memory.
     members : int
-        Members of each forecast; what is compared are their means.
+        Of each forecast; their means are compared.
     changes : Changes, optional
     others : mapping of name to (lead, case, K) array
-        Forecasts made elsewhere, such as under a closure, to be compared with the unchanged one as well.
+        Forecasts made elsewhere, to be compared with the unchanged one as well.
     """
     changes = Changes() if changes is None else changes
-    F, std = runs.regime.F, runs.climatology[1]
+    F, std = task.regime.F, task.climatology[1]
     errors, seed = changes.initial * std * rng.standard_normal(X0.shape), int(rng.integers(2**32))
 
-    def forecast(start: Array, F: float, dt: float = MODEL_DT) -> Array:
-        return runs.forecast(model, start, F, dt, members, history, seed)
+    def run(start: Array, F: float, dt: float = MODEL_DT) -> Array:
+        return forecast(task, model, start, F, dt, members, history, seed)
 
-    control = forecast(X0, F)
+    control = run(X0, F)
     forecasts = dict(others or {})
-    forecasts[f"forcing + {changes.forcing:g}"] = forecast(X0, F + changes.forcing)
+    forecasts[f"forcing + {changes.forcing:g}"] = run(X0, F + changes.forcing)
     with suppress(ModelError):
-        forecasts[f"time step x {changes.time_step}"] = forecast(X0, F, MODEL_DT * changes.time_step)
-    forecasts[f"initial error {changes.initial:g} std"] = forecast(X0 + errors, F)
+        forecasts[f"time step x {changes.time_step}"] = run(X0, F, MODEL_DT * changes.time_step)
+    forecasts[f"initial error {changes.initial:g} std"] = run(X0 + errors, F)
     return Attribution({name: each - control for name, each in forecasts.items()}, control)
 
 
-def draw_attribution(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], std: float) -> Figure:
-    """The effect of each change against lead over the climatological standard deviation.
+@register_diagnostic("attribution", "Where forecast errors come from", kind="closure", order=70)
+def attribution(subject: ClosureSubject, results: Results) -> Section:
+    """Show what each source of error does to forecasts."""
+    task, leads = subject.online, subject.online.cases.leads
+    X0, history = task.cases.initial(task.test.X), task.cases.history(task.test.X)
+    exact = attribute(
+        ExactForcing(true_forcing(task)),
+        X0,
+        task,
+        subject.rng("diagnostics exact"),
+        others={"missing physics": task.without_closure[0].X.mean(axis=2), "closure": subject.forecasts.X.mean(axis=2)},
+    )
+    members = 1 if subject.deterministic else 5
+    own = attribute(subject.model, X0, task, subject.rng("diagnostics own"), history=history, members=members)
+    std, weights = subject.climatology[1], subject.case_weights
+    truth = task.forecast_truth[:, :, None]
+    panels = {}
+    for title, found in (("resolved model with exact U", exact), ("resolved model with the closure", own)):
+        curves = found.curves(weights)
+        panels[title] = (curves, rmse_curve(truth[:, :, 0], found.control[:, :, None], weights))
+    places = [nearest_lead(leads, lead) for lead in LEADS]
+    table = [
+        (title, name, *(interval_text(curve, i, std) for i in places))
+        for title, (curves, control) in panels.items()
+        for name, curve in (*curves.items(), ("unchanged, against the truth", control))
+    ]
+    changes = Changes()
+    noise = f" Means of members, of {members} at the right, whose sampling noise is in the differences."
+    sampling = "" if subject.deterministic else noise
+    caption = (
+        "Left: forecasts by the resolved model that is told the exact U of the truth at the start of each step, "
+        "and what one change at a time does to them: U = 0 (missing physics), U from the closure, F + "
+        f"{changes.forcing:g}, a time step {changes.time_step} times as long with U held as long, and initial "
+        f"errors of {changes.initial:g} climatological standard deviations. Exact U does not react to the state, "
+        "which lets errors grow faster than in the coupled system. Right: the same changes to the resolved model "
+        "under the closure, whose U reacts. Shown is the root-mean-square difference from the unchanged "
+        "forecast, with 95 % intervals; the dotted line is the error of the unchanged forecast itself."
+        f"{sampling}"
+    )
+    header = ("model", "change", *(f"RMS / std at {leads[i]:g} MTU" for i in places))
+    picture = draw(leads, panels, std)
+    return Section(caption, header, table, picture)
 
-    Parameters
-    ----------
-    leads : (lead,) array
-        In MTU.
-    panels : mapping of title to (curves, control)
-        The effects by name, and the error of the unchanged forecast.
-    std : float
-        Climatological standard deviation of X.
-    """
+
+def draw(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], std: float) -> Figure:
+    """Draw the effects of the changes against lead, with the error of the unchanged forecast, over the std of X."""
     made = figure(11, 4.6)
     colors: dict[str, str] = {}
     axes = made.subplots(1, len(panels), sharey=True)
@@ -241,6 +264,5 @@ def draw_attribution(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve
         ax.set_ylim(bottom=0)
         ax.grid(True)
     axes[0].set_ylabel("RMS effect / climatological std")
-    handles, labels = axes[0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend_above(made, axes[0], 3)
     return made

@@ -1,4 +1,4 @@
-"""What a closure looks at: permutation importance, its Jacobian, gradient times input, and how local they are."""
+"""Where a closure looks: permutation importance, its Jacobian, gradient times input, and how local they are."""
 
 from __future__ import annotations
 
@@ -10,30 +10,20 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l96bench.diagnostics.figures import BLACK, BLUE, PALETTE, figure, integer_ticks
-from l96bench.diagnostics.subject import LeftOutError
+from l96bench.diagnostics.closure.subject import ClosureSubject
+from l96bench.diagnostics.figures import BLACK, BLUE, PALETTE, Array, figure, integer_ticks
+from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.dynamics.closures import as_closure, checked_forcing
 from l96bench.metrics import pointwise
 
-__all__ = [
-    "Importance",
-    "by_offset",
-    "draw_importance",
-    "gradient_times_input",
-    "instant_forcing",
-    "jacobian",
-    "locality",
-    "offsets_of",
-    "permutation_importance",
-]
-
-Array = NDArray[np.float64]
 Forcing = Callable[[Array], Array]
 """X (n, K) -> U (n, K), of the present state alone."""
+N_STATES = 400
+"""States at which slopes and relevance are looked at."""
 
 
 def instant_forcing(model: Any) -> Forcing:
-    """The model's mean U as a function of the present state.
+    """Return the model's mean U as a function of the present state.
 
     Raises
     ------
@@ -59,25 +49,25 @@ def instant_forcing(model: Any) -> Forcing:
 
 
 def _has_memory(closure: Any) -> bool:
-    """Whether a closure remembers states; one around another may pass on a past that nobody keeps."""
+    """Return whether a closure remembers states; one around another may pass on a past that nobody keeps."""
     inner = getattr(closure, "mean", getattr(closure, "last", None))
     return _has_memory(inner) if hasattr(inner, "step") else hasattr(closure, "remember")
 
 
 def offsets_of(K: int) -> NDArray[np.int64]:
-    """The offsets r of a ring of K points, X_{k+r} being seen from point k: from -(K-1)//2 to K//2."""
+    """Return the offsets r of a ring of K points, X_{k+r} being seen from point k: from -(K-1)//2 to K//2."""
     return np.arange(K) - (K - 1) // 2
 
 
 def by_offset(values: Array) -> Array:
-    """Values (..., k, j) of pairs of points as (..., k, r), r the offset j - k in the order of `offsets_of`."""
+    """Return values (..., k, j) of pairs of points as (..., k, r), r the offset j - k in the order of `offsets_of`."""
     K = values.shape[-1]
     index = (np.arange(K)[:, None] + offsets_of(K)) % K
     return np.take_along_axis(values, np.broadcast_to(index, values.shape), axis=-1)
 
 
 def jacobian(forcing: Forcing, X: Array, step: float = 0.1) -> Array:
-    """The Jacobian dU_k / dX_j at states X (n, K), (n, K, K), by finite differences.
+    """Return the Jacobian dU_k / dX_j at states X (n, K), (n, K, K), by finite differences.
 
     ``(8 (U(+h) - U(-h)) - (U(+2h) - U(-2h))) / (12 h)``: exact for polynomials up to degree 4, and wide enough that
     closures in single precision lose nothing. Of a closure that is constant in pieces, such as a forest, it is the
@@ -101,15 +91,12 @@ def jacobian(forcing: Forcing, X: Array, step: float = 0.1) -> Array:
 
 
 def gradient_times_input(gradient: Array, X: Array, mean: float = 0.0) -> Array:
-    """Gradient times input (Shrikumar et al. 2017, arXiv:1605.01713): ``dU_k/dX_j (X_j - mean)``, (n, K, K)."""
+    """Return gradient times input (Shrikumar et al. 2017, arXiv:1605.01713): ``dU_k/dX_j (X_j - mean)``, (n, K, K)."""
     return gradient * (X - mean)[:, None, :]
 
 
 def locality(weight: Array, offsets: NDArray[np.int64], radius: int) -> float:
-    """The share of the total absolute weight (..., r) that lies within `radius` points; 1 for a purely local closure.
-
-    0 where there is no weight at all.
-    """
+    """Return the share of the absolute weight (..., r) that lies within `radius` points; 0 where there is no weight."""
     size = np.abs(weight).reshape(-1, len(offsets)).sum(axis=0)
     total = float(size.sum())
     return float(size[np.abs(offsets) <= radius].sum() / total) if total > 0 else 0.0
@@ -126,7 +113,7 @@ class Importance:
 def permutation_importance(
     forcing: Forcing, X: Array, U: Array, reference_mean: float, n_repeats: int = 5, seed: int = 0
 ) -> Importance:
-    """The R² that is lost when one input is shuffled among states (Breiman 2001, doi:10.1023/A:1010933404324).
+    """Return the R² that is lost when one input is shuffled among states (Breiman 2001, doi:10.1023/A:1010933404324).
 
     scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k.
 
@@ -168,20 +155,48 @@ class _View:
         return self.forcing(np.asarray(X, dtype=np.float64))
 
 
-def draw_importance(
-    offsets: NDArray[np.int64], permuted: Importance, slopes: Array, scores: Mapping[str, Array]
-) -> Figure:
-    """Three panels against the offset: permutation importance, the Jacobian, and locality within a radius.
+@register_diagnostic("importance", "What the closure looks at", kind="closure", order=80)
+def importance(subject: ClosureSubject, results: Results) -> Section:
+    """Show permutation importance, Jacobian and locality against the offset around the ring."""
+    forcing = instant_forcing(subject.model)
+    X, U = subject.states(5 * N_STATES)
+    mean = subject.climatology[0]
+    offsets = offsets_of(X.shape[1])
+    permuted = permutation_importance(forcing, X, U, subject.offline.mean_U)
+    chosen = X[:: max(1, len(X) // N_STATES)]
+    gradient = jacobian(forcing, chosen)
+    slopes = by_offset(gradient)
+    products = by_offset(gradient_times_input(gradient, chosen, mean))
+    measures = {"permutation": permuted.mean, "Jacobian": slopes, "gradient x input": products}
+    radii = range(len(offsets) // 2 + 1)
+    scores = {name: np.array([locality(measure, offsets, n) for n in radii]) for name, measure in measures.items()}
+    table: list[tuple[str, ...]] = [
+        (f"{offset:+d}", f"{loss:.4f}", f"{slope:+.4f}", f"{size:.4f}", f"{product:.4f}")
+        for offset, loss, slope, size, product in zip(
+            offsets,
+            permuted.mean,
+            slopes.mean(axis=(0, 1)),
+            np.abs(slopes).mean(axis=(0, 1)),
+            np.abs(products).mean(axis=(0, 1)),
+            strict=True,
+        )
+    ]
+    for n in list(radii)[:3]:
+        within = [f"{scores[measure][n]:.3f}" for measure in ("permutation", "Jacobian", "gradient x input")]
+        table.append((f"locality, n = {n}", within[0], "", *within[1:]))
+    caption = (
+        f"Left: the R² of U_k that is lost when X_{{k+r}} is shuffled among {len(X):,} test states (5 shuffles; "
+        "bars: std over points and shuffles). Middle: the Jacobian dU_k/dX_{k+r} by finite differences at "
+        f"{len(chosen)} states. Right: the share of each measure, in absolute value, within n points; gradient "
+        "times input is the Jacobian times the anomaly of X_{k+r} about the climatological mean. A closure "
+        "that sees X_k alone scores 1 at n = 0."
+    )
+    header = ("offset r", "loss of R²", "mean slope", "mean |slope|", "mean |gradient x input|")
+    return Section(caption, header, table, draw(offsets, permuted, slopes, scores))
 
-    Parameters
-    ----------
-    offsets : (r,) array
-    permuted : Importance
-    slopes : (n, K, r) array
-        The Jacobian by offset.
-    scores : mapping of name to (radius,) array
-        `locality` within 0, 1, 2, ... points.
-    """
+
+def draw(offsets: NDArray[np.int64], permuted: Importance, slopes: Array, scores: Mapping[str, Array]) -> Figure:
+    """Draw permutation importance and Jacobian against the offset, and the locality of each measure by radius."""
     made = figure(11, 3.9)
     left, middle, right = made.subplots(1, 3)
     bar = {"color": BLUE, "error_kw": {"lw": 1.2, "ecolor": BLACK, "capsize": 2}}

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation through the networks here, by captum: which inputs an output is made of."""
+"""Layer-wise relevance propagation through a network, by captum: how much each input adds to an output."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l96bench.diagnostics.figures import BLACK, DIVERGING, PALETTE, bin_edges, figure, integer_ticks
-from l96bench.diagnostics.importance import by_offset
-from l96bench.diagnostics.subject import LeftOutError
-
-__all__ = ["RelevanceNetwork", "draw_relevance", "find_network", "layerwise_relevance", "ring_relevance"]
-
-Array = NDArray[np.float64]
+from l96bench.diagnostics.closure.importance import (
+    N_STATES,
+    by_offset,
+    gradient_times_input,
+    instant_forcing,
+    jacobian,
+    locality,
+    offsets_of,
+)
+from l96bench.diagnostics.closure.subject import ClosureSubject
+from l96bench.diagnostics.figures import BLACK, DIVERGING, PALETTE, Array, bin_edges, figure, integer_ticks
+from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
+from l96bench.parallel import one_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,13 @@ class RelevanceNetwork:
     radius: int | None
 
     def anomalous(self, mean: float) -> RelevanceNetwork:
-        """The same function of X - mean: the mean's part of the first layer becomes its bias."""
+        """Return the same function of X - mean: the mean's part of the first layer becomes its bias."""
         first = self.biases[0] + self.weights[0].sum(axis=1) * mean
         return RelevanceNetwork(self.weights, (first, *self.biases[1:]), self.activation, self.radius)
 
 
 def find_network(model: Any) -> RelevanceNetwork:
-    """The network inside a trained model: itself, or that of a `LocalRegressor` or of the mean of an `AR1Regressor`.
+    """Return the network inside a trained model: itself, that of a `LocalRegressor`, or the mean of an `AR1Regressor`.
 
     Raises
     ------
@@ -80,31 +86,15 @@ def find_network(model: Any) -> RelevanceNetwork:
 
 
 def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
-    """How much each input (n, input) contributes to one output, by the epsilon rule (Bach et al. 2015, eq. 58).
+    """Return how much each input (n, input) adds to one output, by the epsilon rule (Bach et al. 2015, eq. 58).
 
     Bach et al. (2015), PLoS ONE 10, e0130140, doi:10.1371/journal.pone.0130140. Relevance passes activations unchanged
-    and is shared among the inputs of a layer as their terms share its sum. What biases add is kept by them: without
-    biases, the relevance of all inputs adds to the output.
-
-    Parameters
-    ----------
-    network : RelevanceNetwork
-    rows : (n, input) array
-    output : int
-        Which output.
-    epsilon : float
-        Added to the size of each sum, against division by nothing.
-
-    Returns
-    -------
-    (n, input) array
-        In the units of the output.
+    and is shared among the inputs of a layer as their terms share its sum, to whose size `epsilon` is added. Biases
+    keep what they add: without biases, the relevance of all inputs adds to the output.
     """
     import torch
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
-
-    from l96bench.parallel import one_thread
 
     modules: list[Any] = []
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
@@ -115,7 +105,7 @@ def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0,
         layer.rule = EpsilonRule(epsilon)
         modules.append(layer)
         if i + 1 < len(network.weights):
-            between = _ACTIVATIONS[network.activation](torch.nn)
+            between = _activation(network.activation)
             between.rule = IdentityRule()
             modules.append(between)
     inputs = torch.tensor(rows, dtype=torch.float64, requires_grad=True)
@@ -124,16 +114,14 @@ def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0,
     return np.asarray(found.detach().numpy(), dtype=np.float64)
 
 
-_ACTIVATIONS: Mapping[str, Any] = {
-    "gelu": lambda nn: nn.GELU(),
-    "relu": lambda nn: nn.ReLU(),
-    "silu": lambda nn: nn.SiLU(),
-    "tanh": lambda nn: nn.Tanh(),
-}
+def _activation(name: str) -> Any:
+    import torch
+
+    return {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU, "silu": torch.nn.SiLU, "tanh": torch.nn.Tanh}[name]()
 
 
 def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
-    """The relevance of every X_{k+r} for U_k at states X (n, K), (n, K, r), r in the order of `offsets_of`.
+    """Return the relevance of every X_{k+r} for U_k at states X (n, K), (n, K, r), r in the order of `offsets_of`.
 
     Inputs are anomalies about the mean: a point in its mean state has no relevance.
     """
@@ -151,16 +139,37 @@ def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
     return out
 
 
-def draw_relevance(offsets: NDArray[np.int64], X: Array, measures: Mapping[str, Array]) -> Figure:
-    """The mean size of each measure by offset, and each measure by offset and state of the point.
+@register_diagnostic("relevance", "What the network's output is made of", kind="closure", order=90)
+def relevance(subject: ClosureSubject, results: Results) -> Section:
+    """Show gradient times input and layer-wise relevance; left out for what is no network."""
+    network = find_network(subject.model)
+    X, _ = subject.states(N_STATES)
+    mean = subject.climatology[0]
+    offsets = offsets_of(X.shape[1])
+    gradient = jacobian(instant_forcing(subject.model), X)
+    measures = {
+        "gradient x input": by_offset(gradient_times_input(gradient, X, mean)),
+        "layer-wise relevance": ring_relevance(network, X, mean),
+    }
+    table = []
+    for name, measure in measures.items():
+        size = np.abs(measure).mean(axis=(0, 1))
+        strongest = ", ".join(f"{offsets[i]:+d} ({size[i]:.2f})" for i in np.argsort(-size, kind="stable")[:3])
+        scores = [f"{locality(measure, offsets, n):.3f}" for n in range(3)]
+        table.append((name, strongest, *scores))
+    caption = (
+        "What each X_{k+r} contributes to U_k, for anomalies about the climatological mean, in units of U: "
+        "gradient times input, and layer-wise relevance propagation by the epsilon rule (Bach et al. 2015), "
+        f"which passes activations ({network.activation}) unchanged and leaves the part of biases with them. "
+        f"{len(X)} test states. Left: mean size. Right: mean contribution by the state of the point itself. "
+        "Locality: the share of the size within n points."
+    )
+    header = ("measure", "strongest offsets (mean size)", "locality n = 0", "n = 1", "n = 2")
+    return Section(caption, header, table, draw(offsets, X, measures))
 
-    Parameters
-    ----------
-    offsets : (r,) array
-    X : (n, K) array
-        The states.
-    measures : mapping of name to (n, K, r) array
-    """
+
+def draw(offsets: NDArray[np.int64], X: Array, measures: Mapping[str, Array]) -> Figure:
+    """Draw the mean size of each measure (n, K, r) by offset, and each by offset and state of the point."""
     made = figure(11, 4.0)
     left, *maps = made.subplots(1, 1 + len(measures))
     width = 0.8 / len(measures)
@@ -186,7 +195,7 @@ def draw_relevance(offsets: NDArray[np.int64], X: Array, measures: Mapping[str, 
 
 
 def _binned(X: Array, measure: Array, edges: Array) -> Array:
-    """Means of a measure (n, K, r) in bins of X_k, (bin, r); NaN in an empty bin."""
+    """Return means of a measure (n, K, r) in bins of X_k, (bin, r); NaN in an empty bin."""
     places = np.digitize(X.ravel(), edges) - 1
     flat = measure.reshape(-1, measure.shape[-1])
     rows = [flat[places == i] for i in range(len(edges) - 1)]

@@ -1,0 +1,30 @@
+"""An entry of `da-increment` with its cycles over the test segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from l96bench.assimilation.record import Cycled
+from l96bench.diagnostics.subject import Subject
+from l96bench.tasks.da_increment import Cycles
+
+
+@dataclass(frozen=True, eq=False)
+class AssimilationSubject(Subject):
+    """A trained model of increments, or an `AssimilationSystem`, and the filter that is cycled with it."""
+
+    kind: ClassVar[str] = "increment"
+    needs: ClassVar[tuple[str, ...]] = ("cycles", "system", "without_correction", "perfect", "track")
+
+    @cached_property
+    def cycles(self) -> dict[str, Cycles]:
+        """The cycles of the model, of no correction and of the perfect model, by these names."""
+        own = self.task.cycles(self.task.system(self.model))
+        return {"model": own, "no correction": self.task.without_correction, "perfect model": self.task.perfect}
+
+    @property
+    def runs(self) -> dict[str, Cycled]:
+        """The records of the filters, by the same names."""
+        return {name: cycles.run for name, cycles in self.cycles.items()}

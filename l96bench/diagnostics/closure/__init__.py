@@ -1,0 +1,1 @@
+"""Diagnostics of closures of the resolved model."""

@@ -1,0 +1,104 @@
+"""A closure with its runs in the resolved model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from l96bench.diagnostics.figures import Array
+from l96bench.diagnostics.subject import Subject
+from l96bench.dynamics.closures import as_closure
+from l96bench.entries.entry import Entry
+from l96bench.metrics.bounds import bounds
+from l96bench.regimes import Regime
+from l96bench.tasks.base import Task
+from l96bench.tasks.online_rollout import OnlineRollout
+from l96bench.tasks.online_scores import BLOCK, ClimateRun, Forecasts
+from l96bench.tasks.subgrid_forcing import SubgridForcing, predict
+
+_N_TRAJECTORIES = 2
+"""Test trajectories that offline pictures are made of."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClosureSubject(Subject):
+    """A trained closure, looked at alone and coupled to the resolved model of one regime.
+
+    Parameters
+    ----------
+    entry, model, task, seed
+        As of `Subject`; the model is anything that `l96bench.as_closure` takes.
+    offline : SubgridForcing
+    online : OnlineRollout
+    """
+
+    kind: ClassVar[str] = "closure"
+
+    offline: SubgridForcing
+    online: OnlineRollout
+
+    @classmethod
+    def of(cls, entry: Entry, model: Any, task: Task, seed: int, others: Mapping[str, Any]) -> Subject | None:
+        """Return the subject of a task, where its system has tasks of the offline and the online family."""
+        offline, online = others.get(SubgridForcing.family), others.get(OnlineRollout.family)
+        if offline is None or online is None:
+            return None
+        return cls(entry, model, task, offline, online, seed=seed)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The offline and the online task, and last that of another family which the entry is made for."""
+        own = self.offline, self.online
+        return own if self.task.family in [each.family for each in own] else (*own, self.task)
+
+    @property
+    def regime(self) -> Regime:
+        """The system."""
+        return self.online.regime
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether one member is a whole forecast."""
+        return bool(as_closure(self.model).deterministic)
+
+    @property
+    def climatology(self) -> tuple[float, float]:
+        """Mean and standard deviation of the training X."""
+        return self.online.climatology
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The values of X outside of which a run has left the attractor."""
+        return bounds(*self.climatology)
+
+    @cached_property
+    def case_weights(self) -> Array:
+        """How often each bootstrap replicate holds each block of cases, (replicate, block)."""
+        return self.online.weights(len(self.online.cases) // BLOCK, "cases")
+
+    @cached_property
+    def forecasts(self) -> Forecasts:
+        """The model's forecasts of all cases."""
+        return self.online.forecasts(self.model, False)
+
+    @cached_property
+    def climate(self) -> ClimateRun:
+        """The model's long free run, in the climate that it was trained in."""
+        return self.online.climates(self.model, False)[""]
+
+    @cached_property
+    def sample(self) -> tuple[Array, Array, Array]:
+        """X, U and the model's mean U for some test trajectories in time order, each (trajectory, time, K)."""
+        X, U = (np.array(array[:_N_TRAJECTORIES]) for array in (self.offline.test.X, self.offline.test.U))
+        rng = self.rng("diagnostics offline")
+        return X, U, np.stack([predict(self.model, trajectory, rng)[0] for trajectory in X])
+
+    def states(self, n: int) -> tuple[Array, Array]:
+        """Return X and U of n test states, each (n, K), evenly spread over the sample."""
+        X, U, _ = (array.reshape(-1, array.shape[-1]) for array in self.sample)
+        every = max(1, len(X) // n)
+        return X[::every][:n], U[::every][:n]

@@ -1,0 +1,1 @@
+"""Diagnostics of methods that find equations."""

@@ -1,0 +1,121 @@
+"""True and discovered coefficients side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from l96bench.diagnostics.figures import BLACK, GREY, MARKS, PALETTE, Array, figure
+from l96bench.diagnostics.recovery.coefficients import Term, coefficients, in_latex, readable, spurious
+from l96bench.diagnostics.recovery.subject import RecoverySubject
+from l96bench.diagnostics.registry import Results, Section, register_diagnostic
+from l96bench.equations import EquationSet
+
+_NEAREST, _FARTHEST = 0.02, 1.2
+"""How far from 1 a found coefficient over the true one is shown, at least and at most."""
+
+
+@register_diagnostic("equations", "True and discovered coefficients", kind="equations", order=10)
+def equations(subject: RecoverySubject, results: Results) -> Section:
+    """Show true and found coefficients side by side, for each level of noise."""
+    true, budgets = subject.true, subject.task.track.budgets
+    budget = budgets[len(budgets) // 2]
+    found = {
+        problem.noise: each
+        for problem, each in zip(subject.problems, subject.equations, strict=True)
+        if problem.budget == budget
+    }
+    right = coefficients(true)
+    own = [None if each is None else coefficients(each) for each in found.values()]
+    table = []
+    for term, values in right.items():
+        cells = ["none" if some is None else _cell(some.get(term, np.zeros_like(values))) for some in own]
+        table.append((term.left, term.text(true.K, true.J), f"{values.mean():.5g}", *cells))
+    for left, letter in sorted({(term.left, term.letter) for term in right}):
+        cells = []
+        for some in own:
+            number, size = (0.0, 0.0) if some is None else spurious(some, right, letter)
+            cells.append("none" if some is None else f"{number:.1f}, up to {size:.2g}" if number else "0")
+        table.append((left, "others in an equation", "0", *cells))
+    best = (
+        " True are the resolved terms with the coefficients that fit the tendency of X best, since Y is hidden."
+        if subject.instance.hidden
+        else ""
+    )
+    caption = (
+        f"Instance {subject.instance.index} of {subject.task.id}, observed for {budget:g} MTU. Above: each found "
+        "coefficient over the true one, its mean over the ring and its range where every point has an equation of its "
+        "own; what is beyond the axis is drawn at its end. Below: the equations in words, coefficients averaged over "
+        f"the ring.{best}"
+    )
+    header = ("equation", "term", "true", *(f"noise {100 * noise:g} %" for noise in found))
+    return Section(caption, header, table, draw(true, found))
+
+
+def _cell(values: np.ndarray) -> str:
+    """Return the mean of a coefficient over the ring, and at how many points it was found where that is not all."""
+    present = int((values != 0).sum())
+    if not present:
+        return "not found"
+    return f"{values.mean():.5g}" + (f" (at {present} of {values.size})" if present < values.size else "")
+
+
+def draw(true: EquationSet, found: Mapping[float, EquationSet | None]) -> Figure:
+    """Draw found over true coefficients for each noise, and the equations in words; None where there are none."""
+    K, J = true.K, true.J
+    right = coefficients(true)
+    own = {noise: None if each is None else coefficients(each) for noise, each in found.items()}
+    letters = sorted({term.letter for term in right})
+    lines = [(letter, noise) for letter in letters for noise in (None, *own)]
+    made = figure(11, 1.6 + 0.42 * len(right) + 0.27 * len(lines))
+    above, below = made.subplots(2, 1, height_ratios=(1.0 + 0.42 * len(right), 0.27 * len(lines)))
+    _draw_ratios(above, right, own, K, J)
+    below.set_axis_off()
+    for row, (letter, noise) in enumerate(lines):
+        color = BLACK if noise is None else PALETTE[list(own).index(noise)]
+        some = right if noise is None else own[noise]
+        label = "true" if noise is None else f"noise {100 * noise:g} %"
+        body = "no equations" if some is None else readable(some, letter, K, J)
+        at = 1.0 - (row + 0.5) / len(lines)
+        below.text(0.0, at, label, color=color, va="center", fontsize=9, transform=below.transAxes)
+        below.text(0.11, at, body, color=BLACK, va="center", fontsize=9, transform=below.transAxes)
+    return made
+
+
+def _draw_ratios(
+    ax: Axes, right: Mapping[Term, Array], own: Mapping[float, Mapping[Term, Array] | None], K: int, J: int
+) -> None:
+    """Draw, for each true term and noise, the found coefficient over the true one: mean and range over the ring."""
+    terms = list(right)
+    ratios = {
+        noise: [some.get(term, np.zeros_like(right[term])) / right[term] for term in terms]
+        for noise, some in own.items()
+        if some is not None
+    }
+    furthest = max((float(np.abs(ratio - 1.0).max()) for each in ratios.values() for ratio in each), default=0.0)
+    reach = float(np.clip(1.2 * furthest, _NEAREST, _FARTHEST))
+    ax.axvline(1.0, color=BLACK, lw=1.2)
+    if reach > 1.0:
+        ax.axvline(0.0, color=GREY, lw=1.0, ls=":")
+    for i, noise in enumerate(own):
+        if noise not in ratios:
+            continue
+        at = np.arange(len(terms)) + 0.16 * (i - 0.5 * (len(own) - 1))
+        parts = [[summary(ratio) for ratio in ratios[noise]] for summary in (np.mean, np.min, np.max)]
+        means, lows, highs = np.clip(parts, 1.0 - reach, 1.0 + reach)
+        color, mark = PALETTE[i], MARKS[i % len(MARKS)]
+        ax.hlines(at, lows, highs, color=color, lw=1.6)
+        ax.plot(means, at, ls="", marker=mark, ms=6, color=color, clip_on=False, label=f"noise {100 * noise:g} %")
+    labels = []
+    for term in terms:
+        left = r"\dot{X}_k" if term.letter == "X" else r"\dot{Y}_{k,j}"
+        labels.append(f"${left}:$   ${right[term].mean():+.4g}$  ${in_latex(term, K, J) if term.factors else ''}$")
+    ax.set_yticks(np.arange(len(terms)), [label.replace("$$", "") for label in labels])
+    ax.set(xlabel="found / true coefficient (0: not found)", xlim=(1.0 - reach, 1.0 + reach))
+    ax.set_ylim(len(terms) - 0.5, -0.5)
+    ax.grid(True, axis="x")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

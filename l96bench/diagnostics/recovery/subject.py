@@ -1,0 +1,67 @@
+"""An entry of `equation-recovery` with what it finds for one instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from l96bench.data.instances import Instance
+from l96bench.diagnostics.subject import Subject
+from l96bench.equations import EquationSet
+from l96bench.equations.discoverers import as_discoverer
+from l96bench.tasks.discovery import Discovery, discover_all
+from l96bench.tasks.equation_recovery import Problem
+from l96bench.tasks.recovery_scores import InstanceScorer, Scores
+
+
+@dataclass(frozen=True, eq=False)
+class RecoverySubject(Subject):
+    """A method that finds equations, and what it finds for one instance; `seed` is that of the discovery."""
+
+    kind: ClassVar[str] = "equations"
+    needs: ClassVar[tuple[str, ...]] = ("instances", "problems", "track", "time_limit")
+
+    @property
+    def instance(self) -> Instance:
+        """The one whose equations are looked at: the first."""
+        first: Instance = self.task.instances[0]
+        return first
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems of the instance: every noise with every budget."""
+        return tuple(problem for problem in self.task.problems if problem.instance == self.instance)
+
+    @cached_property
+    def found(self) -> list[Discovery]:
+        """What copies of the model find for each of them, with the seeds of `EquationRecovery.evaluate`."""
+        model = as_discoverer(self.model, self.instance.observed_J)
+        return discover_all(model, self.problems, seed=self.seed, limit=self.task.time_limit, progress=False)
+
+    @cached_property
+    def scorer(self) -> InstanceScorer:
+        """The scorer of equations of the instance."""
+        return InstanceScorer(self.instance)
+
+    @cached_property
+    def scores(self) -> list[Scores]:
+        """The scores of what was found; where nothing was, those of no equation with the reason."""
+        return [
+            Scores(fault=each.fault, message=each.message) if each.texts is None else self.scorer.score(each.texts)[0]
+            for each in self.found
+        ]
+
+    @property
+    def true(self) -> EquationSet:
+        """The true equations; where Y is hidden, with the coefficients that fit the tendency of X best."""
+        return self.scorer.best(self.scorer.true) if self.instance.hidden else self.scorer.true
+
+    @property
+    def equations(self) -> list[EquationSet | None]:
+        """The equations found for each problem; None where there are none that can be used."""
+        K, J = self.instance.K, self.instance.observed_J
+        return [
+            None if scores.fault or each.texts is None else EquationSet.parse(list(each.texts), K, J)
+            for each, scores in zip(self.found, self.scores, strict=True)
+        ]

@@ -1,0 +1,197 @@
+"""Diagnostics: what they are, what they show, and where all of them are found by name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from l96bench.diagnostics.subject import Subject
+from l96bench.errors import L96BenchError
+from l96bench.plugins import Registry
+from l96bench.results.record import Result
+
+Results = Sequence[Result]
+"""The rows of the board."""
+
+_PACKAGE = "l96bench.diagnostics"
+
+
+class LeftOutError(L96BenchError):
+    """A diagnostic makes no sense for an entry, or lacks what it needs; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The picture and the numbers of one diagnostic of one entry.
+
+    Attributes
+    ----------
+    caption : str
+        What the picture shows and how it was computed; of a diagnostic that was left out, why.
+    header : sequence of str
+        The columns of the table.
+    rows : sequence of sequences of str
+        The key numbers, a cell for each column.
+    figure : Figure or None
+        None when the diagnostic was left out.
+    name, title : str
+        Of the diagnostic, which fills them in.
+    """
+
+    caption: str
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    figure: Figure | None = None
+    name: str = ""
+    title: str = ""
+
+
+Make = Callable[[Any, Results], Section]
+"""What computes and draws the section of a subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A picture of an entry with its numbers, and which entries it is for.
+
+    Parameters
+    ----------
+    name : str
+        Small letters, digits, - and _; also the name of the picture's file.
+    title : str
+        The heading.
+    make : (Subject, sequence of Result) -> Section
+        Computes and draws it, from the entry's runs and the rows of the board. It raises `LeftOutError` for an entry
+        that it makes no sense for.
+    kind : str, optional
+        The `Task.kind` that it is for (closure, increment or equations), or a family of tasks; any entry if not given.
+    order : int
+        Its place on the page; those of this package lie between 0 and 1000.
+    """
+
+    name: str
+    title: str
+    make: Make
+    kind: str | None = None
+    order: int = 1000
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_-]*", self.name):
+            raise L96BenchError(f"expected a diagnostic's name of small letters, digits, - and _, got {self.name!r}")
+
+    @property
+    def __wrapped__(self) -> Make:
+        """The function, where others look for what this object stands for."""
+        return self.make
+
+    def suits(self, subject: Subject) -> bool:
+        """Return whether it is for such entries."""
+        return self.kind in (None, subject.kind, subject.task.family)
+
+    def __call__(self, subject: Subject, results: Results = ()) -> Section:
+        """Return its section, with its name and title; one without a picture, and why, where it makes no sense."""
+        try:
+            if not self.suits(subject):
+                raise LeftOutError(
+                    f"it is for {self.kind}, and {subject.entry.name} is an entry of {subject.task.family}"
+                )
+            section = self.make(subject, results)
+        except LeftOutError as reason:
+            section = Section(f"Left out: {reason}.")
+        if not isinstance(section, Section):
+            raise L96BenchError(f"diagnostic {self.name!r}: expected it to return a Section, got {section!r:.80}")
+        return replace(section, name=self.name, title=self.title)
+
+
+def _checked(name: str, value: Any) -> Diagnostic:
+    if not isinstance(value, Diagnostic) or value.name != name:
+        raise L96BenchError(f"expected a Diagnostic of the name {name!r}, got {value!r:.80}")
+    return value
+
+
+_DIAGNOSTICS: Registry[Diagnostic] = Registry("diagnostic", _PACKAGE, _checked)
+
+
+@functools.cache
+def _import_own() -> None:
+    """Import the modules of this room, each of which registers its diagnostic."""
+    for module in pkgutil.walk_packages(importlib.import_module(_PACKAGE).__path__, f"{_PACKAGE}."):
+        importlib.import_module(module.name)
+
+
+def _all() -> Registry[Diagnostic]:
+    _import_own()
+    return _DIAGNOSTICS
+
+
+def register_diagnostic(
+    name: str, title: str, *, kind: str | None = None, order: int = 1000
+) -> Callable[[Make], Diagnostic]:
+    """Turn the decorated function into a diagnostic and add it to all pages of the entries that it is for.
+
+    An installed package names its diagnostics as entry points of the group ``l96bench.diagnostics`` as well, and they
+    are found without an import. The arguments are those of `Diagnostic`.
+
+    Raises
+    ------
+    L96BenchError
+        If another diagnostic has the name.
+    """
+
+    def decorated(make: Make) -> Diagnostic:
+        if not make.__module__.startswith(f"{_PACKAGE}."):
+            _import_own()
+        return _DIAGNOSTICS.register(name, Diagnostic(name, title, make, kind, order))
+
+    return decorated
+
+
+def find_diagnostic(name: str | Diagnostic) -> Diagnostic:
+    """Return the diagnostic of that name; a diagnostic is returned as it is.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none; the message names the closest ones.
+    L96BenchError
+        If two packages offer it, or it cannot be loaded; its own exception is the cause.
+    """
+    return name if isinstance(name, Diagnostic) else _all()[name]
+
+
+def list_diagnostics(subject: Subject | None = None) -> list[str]:
+    """Return the names of the diagnostics for such an entry, or of all, in the order of the page.
+
+    Those of other packages that cannot be loaded are left out with a warning.
+    """
+    for error in _all().broken().values():
+        warnings.warn(str(error), stacklevel=2)
+    suitable = [each for each in _all().working().values() if subject is None or each.suits(subject)]
+    return [each.name for each in sorted(suitable, key=lambda each: (each.order, each.name))]
+
+
+def diagnose(diagnostic: str | Diagnostic, subject: Subject, results: Results = ()) -> Section:
+    """Return the section of one diagnostic; one without a picture, and why, where it makes no sense for the entry.
+
+    Parameters
+    ----------
+    diagnostic : str or Diagnostic
+    subject : Subject
+        From `train`.
+    results : sequence of Result
+        The rows of the board, for the diagnostics that compare entries.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such diagnostic.
+    """
+    return find_diagnostic(diagnostic)(subject, results)

@@ -1,0 +1,78 @@
+"""Entries trained to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from l96bench.diagnostics.assimilation.subject import AssimilationSubject
+from l96bench.diagnostics.closure.subject import ClosureSubject
+from l96bench.diagnostics.recovery.subject import RecoverySubject
+from l96bench.diagnostics.subject import Subject
+from l96bench.entries.entry import Entry
+from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import list_tasks, make_task
+
+_SUBJECTS = {each.kind: each for each in (ClosureSubject, AssimilationSubject, RecoverySubject)}
+
+
+def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Subject:
+    """Train an entry on a regime or track, and return it with what its diagnostics need.
+
+    Parameters
+    ----------
+    entry : Entry
+    place : str, optional
+        A regime, or a track; for an entry that enters none of that name, the system of a track. The first one that the
+        entry enters if not given.
+    seed : int, optional
+        Training seed; the entry's first if not given.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such regime or track.
+    L96BenchError
+        If the entry enters none of the tasks there.
+    ModelError
+        If the entry's own code raises.
+    """
+    tasks = [make_task(id) for id in list_tasks()]
+    entered = [task for task in tasks if entry.accepts(task)]
+    here = [task for task in entered if place in (None, task.regime_id)]
+    here = here or [task for task in entered if place == _system(task)]
+    if not here:
+        known = {name for task in tasks for name in (task.regime_id, _system(task))}
+        if place is not None and place not in known:
+            raise UnknownIdError(f"no tasks on the regime or track {place!r}." + nearest(place, known))
+        choice = ", ".join(dict.fromkeys(task.regime_id for task in entered)) or "none"
+        raise L96BenchError(
+            f"{entry.name!r} enters no task on {place or 'any regime'}: it is for {', '.join(entry.families)}; "
+            f"expected one of its regimes or tracks: {choice}"
+        )
+    seed = next(iter(entry.seeds)) if seed is None else seed
+    model, _ = entry.train(here[0], seed)
+    return subject_of(entry, model, here[0], tasks, seed)
+
+
+def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:
+    """Return a trained model as a subject of diagnostics, given all tasks that there are."""
+    others = {each.family: each for each in tasks if each.regime_id == _system(task)}
+    kind = _SUBJECTS.get(_KINDS.get(task.family, ""), Subject)
+    return kind.of(entry, model, task, seed, others) or Subject(entry, model, task, seed=seed)
+
+
+_KINDS: Mapping[str, str] = {
+    **dict.fromkeys(("subgrid-forcing", "subgrid-forcing-memory", "online-rollout"), "closure"),
+    "da-increment": "increment",
+    "equation-recovery": "equations",
+}
+
+
+def _system(task: Task) -> str:
+    """Return the id of the system that a task is about: its regime, or the one behind its track."""
+    try:
+        return task.regime.id
+    except (AttributeError, L96BenchError):
+        return task.regime_id
