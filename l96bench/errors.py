@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 TRACEBACK = "L96BENCH_TRACEBACK"
 """The environment variable with which messages hold the whole traceback of an error in a user's code."""
@@ -121,3 +125,26 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     if close:
         return " Did you mean " + " or ".join(repr(match) for match in close) + "?"
     return " Known: " + ", ".join(choices) + "."
+
+
+def faulty_fields(
+    error: ValidationError, known: Callable[[tuple[int | str, ...]], Iterable[str]] | None = None
+) -> list[str]:
+    """Return a line for every field that pydantic refused: where it is, what was expected, what came.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+    known : (place) -> names, optional
+        The keys that there are at the place of one that is unknown.
+    """
+    lines = []
+    for fault in error.errors(include_url=False):
+        where, message = ".".join(f"{each!s:.60}" for each in fault["loc"]), fault["msg"].removeprefix("Value error, ")
+        came = f", got {fault['input']!r:.80}" if isinstance(fault["input"], str | int | float | bool) else ""
+        if fault["type"] == "missing":
+            message = "expected this key, it is missing"
+        elif fault["type"] == "extra_forbidden" and known is not None:
+            message, came = f"unknown key; known are {', '.join(known(fault['loc']))}", ""
+        lines.append(f"{where}: {message}{came}" if where else f"{message}{came}")
+    return lines

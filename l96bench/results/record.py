@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from l96bench.errors import ResultError
+from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import write_atomic
 from l96bench.results.origin import SubmissionInfo, slug_of
 
@@ -231,19 +231,9 @@ class Result(_Record):
         except OSError as error:
             raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
         except ValidationError as error:
-            raise ResultError(f"{path}: not a valid result\n{_explain(error)}") from error
+            raise ResultError("\n  ".join([f"{path}: not a valid result", *faulty_fields(error)])) from error
         if "schema_" not in result.model_fields_set:
             raise ResultError(
                 f"{path}: not a valid result\n  schema: expected {result.schema_!r}, the field is missing"
             )
         return result
-
-
-def _explain(error: ValidationError) -> str:
-    """One line for every faulty field: where it is, what was expected, what came."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        where = ".".join(map(str, fault["loc"])) or "the file"
-        came = "" if isinstance(fault["input"], dict | list | bytes) else f", got {fault['input']!r:.80}"
-        lines.append(f"  {where}: {fault['msg']}{came}")
-    return "\n".join(lines)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from l96bench.data.splits import data_regimes
 from l96bench.data.store import cache_folder
-from l96bench.errors import DataError, L96BenchError, ResultError
+from l96bench.errors import DataError, L96BenchError, ResultError, faulty_fields
 from l96bench.files import write_atomic
 from l96bench.seasons.data import SEASON_VERSION, SECRET_BYTES, Season
 from l96bench.seasons.tasks import season_families, season_task
@@ -106,8 +106,8 @@ class SeasonRecord(BaseModel):
         except OSError as error:
             raise ResultError(f"{path}: expected the record of a season ({error.strerror}); open one first") from error
         except ValidationError as error:
-            lines = [f"  {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
-            raise ResultError(f"{path}: not a valid record of a season\n" + "\n".join(lines)) from error
+            lines = [f"{path}: not a valid record of a season", *faulty_fields(error)]
+            raise ResultError("\n  ".join(lines)) from error
         if record.name != path.stem:
             raise ResultError(f"{path}: expected the record of {path.stem!r}, got that of {record.name!r}")
         return record

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from l96bench.entries.entry import EntryCode, baseline_names, find_code
 from l96bench.entries.units import CEILING, Unit, run_unit
-from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
+from l96bench.errors import DataError, L96BenchError, UnknownIdError, faulty_fields, nearest
 from l96bench.parallel import in_parallel
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
@@ -87,8 +87,7 @@ def _checked(fields: dict[str, object]) -> SeasonRecord:
     try:
         return SeasonRecord.model_validate(fields)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)]
-        raise L96BenchError("\n".join(lines)) from error
+        raise L96BenchError("\n".join(faulty_fields(error))) from error
 
 
 def _today() -> date:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from l96bench.errors import L96BenchError, SubmissionError, UnknownIdError
+from l96bench.errors import L96BenchError, SubmissionError, UnknownIdError, faulty_fields
 from l96bench.results.origin import SubmissionInfo, slug_of
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.plain_yaml import read_yaml
@@ -196,7 +196,7 @@ class Submission(_Part):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise SubmissionError("\n".join(f"{name}: {line}" for line in _explain(error))) from error
+            raise SubmissionError("\n".join(f"{name}: {line}" for line in faulty_fields(error, _known_keys))) from error
 
     @property
     def slug(self) -> str:
@@ -250,22 +250,6 @@ class Submission(_Part):
 def _key(artifacts: Mapping[str, str], task: Task) -> str | None:
     """Return the key of the artifact for a task."""
     return next((key for key in (task.id, task.regime_id, task.family, "default") if key in artifacts), None)
-
-
-def _explain(error: ValidationError) -> list[str]:
-    """Return a line for each faulty field: where it is, what was expected, what came."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        where = ".".join(f"{each!s:.60}" for each in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            message = f"unknown key; known are {', '.join(_known_keys(fault['loc']))}"
-        elif fault["type"] == "missing":
-            message = "expected this key, it is missing"
-        shown = isinstance(fault["input"], str | int | float | bool) and fault["type"] != "extra_forbidden"
-        came = f", got {fault['input']!r:.80}" if shown else ""
-        lines.append(f"{where}: {message}{came}" if where else message)
-    return lines
 
 
 def _known_keys(where: tuple[int | str, ...]) -> list[str]:
