@@ -13,7 +13,6 @@ from l96bench.diagnostics.training import subject_of
 from l96bench.entries.entry import Entry
 from l96bench.errors import L96BenchError
 from l96bench.results.record import Result
-from l96bench.tasks.miniature import miniature
 from l96bench.tasks.registry import make_task
 
 
@@ -98,7 +97,7 @@ def example_subjects(kind: str | None = None) -> tuple[Subject, ...]:
     """Return small trained entries in miniature: closures, an increment and equations; those of one kind if given."""
     found = []
     for entry, id in _example_entries():
-        tasks = [miniature(make_task(id)) for id in _EXAMPLE_TASKS]
+        tasks = [make_task(id).miniature() for id in _EXAMPLE_TASKS]
         task = next(each for each in tasks if each.id == id)
         subject = subject_of(entry, entry.train(task, 0)[0], task, tasks)
         if kind in (None, subject.kind, task.family):

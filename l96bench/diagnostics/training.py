@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from l96bench.diagnostics.assimilation.subject import AssimilationSubject
@@ -24,8 +23,8 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
     ----------
     entry : Entry
     place : str, optional
-        A regime, or a track; for an entry that enters none of that name, the system of a track. The first one that the
-        entry enters if not given.
+        A regime, or a track; for an entry that enters none of that name, the system of a track. A default one of the
+        family that the entry enters if not given.
     seed : int, optional
         Training seed; the entry's first if not given.
 
@@ -40,8 +39,11 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
     """
     tasks = [make_task(id) for id in list_tasks()]
     entered = [task for task in tasks if entry.accepts(task)]
-    here = [task for task in entered if place in (None, task.regime_id)]
-    here = here or [task for task in entered if place == _system(task)]
+    if place is None:
+        here = [task for task in entered if task.regime_id in task.default_regimes] or entered
+    else:
+        here = [task for task in entered if task.regime_id == place]
+        here = here or [task for task in entered if _system(task) == place]
     if not here:
         known = {name for task in tasks for name in (task.regime_id, _system(task))}
         if place is not None and place not in known:
@@ -59,20 +61,11 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
 def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:
     """Return a trained model as a subject of diagnostics, given all tasks that there are."""
     others = {each.family: each for each in tasks if each.regime_id == _system(task)}
-    kind = _SUBJECTS.get(_KINDS.get(task.family, ""), Subject)
+    kind = _SUBJECTS.get(task.kind, Subject)
     return kind.of(entry, model, task, seed, others) or Subject(entry, model, task, seed=seed)
-
-
-_KINDS: Mapping[str, str] = {
-    **dict.fromkeys(("subgrid-forcing", "subgrid-forcing-memory", "online-rollout"), "closure"),
-    "da-increment": "increment",
-    "equation-recovery": "equations",
-}
 
 
 def _system(task: Task) -> str:
     """Return the id of the system that a task is about: its regime, or the one behind its track."""
-    try:
-        return task.regime.id
-    except (AttributeError, L96BenchError):
-        return task.regime_id
+    regime = getattr(task, "regime", None)
+    return task.regime_id if regime is None else str(regime.id)
