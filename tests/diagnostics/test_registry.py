@@ -53,6 +53,7 @@ def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_diagnostics())
 def test_our_diagnostics_pass(name: str, request: pytest.FixtureRequest, make_result: Callable[..., Result]) -> None:
     kind = find_diagnostic(name).kind
@@ -66,23 +67,24 @@ def test_our_diagnostics_pass(name: str, request: pytest.FixtureRequest, make_re
     check_diagnostic(name, [subject], rows)
 
 
-def test_the_order_of_the_page_is_that_of_the_registrations(network_subject: ClosureSubject) -> None:
-    names = list_diagnostics(network_subject)
+def test_the_order_of_the_page_is_that_of_the_registrations(stochastic_subject: ClosureSubject) -> None:
+    names = list_diagnostics(stochastic_subject)
     assert (names[0], names[-1]) == ("hovmoeller", "standing")
     assert set(list_diagnostics()) > set(names)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("offered")
-def test_a_diagnostic_of_another_package_stands_on_the_page(network_subject: ClosureSubject) -> None:
+def test_a_diagnostic_of_another_package_stands_on_the_page(stochastic_subject: ClosureSubject) -> None:
     with pytest.warns(UserWarning, match=r"'broken' of bias-of-others 2\.0 .* cannot be loaded: ModuleNotFoundError"):
-        names = list_diagnostics(network_subject)
+        names = list_diagnostics(stochastic_subject)
     assert "bias" in names
     assert "broken" not in names
-    check_diagnostic("bias", [network_subject], [])
-    section = diagnose("bias", network_subject)
+    check_diagnostic("bias", [stochastic_subject], [])
+    section = diagnose("bias", stochastic_subject)
     assert (section.name, section.title, len(section.rows)) == ("bias", "Bias by point", 8)
     with pytest.raises(L96BenchError, match="cannot be loaded") as failure:
-        diagnose("broken", network_subject)
+        diagnose("broken", stochastic_subject)
     assert isinstance(failure.value.__cause__, ModuleNotFoundError)
     del sys.modules["bias_of_others"]
 
@@ -139,6 +141,6 @@ def _left_out(subject: Any, results: Sequence[Result]) -> Section:
         (lambda subject, results: None, "expected it to return a Section"),
     ],
 )
-def test_the_check_says_what_is_wrong(make: Any, fault: str, network_subject: ClosureSubject) -> None:
+def test_the_check_says_what_is_wrong(make: Any, fault: str, stochastic_subject: ClosureSubject) -> None:
     with pytest.raises(L96BenchError, match=fault):
-        check_diagnostic(Diagnostic("wrong", "Wrong", make), [network_subject], [])
+        check_diagnostic(Diagnostic("wrong", "Wrong", make), [stochastic_subject], [])
