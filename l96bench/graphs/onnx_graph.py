@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import name_of
-from l96bench.errors import ModelError, NoGraphError
+from l96bench.errors import ModelError, NoGraphError, user_error
 
 __all__ = ["OPSETS", "Graph"]
 
@@ -117,7 +117,7 @@ class Graph:
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(f"{name_of(closure)}.graph raised {type(error).__name__}: {error}") from error
+            raise user_error(f"{name_of(closure)}.graph", error) from error
 
     def regressor(self, x: str, estimator: Any, width: int) -> str:
         """The graph of a fitted regressor of rows (n, width), float64: one with ``graph``, or of scikit-learn."""
