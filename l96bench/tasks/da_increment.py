@@ -23,6 +23,7 @@ from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, pointwise
+from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
@@ -31,7 +32,7 @@ from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
-from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
+from l96bench.tasks.subgrid_forcing import predict, within_reach
 
 if TYPE_CHECKING:
     import xarray
@@ -354,7 +355,7 @@ class DAIncrement(ClosureTask):
         order = np.random.default_rng(0).permutation(len(rows))
         predicted = np.empty_like(rows)
         predicted[order] = predict(model, rows[order], np.random.default_rng(0))[0]
-        usable = within_reach(predicted, 0.0, REACH * float(train["truth"].std()))[0].reshape(background.shape)
+        usable = within_reach(predicted, 0.0, BOUND * float(train["truth"].std()))[0].reshape(background.shape)
         targets = {
             "r2_increment": (arrays["increment"], train["increment"]),
             "r2_error": (
@@ -399,7 +400,7 @@ class DAIncrement(ClosureTask):
         starts = truth[:, SPIN_UP:-steps:20].reshape(-1, self.regime.K)
         mean, std = self._grid.mean[0], self._grid.std[0]
         options: dict[str, Any] = {"regime": self.regime, "interval": window, "progress": False}
-        options["limits"] = (mean - 10.0 * std, mean + 10.0 * std)
+        options["limits"] = bounds(mean, std)
         closure = as_closure(closure)
         forecast = rollout(closure, starts, (steps + 1) * window, **options).X[-1]
         members = truth[:, SPIN_UP::200][:, :2].reshape(-1, self.regime.K)

@@ -18,6 +18,7 @@ from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, ensemble
+from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
@@ -39,7 +40,6 @@ from l96bench.tasks.online_scores import (
 )
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
-from l96bench.tasks.subgrid_forcing import REACH
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
@@ -160,7 +160,7 @@ class OnlineRollout(ClosureTask):
 
     def _limits(self, key: str) -> tuple[float, float]:
         mean, std = self.grids[key].mean[0], self.grids[key].std[0]
-        return mean - 10.0 * std, mean + 10.0 * std
+        return bounds(mean, std)
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self.regime.word, self.version, seed_word(f"closure {purpose}")])
@@ -236,7 +236,7 @@ class OnlineRollout(ClosureTask):
             X = X[: len(sources)]
         else:
             sources = closure.predict(X).mean(axis=-1)
-        scaled = np.clip(np.nan_to_num(sources / float(np.std(self.train.U)), nan=REACH), -REACH, REACH)
+        scaled = np.clip(np.nan_to_num(sources / float(np.std(self.train.U)), nan=BOUND), -BOUND, BOUND)
         return np.where(np.isnan(X[..., 0]), np.nan, scaled)
 
     def _continued(self, X: NDArray[np.float64], key: str, is_floor: bool) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import ModelError, user_error
 from l96bench.metrics import conservation, ensemble, pointwise
+from l96bench.metrics.bounds import BOUND
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result, Value
@@ -28,7 +29,7 @@ __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
 _CHUNK = 4000
 _MEMBERS = 20
-REACH = 10.0
+REACH = BOUND
 """Predictions further from the climatological mean than so many standard deviations are cut off there, and counted."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
@@ -234,7 +235,7 @@ class SubgridForcing(ClosureTask):
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
         """Count the values whose mean or members are unusable, and put usable ones in their place."""
-        reach = REACH * self.std_U
+        reach = BOUND * self.std_U
         mean, wrong, far = within_reach(mean, self.mean_U, reach)
         if members is not None:
             members = members.reshape(len(members), *mean.shape)
