@@ -3,7 +3,7 @@ from .cli import run_script
 from .data.generate import perfect_forecast
 from .data.instances import textbook_instance
 from .data.splits import Cases, split_seed, splits_of
-from .data.store import cache_folder
+from .data.store import array_digest, cache_folder
 from .dynamics.ar1 import AR1Closure
 from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
@@ -37,9 +37,10 @@ from .regimes import Regime, get_regime, list_regimes, register_regime
 from .results.combine import combine_seeds
 from .results.load import load_results
 from .results.origin import slug_of
-from .results.record import ModelInfo, Result
+from .results.record import Failures, ModelInfo, Result
 from .submissions.export import export_equations, export_onnx, export_predictions
 from .tasks.base import Task
+from .tasks.checks import check_closure, check_task
 from .tasks.closure_task import ClosureTask
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery
@@ -65,6 +66,7 @@ __all__ = [
     "EquationRecovery",
     "EquationRegressor",
     "EquationSet",
+    "Failures",
     "KnownEquations",
     "L96BenchError",
     "LocalRegressor",
@@ -94,10 +96,13 @@ __all__ = [
     "UnknownIdError",
     "WeakForm",
     "advance",
+    "array_digest",
     "as_closure",
     "as_discoverer",
     "baseline_names",
     "cache_folder",
+    "check_closure",
+    "check_task",
     "combine_seeds",
     "export_equations",
     "export_onnx",

@@ -60,7 +60,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     Parameters
     ----------
     regime : str
-        One of `l96bench.data.splits.DATA_REGIMES`.
+        A regime with data sets, as `l96bench.list_tasks` shows them.
     num_envs : int, optional
         Rows; by default those of one system. With `local` a multiple of K.
     local : bool

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.data.splits import DATA_REGIMES
+from l96bench.data.splits import data_regimes
 from l96bench.envs import kernels
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.metrics.bounds import BOUND
@@ -46,8 +46,8 @@ class Scaling:
         UnknownIdError
             If there are no data of such a regime.
         """
-        if regime not in DATA_REGIMES:
-            raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), DATA_REGIMES))
+        if regime not in data_regimes():
+            raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), data_regimes()))
         train: Samples = make_task(f"subgrid-forcing/{regime}-v1").train
         return cls(float(np.mean(train.X)), float(np.std(train.X)), float(np.mean(train.U)), float(np.std(train.U)))
 

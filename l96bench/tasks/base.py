@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Task", "shared"]
 
+T = TypeVar("T", bound="Task")
 KINDS = ("closure", "increment", "equations")
 """What a model of a task may be; see `Task.kind`."""
 
@@ -159,7 +159,7 @@ class Task(ABC):
         }
         return xarray.DataTree.from_dict(trees)
 
-    def miniature(self) -> Task:
+    def miniature(self) -> Self:
         """Return the task in miniature: the same code on minutes of data, made in a second, to try a model on."""
         return shared(self.in_miniature())
 
@@ -385,7 +385,9 @@ class Task(ABC):
         self.__dict__.update(state)
 
 
-@functools.cache
-def shared(task: Task) -> Task:
+_shared: dict[Task, Task] = {}
+
+
+def shared(task: T) -> T:
     """Return the same object for equal tasks, so that what one has read and computed serves all that ask."""
-    return task
+    return cast("T", _shared.setdefault(task, task))

@@ -81,7 +81,7 @@ class EquationRecovery(Task):
         Column("terms", "n_terms", ".0f"),
         Column("failed", "failed", ".2f"),
         Column("score, no noise", "score_noise_00", ".1f"),
-        Column("score, 10 % noise", "score_noise_10", ".1f"),
+        Column("score, 10 % noise", "score_noise_10", ".1f", optional=True),
     )
     default_regimes: ClassVar[tuple[str, ...]] = ("single", "two-scale", "hidden")
     artifact_kinds: ClassVar[tuple[str, ...]] = (EQUATIONS,)

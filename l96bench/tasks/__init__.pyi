@@ -1,0 +1,42 @@
+from .artifacts import Content, Example, Expected
+from .base import Task
+from .checks import check_closure, check_task
+from .closure_task import ClosureTask, Samples
+from .da_increment import AssimilationSystem, DAIncrement
+from .equation_recovery import EquationRecovery
+from .online_rollout import OnlineRollout
+from .parts import Column, Parts, Reference, Work, value_of
+from .registry import families, find_family, list_tasks, make_task, register_task, tasks_given_as
+from .sources import MINIATURE, REGISTERED, Source
+from .subgrid_forcing import SubgridForcing, SubgridForcingMemory
+
+__all__ = [
+    "MINIATURE",
+    "REGISTERED",
+    "AssimilationSystem",
+    "ClosureTask",
+    "Column",
+    "Content",
+    "DAIncrement",
+    "EquationRecovery",
+    "Example",
+    "Expected",
+    "OnlineRollout",
+    "Parts",
+    "Reference",
+    "Samples",
+    "Source",
+    "SubgridForcing",
+    "SubgridForcingMemory",
+    "Task",
+    "Work",
+    "check_closure",
+    "check_task",
+    "families",
+    "find_family",
+    "list_tasks",
+    "make_task",
+    "register_task",
+    "tasks_given_as",
+    "value_of",
+]
