@@ -30,6 +30,10 @@ class UnknownIdError(L96BenchError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class ArgumentError(L96BenchError, ValueError):
+    """An argument that is out of range, such as a negative seed."""
+
+
 class ModelError(L96BenchError):
     """A model that cannot be used: not fitted, wrong shape or dtype, or its own code raised."""
 

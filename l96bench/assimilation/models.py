@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.assimilation.layout import Layout
+from l96bench.checks import whole_multiple
 from l96bench.dynamics import ensembles, kernels, resolved_kernels
 from l96bench.dynamics.closures import Closure, as_closure, checked_forcing, checked_start, checked_step
 from l96bench.dynamics.draws import draw_normals
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
-from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, count, in_threads, parameters
+from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, in_threads, parameters
 from l96bench.errors import L96BenchError, ModelError, user_error
 from l96bench.regimes import Regime, get_regime
 
@@ -100,7 +101,7 @@ class ResolvedModel:
 
     def advance(self, states: Array, duration: float) -> Array:
         """X (row, K) after `duration` MTU; a row that left the finite numbers is NaN."""
-        X, n_steps = np.array(states), count(duration, self.dt, "dt")
+        X, n_steps = np.array(states), whole_multiple(duration, self.dt, of="dt")
         bounds = _Bounds(len(X), self.F)
         if isinstance(self.closure, Polynomial):
             resolved_kernels.advance_polynomial(
@@ -190,7 +191,7 @@ class AugmentedModel(_Memoryless):
 
     def advance(self, states: Array, duration: float) -> Array:
         """(X, coefficients) after `duration` MTU; a row that left the finite numbers is NaN."""
-        K, n_steps = self.regime.K, count(duration, self.dt, "dt")
+        K, n_steps = self.regime.K, whole_multiple(duration, self.dt, of="dt")
         X, coefficients = np.array(states[:, :K]), np.array(states[:, K:])
         bounds = _Bounds(len(X), self.F)
         resolved_kernels.advance_polynomial(X, coefficients, bounds.F, self.dt, n_steps, *bounds.limits, bounds.left, 0)
@@ -237,13 +238,13 @@ class TruthModel(_Memoryless):
             states[:, :, self._ends[1] :] /= d
         states[:, :, : self.regime.K] = X
         if self.regime.scales > 1:
-            self._run(states.reshape(-1, n), count(self.drive, self.dt, "dt"), driven=True)
+            self._run(states.reshape(-1, n), whole_multiple(self.drive, self.dt, "drive", "dt"), driven=True)
         return states
 
     def advance(self, states: Array, duration: float) -> Array:
         """The states (row, n) after `duration` MTU."""
         states = np.array(states)
-        self._run(states, count(duration, self.dt, "dt"), driven=False)
+        self._run(states, whole_multiple(duration, self.dt, of="dt"), driven=False)
         return states
 
     def _run(self, states: Array, n_steps: int, driven: bool) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import whole_multiple
 from l96bench.data.splits import CASES, Cases, Split, split_regime, split_seed
 from l96bench.dynamics import kernels
-from l96bench.dynamics.truth import TRUTH_DT, Trajectory, advance, count, in_threads, random_state, simulate
+from l96bench.dynamics.truth import TRUTH_DT, Trajectory, advance, in_threads, random_state, simulate
 from l96bench.errors import DataError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
@@ -66,8 +67,8 @@ def perfect_forecast(
     (lead, case, member, K) array
     """
     states = _states_before(regime, cases, seed_of)
-    n_driven = count(cases.memory, TRUTH_DT, "dt")
-    every = count(cases.interval, TRUTH_DT, "dt")
+    n_driven = whole_multiple(cases.memory, TRUTH_DT)
+    every = whole_multiple(cases.interval, TRUTH_DT)
     out = np.empty((len(cases.leads), len(cases), cases.members, regime.K))
     n_free = every * len(cases.leads)
     with show_progress(

@@ -14,9 +14,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import checked_seed
 from l96bench.data.splits import DATA_VERSION
 from l96bench.dynamics.generalized import Coefficients, advance, lyapunov_exponent, random_state, record
-from l96bench.errors import BlowUpError, L96BenchError, UnknownIdError, nearest
+from l96bench.errors import BlowUpError, UnknownIdError, nearest
 from l96bench.regimes import Regime, get_regime, seed_word
 
 __all__ = [
@@ -213,8 +214,7 @@ def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Inst
         For a negative seed.
     """
     track = get_track(track)
-    if seed is not None and seed < 0:
-        raise L96BenchError(f"expected a seed >= 0, got {seed}")
+    seed = None if seed is None else checked_seed(seed)
     return tuple(draw_instance(track.base, i, seed) for i in range(track.n_instances))
 
 

@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import whole_multiple
 from l96bench.data.instances import Instance, RecoveryTrack, draw_instance, get_track, words_of
 from l96bench.data.store import fetch
 from l96bench.dynamics.draws import standard_normal
 from l96bench.dynamics.generalized import advance, random_state, record
-from l96bench.dynamics.truth import SPIN_UP, TRUTH_DT, count
+from l96bench.dynamics.truth import SPIN_UP, TRUTH_DT
 from l96bench.errors import BlowUpError, L96BenchError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
@@ -102,7 +103,10 @@ def make_instance(instance: Instance, progress: bool | None = None) -> dict[str,
         If the system leaves the finite numbers.
     """
     sizes = TRAJECTORIES
-    n_samples, n_leads = count(sizes.duration, sizes.interval), count(sizes.lead, sizes.test_interval) + 1
+    n_samples, n_leads = (
+        whole_multiple(sizes.duration, sizes.interval),
+        whole_multiple(sizes.lead, sizes.test_interval) + 1,
+    )
     total = 2 * SPIN_UP + sizes.duration + sizes.n_cases * sizes.spacing
     with show_progress(f"simulating {instance.base} {instance.index}", round(total), progress) as report:
         train, train_U = _cases(instance, "train", 1, n_samples, sizes.interval, sizes.duration, report)
@@ -125,14 +129,14 @@ def _cases(
     report: Callable[[int], None],
 ) -> tuple[Array, Array]:
     """States (case, sample, n_state) and U (case, sample, K) along the trajectory of a purpose, after its spin-up."""
-    o, every = instance.coefficients, count(interval, TRUTH_DT, "dt")
+    o, every = instance.coefficients, whole_multiple(interval, TRUTH_DT, "interval", "dt")
     X, Y = random_state(o, instance.K, instance.J, [*instance.words, seed_word(purpose)])
-    advance(o, X, Y, count(SPIN_UP, TRUTH_DT, "dt"))
+    advance(o, X, Y, whole_multiple(SPIN_UP, TRUTH_DT))
     report(round(SPIN_UP))
     states, Us = np.empty((n_cases, n_samples, instance.n_state)), np.empty((n_cases, n_samples, instance.K))
     for case in range(n_cases):
         xs, Us[case], ys = record(o, X, Y, n_samples, every, store_fast=not instance.hidden)
-        advance(o, X, Y, count(spacing, TRUTH_DT, "dt") - n_samples * every)
+        advance(o, X, Y, whole_multiple(spacing, TRUTH_DT) - n_samples * every)
         states[case, :, : instance.K] = xs
         if not instance.hidden:
             states[case, :, instance.K :] = ys.reshape(len(ys), instance.n_state - instance.K)
@@ -218,5 +222,5 @@ def _prefix(track: RecoveryTrack, budget: float | None) -> tuple[int, int]:
     budget = sizes.duration if budget is None else budget
     if not 0.0 < budget <= sizes.duration:
         raise L96BenchError(f"expected a budget of at most {sizes.duration:g} MTU, got {budget}")
-    every = count(track.interval, sizes.interval)
-    return count(budget, track.interval) * every, every
+    every = whole_multiple(track.interval, sizes.interval)
+    return whole_multiple(budget, track.interval, "budget") * every, every

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import checked_seed, seed_words
 from l96bench.errors import L96BenchError
 from l96bench.jit import kernel
 
@@ -106,9 +107,9 @@ def draw_subsets(rng: np.random.Generator, n_draws: int, K: int, size: int) -> N
 
 def words_of(seed: Seed, n_experiments: int) -> list[list[int]]:
     """The seed words of every experiment: those given, or `seed` followed by the experiment's number."""
-    if isinstance(seed, (int, np.integer)):
-        return [[int(seed), i] for i in range(n_experiments)]
-    words = [[int(s)] if isinstance(s, (int, np.integer)) else [int(word) for word in s] for s in seed]
+    if isinstance(seed, str) or not hasattr(seed, "__iter__"):
+        return [[checked_seed(seed), i] for i in range(n_experiments)]
+    words = [seed_words(each) for each in seed]
     if len(words) != n_experiments:
         raise L96BenchError(f"expected one seed, or one for each of {n_experiments} experiments, got {len(words)}")
     return words

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.truth import count
 from l96bench.errors import L96BenchError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, get_regime
@@ -106,11 +106,14 @@ def rollout(
     X = np.array(X0, dtype=np.float64, ndmin=2)
     if X.ndim != 2 or X.shape[1] != regime.K:
         raise L96BenchError(f"expected initial states (member, {regime.K}) for {regime.id}, got {np.shape(X0)}")
-    n_samples, every = count(duration, interval), count(interval, dt, "dt")
-    n_spin = count(spin_up, dt, "dt") if spin_up else 0
+    n_samples, every = whole_multiple(duration, interval), whole_multiple(interval, dt, "interval", "dt")
+    n_spin = whole_multiple(spin_up, dt, "spin_up", "dt") if spin_up else 0
     forcing = _per_member(regime.F if F is None else F, len(X), "F")
     closure = as_closure(closure, dt)
-    checked_start(closure, len(X), np.random.default_rng(0) if rng is None else rng, history)
+    rng = np.random.default_rng(0) if rng is None else rng
+    if not isinstance(rng, np.random.Generator):
+        raise L96BenchError(f"expected rng as a numpy Generator, got {rng!r}; try numpy.random.default_rng(0)")
+    checked_start(closure, len(X), rng, history)
     run = _Run(closure, X, forcing, dt, limits)
     samples = np.empty((n_samples, *X.shape))
     with show_progress("resolved model", n_spin + n_samples * every, progress) as report:

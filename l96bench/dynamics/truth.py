@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l96bench.checks import seed_words, whole_multiple
 from l96bench.dynamics import kernels, resolved_kernels
 from l96bench.errors import BlowUpError, L96BenchError
 from l96bench.progress import progress as show_progress
@@ -19,7 +20,7 @@ from l96bench.regimes import Regime, get_regime
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "count", "simulate"]
+__all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "simulate"]
 
 TRUTH_DT = 0.001
 """Time step of the truth, in MTU."""
@@ -73,23 +74,6 @@ class Trajectory:
         return xarray.Dataset(data, coords={"time": ("time", self.time, {"units": "MTU"})}, attrs=parameters)
 
 
-def count(duration: float, interval: float, name: str = "interval") -> int:
-    """How many times `interval` fits into `duration`: rounded, and whole to 1e-9 relative.
-
-    Raises
-    ------
-    L96BenchError
-        If it does not fit a whole number of times, or not even once.
-    """
-    ratio = duration / interval if interval > 0 else float("nan")
-    whole = round(ratio) if np.isfinite(ratio) else 0
-    if whole < 1 or abs(ratio - whole) > 1e-9 * whole:
-        raise L96BenchError(
-            f"expected a {name} that fits into {duration} MTU a whole number of times, got {interval}: {ratio:.12g}"
-        )
-    return whole
-
-
 def simulate(
     regime: str | Regime,
     duration: float,
@@ -138,13 +122,13 @@ def simulate(
     UnknownIdError
         For an unknown regime.
     L96BenchError
-        For counts that are not whole, or a state of the wrong shape.
+        For a seed below 0, times that are no whole multiples, or a state of the wrong shape.
     BlowUpError
         If the integration leaves the finite numbers (`dt` too large for the regime).
     """
     regime = get_regime(regime)
-    n_samples, every = count(duration, interval), count(interval, dt, "dt")
-    words = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
+    n_samples, every = whole_multiple(duration, interval), whole_multiple(interval, dt, "interval", "dt")
+    words = seed_words(seed)
     if initial is None:
         if n_trajectories < 1:
             raise L96BenchError(f"expected n_trajectories >= 1, got {n_trajectories}")
@@ -152,7 +136,7 @@ def simulate(
     else:
         states = _given_states(regime, initial, n_trajectories)
     spin = (SPIN_UP if initial is None else 0.0) if spin_up is None else spin_up
-    n_spin = count(spin, dt, "dt") if spin else 0
+    n_spin = whole_multiple(spin, dt, "spin_up", "dt") if spin else 0
     out = _allocate(regime, len(states), n_samples, store_fast)
     total = len(states) * (n_spin + n_samples * every)
     with show_progress(f"simulating {regime.id}", total, progress) as report:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,25 @@ from l96bench.errors import ActionError, L96BenchError, UnknownIdError, nearest
 
 _TOLERANCE = 1e-6
 """How far an action may lie outside of its box, for the rounding of wrappers that rescale."""
+
+
+def check_options(known: Iterable[str], options: Iterable[str], name: str) -> None:
+    """Raise `UnknownIdError` for an option that is not known; the message names the closest ones."""
+    for option in options:
+        if option not in known:
+            raise UnknownIdError(f"{name} has no option {option!r}." + nearest(option, known))
+
+
+def options_of(kind: type) -> list[str]:
+    """The arguments of a class, those that it hands on to its bases among them."""
+    names: dict[str, None] = {}
+    for base in kind.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+            names |= {each.name: None for each in parameters if each.kind is not each.VAR_KEYWORD}
+            if all(each.kind is not each.VAR_KEYWORD for each in parameters):
+                break
+    return [name for name in names if name != "self"]
 
 
 def positive(value: Any, name: str) -> int:

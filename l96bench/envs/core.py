@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -15,7 +15,16 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from l96bench.envs import kernels
-from l96bench.envs.checks import autoreset_mode_of, checked_actions, checked_mask, checked_seeds, chosen, positive
+from l96bench.envs.checks import (
+    autoreset_mode_of,
+    check_options,
+    checked_actions,
+    checked_mask,
+    checked_seeds,
+    chosen,
+    options_of,
+    positive,
+)
 from l96bench.envs.infos import final_infos, scalar_infos, vector_infos
 from l96bench.envs.render import FPS, EpisodePicture, History
 from l96bench.errors import EpisodeError
@@ -83,6 +92,11 @@ class BatchedEnv(VectorEnv):
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": FPS}  # type: ignore[misc]
+
+    def __new__(cls, *_: Any, **options: Any) -> Self:
+        """Refuse an option that the class does not have, wherever the class is called."""
+        check_options(options_of(cls), options, cls.__name__)
+        return super().__new__(cls)
 
     def __init__(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from numpy.typing import NDArray
 
+from l96bench.envs.checks import checked_seeds
 from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND
@@ -56,14 +58,14 @@ class EnsembleRolloutVectorEnv(VectorWrapper):
         self.members = members
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin episodes; state i is seeded `seed` + i, for all its members. A mask must be equal for these."""
         states = self.env.n_systems // self.members
         mask = (options or {}).get("reset_mask")
         if mask is not None and (self._by_member(mask) != self._by_member(mask)[0]).any():
             raise L96BenchError("expected reset_mask to be equal for all members of a state")
-        seeds = None if seed is None else [seed + i for i in range(states)] * self.members
+        seeds: Any = None if seed is None else checked_seeds(seed, states) * self.members
         if seeds is None and not self.env.generators:
             seeds = np.random.SeedSequence().generate_state(states).tolist() * self.members
         return self.env.reset(seed=seeds, options=options)

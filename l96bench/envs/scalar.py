@@ -10,9 +10,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
+from l96bench.envs.checks import check_options, options_of
 from l96bench.envs.core import BatchedEnv
 
 __all__ = ["ScalarEnv"]
+
+
+_OF_BATCHES = ("num_envs", "agents", "autoreset_mode", "threads")
 
 
 class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -38,6 +42,8 @@ class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     core_class: ClassVar[type[Any]]
 
     def __init__(self, **options: Any) -> None:
+        known = [each for each in options_of(self.core_class) if each not in _OF_BATCHES]
+        check_options(known, options, type(self).__name__)
         self.core: BatchedEnv = self.core_class(**options, autoreset_mode=AutoresetMode.DISABLED)
         self.render_mode = self.core.render_mode
         self.observation_space = _joined(self.core.single_observation_space, self.core.agents)

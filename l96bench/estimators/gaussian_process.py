@@ -11,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from l96bench.checks import checked_random_state
 from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
 from l96bench.dynamics.closures import GraphBuilder
 from l96bench.errors import ModelError
@@ -91,7 +92,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"n_inducing must be at least 1 and subset at least 2; got {self.n_inducing} and {self.subset}."
             )
-        rng = np.random.default_rng(self.random_state)
+        rng = np.random.default_rng(checked_random_state(self.random_state))
         self.mean_ = float(targets.mean())
         self._choose_kernel(rows, targets, rng)
         self.inducing_ = self._clusters(rows, rng)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import checked_random_state
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
@@ -112,7 +113,7 @@ class InvertedPolynomial(RingRegressor):
         noise = share * np.atleast_2d(np.cov(statistics, rowvar=False))
         noise += 1e-6 * np.diag(np.diag(noise))
         basis = OrthonormalPolynomials(X, self.degree)
-        rng = np.random.default_rng(self.random_state)
+        rng = np.random.default_rng(checked_random_state(self.random_state))
         spread = basis.std * np.where(np.arange(self.degree + 1) < 2, 1.0, 0.1)
         found = ensemble_kalman_inversion(
             self._forward(basis, X),

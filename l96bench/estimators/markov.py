@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
-from l96bench.estimators.ring import RingRegressor, whole
+from l96bench.estimators.ring import RingRegressor
 
 __all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
 
@@ -110,7 +111,7 @@ class MarkovChainRegressor(RingRegressor):
     def closure(self, dt: float = 0.01) -> MarkovChainClosure:
         """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
         check_is_fitted(self)
-        return MarkovChainClosure(self, whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}"))
+        return MarkovChainClosure(self, whole_multiple(self.interval, dt, "interval", "the model step"))
 
     @property
     def n_parameters(self) -> int:
@@ -216,9 +217,7 @@ class MarkovChainClosure:
 
 def thinned(history: NDArray, interval: float) -> NDArray:
     """Return those past states that are `interval` apart, of states `HISTORY_INTERVAL` apart, newest last."""
-    every = whole(
-        interval / HISTORY_INTERVAL, f"interval {interval}", f"the {HISTORY_INTERVAL} MTU between past states"
-    )
+    every = whole_multiple(interval, HISTORY_INTERVAL, "interval", "the history's interval")
     return history[::-1][every - 1 :: every][::-1]
 
 

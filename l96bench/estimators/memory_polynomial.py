@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter, lfiltic
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import whole_multiple
 from l96bench.errors import ModelError
 from l96bench.estimators.markov import thinned
-from l96bench.estimators.ring import RingRegressor, ten_digits, whole
+from l96bench.estimators.ring import RingRegressor, ten_digits
 
 __all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
 
@@ -131,7 +132,7 @@ class MemoryPolynomialRegressor(RingRegressor):
     def closure(self, dt: float = 0.01) -> MemoryPolynomialClosure:
         """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
         check_is_fitted(self)
-        every = whole(self.interval / dt, f"interval {self.interval}", f"the model step {dt}")
+        every = whole_multiple(self.interval, dt, "interval", "the model step")
         return MemoryPolynomialClosure(self, every)
 
     @property

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import checked_random_state
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
@@ -72,7 +73,7 @@ class DeepEnsembleRegressor(RingRegressor):
         random = [name for name in base.get_params() if name.split("__")[-1] == "random_state"]
         if not random:
             raise ValueError(f"estimator must have a random_state, or all its clones are one; got {base!r}.")
-        seeds = np.random.SeedSequence(self.random_state).generate_state(self.n_networks)
+        seeds = np.random.SeedSequence(checked_random_state(self.random_state)).generate_state(self.n_networks)
         self.estimators_ = []
         for seed in seeds:
             network = clone(base).set_params(**dict.fromkeys(random, int(seed)))

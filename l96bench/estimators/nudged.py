@@ -16,8 +16,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics import torch_resolved
-from l96bench.dynamics.truth import TRUTH_DT, State, advance, count, simulate
+from l96bench.dynamics.truth import TRUTH_DT, State, advance, simulate
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.online_training import started
@@ -72,7 +73,7 @@ class CoupledRuns:
             raise ModelError(f"expected a regime with fast variables to learn from, got {regime.id!r}")
         self.regime, self.states, self.X, self.dt = regime, states, X.copy(), dt
         self.tau, self.tau_model = tau, tau_model
-        self._n_steps = count(dt, TRUTH_DT, "truth step")
+        self._n_steps = whole_multiple(dt, TRUTH_DT, "dt", "the truth's step")
         self._first = [tuple(part.copy() for part in state) for state in states]
 
     @property
@@ -202,7 +203,7 @@ class CoupledOnlineRegressor(RingRegressor):
         rows = stencil_rows([X], self._index[self._points()])
         scales = (float(X.mean()), float(X.std()) or 1.0, float(U.mean()), float(U.std()) or 1.0)
         runs = CoupledRuns(regime, *self._states(regime), self.tau, self.tau_model)
-        steps = count(self.duration, runs.dt * self.every, "interval between steps of the optimizer")
+        steps = whole_multiple(self.duration, runs.dt * self.every, of="the optimizer's interval")
         limits = bounds(*scales[:2])
         self.difference_curve_: list[float] = []
         self.n_rescued_ = 0

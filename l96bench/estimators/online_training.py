@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics import torch_resolved
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilClosure
-from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows, whole
+from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.rollout_training import (
     RedNoise,
     SharedNetwork,
@@ -78,8 +79,8 @@ class _OnlineRegressor(RingRegressor):
         y, or the U of point 0 alone, is used by the least-squares start and if `offline_weight` is not 0.
         """
         X, U = self._checked_training(X, y)
-        self._every = whole(self.interval / self.dt, f"interval {self.interval}", f"the model step dt {self.dt}")
-        leads = whole(self.horizon / self.interval, f"horizon {self.horizon}", f"interval {self.interval}")
+        self._every = whole_multiple(self.interval, self.dt, "interval", "the model step dt")
+        leads = whole_multiple(self.horizon, self.interval, "horizon", "interval")
         if len(X) <= leads:
             raise ValueError(f"a horizon of {leads} rows needs more than {leads} rows of X; got n_samples={len(X)}.")
         if self.batch_size < 1 or self.steps < 0 or not self.learning_rate > 0:
@@ -89,7 +90,8 @@ class _OnlineRegressor(RingRegressor):
             )
         self._index = stencil_index(X.shape[1], self.radius)
         tensors = [torch.from_numpy(array.astype(np.float32)).to(self.device) for array in (X, U)]
-        rng = np.random.default_rng(int(np.random.SeedSequence(self.random_state).generate_state(1)[0]))
+        words = np.random.SeedSequence(checked_random_state(self.random_state)).generate_state(1)
+        rng = np.random.default_rng(int(words[0]))
         windows = Windows(tensors[0], tensors[1], leads, rng)
         generator = torch_generator(self.random_state, 1, self.device)
         self._scales = (float(X.mean()), _spread(X), float(U.mean()), _spread(U))

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
-from l96bench.estimators.ring import whole
 from l96bench.parallel import one_thread
 
 __all__ = ["GatedUnit", "Recurrence", "RecurrentClosure", "along"]
@@ -105,7 +105,7 @@ class RecurrentClosure:
         self.dt = dt
         self.deterministic = recurrence.n_noise == 0
         self._index = index
-        self._chains = whole(HISTORY_INTERVAL / dt, f"the memory's step {HISTORY_INTERVAL}", f"the model step dt {dt}")
+        self._chains = whole_multiple(HISTORY_INTERVAL, dt, "the memory's step", "the model step dt")
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:

@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import (
     HISTORY_INTERVAL,
@@ -29,7 +30,7 @@ from l96bench.dynamics.closures import (
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.prediction import fast_predict, is_trees
-from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows, ten_digits, whole
+from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows, ten_digits
 
 
 class PolynomialRegressor(RingRegressor):
@@ -147,12 +148,12 @@ class LocalRegressor(RingRegressor):
         check_is_fitted(self)
         if not len(self.lags):
             return StencilClosure(self.estimator_, self._index)
-        steps = [whole(lag / dt, f"lag {lag}", f"the model step dt {dt}") for lag in self.lags]
+        steps = [whole_multiple(lag, dt, "lag", "the model step dt") for lag in self.lags]
         return LaggedClosure(self.estimator_, self._index, steps, dt)
 
     def _lag_steps(self) -> list[int]:
         """How many rows before the present each block of columns comes from, the present (0) first."""
-        return [0, *(whole(lag / self.interval, f"lag {lag}", f"interval {self.interval}") for lag in self.lags)]
+        return [0, *(whole_multiple(lag, self.interval, "lag", "interval") for lag in self.lags)]
 
 
 class StencilClosure(Stateless):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["RingRegressor", "lag_one_correlation", "stencil_index", "stencil_rows", "ten_digits", "whole"]
+__all__ = ["RingRegressor", "lag_one_correlation", "stencil_index", "stencil_rows", "ten_digits"]
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -76,11 +76,3 @@ def stencil_index(K: int, radius: int) -> NDArray:
             "Try a smaller radius."
         )
     return (np.arange(K)[:, None] + np.arange(-radius, radius + 1)) % K
-
-
-def whole(ratio: float, lag: str, unit: str) -> int:
-    """Return a positive ratio of times as a whole number, checked to 1e-9 relative."""
-    count = round(ratio) if np.isfinite(ratio) else 0
-    if count < 1 or abs(ratio - count) > 1e-9 * count:
-        raise ValueError(f"{lag} must be a positive whole multiple of {unit}; it is {ratio:g} times that.")
-    return count

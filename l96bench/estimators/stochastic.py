@@ -26,10 +26,11 @@ from scipy.optimize import nnls
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from l96bench.checks import whole_multiple
 from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
 from l96bench.dynamics.closures import as_closure
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.estimators.ring import RingRegressor, ten_digits, whole
+from l96bench.estimators.ring import RingRegressor, ten_digits
 
 __all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "unit_noise"]
 
@@ -114,7 +115,7 @@ class StochasticRegressor(RingRegressor):
 
 def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
     """Noise of variance 1: red, or white and held for an interval when phi is 0; see the head of this module."""
-    held = 1 if phi else whole(interval / dt, f"interval {interval}", f"the model step dt {dt}")
+    held = 1 if phi else whole_multiple(interval, dt, "interval", "the model step dt")
     return AR1Noise(phi, interval, dt, every=held)
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from l96bench.checks import checked_random_state
 from l96bench.dynamics.closures import GraphBuilder
 from l96bench.errors import ModelError
 
@@ -366,7 +367,7 @@ def torch_generator(random_state: int | None, word: int = 0, device: str = "cpu"
         Which of the words that NumPy's seed sequence makes of it: another one for every purpose.
     device : str
     """
-    words = np.random.SeedSequence(random_state).generate_state(word + 1)
+    words = np.random.SeedSequence(checked_random_state(random_state)).generate_state(word + 1)
     return torch.Generator(device).manual_seed(int(words[word]))
 
 

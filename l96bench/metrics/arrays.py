@@ -34,11 +34,3 @@ def finite_pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[FloatArray, Fl
     if truth.shape != prediction.shape:
         raise ValueError(f"prediction must have the shape of truth, {truth.shape}, got {prediction.shape}.")
     return truth, prediction
-
-
-def whole_steps(name: str, duration: float, interval: float) -> int:
-    """Number of sampling intervals in a duration, checked to be whole to 1e-9 relative and at least 1."""
-    steps = round(duration / interval) if interval > 0 else 0
-    if steps < 1 or abs(steps * interval - duration) > 1e-9 * duration:
-        raise ValueError(f"{name} must be a whole number of sampling intervals, got {duration} / {interval} MTU.")
-    return steps

@@ -12,7 +12,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from l96bench.metrics.arrays import FloatArray, finite, whole_steps
+from l96bench.checks import whole_multiple
+from l96bench.metrics.arrays import FloatArray, finite
 from l96bench.metrics.bounds import BOUND
 
 Quantity = Literal["value", "change", "difference"]
@@ -50,7 +51,7 @@ def quantity(name: Quantity, X: FloatArray, interval: float) -> FloatArray:
     if name == "difference":
         return np.asarray(np.roll(X, -1, axis=-1) - X, dtype=np.float64)
     if name == "change":
-        steps = whole_steps("the lag of change", CHANGE_LAG, interval)
+        steps = whole_multiple(CHANGE_LAG, interval, "the lag of change")
         if len(X) <= steps:
             raise ValueError(f"change needs more than {CHANGE_LAG} MTU, got {len(X)} samples every {interval} MTU.")
         return np.asarray(X[steps:] - X[:-steps], dtype=np.float64)
@@ -240,7 +241,7 @@ def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> Floa
 
     run = _run(X)
     n_times, n_members, K = run.shape
-    n_lags = 1 + whole_steps("max_lag", max_lag, interval)
+    n_lags = 1 + whole_multiple(max_lag, interval, "max_lag")
     if n_lags > n_times:
         raise ValueError(f"max_lag {max_lag} MTU is not shorter than the run of {n_times} samples every {interval}.")
     # Zeros behind the series keep the circular correlation of the transform from wrapping round, up to the last lag.
@@ -306,7 +307,7 @@ def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[Floa
     from scipy.signal import welch
 
     run = _run(X)
-    samples = min(whole_steps("segment", segment, interval), run.shape[0])
+    samples = min(whole_multiple(segment, interval, "segment"), run.shape[0])
     mean = run.mean()
     density = np.zeros(samples // 2 + 1)
     for member in range(run.shape[1]):

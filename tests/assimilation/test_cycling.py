@@ -288,7 +288,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"observations": Network(9, 0.05, 1.0)}, L96BenchError, "model's 8 points, got a network of 9"),
     ({"observations": NETWORK.draw(np.ones((5, 8)))}, L96BenchError, "1 experiments and 8 cycles"),
     ({"observations": NETWORK.draw(np.ones((2, 9, 8)))}, L96BenchError, "got 2 and 8"),
-    ({"observations": Network(8, 0.055, 1.0)}, L96BenchError, "a whole number of times"),
+    ({"observations": Network(8, 0.055, 1.0)}, L96BenchError, "whole multiple"),
     ({"n_members": 1}, L96BenchError, "at least 2 members for ETKF, got 1"),
     ({"filter": NoAssimilation(), "n_members": 0}, L96BenchError, "at least 1 members"),
     ({"initial": np.ones((20, 9))}, L96BenchError, r"initial states \(1, 20, 8\)"),

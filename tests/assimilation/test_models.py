@@ -167,7 +167,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: TruthModel("wilks"), UnknownIdError, "no regime 'wilks'"),
     (lambda: ResolvedModel("wilks-f20", Plain), ModelError, "Expected a model, got the class"),
     (lambda: ResolvedModel("wilks-f20", 3), ModelError, "Expected an object"),
-    (lambda: started(ResolvedModel("wilks-f20")).advance(X, 0.055), L96BenchError, "a whole number of times"),
+    (lambda: started(ResolvedModel("wilks-f20")).advance(X, 0.055), L96BenchError, "whole multiple"),
     (lambda: corrected(QUARTIC, 0.0), L96BenchError, "positive window"),
     (lambda: AugmentedModel("wilks-f20", [0.0], [0.0]), L96BenchError, "a positive std"),
     (lambda: AugmentedModel("wilks-f20", [0.0], [1.0], floor=-1.0), L96BenchError, "floor >= 0"),

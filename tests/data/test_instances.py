@@ -138,7 +138,7 @@ def test_such_systems_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_negative_seeds() -> None:
-    with pytest.raises(L96BenchError, match="expected a seed >= 0, got -1"):
+    with pytest.raises(L96BenchError, match="expected seed as a whole number from 0 on, got -1"):
         instances("single", -1)
 
 

@@ -363,7 +363,7 @@ def test_parameters_of_members_of_wrong_shapes(options: dict[str, object]) -> No
 
 @pytest.mark.parametrize("options", [{"interval": 0.07}, {"dt": 0.03}, {"spin_up": 0.015}, {"duration": 0.0}])
 def test_counts_that_are_not_whole(options: dict[str, float]) -> None:
-    with pytest.raises(L96BenchError, match="whole number of times"):
+    with pytest.raises(L96BenchError, match="whole multiple"):
         run(CUBIC, states(3), **options)  # type: ignore[arg-type]
 
 

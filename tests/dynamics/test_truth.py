@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from l96bench.dynamics.truth import SPIN_UP, Trajectory, advance, count, random_state, simulate
+from l96bench.checks import whole_multiple
+from l96bench.dynamics.truth import SPIN_UP, Trajectory, advance, random_state, simulate
 from l96bench.errors import BlowUpError, L96BenchError, UnknownIdError
 from l96bench.regimes import REGIMES, Regime, get_regime
 
@@ -100,7 +101,7 @@ def test_default_spin_up_is_100_mtu() -> None:
 )
 def test_counts_are_rounded_not_floored(duration: float, interval: float, n: int) -> None:
     assert int(duration / interval) in (n - 1, n)
-    assert count(duration, interval) == n
+    assert whole_multiple(duration, interval) == n
     assert len(short("lorenz96-k40", duration, interval=interval).X) == n
 
 
@@ -114,14 +115,14 @@ def test_counts_are_rounded_not_floored(duration: float, interval: float, n: int
     ],
 )
 def test_counts_that_are_not_whole_are_refused(options: dict[str, float]) -> None:
-    with pytest.raises(L96BenchError, match="whole number of times"):
+    with pytest.raises(L96BenchError, match="whole multiple"):
         short(**options)  # type: ignore[arg-type]
 
 
 def test_counts_allow_a_relative_error_of_1e_9() -> None:
-    assert count(2000.0 * (1 + 5e-10), 0.05) == 40_000
+    assert whole_multiple(2000.0 * (1 + 5e-10), 0.05) == 40_000
     with pytest.raises(L96BenchError):
-        count(2000.0 * (1 + 5e-9), 0.05)
+        whole_multiple(2000.0 * (1 + 5e-9), 0.05)
 
 
 @every_named

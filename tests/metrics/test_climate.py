@@ -231,7 +231,7 @@ def test_bad_arguments(truth: Array, grid: DistanceGrid) -> None:
             call()
     with pytest.raises(ValueError, match=r"run \(time, member, K\)"):
         climate.moments(truth[0])
-    with pytest.raises(ValueError, match="whole number of sampling intervals"):
+    with pytest.raises(ValueError, match="whole multiple"):
         climate.member_cdfs(truth, 0.03, grid)
     with pytest.raises(ValueError, match="change needs more than"):
         climate.member_cdfs(truth[:4], INTERVAL, grid)

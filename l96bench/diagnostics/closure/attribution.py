@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from l96bench.checks import whole_multiple
 from l96bench.data.splits import split_seed
 from l96bench.diagnostics.closure.leads import LEADS, Curve, interval_text, nearest_lead, rmse_curve
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, PALETTE, Array, band, figure, legend_above
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.dynamics.resolved import MODEL_DT, rollout
-from l96bench.dynamics.truth import count, simulate
+from l96bench.dynamics.truth import simulate
 from l96bench.errors import DataError, ModelError
 from l96bench.metrics.bounds import bounds
 from l96bench.tasks.online_rollout import OnlineRollout
@@ -40,7 +41,7 @@ class ExactForcing:
 
     def closure(self, dt: float = MODEL_DT) -> _Prescribed:
         """The closure of a resolved model that steps by `dt`, a whole multiple of `MODEL_DT`."""
-        return _Prescribed(self.U[:: count(dt, MODEL_DT)])
+        return _Prescribed(self.U[:: whole_multiple(dt, MODEL_DT)])
 
 
 class _Prescribed:
@@ -111,9 +112,9 @@ def true_forcing(task: OnlineRollout) -> Array:
         If what is made again is not the test data.
     """
     cases = task.cases
-    fine = count(cases.interval, MODEL_DT)
+    fine = whole_multiple(cases.interval, MODEL_DT)
     first = cases.starts * fine
-    n_steps = count(cases.lead, MODEL_DT)
+    n_steps = whole_multiple(cases.lead, MODEL_DT)
     duration = (int(first[-1]) + n_steps) * MODEL_DT
     run = simulate(
         task.regime,
