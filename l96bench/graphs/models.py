@@ -8,6 +8,7 @@ their graphs give the same bits.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -56,6 +57,15 @@ def as_submitted(model: Any, K: int) -> Any:
         return model
 
 
+def _new_graph() -> Graph:
+    """Return an empty graph, which can take estimators of scikit-learn where there can be any."""
+    if "sklearn" not in sys.modules:
+        return Graph()
+    from l96bench.graphs.sklearn_graphs import regressor_graph, transformer_graph
+
+    return Graph(regressor_graph, transformer_graph)
+
+
 def exported(model: Any, K: int, name: str = "closure.onnx") -> OnnxClosure:
     """Return the ONNX graph of a fitted, deterministic model without memory, tried against the model itself.
 
@@ -89,7 +99,7 @@ def _exported(model: Any, closure: Closure, K: int, name: str) -> OnnxClosure:
             f"{kind} has a memory (lags or a hidden state), and an artifact sees the present X alone; "
             "try a model without one"
         )
-    graph = Graph()
+    graph = _new_graph()
     data = graph.model(graph.closure("X", closure, K), K).SerializeToString()
     if len(data) > MAX_ONNX_BYTES or len(graph.nodes) > MAX_NODES:
         raise NoGraphError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -24,13 +23,19 @@ _IR = 8
 class Graph:
     """An ONNX graph that grows: each method adds operators and returns the name of their output.
 
+    Parameters
+    ----------
+    regressor, transformer : callable, optional
+        Write the graphs of scikit-learn's estimators.
+
     Attributes
     ----------
     foreign : bool
         Whether another library, skl2onnx or torch, wrote a part of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, regressor: Any = None, transformer: Any = None) -> None:
+        self._regressor, self._transformer = regressor, transformer
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.foreign = False
@@ -121,17 +126,14 @@ class Graph:
 
     def regressor(self, x: str, estimator: Any, width: int) -> str:
         """The graph of a fitted regressor of rows (n, width), float64: one with ``graph``, or of scikit-learn."""
-        if callable(getattr(estimator, "graph", None)) or "sklearn" not in sys.modules:
+        if callable(getattr(estimator, "graph", None)) or self._regressor is None:
             return self.closure(x, estimator, width)
-        from l96bench.graphs.sklearn_graphs import regressor_graph
-
-        return regressor_graph(self, x, estimator, width)
+        return str(self._regressor(self, x, estimator, width))
 
     def transformed(self, x: str, transformer: Any, width: int) -> tuple[str, int]:
         """The graph of a fitted transformer of scikit-learn of rows (n, width), float64, and the new width."""
-        from l96bench.graphs.sklearn_graphs import transformer_graph
-
-        return transformer_graph(self, x, transformer, width)
+        made: tuple[str, int] = self._transformer(self, x, transformer, width)
+        return made
 
     def module(self, x: str, module: Any, K: int) -> str:
         """The graph of a ``torch.nn.Module`` in inference mode, by torch's own exporter, float64 in and out."""

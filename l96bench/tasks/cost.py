@@ -11,7 +11,6 @@ import numpy as np
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
 from l96bench.dynamics.truth import TRUTH_DT, advance, random_state
 from l96bench.errors import ModelError
-from l96bench.graphs.models import as_submitted
 from l96bench.regimes import Regime
 from l96bench.results.record import Cost
 
@@ -56,7 +55,7 @@ def measure_cost(regime: Regime, model: Any, training_seconds: float | None, n_m
     """Microseconds of a closure call per member (in a batch of 100), and over the cost of one step of the truth."""
     rng = np.random.default_rng(0)
     try:
-        closure = as_closure(as_submitted(model, regime.K))
+        closure = as_closure(model)
         X = rng.normal(2.5, 3.0, (n_members, regime.K))
         checked_start(closure, n_members, rng)
         call = min(_seconds(lambda: checked_step(closure, X)) for _ in range(20)) / n_members

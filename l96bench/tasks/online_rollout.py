@@ -16,7 +16,6 @@ from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT, rollout
-from l96bench.graphs.models import as_submitted
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import seed_word
@@ -100,6 +99,10 @@ class OnlineRollout(ClosureTask):
         cases = Cases(per_trajectory=10, n_trajectories=2, spacing=2.0, members=4)
         return replace(super().in_miniature(), cases=cases, n_members=n_members, spin_up=5.0, duration=duration)
 
+    def as_run(self, model: Any) -> Closure:
+        """Return the closure that is run, which may be the graph of a model; a closure that is run already stays."""
+        return as_closure(super().as_run(model))
+
     def assess(self, model: Any, work: Work) -> Parts:
         """Run the closure's forecasts and climates."""
         return self._parts(self.forecasts(model, work.progress), self.climates(model, work.progress))
@@ -167,7 +170,7 @@ class OnlineRollout(ClosureTask):
 
     def forecasts(self, model: Any, progress: bool | None = None) -> Forecasts:
         """The model's forecasts of all cases, those without closure where a member left."""
-        closure = as_closure(as_submitted(model, self.regime.K))
+        closure = self.as_run(model)
         members = 1 if closure.deterministic else self.cases.members
         X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
         history = np.repeat(self.cases.history(self.test.X), members, axis=1) if hasattr(closure, "remember") else None
@@ -197,7 +200,7 @@ class OnlineRollout(ClosureTask):
         history = np.concatenate([self.cases.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
         forcing = [self.regime.F] + ([self.regime.shifted().F] if self.has_shift else [])
         limits = np.repeat(np.array([self._limits(key) for key in splits]).T, self.n_members, axis=1)
-        closure = as_closure(as_submitted(model, self.regime.K))
+        closure = self.as_run(model)
         ledger = _Ledger(closure) if self.regime.coupling == "flux" and not isinstance(closure, Polynomial) else None
         run = rollout(
             ledger or closure,

@@ -108,7 +108,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 
 
 def name(each: Any) -> str:
-    return f"{type(each).__name__}-{id(each) % 1000}"
+    return type(each).__name__
 
 
 def fitted(estimator: Any) -> Any:
