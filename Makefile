@@ -8,7 +8,7 @@ RECOVERY := $(foreach track,single two-scale hidden,--regime $(track) --regime $
 FEW := --regime wilks-f20 --regime dense --regime single-coarse
 # DASK=tcp://host:8786 has the work done by the workers of that Dask scheduler.
 RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
-SHOW := $(BIN)/l96bench leaderboard --results results --output results/board --show
+SHOW := $(BIN)/l96bench leaderboard --results results --show
 
 .PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test test-fast lint bench publish figures \
 	chapters measurements scale clean help
@@ -26,7 +26,7 @@ baselines: $(READY)  ## All baselines but the policies, on all their regimes and
 
 baselines-quick: $(READY)  ## One seed of every baseline that does not train for minutes, on a regime and two tracks.
 	$(RUN) --all --no-slow --seeds 1 $(FEW) --output results-quick
-	$(BIN)/l96bench leaderboard --results results-quick --output results-quick/board --show
+	$(BIN)/l96bench leaderboard --results results-quick --show
 
 assimilation: $(READY)  ## The data-assimilation baselines on both tracks.
 	$(RUN) --all --regime dense --regime sparse --output results
@@ -58,7 +58,7 @@ bench: $(READY)  ## Measure speeds beside their yardsticks.
 
 publish: $(READY)  ## For maintainers: score every baseline into the committed results and remake every table.
 	$(RUN) --all --output leaderboard/results
-	$(BIN)/l96bench leaderboard --readme README.md
+	$(BIN)/l96bench leaderboard --write --readme README.md
 
 figures: $(READY)  ## Remake the figures, and the pages that belong to them, from the committed results.
 	$(BIN)/python docs/picture.py
@@ -67,7 +67,7 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 	$(BIN)/python docs/horizons.py
 	$(BIN)/python docs/search.py
 	$(BIN)/python docs/thumbnails.py
-	$(BIN)/l96bench leaderboard
+	$(BIN)/l96bench leaderboard --write
 
 chapters: $(READY)  ## Remake docs/chapters: each chapter of the book, and which of its conclusions survive.
 	for name in gcm neural_networks data_assimilation equation_discovery other_methods; do \

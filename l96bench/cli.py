@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from l96bench.board.commands import app as seasons
-from l96bench.errors import L96BenchError
+from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning
+from l96bench.results.load import find_board, load_results
+from l96bench.submissions.commands import Entry
 from l96bench.submissions.commands import app as submissions
+from l96bench.tasks.commands import Dask, Jobs
+from l96bench.tasks.commands import app as data
 
 if TYPE_CHECKING:
     from l96bench.diagnostics import Section
@@ -25,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-data = typer.Typer(help="The data sets: what there is, make, check and export them.", no_args_is_help=True)
 app.add_typer(data, name="data")
 app.add_typer(submissions)
 app.add_typer(seasons)
@@ -34,101 +41,76 @@ _INTERRUPTED = 130
 """The exit code with which typer ends on an interrupt."""
 
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
-Splits = Annotated[list[str] | None, typer.Option("--split", help="Split; repeat for several. All if not given.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
-Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
-Dask = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tcp://host:8786, whose workers do it instead.")
-]
 Results = Annotated[Path, typer.Option(help="Folder of result files.")]
 Compared = Annotated[
-    Path | None, typer.Option("--results", help="Folder of result files; leaderboard/results if there is one.")
+    Path | None, typer.Option("--results", help="Folder of result files; those of the board if there is one.")
 ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error of ours ends it with its message and exit code 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    traced = "--traceback" in given
+    with _shown(traced):
+        try:
+            app(args=[each for each in given if each != "--traceback"])
+        except L96BenchError as error:
+            if traced or os.environ.get(TRACEBACK, "0") not in {"", "0"}:
+                traceback.print_exception(error)
+            print(f"l96bench: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
+        except SystemExit as end:
+            if end.code == _INTERRUPTED:
+                print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
+            raise
+
+
+@contextmanager
+def _shown(traced: bool) -> Iterator[None]:
+    """Warnings about models as one line, and tracebacks, here and in all processes, if they are asked for."""
+    before, show = os.environ.get(TRACEBACK), warnings.showwarning
+
+    def line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, ModelWarning):
+            print(f"l96bench: warning: {message}", file=sys.stderr)
+        else:
+            show(message, category, *where, **more)
+
+    warnings.showwarning = line
+    if traced:
+        os.environ[TRACEBACK] = "1"
     try:
-        app(args=None if arguments is None else list(arguments))
-    except L96BenchError as error:
-        print(f"l96bench: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
-        raise
+        yield
+    finally:
+        warnings.showwarning = show
+        if traced and before is None:
+            del os.environ[TRACEBACK]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from l96bench import __version__
+
+        print(f"l96bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+    trace: Annotated[
+        bool, typer.Option("--traceback", help="Show tracebacks whole, as L96BENCH_TRACEBACK=1 does; anywhere.")
+    ] = False,
+) -> None:
+    """Standard tasks, baselines and a leaderboard for machine-learned closures of the Lorenz-96 system."""
 
 
 def run_script(path: str) -> None:
     """What a baseline script does when it is run: ``l96bench run`` of itself, with the script's own arguments."""
     main(["run", path, *sys.argv[1:]])
-
-
-@data.command("list")
-def data_list(regime: Regimes = None, split: Splits = None) -> None:
-    """Show every data set: its size, and whether the cache holds it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from l96bench.data.store import cache_folder
-    from l96bench.tasks.datasets import data_sets
-
-    table = Table("regime or track", "split", "size", "cache", "purpose")
-    for each in data_sets(regime, split):
-        table.add_row(each.owner, each.name, each.size, each.state(), each.purpose)
-    Console().print(table)
-    print(f"cache: {cache_folder()}")
-
-
-@data.command("make")
-def data_make(regime: Regimes = None, split: Splits = None, jobs: Jobs = None, dask: Dask = None) -> None:
-    """Make the data sets that the cache does not hold."""
-    from l96bench.tasks.datasets import data_sets, make_data_sets
-
-    for key in make_data_sets(data_sets(regime, split), n_jobs=jobs, dask=dask):
-        print(key, flush=True)
-
-
-@data.command("verify")
-def data_verify(
-    regime: Regimes = None,
-    split: Splits = None,
-    threads: Annotated[int | None, typer.Option(help="Threads; the bits do not depend on it.")] = None,
-) -> None:
-    """Make data sets anew, without the cache, and compare their SHA-256 with those recorded; exit 1 on a difference."""
-    from l96bench.data.store import digests
-    from l96bench.tasks.datasets import data_sets
-
-    recorded, wrong = digests(), 0
-    for each in data_sets(regime, split):
-        for array, digest in each.remake(None, threads).items():
-            same = recorded.get(f"{each.key}/{array}") == digest
-            wrong += not same
-            print(f"{'ok  ' if same else 'DIFF'} {digest} {each.key}/{array}")
-    raise typer.Exit(1 if wrong else 0)
-
-
-@data.command("record")
-def data_record(regime: Regimes = None, split: Splits = None) -> None:
-    """For maintainers: make data sets and print their digests as lines for l96bench/data/digests.json."""
-    from l96bench.tasks.datasets import data_sets
-
-    for each in data_sets(regime, split):
-        for array, digest in each.remake().items():
-            print(f'  "{each.key}/{array}": "{digest}",')
-
-
-@data.command("export")
-def data_export(
-    task: Annotated[str, typer.Argument(help="Task id.")],
-    path: Annotated[Path, typer.Argument(help="Folder of the files, one a split.")],
-) -> None:
-    """Write a task's splits as NetCDF files."""
-    from l96bench.data.export import write_netcdf
-    from l96bench.tasks.registry import make_task
-
-    for written in write_netcdf(make_task(task).to_xarray(), path):
-        print(written)
 
 
 @app.command("tasks")
@@ -142,7 +124,8 @@ def tasks_command(family: Annotated[str | None, typer.Argument(help="Only this f
 @app.command()
 def run(
     entries: Annotated[
-        list[str] | None, typer.Argument(help="Baselines, paths of scripts, or MODULE:OBJECT; if none, the quick ones.")
+        list[str] | None,
+        typer.Argument(help="Baselines (key or title), scripts, or MODULE:OBJECT; if none, the quick ones."),
     ] = None,
     task: Tasks = None,
     regime: Regimes = None,
@@ -153,20 +136,30 @@ def run(
     slow: Annotated[bool, typer.Option(help="With those that train for minutes a seed.")] = True,
     jobs: Jobs = None,
     dask: Dask = None,
-    seeds: Annotated[int | None, typer.Option(help="At most so many training seeds.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="At most so many training seeds.")] = None,
     fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
 ) -> None:
     """Train and score entries, and write a result file for each entry and task.
 
-    Without entries: the quick baselines; with --all every baseline. An interrupted run carries on where it stopped.
+    Without entries: the quick baselines; with --all every baseline. Without tasks and regimes: those of the quick board
+    of each entry's families. An interrupted run carries on where it stopped. A submission's folder is scored.
     """
     from l96bench.entries.run import plan, run_jobs
+    from l96bench.submissions.commands import score_submission
+    from l96bench.submissions.names import resolve
 
     if task and regime:
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
     if entries and every:
         raise L96BenchError("expected names of entries or --all, got both")
-    planned = plan(entries or None, task or None, regime or None, every=every, slow=slow)
+    named = [resolve(each) for each in entries or ()]
+    for each in named:
+        if each.kind == "folder":
+            score_submission(Path(each.text), task, output, False)
+    scripts = [each.script() for each in named if each.kind != "folder"]
+    if named and not scripts:
+        return
+    planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow)
     run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, dask=dask, report=partial(print, flush=True))
 
 
@@ -176,7 +169,7 @@ def score(
         str,
         typer.Argument(
             help="A submission's folder; a file closure.onnx, equations.yaml or .json, or predictions.npz with arrays "
-            "test and, if wanted, shift; or MODULE:OBJECT."
+            "test and, if wanted, shift; MODULE:OBJECT; an entry, which is trained first; or a result file."
         ),
     ],
     task: Annotated[
@@ -190,14 +183,19 @@ def score(
     """Score a submission's folder, or a ready model, or a file of predictions or equations on one task."""
     from l96bench.entries.run import result_path
     from l96bench.submissions.commands import score_submission
+    from l96bench.submissions.names import resolve
     from l96bench.submissions.score import score_model
 
-    if Path(model).is_dir():
+    named = resolve(model)
+    if named.kind == "folder":
         score_submission(Path(model), task, output, allow_python)
+        return
+    if named.result is not None:
+        _print_result(named.result)
         return
     if task is None or len(task) != 1:
         raise L96BenchError(f"expected one --task for {model}, got {task or 'none'}; `l96bench tasks` lists them")
-    result = score_model(model, task[0])
+    result = score_model(named.text, task[0])
     _print_result(result)
     if output is not None:
         result.write(result_path(output, result))
@@ -215,40 +213,46 @@ def _print_result(result: Result) -> None:
 
 @app.command()
 def leaderboard(
-    results: Results = Path("leaderboard/results"),
-    output: Annotated[Path, typer.Option(help="Folder of the tables, the cards and the page.")] = Path("leaderboard"),
-    readme: Annotated[Path | None, typer.Option(help="README whose tables are made as well.")] = None,
+    results: Compared = None,
+    output: Annotated[Path | None, typer.Option(help="Write the tables, the cards and the page here.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="README whose tables are written as well.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write them into the folder of the board.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the tables are out of date.")
     ] = False,
-    show: Annotated[bool, typer.Option("--show", help="Print the tables.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the tables, which is done when nothing else is.")] = False,
 ) -> None:
-    """Make the tables, the cards and the page index.html from the result files."""
+    """Print the tables of result files, those of the board if not given; or write them, the cards and the page."""
     from l96bench.board import publish
 
-    if check:
-        differences = publish.check(results, output, readme)
-        print("\n".join(differences) or f"{output}: up to date with {results}")
+    rows = find_board() / "results" if results is None else results
+    place = output
+    if output is None and (write or check or readme is not None):
+        if rows.name != "results" or not (rows.parent / publish.PAGE).is_file():
+            raise L96BenchError(f"{rows}: expected --output with results that are no board's, or those of a board")
+        place = rows.parent
+    if check and place is not None:
+        differences = publish.check(rows, place, readme)
+        print("\n".join(differences) or f"{place}: up to date with {rows}")
         raise typer.Exit(1 if differences else 0)
-    publish.write(results, output, readme)
-    if show:
-        print(publish.text(results))
+    if place is not None:
+        publish.write(rows, place, readme)
+        print(f"{place}: written from {rows}")
+    if show or place is None:
+        print(publish.text(rows))
 
 
 @app.command()
-def card(
-    name: Annotated[str, typer.Argument(help="Name of an entry.")],
-    results: Results = Path("leaderboard/results"),
-) -> None:
+def card(name: Entry, results: Compared = None) -> None:
     """Print an entry's card: all its tasks side by side, offline against online."""
     from l96bench.board import publish
 
-    print(publish.card(results, name))
+    print(publish.card(find_board() / "results" if results is None else results, name))
 
 
 @app.command()
 def report(
-    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    entry: Entry,
     regime: Annotated[str | None, typer.Option(help="Regime or track; the entry's first if not given.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
@@ -266,7 +270,7 @@ def report(
 @app.command()
 def diagnose(
     name: Annotated[str, typer.Argument(help="Name of a diagnostic, such as skill or attribution.")],
-    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    entry: Entry,
     regime: Annotated[str | None, typer.Option(help="Regime or track; the entry's first if not given.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder; reports/ENTRY-PLACE if not given.")] = None,
     results: Compared = None,
@@ -300,10 +304,10 @@ def _diagnosed(
     seed: int | None,
 ) -> tuple[Path, list[Section]]:
     from l96bench.diagnostics import make_report
-    from l96bench.results.load import load_results
 
-    published = Path("leaderboard/results")
-    rows = load_results(results) if results is not None else load_results(published) if published.is_dir() else []
+    rows = []
+    with suppress(L96BenchError) if results is None else nullcontext():
+        rows = load_results(find_board() / "results" if results is None else results)
     return make_report(entry, regime, output, rows, only=only or None, seed=seed)
 
 

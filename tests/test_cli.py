@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import xarray
 
+import l96bench
 from l96bench import cli
 from l96bench.assimilation.archive import TRACKS, ArchivePart, make_archive
 from l96bench.data import store
 from l96bench.data.generate import generate
 from l96bench.data.splits import Split
 from l96bench.dynamics.polynomial import Polynomial
+from l96bench.entries.entry import baselines_folder
+from l96bench.errors import TRACEBACK
 from l96bench.regimes import get_regime
 from l96bench.results.record import Result
 from l96bench.tasks.registry import list_tasks
@@ -58,16 +62,26 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         (["data", "list", "--split", "trian"], "no data sets of 'trian'. Did you mean 'train'"),
         (["data", "verify", "--regime", "three-scale", "--split", "shift"], "three-scale has no shift"),
         (["data", "export", "subgrid-forcing/wilks-f20", "out"], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
-        (["run", "quartik"], "no entry 'quartik': expected a baseline, the path of a script, or MODULE:OBJECT."),
+        (["run", "quartik"], "no entry 'quartik': expected the key or title of a baseline"),
         (["run", "quartic", "--task", "nothing"], "no task 'nothing'."),
         (["run", "quartic", "--regime", "wilks-f21"], "no tasks for the regime 'wilks-f21'."),
         (["run", "--task", OFFLINE, "--regime", "wilks-f20"], "expected --task or --regime, got both"),
         (["run", "quartic", "--all"], "expected names of entries or --all, got both"),
-        (["score", "a.npz"], "expected one --task for a.npz"),
+        (["score", "a.npz"], "no file 'a.npz'; looked for /"),
+        (["score", "b.npz"], "expected one --task for b.npz"),
+        (["run", "b.npz"], "expected something to train, got what is ready"),
+        (["export", "b.npz", "out"], "expected a model, got a file of predictions"),
+        (["report", "b.npz"], "expected a model, got a file of predictions"),
+        (["verify", "b.npz"], "expected what has rows, got an artifact"),
+        (
+            ["run", "da_linear", "--regime", "wilks-f20"],
+            "enters nothing on wilks-f20: it is for families ['da-",
+        ),
+        (["run", "rl_td3", "--no-slow"], "those that train for minutes are left out (--no-slow)"),
         (["score", "nowhere:model", "--task", OFFLINE], "no module 'nowhere'"),
-        (["score", "a.npz", "--task", ONLINE], "cannot score a file of predictions"),
-        (["score", "a.json", "--task", ONLINE], "cannot score a file of equations"),
-        (["score", "a.json", "--task", "equation-recovery/single-v1"], "a.json: expected a JSON file of equations"),
+        (["score", "b.npz", "--task", ONLINE], "cannot score a file of predictions"),
+        (["score", "b.json", "--task", ONLINE], "cannot score a file of equations"),
+        (["score", "b.json", "--task", "equation-recovery/single-v1"], "b.json: expected a JSON file of equations"),
         (["leaderboard", "--results", "nowhere"], "nowhere: expected a folder of results"),
         (["card", "quartic", "--results", "nowhere"], "nowhere: expected a folder of results"),
     ],
@@ -76,6 +90,8 @@ def test_our_errors_are_one_message_and_exit_code_2(
     run: Run, arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    for name in ("b.npz", "b.json"):
+        (tmp_path / name).write_text("")
     code, out, err = run(*arguments)
     assert code == 2
     assert out == ""
@@ -84,7 +100,7 @@ def test_our_errors_are_one_message_and_exit_code_2(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--jobs", "many"], ["data", "--regime", "wilks-f20"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run", "--seeds", "0"], ["data", "--regime", "wilks-f20"]])
 def test_wrong_usage_is_explained(run: Run, arguments: list[str]) -> None:
     code, _, err = run(*arguments)
     assert code == 2
@@ -111,7 +127,7 @@ def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatc
 
 def test_the_module_is_a_program() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "l96bench.cli", "tasks", "nothing"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "l96bench", "tasks", "nothing"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -158,21 +174,27 @@ def states(text: str) -> dict[str, str]:
 
 
 def test_data_are_made_listed_and_mended(run: Run, digests: dict[str, str], tmp_path: Path) -> None:
-    code, out, _ = run("data", "list")
+    code, out, _ = run("data", "list", "--all")
     assert code == 0
     assert states(out) == {"train": "absent", "shift": "absent", "valid": "absent"}
     assert str(tmp_path / "cache") in out.replace("\n", "")
     assert run("data", "make", "--split", "train", "--jobs", "1") == (0, "wilks-f20/train\n", "")
-    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "absent"}
+    assert states(run("data", "list", "--all")[1]) == {"train": "intact", "shift": "absent", "valid": "absent"}
     assert run("data", "make", "--regime", "dense", "--jobs", "1") == (0, "dense/valid\n", "")
-    assert states(run("data", "list")[1]) == {"train": "intact", "shift": "absent", "valid": "intact"}
+    assert states(run("data", "list", "--all")[1]) == {"train": "intact", "shift": "absent", "valid": "intact"}
     made = run("data", "make", "--jobs", "1")[1].splitlines()
     assert sorted(made) == ["dense/valid", "wilks-f20/shift", "wilks-f20/train"]
     file = tmp_path / "cache" / "v1" / "wilks-f20" / "train" / "X.npy"
     file.write_bytes(file.read_bytes()[:-1])
-    assert states(run("data", "list")[1]) == {"train": "damaged", "shift": "intact", "valid": "intact"}
+    assert states(run("data", "list", "--all")[1]) == {"train": "damaged", "shift": "intact", "valid": "intact"}
     assert run("data", "make", "--regime", "wilks-f20", "--jobs", "1")[0] == 0
     assert states(run("data", "list", "--split", "train")[1]) == {"train": "intact"}
+
+
+def test_data_are_listed_a_line_each_owner(run: Run, digests: dict[str, str]) -> None:
+    run("data", "make", "--split", "train", "--jobs", "1")
+    rows = [line.replace("│", " ").split() for line in run("data", "list")[1].splitlines() if "│" in line]
+    assert rows == [["wilks-f20", "2", "1"], ["dense", "1", "0"]]
 
 
 def test_verify_compares_with_what_is_recorded(run: Run, digests: dict[str, str]) -> None:
@@ -266,7 +288,7 @@ def test_score_prints_and_writes(run: Run, predictions: Path, offline: SubgridFo
         (lambda path, U: np.savez(path, test=U[:1]), "got shape (1, 600, 8)"),
         (lambda path, U: np.savez(path, test=U * 1j), "dtype complex128"),
         (lambda path, U: np.savez(path, prediction=U), "expected an array `test`"),
-        (lambda path, U: path.unlink(), "No such file"),
+        (lambda path, U: path.unlink(), "no file"),
     ],
     ids=["truncated", "pickled", "shape", "complex", "name", "absent"],
 )
@@ -290,7 +312,7 @@ def board(run: Run, predictions: Path, tmp_path: Path, miniature_registry: Path)
     run("score", predictions, "--task", OFFLINE, "--output", folder / "results")
     run("run", "linear", "--task", OFFLINE, "--jobs", "1", "--output", folder / "results")
     (folder / "README-of-all.md").write_text("# All\n\n<!-- l96bench:tables -->\n<!-- /l96bench:tables -->\n")
-    assert run("leaderboard", *_places(folder)) == (0, "", "")
+    assert run("leaderboard", *_places(folder)) == (0, f"{folder}: written from {folder / 'results'}\n", "")
     return folder
 
 
@@ -328,6 +350,67 @@ def test_the_leaderboard_is_shown(run: Run, board: Path) -> None:
     assert code == 0
     assert f"`{OFFLINE}`" in out
     assert "linear" in out
+
+
+def test_showing_writes_nothing_and_finds_the_board(
+    run: Run, board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    below = board / "results" / "subgrid-forcing"
+    monkeypatch.chdir(below)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for arguments in ([], ["--show"], ["--results", board / "results"]):
+        code, out, _ = run("leaderboard", *arguments)
+        assert code == 0
+        assert f"`{OFFLINE}`" in out
+    assert "linear" in run("card", "linear")[1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (board / "cards" / "linear.md").unlink()
+    assert run("leaderboard", "--check")[0] == 1
+    assert run("leaderboard", "--write")[0] == 0
+    assert (board / "cards" / "linear.md").exists()
+
+
+def test_results_that_are_no_boards_do_not_overwrite_one(run: Run, board: Path, tmp_path: Path) -> None:
+    own = tmp_path / "results"
+    (board / "results").rename(own)
+    code, _, err = run("leaderboard", "--results", own, "--write")
+    assert code == 2
+    assert "expected --output with results that are no board's" in err
+
+
+def test_every_name_of_an_entry_has_its_card(run: Run, board: Path, predictions: Path) -> None:
+    card = (board / "cards" / "linear.md").read_text().rstrip()
+    row = board / "results" / OFFLINE / "linear.json"
+    for name in ("linear", "LINEAR", baselines_folder() / "linear.py", row):
+        assert run("card", name, "--results", board / "results")[1].rstrip() == card
+    assert run("card", predictions, "--results", board / "results")[0] == 0
+
+
+@pytest.mark.usefixtures("miniature_registry")
+def test_an_entry_is_trained_to_be_scored_and_a_result_is_shown(run: Run, board: Path) -> None:
+    row = board / "results" / OFFLINE / "linear.json"
+    code, out, err = run("score", "Linear", "--task", OFFLINE)
+    assert (code, err) == (0, "")
+    assert run("score", row)[1].splitlines()[:2] == out.splitlines()[:2]
+
+
+@pytest.mark.usefixtures("miniature_registry")
+@pytest.mark.parametrize("arguments", [["--traceback"], []])
+def test_tracebacks_are_shown_when_they_are_asked_for(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    script = tmp_path / "unlucky_script.py"
+    script.write_text(
+        "import l96bench\n\ndef make(task, seed):\n    return {}['unlucky']\n\n"
+        "entry = l96bench.Entry('unlucky', 'none', 'none', make)\n"
+    )
+    code, _, err = run("run", script, "--task", OFFLINE, "--jobs", "1", *arguments, "--output", tmp_path / "out")
+    assert code == 2
+    assert f"make of 'unlucky' raised KeyError: 'unlucky' [{script}, line 4, in make]" in err
+    assert ("Traceback (most recent call last)" in err) == bool(arguments)
+    assert TRACEBACK not in os.environ
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version") == (0, f"l96bench {l96bench.__version__}\n", "")
 
 
 def test_a_card_is_printed(run: Run, board: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from l96bench.errors import L96BenchError
+from l96bench.results.load import find_board
+from l96bench.tasks.commands import Jobs
 
 __all__ = ["app"]
 
@@ -17,13 +19,14 @@ season = typer.Typer(help="Seasons: test data from a secret, that nobody can ove
 app.add_typer(season, name="season")
 
 Name = Annotated[str, typer.Argument(help="Name of the season.")]
-Board = Annotated[Path, typer.Option(help="The board's folder, with results/, submissions/ and seasons/.")]
-Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
+Board = Annotated[
+    Path | None,
+    typer.Option(help="The board's folder, with results/, submissions/ and seasons/; found from any folder in it."),
+]
 Secret = Annotated[
     Path | None, typer.Option(help="File of the secret; in the user's folder for data of programs if not given.")
 ]
 Date = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; today (UTC) if not given.")]
-_BOARD = Path("leaderboard")
 _WARNING = """\
 The secret is in {path}.
 Keep a copy where nobody else can read it, and never commit it: without it the season cannot be scored,
@@ -37,9 +40,10 @@ def season_open(
     family: Annotated[list[str] | None, typer.Option(help="Family; repeat for several.")] = None,
     regime: Annotated[list[str] | None, typer.Option(help="Regime; repeat for several.")] = None,
     day: Date = None,
-    board: Board = _BOARD,
+    board: Board = None,
 ) -> None:
     """For maintainers: draw a secret, keep it in a new file, and publish its SHA-256."""
+    board = board or find_board()
     from l96bench.seasons.record import default_secret, record_path
     from l96bench.seasons.scoring import open_season
 
@@ -60,9 +64,10 @@ def season_score(
     ] = None,
     secret: Secret = None,
     jobs: Jobs = None,
-    board: Board = _BOARD,
+    board: Board = None,
 ) -> None:
     """For maintainers: score entries on a season, whose secret nobody else knows."""
+    board = board or find_board()
     from l96bench.dynamics.truth import available_processors
     from l96bench.seasons.record import default_secret, read_secret
     from l96bench.seasons.scoring import score_season
@@ -76,8 +81,9 @@ def season_score(
 
 
 @season.command("reveal")
-def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = _BOARD) -> None:
+def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = None) -> None:
     """For maintainers: publish a season's secret; the season is over then."""
+    board = board or find_board()
     from l96bench.seasons.record import default_secret, read_secret, record_path
     from l96bench.seasons.scoring import reveal_season
 
@@ -85,7 +91,7 @@ def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Bo
     reveal_season(board, name, key, day.date() if day else None)
     _write_pages(board)
     print(f"{record_path(board, name)}: revealed; `l96bench season verify {name}` is anybody's")
-    print("`l96bench leaderboard` adds its column to the tables and the page")
+    print("`l96bench leaderboard --write` adds its column to the tables and the page")
 
 
 @season.command("verify")
@@ -93,9 +99,10 @@ def season_verify(
     name: Name,
     entries: Annotated[list[str] | None, typer.Argument(help="Some of its entries; all if not given.")] = None,
     jobs: Jobs = None,
-    board: Board = _BOARD,
+    board: Board = None,
 ) -> None:
     """Make a revealed season's data from its secret, and derive its rows again; exit 1 on a difference."""
+    board = board or find_board()
     from l96bench.board.text import one_line
     from l96bench.dynamics.truth import available_processors
     from l96bench.seasons.scoring import verify_season
@@ -115,9 +122,10 @@ def season_verify(
 @season.command("page")
 def season_page(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if a page is out of date.")] = False,
-    board: Board = _BOARD,
+    board: Board = None,
 ) -> None:
     """Make the pages of all seasons from their rows and the board's."""
+    board = board or find_board()
     from l96bench.board.season_page import check_season_pages
 
     if check:
@@ -148,11 +156,12 @@ def _submissions(board: Path) -> list[str]:
 def contribution(
     folder: Annotated[Path, typer.Argument(help="A submission's folder, as it came.")],
     report: Annotated[Path | None, typer.Option(help="Markdown file for what was found.")] = None,
-    board: Board = _BOARD,
+    board: Board = None,
     jobs: Jobs = None,
     seconds: Annotated[float, typer.Option(help="Time limit of each row in seconds.")] = 300.0,
 ) -> None:
     """Check a contributed submission whole, and report what its authors must fix; exit 1 if there is anything."""
+    board = board or find_board()
     from l96bench.board.contribution import review_contribution
     from l96bench.dynamics.truth import available_processors
     from l96bench.submissions.contained import Limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from l96bench.board import render
@@ -13,6 +14,8 @@ from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.files import write_atomic
 from l96bench.results.load import load_results
+from l96bench.results.origin import slug_of
+from l96bench.submissions.names import resolve
 
 __all__ = ["PAGE", "card", "check", "text", "write"]
 
@@ -78,7 +81,7 @@ def text(results: Path) -> str:
 
 
 def card(results: Path, name: str) -> str:
-    """The card of one entry.
+    """The card of one entry, by the name of its rows or in any way that `resolve` takes.
 
     Raises
     ------
@@ -87,7 +90,10 @@ def card(results: Path, name: str) -> str:
     """
     tables = _tables(results, results.parent)
     slugs = {row.result.model.name: row.result.slug for one in tables for row in one.rows}
-    by_lower = {each.lower(): slug for each, slug in slugs.items()} | {slug: slug for slug in slugs.values()}
-    if name.lower() not in by_lower:
+    slug = slug_of(name)
+    if slug not in slugs.values():
+        with suppress(UnknownIdError):
+            slug = slug_of(resolve(name).title)
+    if slug not in slugs.values():
         raise UnknownIdError(f"{results} has no entry {name!r}." + nearest(name, slugs))
-    return render.render(tables)[f"cards/{by_lower[name.lower()]}.md"]
+    return render.render(tables)[f"cards/{slug}.md"]

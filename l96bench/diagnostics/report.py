@@ -13,11 +13,12 @@ from l96bench.diagnostics.figures import plain, png, style
 from l96bench.diagnostics.registry import Diagnostic, Section, find_diagnostic, list_diagnostics
 from l96bench.diagnostics.subject import Subject
 from l96bench.diagnostics.training import train
-from l96bench.entries.entry import Entry, find_entry
+from l96bench.entries.entry import Entry
 from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import Result
+from l96bench.submissions.names import resolve
 
 
 def default_folder(name: str, place: str) -> Path:
@@ -43,7 +44,8 @@ def make_report(
     Parameters
     ----------
     entry : str or Entry
-        An entry, or what `l96bench.entries.entry.find_entry` takes: a baseline, the path of a script, MODULE:OBJECT.
+        An entry, or what `l96bench.submissions.names.resolve` takes: an entry, a submission's folder, an artifact or a
+        result file.
     place : str, optional
         A regime or track; see `l96bench.diagnostics.train`.
     output : Path, optional
@@ -73,11 +75,14 @@ def make_report(
         If the entry's own code raises.
     """
     chosen = None if only is None else [find_diagnostic(each) for each in only]
-    found = entry if isinstance(entry, Entry) else find_entry(entry)[0]
+    if isinstance(entry, Entry):
+        name, found = entry.name, entry
+    else:
+        named = resolve(entry)
+        name, found = named.text, named.entry()
     with show_progress(f"training {plain(found.name)}", 1, progress) as advance:
         subject = train(found, place, seed)
         advance(1)
-    name = entry if isinstance(entry, str) else found.name
     folder = default_folder(name, subject.place) if output is None else output
     total = len(list_diagnostics(subject) if chosen is None else chosen)
     with show_progress(f"report of {plain(found.name)} on {subject.place}", total, progress) as advance:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import hashlib
 import importlib
-import importlib.util
 import inspect
+import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.entries.scripts import enter, files_beside, run_script_file
+from l96bench.errors import L96BenchError, UnknownIdError, nearest, user_error
 from l96bench.parallel import one_thread
+from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
@@ -26,6 +33,11 @@ __all__ = ["Entry", "EntryCode", "baseline_names", "find_code", "find_entry"]
 
 QUICK_REGIMES = ("wilks-f20", "arnold-c4")
 """The regimes of the quick board."""
+_OBJECT = re.compile(r"[\w.]+:\w+")
+_EXPECTED = (
+    "expected the key or title of a baseline (looked in {folder}), the path of a script FILE.py (from {here}), or "
+    "MODULE:OBJECT."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,8 @@ class Entry:
         their learning curves.
     slow : bool
         Whether it trains for minutes a seed: such a one begins first, and only when it is named or all are asked for.
+    declared : bool
+        Whether somebody has written the entry; False for one made of a model, which may be fitted already.
     """
 
     name: str
@@ -72,12 +86,35 @@ class Entry:
     trained_on: str | None = None
     quick: bool = True
     slow: bool = False
+    declared: bool = True
 
-    def tasks(self, regimes: Sequence[str] = QUICK_REGIMES) -> list[Task]:
-        """The entry's tasks on these regimes."""
-        wanted = [regime for regime in regimes if self.regimes is None or regime in self.regimes]
-        all_tasks = [make_task(id) for family in self.families for id in list_tasks(family)]
-        return [task for task in all_tasks if task.regime_id in wanted]
+    def tasks(self, regimes: Sequence[str] | None = None) -> list[Task]:
+        """The entry's tasks on these regimes and tracks; without them on the default ones of its families.
+
+        Where the entry has none of these, all of its tasks.
+        """
+        entered = [
+            task for family in self.families for task in map(make_task, list_tasks(family)) if self.accepts(task)
+        ]
+        if regimes is not None:
+            return [task for task in entered if task.regime_id in regimes]
+        quick = [task for task in entered if task.regime_id in task.default_regimes]
+        return quick or entered
+
+    def model(self, task: Task, seed: int) -> Any:
+        """What `make` gives, fresh and not fitted.
+
+        Raises
+        ------
+        ModelError
+            If it raises; the message has the line.
+        """
+        try:
+            return self.make(task, seed)
+        except L96BenchError:
+            raise
+        except Exception as error:
+            raise user_error(f"make of {self.name!r}", error) from error
 
     def train(self, task: Task, seed: int) -> tuple[Any, float | None]:
         """A model made for a task and trained on its data, and the processor seconds; None if there was no training.
@@ -86,7 +123,7 @@ class Entry:
         """
         start = time.process_time()
         with one_thread():
-            model = self.make(task, seed)
+            model = self.model(task, seed)
             if self.trained_on is None:
                 task.fit(model)
         seconds = time.process_time() - start
@@ -116,14 +153,52 @@ class Entry:
 
 
 def baselines_folder() -> Path:
-    """The folder of the baseline scripts: ``baselines/`` here, or beside the package in a source tree."""
-    here = Path("baselines")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "baselines"
+    """The folder of the baseline scripts: in the installed package, or beside the package in a source tree."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "baselines"
+    return installed if installed.is_dir() else package.parent / "baselines"
 
 
 def baseline_names() -> list[str]:
-    """The names of all baseline scripts."""
+    """The keys of all baselines, which are the names of their scripts."""
     return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
+
+
+@cache
+def baseline_titles() -> dict[str, str]:
+    """The titles of all baselines, which are the names of their rows, by their keys; no script is run."""
+    titles: dict[str, str] = {}
+    for key in baseline_names():
+        text = (baselines_folder() / f"{key}.py").read_text(encoding="utf-8")
+        titles[key] = next(
+            (
+                str(each.value.value)
+                for call in ast.walk(ast.parse(text))
+                if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "Entry"
+                for each in call.keywords
+                if each.arg == "name" and isinstance(each.value, ast.Constant)
+            ),
+            key,
+        )
+    return titles
+
+
+def _baseline(name: str) -> str | None:
+    """The key of the baseline with this key or title, in any case and with any separators.
+
+    A title that several baselines share stands for the one of the first family.
+    """
+    titles, folded = baseline_titles(), _folded(name)
+    found = [key for key in titles if key == name] or [key for key in titles if _folded(key) == folded]
+    found = found or [key for key, title in titles.items() if _folded(title) == folded]
+    if len(found) > 1:
+        ids = list_tasks()
+        found.sort(key=lambda key: [id.partition("/")[0] in find_entry(key)[0].families for id in ids], reverse=True)
+    return found[0] if found else None
+
+
+def _folded(name: str) -> str:
+    return slug_of(name).replace("-", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,70 +208,112 @@ class EntryCode:
     Attributes
     ----------
     name : str
-        As `find_entry` takes it.
+        The key of a baseline, the path of a script, or ``module:object``.
     path : str
-        Of the file here.
+        Of the file here, absolute.
     text : bytes
         What the file holds.
+    beside : tuple of (str, bytes)
+        The files beside it that it imports: paths from its folder, and what they hold.
     """
 
     name: str
     path: str
     text: bytes
+    beside: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def digest(self) -> str:
         """SHA-256 of the code; of an object of a module, with the object's name."""
         _, _, attribute = self._parts
-        return hashlib.sha256(self.text).hexdigest() + (f":{attribute}" if attribute else "")
+        code = hashlib.sha256(self.text)
+        for name, text in self.beside:
+            code.update(f"\n{name} {len(text)}\n".encode() + text)
+        return code.hexdigest() + (f":{attribute}" if attribute else "")
 
     @property
     def _parts(self) -> tuple[str, str, str]:
-        return ("", "", "") if _is_script(self.name) else self.name.partition(":")
+        return self.name.partition(":") if _OBJECT.fullmatch(self.name) else ("", "", "")
 
     def load(self) -> Entry:
         """The entry.
 
-        A script is run from the text. A module is imported, and where it is missing or another one, run from the text
-        as well; then it has to be one file that imports nothing that is missing.
+        A script is run as Python runs it; a module is imported. Where the files are missing or are others, they are
+        written into a temporary folder and run from there; a module must then be a file that imports nothing but what
+        is installed or beside it.
 
         Raises
         ------
         UnknownIdError
             If the module has no such object.
+        ModelError
+            If the code raises.
         L96BenchError
             If the script defines no entry.
         """
         module_name, _, attribute = self._parts
+        module = None
+        if attribute:
+            with suppress(UnknownIdError):
+                module = _import(module_name)
+        if module is None or (attribute and _text(module) != self.text):
+            module = run_script_file(self._file(), self.text)
         if not attribute:
-            module = _module(f"l96bench_entry_{Path(self.path).stem}", self.path, self.text)
             if not isinstance(getattr(module, "entry", None), Entry):
                 raise L96BenchError(
                     f"{self.path}: expected a script that defines `entry = l96bench.Entry(...)`, found none"
                 )
             return module.entry
-        try:
-            module = _import(module_name)
-            if _text(module) != self.text:
-                module = _module(module_name, self.path, self.text)
-        except UnknownIdError:
-            module = _module(module_name, self.path, self.text)
         if not hasattr(module, attribute):
             names = [each for each in vars(module) if not each.startswith("_")]
             raise UnknownIdError(f"module {module_name!r} has no object {attribute!r}." + nearest(attribute, names))
         return _as_entry(getattr(module, attribute), attribute)
 
+    def _file(self) -> str:
+        """The path of the file with this text; of a copy, if the file is missing or another one."""
+        folder = Path(self.path).parent
+        files = {Path(self.path).name: self.text} | dict(self.beside)
+        if all((folder / name).is_file() and (folder / name).read_bytes() == text for name, text in files.items()):
+            return self.path
+        folder = _folder_of_copy(self.digest)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(text)
+        return str(folder / Path(self.path).name)
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    """A folder that lives as long as the process."""
+    return tempfile.TemporaryDirectory(prefix="l96bench-scripts-")
+
+
+def _folder_of_copy(digest: str) -> Path:
+    return Path(_copies().name).resolve() / digest.replace(":", "-")
+
 
 def find_code(name: str) -> EntryCode:
     """The code of the entry called `name`; see `find_entry`."""
-    if not _is_script(name):
+    if _OBJECT.fullmatch(name):
         module = _import(name.partition(":")[0])
-        return EntryCode(name, getattr(module, "__file__", None) or "", _text(module))
-    path = Path(name) if name.endswith(".py") else baselines_folder() / f"{name}.py"
+        path, text = getattr(module, "__file__", None) or "", _text(module)
+        return EntryCode(name, path, text, tuple(files_beside(path, text).items()) if path else ())
+    if not name.endswith(".py"):
+        key = _baseline(name)
+        if key is None:
+            raise UnknownIdError(
+                f"no entry {name!r}: {_EXPECTED.format(here=Path.cwd(), folder=baselines_folder())}"
+                + nearest(name, {*baseline_titles(), *baseline_titles().values()})
+            )
+        path = baselines_folder() / f"{key}.py"
+        return EntryCode(key, str(path), path.read_bytes())
+    path = Path(os.path.abspath(name))
     if not path.is_file():
-        expected = "expected a baseline, the path of a script, or MODULE:OBJECT."
-        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
-    return EntryCode(name, str(path), path.read_bytes())
+        raise UnknownIdError(f"no script {name!r}: looked for {path}." + nearest(Path(name).stem, baseline_titles()))
+    if path.parent.resolve() == baselines_folder():
+        name = path.stem
+    text = path.read_bytes()
+    return EntryCode(name, str(path), text, tuple(files_beside(str(path), text).items()))
 
 
 def find_entry(name: str) -> tuple[Entry, str]:
@@ -205,13 +322,16 @@ def find_entry(name: str) -> tuple[Entry, str]:
     Parameters
     ----------
     name : str
-        A baseline (``quartic``), the path of a script that defines ``entry``, or ``module:object``, the object being an
-        entry, a model, a class of models or a function that makes one (of the training seed, if it has an argument).
+        The key (``probabilistic_rnn``) or title (``probabilistic RNN``) of a baseline, the path of a script that
+        defines ``entry``, or ``module:object``, the object being an entry, a model, a class of models or a function
+        that makes one (of the training seed, if it has an argument).
 
     Raises
     ------
     UnknownIdError
         If there is no such baseline, module or object; the message names the closest ones.
+    ModelError
+        If the code raises.
     L96BenchError
         If a script defines no entry.
     """
@@ -219,30 +339,19 @@ def find_entry(name: str) -> tuple[Entry, str]:
     return code.load(), code.digest
 
 
-def _is_script(name: str) -> bool:
-    """Whether this names a script, or a baseline, and no object of a module."""
-    return name.endswith(".py") or ":" not in name
-
-
 def _import(name: str) -> ModuleType:
-    sys.path.insert(0, "")
+    enter(os.getcwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise UnknownIdError(
-            f"no module {name!r} ({error}); is its folder the current one, or on PYTHONPATH?"
+            f"no module {name!r} ({error}); looked in {os.getcwd()} and on Python's path: is its folder the current "
+            "one, or on PYTHONPATH?"
         ) from error
-    finally:
-        sys.path.remove("")
-
-
-def _module(name: str, path: str, text: bytes) -> ModuleType:
-    """A module of its code, not registered under its name, so that other processes get what it defines by value."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    exec(compile(text, path, "exec"), vars(module))
-    return module
+    except L96BenchError:
+        raise
+    except Exception as error:
+        raise user_error(f"importing {name}", error) from error
 
 
 def _text(module: ModuleType) -> bytes:
@@ -262,7 +371,14 @@ def _as_entry(thing: Any, name: str) -> Entry:
             return thing(seed)
         return thing() if is_maker else _fresh(thing)
 
-    return Entry(name=name, kind="custom", inputs="X", make=make, description=f"{name} from a module of the user's")
+    return Entry(
+        name=name,
+        kind="custom",
+        inputs="X",
+        make=make,
+        description=f"{name} from a module of the user's",
+        declared=False,
+    )
 
 
 def _fresh(model: Any) -> Any:

@@ -9,14 +9,14 @@ machines, and give back what they found.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from l96bench.data.store import cache_errors, cache_folder, digests, require_writable
 from l96bench.dynamics.truth import available_processors
-from l96bench.entries.entry import QUICK_REGIMES, baseline_names, find_code, find_entry
+from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
@@ -26,7 +26,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
 from l96bench.tasks.base import Task
-from l96bench.tasks.registry import families, make_task
+from l96bench.tasks.registry import families, list_tasks, make_task
 
 __all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
 
@@ -64,7 +64,8 @@ def plan(
     tasks : sequence of str, optional
         Ids.
     regimes : sequence of str, optional
-        Regimes and tracks, without `tasks`; by default those of the quick board, or all with `every`.
+        Regimes and tracks, without `tasks`; by default those of the quick board, for a named entry those of its
+        families' quick board, or all with `every`.
     every : bool
         All baselines, and not only the quick ones, when none is named.
     slow : bool
@@ -75,32 +76,40 @@ def plan(
     UnknownIdError
         For unknown names.
     L96BenchError
-        If an entry does not enter a task that was asked for by its id.
+        If a named entry does not enter a task that was asked for, or there is nothing to run.
     """
     known = list(dict.fromkeys(id for family in families().values() for id in family.regime_ids()))
     for regime in regimes or ():
         if regime not in known:
             raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
-    regimes = regimes or (known if every else QUICK_REGIMES)
+    if entries is None:
+        regimes = regimes or (known if every else QUICK_REGIMES)
     jobs = []
     for name in baseline_names() if entries is None else entries:
-        entry, _ = find_entry(name)
-        if entries is None and not (entry.quick or every):
-            continue
-        if entry.slow and not slow:
+        code = find_code(name)
+        entry = code.load()
+        if (entries is None and not (entry.quick or every)) or (entry.slow and not slow):
             continue
         chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
-        for task in chosen:
-            if entries is None and not entry.accepts(task):
-                continue
-            if not entry.accepts(task):
-                only = f"families {list(entry.families)}" + (
-                    f", regimes {list(entry.regimes)}" if entry.regimes else ""
-                )
-                raise L96BenchError(f"{entry.name!r} does not enter {task.id}: it is for {only}")
-            jobs.append(Job(name, task.id))
+        if entries is not None:
+            _require_entered(entry, chosen, regimes)
+        jobs += [Job(code.name, task.id) for task in chosen if entry.accepts(task)]
+    if not jobs:
+        left_out = "" if slow else "; those that train for minutes are left out (--no-slow)"
+        raise L96BenchError(f"nothing to run: no entry has a task on {', '.join(tasks or regimes or ())}{left_out}")
     jobs = list(dict.fromkeys(jobs))
     return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
+
+
+def _require_entered(entry: Entry, tasks: Sequence[Task], regimes: Sequence[str] | None) -> None:
+    """Raise unless an entry that was asked for by its name enters these tasks, or has any on these regimes."""
+    entered = list(dict.fromkeys(task.regime_id for task in map(make_task, list_tasks()) if entry.accepts(task)))
+    only = f"families {list(entry.families)}, regimes or tracks {entered}"
+    for task in tasks:
+        if not entry.accepts(task):
+            raise L96BenchError(f"{entry.name!r} does not enter {task.id}: it is for {only}")
+    if not tasks:
+        raise L96BenchError(f"{entry.name!r} enters nothing on {', '.join(regimes or ())}: it is for {only}")
 
 
 def run_jobs(
@@ -142,7 +151,6 @@ def run_jobs(
         At the end, if an entry failed: the message names each and its error. The results of all others are written.
     """
     units = units_of(jobs, n_seeds)
-    keys_of, jobs_of = _links(units)
     todo = _todo(units, fresh)
     if todo:
         require_writable("runs")
@@ -152,27 +160,47 @@ def run_jobs(
     if dask is None:
         for task in dict.fromkeys(task for unit in todo for task in unit.tasks):
             task.prepare(progress)
-    finished: dict[Job, Result] = {}
+    rows = _Rows(units, missing, output, report)
+    rows.collect(jobs)
     faults: list[str] = []
-
-    def collect(candidates: Iterable[Job]) -> None:
-        for job in candidates:
-            if job not in finished and missing.isdisjoint(keys_of[job]):
-                finished[job] = _collect(job, keys_of[job], output, report)
-
-    collect(jobs)
+    traces: list[str] = []
     with show_progress("training and scoring", len(todo), progress) as advance:
         for outcome in _outcomes(todo, n_jobs or available_processors(), dask):
-            for key, text in (outcome.value or {}).items():
-                with cache_errors():
-                    write_atomic(_kept(key), text)
-                missing.remove(key)
-                collect(jobs_of[key])
-            faults += [f"{todo[outcome.index]}: {outcome.fault}"] if outcome.fault else []
+            rows.keep(outcome.value or {})
+            if outcome.fault:
+                faults.append(f"{todo[outcome.index]}: {outcome.fault}")
+                traces.append(outcome.trace)
             advance(1)
     if faults:
-        raise L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
-    return [finished[job] for job in jobs]
+        error = L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
+        for trace in traces:
+            error.add_note(trace)
+        raise error
+    return [rows.finished[job] for job in jobs]
+
+
+class _Rows:
+    """The rows of jobs, each written as soon as the results of all its seeds are kept."""
+
+    def __init__(self, units: Iterable[Unit], missing: set[str], output: Path, report: Callable[[str], None]) -> None:
+        self.finished: dict[Job, Result] = {}
+        self._missing, self._output, self._report = missing, output, report
+        self._keys_of, self._jobs_of = _links(units)
+
+    def keep(self, texts: Mapping[str, str]) -> None:
+        """Keep results, texts by their fingerprints, and write the rows that are complete now."""
+        for key, text in texts.items():
+            with cache_errors():
+                write_atomic(_kept(key), text)
+            self._missing.remove(key)
+            self.collect(self._jobs_of[key])
+
+    def collect(self, jobs: Iterable[Job]) -> None:
+        """Write those rows that are complete."""
+        for job in jobs:
+            keys = self._keys_of[job]
+            if job not in self.finished and self._missing.isdisjoint(keys):
+                self.finished[job] = _collect(job, keys, self._output, self._report)
 
 
 def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[Outcome]:

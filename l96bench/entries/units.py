@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,7 +12,7 @@ from l96bench.data.store import cache_folder
 from l96bench.entries.entry import EntryCode
 from l96bench.tasks.base import Task, shared
 
-__all__ = ["CEILING", "Unit", "discoveries", "run_unit", "shown"]
+__all__ = ["CEILING", "Unit", "discoveries", "run_unit"]
 
 CEILING = "@ceiling"
 """The name under which a task's own ceiling is scored, as a row to compare with."""
@@ -26,7 +27,7 @@ class Unit:
     Attributes
     ----------
     entry : str
-        The entry's name, or `CEILING`.
+        As `EntryCode.name`, or `CEILING`.
     code : EntryCode or None
         Its code; None for a ceiling.
     tasks : tuple of Task
@@ -50,7 +51,7 @@ class Unit:
     command: str = ""
 
     def __str__(self) -> str:
-        return f"{shown(self.entry)} on {self.tasks[0].regime_id}, seed {self.seed}"
+        return f"{self.entry} on {self.tasks[0].regime_id}, seed {self.seed}"
 
     @property
     def weight(self) -> float:
@@ -85,7 +86,7 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
     model, seconds = entry.train(tasks[0].training_task, unit.seed)
     results = {}
     for task, key in zip(tasks, unit.keys, strict=True):
-        command = unit.command or f"l96bench run {shown(unit.entry)} --task {task.id}"
+        command = unit.command or f"l96bench run {shlex.quote(unit.entry)} --task {task.id}"
         info = entry.info(task.training_task, model, unit.seed, command)
         result = task.evaluate(
             model,
@@ -106,12 +107,6 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
 def discoveries(key: str) -> Path:
     """The equations of a unit that is not finished: an interrupted run carries on from them."""
     return cache_folder() / "discoveries" / key
-
-
-def shown(name: str) -> str:
-    """How a baseline is named in a command: without its folder."""
-    path = Path(name)
-    return path.stem if path.suffix == ".py" and path.parent.name == "baselines" else name
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from l96bench.errors import ResultError
+from l96bench.errors import L96BenchError, ResultError
 from l96bench.results.record import Result
 
 
@@ -22,3 +22,21 @@ def load_results(folder: str | os.PathLike[str]) -> list[Result]:
         raise ResultError(f"{folder}: expected a folder of results (*.json), found none; write one with `l96bench run`")
     paths = sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix())
     return [Result.read(path) for path in paths]
+
+
+def find_board() -> Path:
+    """The folder of the board: ``leaderboard/`` here or further up, or that of the source tree of the package.
+
+    Raises
+    ------
+    L96BenchError
+        If there is none.
+    """
+    here, source = Path.cwd(), Path(__file__).resolve().parents[2]
+    for folder in (here, *here.parents, source):
+        if (folder / "leaderboard" / "results").is_dir():
+            return folder / "leaderboard"
+    raise L96BenchError(
+        f"no board in {here} or above it: expected a folder leaderboard/ with results/; "
+        "give one with --results or --board, or work in a clone of the repository"
+    )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from l96bench.entries.entry import EntryCode, baseline_names, find_code
 from l96bench.entries.units import CEILING, Unit, run_unit
-from l96bench.errors import DataError, L96BenchError, UnknownIdError, faulty_fields, nearest
+from l96bench.errors import DataError, L96BenchError, faulty_fields
 from l96bench.parallel import in_parallel
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
@@ -292,7 +292,7 @@ class _Scoring:
 
 
 def _baseline(name: str) -> EntryCode:
-    if name not in baseline_names():
-        expected = "expected a baseline, a submission on the board, or the folder of one."
-        raise UnknownIdError(f"no entry {name!r}: {expected}" + nearest(name, baseline_names()))
-    return find_code(name)
+    code = find_code(name)
+    if code.name not in baseline_names():
+        raise L96BenchError(f"{name}: expected a baseline, a submission on the board, or the folder of one")
+    return code

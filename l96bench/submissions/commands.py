@@ -10,17 +10,26 @@ from typing import Annotated, Literal
 import typer
 
 from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.results.load import find_board
+from l96bench.tasks.commands import Jobs
 
 __all__ = ["app"]
 
 app = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(help="Folder with submission.yaml and its artifacts.")]
-Board = Annotated[Path, typer.Option(help="The board's folder, with results/ and submissions/.")]
+Entry = Annotated[
+    str,
+    typer.Argument(
+        help="A baseline (key or title), a script, MODULE:OBJECT, a submission's folder, an artifact or a result file."
+    ),
+]
+Board = Annotated[
+    Path | None, typer.Option(help="The board's folder, with results/ and submissions/; found from any folder in it.")
+]
 Code = Annotated[
     bool, typer.Option("--allow-python", help="Also run python: artifacts: the code of whoever wrote them.")
 ]
-Jobs = Annotated[int | None, typer.Option(help="Processes; all processors if not given.")]
 Seconds = Annotated[float, typer.Option(help="Limit of each row in processor seconds.")]
 
 
@@ -38,7 +47,7 @@ def init(
 
 @app.command()
 def export(
-    entry: Annotated[str, typer.Argument(help="A baseline, the path of a script, or MODULE:OBJECT.")],
+    entry: Entry,
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     regime: Annotated[list[str] | None, typer.Option(help="Regime or track; repeat for several.")] = None,
     seed: Annotated[int, typer.Option(help="Training seed.")] = 0,
@@ -73,10 +82,11 @@ def check(folder: Folder, allow_python: Code = False) -> None:
 @app.command()
 def verify(
     path: Annotated[
-        Path | None, typer.Argument(help="A result file, a submission's folder, or a folder of results.")
+        str | None,
+        typer.Argument(help="A result file, a submission's folder, a folder of results, or an entry, by any name."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every row of the board.")] = False,
-    board: Board = Path("leaderboard"),
+    board: Board = None,
     jobs: Jobs = None,
     seconds: Seconds = 300.0,
     train: Annotated[
@@ -93,10 +103,10 @@ def verify(
 
     if (path is None) != everything:
         raise L96BenchError("expected a result file, a submission's folder or a folder of results; or --all")
-    rows = rows_of(board / "results" if path is None else path, board)
+    place = board or find_board()
     verdicts = verify_rows(
-        rows,
-        board / "submissions",
+        rows_of(str(place / "results") if path is None else path, place),
+        place / "submissions",
         allow_python=allow_python,
         limits=Limits(seconds),
         train=Train(train),
@@ -114,7 +124,7 @@ def verify(
 @app.command()
 def submit(
     folder: Folder,
-    board: Board = Path("leaderboard"),
+    board: Board = None,
     jobs: Jobs = None,
     seconds: Seconds = 300.0,
     allow_python: Code = False,
@@ -126,7 +136,7 @@ def submit(
 
     submit_folder(
         folder,
-        board,
+        board or find_board(),
         allow_python=allow_python,
         limits=Limits(seconds),
         n_jobs=jobs or available_processors(),

@@ -1,4 +1,4 @@
-"""Work on what strangers send, in a process of its own with bounds on time, memory and output.
+"""Work on untrusted files, in a process of its own with bounds on time, memory and output.
 
 The process gets its work as objects of ours and answers in JSON: what comes back is never unpickled. One process does
 many items; if it takes too long over one or dies of it, that item has a fault, and another process does the rest.
@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from l96bench.errors import L96BenchError
 
-__all__ = ["ContainedOutcome", "Limits", "run_contained"]
+__all__ = ["ContainedOutcome", "Limits", "run_contained", "stop_contained"]
 
 _MAX_ANSWER = 64_000_000
 """Bytes of an answer."""
@@ -33,6 +33,9 @@ _START_SECONDS = 300.0
 """Of the clock, in which a process must have started and imported what it needs."""
 _CLOCK = 10.0
 """Seconds of the clock for each of the processor's, of which a busy machine gives few."""
+_running: set[subprocess.Popen[bytes]] = set()
+_stops: list[None] = []
+"""The processes at work, and an item for each time that all of them were stopped."""
 _COMMAND = "from l96bench.submissions.contained import serve; serve()"
 
 
@@ -100,12 +103,30 @@ def run_contained(
     size = -(-len(items) // n_jobs) if items else 1
     parts = [items[first : first + size] for first in range(0, len(items), size)]
     with ThreadPoolExecutor(max_workers=n_jobs) as pool:  # the threads only wait
-        return [each for found in pool.map(lambda part: _all(function, part, limits), parts) for each in found]
+        try:
+            return [each for found in pool.map(lambda part: _all(function, part, limits), parts) for each in found]
+        except BaseException:  # an interrupt: the threads would wait for what nobody wants any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop_contained()
+            raise
+
+
+def stop_contained() -> None:
+    """End all processes at work, and what called for them: nothing new is begun there."""
+    _stops.append(None)
+    for process in list(_running):
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _all(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
     outcomes: list[ContainedOutcome] = []
-    while len(outcomes) < len(items):
+    stops = len(_stops)
+    while len(outcomes) < len(items) and len(_stops) == stops:
         before = len(outcomes)
         outcomes += _in_one_process(function, items[before:], limits)
     return outcomes
@@ -125,6 +146,7 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
             env=_environment(),
         )
         outcomes: list[ContainedOutcome] = []
+        _running.add(process)
         try:
             for line, seconds in _lines(process, limits.patience):
                 if line is not None and line == b"ready":
@@ -133,9 +155,9 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
                 if line is None or len(outcomes) == len(items):
                     break
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill(process)
             process.wait()
+            _running.discard(process)
             assert process.stdout is not None
             process.stdout.close()
         return outcomes

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from l96bench.entries.entry import Entry, find_entry
+from l96bench.entries.entry import Entry
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.submissions.export import write_content
 from l96bench.submissions.folder import SubmissionFolder
+from l96bench.submissions.names import resolve
 from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
@@ -36,7 +37,7 @@ def export_entry(
     Parameters
     ----------
     name : str
-        As `find_entry` takes it.
+        As `l96bench.submissions.names.resolve` takes it.
     folder : Path
     regimes : sequence of str, optional
         Regimes and tracks; those of the quick board if not given, or all of the entry's where these are none of them.
@@ -55,7 +56,10 @@ def export_entry(
     L96BenchError
         If the folder exists.
     """
-    entry, _ = find_entry(name)
+    named = resolve(name)
+    if named.kind == "folder":
+        raise L96BenchError(f"{name}: expected something to train or an artifact, got a submission, which is exported")
+    entry = named.entry()
     _require_new(folder)
     by_regime: dict[str, list[Task]] = {}
     for task in _tasks(entry, regimes):

@@ -208,7 +208,7 @@ def _check_python(submission: Submission, task: Task, allow_python: bool, report
 
 
 def _ready(name: str, task: Task) -> Any:
-    return find_entry(name.removeprefix("python:"))[0].make(task, 0)
+    return find_entry(name.removeprefix("python:"))[0].model(task, 0)
 
 
 @dataclass(frozen=True, slots=True)

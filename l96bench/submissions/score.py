@@ -40,7 +40,11 @@ def score_model(model: str, task_id: str) -> Result:
     if Path(model).suffix in SUFFIXES:
         return _score_file(Path(model), task, command)
     entry, _ = find_entry(model)
-    ready = entry.make(task, 0)
+    if entry.declared:
+        seed = next(iter(entry.seeds))
+        ready, seconds = entry.train(task, seed)
+        return task.evaluate(ready, entry.info(task, ready, seed, command), training_seconds=seconds)
+    ready = entry.model(task, 0)
     info = ModelInfo(
         name=entry.name,
         kind=entry.kind,

@@ -13,16 +13,18 @@ from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 
-from l96bench.entries.entry import baseline_names, find_entry
+from l96bench.entries.entry import baseline_names, find_code
 from l96bench.entries.run import CEILING, Job, units_of
 from l96bench.entries.units import run_unit
-from l96bench.errors import L96BenchError
+from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.parallel import in_parallel
 from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
+from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
-from l96bench.submissions.contained import Limits
+from l96bench.submissions.contained import Limits, stop_contained
 from l96bench.submissions.folder import SubmissionFolder, score_folder
+from l96bench.submissions.names import resolve, script_named
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.tasks.parts import SCORER_VERSION
 from l96bench.tasks.registry import make_task
@@ -84,24 +86,34 @@ class Verdict:
         return self.status != DIFFERENT
 
 
-def rows_of(path: Path, board: Path) -> list[Path]:
-    """The result files meant by a path: itself, those of a submission's folder, or all of a folder of results.
+def rows_of(name: str, board: Path) -> list[Path]:
+    """The result files that a name stands for: a file itself, all of a folder of results, or an entry's on the board.
+
+    Parameters
+    ----------
+    name : str
+        A result file, a folder of results, or an entry in any way that `l96bench.submissions.names.resolve` takes.
+    board : Path
+        The folder ``leaderboard/``.
 
     Raises
     ------
     L96BenchError
         If there are none.
     """
-    if path.is_file():
+    path = Path(name)
+    if path.is_file() and path.suffix == ".json":
         return [path]
-    if (path / SUBMISSION_FILE).is_file():
-        slug = SubmissionFolder.read(path).submission.slug
-        found = sorted((board / "results").rglob(f"{slug}.json"))
-    else:
+    if path.is_dir() and not (path / SUBMISSION_FILE).is_file():
         found = sorted(path.rglob("*.json"))
+    else:
+        named = resolve(name)
+        if named.kind == "artifact":
+            raise L96BenchError(f"{name}: expected what has rows, got an artifact; give its submission's folder")
+        found = sorted((board / "results").rglob(f"{slug_of(named.title)}.json"))
     if not found:
         raise L96BenchError(
-            f"{path}: expected a result file, a submission that has rows in {board}, or a folder of results"
+            f"{name}: expected a result file, a folder of results, or a submission or an entry that has rows in {board}"
         )
     return found
 
@@ -149,7 +161,8 @@ def verify_rows(
         else:
             verdicts[path] = Verdict(path, DIFFERENT, f"expected its submission in {folder}, found none")
     with show_progress("verifying", len(rows), progress) as advance:
-        for verdict in _from_scripts(scripts, train, slow, n_jobs):
+        board = (submissions.parent / "results").resolve()
+        for verdict in _from_scripts(scripts, board, train, slow, n_jobs):
             verdicts[verdict.path] = verdict
             advance(1)
         for verdict in _from_artifacts(groups, allow_python, limits, n_jobs):
@@ -182,14 +195,16 @@ def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Ver
     return rows, verdicts
 
 
-def _from_scripts(rows: Mapping[Path, Result], train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
-    """The verdicts on baselines' rows, in the order in which they are trained."""
+def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
+    """The verdicts on rows of scripts, in the order in which they are trained; the board's must be of baselines."""
     jobs: dict[Job, Path] = {}
     first: dict[str, str] = {}
     for path, row in rows.items():
-        name = _script_of(row)
+        own = not path.resolve().is_relative_to(board)
+        name = _script_of(row, own)
         if name is None:
-            yield Verdict(path, DIFFERENT, f"no baseline makes it: {row.model.command}")
+            which = "no script that is here" if own else "no baseline"
+            yield Verdict(path, DIFFERENT, f"{which} makes it: {row.model.command}")
         elif train == Train.NONE or ((row.cost.training_seconds or 0.0) > _LONG and not slow):
             yield Verdict(path, CONSISTENT, f"not trained again; made by: {row.model.command}")
         elif name != CEILING and train == Train.FIRST and first.setdefault(name, row.regime) != row.regime:
@@ -211,17 +226,20 @@ def _from_scripts(rows: Mapping[Path, Result], train: Train, slow: bool, n_jobs:
                 yield Verdict(path, *compare_seed(rows[path], combine_seeds([again]) if again.model.seeds else again))
 
 
-def _script_of(row: Result) -> str | None:
-    """The baseline (or `CEILING`) whose row it is: named by its command, and so called."""
+def _script_of(row: Result, own: bool) -> str | None:
+    """The baseline, `CEILING`, or the user's own script whose row it is: named by its command, and so called."""
     task = make_task(row.task)
     if row.model.name == task.references["ceiling"].info.name:
         return CEILING
-    parts = row.model.command.split()
-    name = parts[2] if parts[:2] == ["l96bench", "run"] and len(parts) > 2 else ""
-    if name not in baseline_names():
+    name = script_named(row)
+    if name not in baseline_names() and not own:
         return None
-    entry, _ = find_entry(name)
-    return name if entry.name == row.model.name and entry.accepts(task) else None
+    try:
+        code = find_code(name)
+    except UnknownIdError:
+        return None
+    entry = code.load()
+    return code.name if entry.name == row.model.name and entry.accepts(task) else None
 
 
 def _from_artifacts(
@@ -232,8 +250,13 @@ def _from_artifacts(
 
     # Threads, because they only wait: rows are scored in processes of their own.
     pool = Parallel(n_jobs=max(1, n_jobs), require="sharedmem", return_as="generator")
-    for found in pool(delayed(_verify)(folder, rows, allow_python, limits) for folder, rows in _parts(groups, n_jobs)):
-        yield from found
+    parts = _parts(groups, n_jobs)
+    try:
+        for found in pool(delayed(_verify)(folder, rows, allow_python, limits) for folder, rows in parts):
+            yield from found
+    except BaseException:
+        stop_contained()
+        raise
 
 
 def _parts(groups: dict[Path, list[Path]], n_jobs: int) -> list[tuple[Path, list[Path]]]:

@@ -68,7 +68,7 @@ class DataSet:
 
 
 def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None = None) -> list[DataSet]:
-    """All data sets, or those of some regimes and tracks, or with some names.
+    """All data sets, or those that tasks on some regimes and tracks read, or with some names.
 
     Raises
     ------
@@ -76,6 +76,8 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
         For an owner or a name that no data set has.
     """
     every = [*_splits(), *_archives(), *_instances()]
+    # Tracks of one base sample the same trajectories.
+    owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
         for one in given or ():
             if one not in known:

@@ -73,13 +73,29 @@ def test_baselines_are_found_from_everywhere(tmp_path: Path, monkeypatch: pytest
     assert find_entry("quartic")[0].name == "fitted quartic"
 
 
-def test_a_folder_of_baselines_here_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_somebody_elses_does_not_shadow_the_baselines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "baselines").mkdir()
-    (tmp_path / "baselines" / "mine.py").write_text(MODULE)
-    (tmp_path / "baselines" / "_helper.py").write_text("")
+    (tmp_path / "baselines" / "quartic.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
-    assert baseline_names() == ["mine"]
-    assert find_entry("mine")[0].name == "named"
+    assert find_entry("quartic")[0].name == "fitted quartic"
+    assert find_code("baselines/quartic.py").name == "baselines/quartic.py"  # and its rows do not say that it is ours
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("probabilistic_rnn", "probabilistic_rnn"),
+        ("probabilistic RNN", "probabilistic_rnn"),
+        ("Probabilistic-Rnn", "probabilistic_rnn"),
+        ("fitted quartic", "quartic"),
+        ("SINDy (STLSQ)", "er_stlsq"),
+        (str(baselines_folder() / "gru.py"), "gru"),
+    ],
+)
+def test_a_baseline_has_a_key_and_a_title(name: str, key: str) -> None:
+    assert find_code(name).name == key
 
 
 def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
@@ -160,8 +176,9 @@ def test_the_digest_knows_the_object(module: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("quartik", r"no entry 'quartik': expected a baseline, .*Did you mean 'quartic'"),
-        ("nowhere/mine.py", r"no entry 'nowhere/mine\.py': expected"),
+        ("quartik", r"no entry 'quartik': expected the key or title of a baseline .*Did you mean 'quartic'"),
+        ("fitted quartik", r"no entry 'fitted quartik': .*looked in .*baselines.*Did you mean 'fitted quartic'"),
+        ("nowhere/mine.py", r"no script 'nowhere/mine\.py': looked for /.*/nowhere/mine\.py"),
         ("no_such_module:model", r"no module 'no_such_module' .*is its folder the current one"),
         ("l96bench.dynamics.polynomial:NoClosur", r"has no object 'NoClosur'\. Did you mean 'NoClosure'"),
     ],

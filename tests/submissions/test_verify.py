@@ -40,7 +40,7 @@ def write_script(seeds: str) -> None:
 
 def verdicts(*, train: Train = Train.FIRST, slow: bool = False) -> dict[str, Verdict]:
     """By the stem of the row's file and its family; of all rows of the board here."""
-    paths = rows_of(Path("leaderboard/results"), Path("leaderboard"))
+    paths = rows_of("leaderboard/results", Path("leaderboard"))
     found = verify_rows(paths, Path("leaderboard/submissions"), train=train, slow=slow)
     return {f"{each.path.stem} {each.path.parts[-3]}": each for each in found}
 

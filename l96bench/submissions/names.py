@@ -1,0 +1,167 @@
+"""What a name on the command line stands for: an entry, a submission's folder, an artifact or a result file."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from l96bench.entries.entry import Entry, EntryCode, find_code
+from l96bench.errors import L96BenchError, UnknownIdError
+from l96bench.results.load import find_board
+from l96bench.results.record import Result
+from l96bench.submissions.artifacts import Artifact, read_content
+from l96bench.submissions.folder import SubmissionFolder
+from l96bench.submissions.submission import SUBMISSION_FILE
+from l96bench.tasks.base import Task
+from l96bench.tasks.registry import list_tasks, make_task
+
+__all__ = ["Named", "entry_of", "resolve", "script_named"]
+
+_ARTIFACTS = (".onnx", ".yaml", ".json", ".npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name stands for.
+
+    Attributes
+    ----------
+    text : str
+        The name as it was given; for an entry its key, path or ``module:object``.
+    kind : {"entry", "folder", "artifact", "result"}
+    code : EntryCode or None
+        The entry's code.
+    folder : SubmissionFolder or None
+    result : Result or None
+    """
+
+    text: str
+    kind: Literal["entry", "folder", "artifact", "result"]
+    code: EntryCode | None = None
+    folder: SubmissionFolder | None = None
+    result: Result | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of its rows."""
+        if self.code is not None:
+            return self.code.load().name
+        if self.folder is not None:
+            return self.folder.submission.name
+        return Path(self.text).stem if self.result is None else self.result.model.name
+
+    def script(self) -> str:
+        """What `find_code` takes; of a result, that of the entry that made it.
+
+        Raises
+        ------
+        L96BenchError
+            If there is nothing to train.
+        """
+        if self.code is not None:
+            return self.text
+        if self.result is not None and self.result.submission is None:
+            entry_of(self.result, self.text)
+            return script_named(self.result)
+        raise L96BenchError(f"{self.text}: expected something to train, got what is ready; try `l96bench score`")
+
+    def entry(self) -> Entry:
+        """The entry that is meant: of a result the one that made it, of an artifact one that is ready.
+
+        Raises
+        ------
+        L96BenchError
+            If there is none: predictions are no model, and the script of a result may be missing.
+        """
+        if self.code is not None:
+            return self.code.load()
+        if self.result is not None:
+            return entry_of(self.result, self.text)
+        if self.folder is not None:
+            return _ready(self.folder)
+        path = Path(self.text)
+        if path.suffix == ".npz":
+            raise L96BenchError(f"{path}: expected a model, got a file of predictions, which can only be scored")
+        artifact = Artifact.read(path.parent, path.name)
+        families = tuple(dict.fromkeys(id.partition("/")[0] for id in list_tasks()))
+        return Entry(path.stem, artifact.kind, "unknown", lambda task, seed: _load(artifact, task), (0,), families)
+
+
+def resolve(text: str) -> Named:
+    """What a name stands for.
+
+    Parameters
+    ----------
+    text : str
+        The key or title of a baseline, the path of a script, ``module:object``, a submission's folder, an artifact
+        (``.onnx``, equations in ``.yaml`` or ``.json``), predictions (``.npz``) or a result file.
+
+    Raises
+    ------
+    UnknownIdError
+        If it is nothing of these; the message names the nearest entries and where they were looked for.
+    """
+    path = Path(text)
+    if (path / SUBMISSION_FILE).is_file():
+        return Named(text, "folder", folder=SubmissionFolder.read(path))
+    if path.suffix in _ARTIFACTS:
+        if not path.is_file():
+            raise UnknownIdError(f"no file {text!r}; looked for {path.absolute()}")
+        if path.suffix == ".json" and b'"l96bench/result/' in path.read_bytes()[:200]:
+            return Named(text, "result", result=Result.read(path))
+        return Named(text, "artifact")
+    code = find_code(text)
+    return Named(code.name, "entry", code=code)
+
+
+def entry_of(row: Result, shown: str) -> Entry:
+    """The entry that made a row: a submission on the board, or the script that its command names.
+
+    Raises
+    ------
+    L96BenchError
+        If it is not here.
+    """
+    if row.submission is not None:
+        place = find_board() / "submissions" / row.slug
+        if not (place / SUBMISSION_FILE).is_file():
+            raise L96BenchError(f"{shown}: expected its submission in {place}, found none; give its folder instead")
+        return _ready(SubmissionFolder.read(place))
+    name = script_named(row)
+    if not name:
+        raise L96BenchError(f"{shown}: expected a row of an entry, got one made by {row.model.command!r}")
+    entry = find_code(name).load()
+    if entry.name != row.model.name:
+        raise L96BenchError(f"{shown}: expected {name} to be called {row.model.name!r}, got {entry.name!r}")
+    return entry
+
+
+def script_named(row: Result) -> str:
+    """What the command of a row trains, as `find_code` takes it; empty if it is no ``l96bench run``."""
+    try:
+        words = shlex.split(row.model.command)
+    except ValueError:
+        return ""
+    return words[2] if words[:2] == ["l96bench", "run"] and len(words) > 2 else ""
+
+
+def _ready(folder: SubmissionFolder) -> Entry:
+    """A submission as an entry, on its own tasks."""
+    submission, tasks = folder.submission, [make_task(id) for id in folder.submission.tasks]
+
+    def make(task: Task, seed: int) -> Any:
+        artifact = folder.artifact(task)
+        if artifact is None:
+            raise L96BenchError(f"{folder.path}: {submission.artifact(task)} is code; give MODULE:OBJECT instead")
+        return _load(artifact, task)
+
+    families, regimes = ({getattr(task, name): None for task in tasks} for name in ("family", "regime_id"))
+    return Entry(
+        submission.name, submission.kind, submission.inputs, make, (0,), tuple(families), tuple(regimes), trained_on=""
+    )
+
+
+def _load(artifact: Artifact, task: Task) -> Any:
+    return task.read_model(read_content(artifact, task))
