@@ -164,12 +164,16 @@ def baseline_names() -> list[str]:
     return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
-@cache
 def baseline_titles() -> dict[str, str]:
     """The titles of all baselines, which are the names of their rows, by their keys; no script is run."""
+    return _titles(baselines_folder(), *baseline_names())
+
+
+@cache
+def _titles(folder: Path, *keys: str) -> dict[str, str]:
     titles: dict[str, str] = {}
-    for key in baseline_names():
-        text = (baselines_folder() / f"{key}.py").read_text(encoding="utf-8")
+    for key in keys:
+        text = (folder / f"{key}.py").read_text(encoding="utf-8")
         titles[key] = next(
             (
                 str(each.value.value)

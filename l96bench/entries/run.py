@@ -90,7 +90,7 @@ def plan(
         entry = code.load()
         if (entries is None and not (entry.quick or every)) or (entry.slow and not slow):
             continue
-        chosen = entry.tasks(regimes) if tasks is None else [make_task(id) for id in tasks]
+        chosen = entry.tasks(regimes or None) if tasks is None else [make_task(id) for id in tasks]
         if entries is not None:
             _require_entered(entry, chosen, regimes)
         jobs += [Job(code.name, task.id) for task in chosen if entry.accepts(task)]

@@ -34,9 +34,10 @@ def find_board() -> Path:
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (here, *here.parents, source):
-        if (folder / "leaderboard" / "results").is_dir():
-            return folder / "leaderboard"
+        board = folder / "leaderboard"
+        if any((board / name).is_dir() for name in ("results", "submissions", "seasons")):
+            return board
     raise L96BenchError(
-        f"no board in {here} or above it: expected a folder leaderboard/ with results/; "
+        f"no board in {here} or above it: expected a folder leaderboard/ with results/, submissions/ or seasons/; "
         "give one with --results or --board, or work in a clone of the repository"
     )

@@ -145,7 +145,7 @@ def test_a_track_is_planned_for_the_baselines_of_assimilation() -> None:
         (["quartic"], ["subgrid-forcing/wilks-f21-v1"], [], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
         (["quartic"], None, ["wilks-f21"], "no tasks for the regime 'wilks-f21'. Did you mean 'wilks-f20'"),
         (["quartic"], None, ["da-k40"], "no tasks for the regime 'da-k40'"),
-        (["arnold"], ["online-rollout/wilks-f18-v1"], [], "does not enter .*regimes .'wilks-f20', 'arnold-c4'."),
+        (["arnold"], ["online-rollout/wilks-f18-v1"], [], "does not enter .*tracks .'wilks-f20', 'arnold-c4'."),
         (["linear"], ["subgrid-forcing-memory/wilks-f18-v1"], [], "does not enter .*families .'subgrid-forcing', "),
     ],
 )

@@ -48,6 +48,7 @@ def verdicts(*, train: Train = Train.FIRST, slow: bool = False) -> dict[str, Ver
 @pytest.fixture
 def board(miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("l96bench.entries.entry.baselines_folder", lambda: tmp_path / "baselines")
     write_script("(3, 4)")
     run_jobs(plan(["line"], [OFFLINE, ONLINE], ()), Path("leaderboard/results"), n_jobs=1)
 
@@ -108,6 +109,18 @@ def test_a_row_that_no_baseline_makes_is_found() -> None:
         change(OFFLINE, model=model.model_copy(update={"command": command}))
         found = verdicts()["my-line subgrid-forcing"]
         assert (found.status, found.reason) == (DIFFERENT, f"no baseline makes it: {command}")
+
+
+@pytest.mark.usefixtures("board")
+def test_ones_own_row_is_judged_against_ones_own_script() -> None:
+    Path("scripts").mkdir()
+    Path("scripts/line.py").write_bytes(Path("baselines/line.py").read_bytes())
+    run_jobs(plan(["scripts/line.py"], [OFFLINE], ()), Path("results"), n_jobs=1)
+    (own,) = verify_rows([Path("results", OFFLINE, "my-line.json")], Path("leaderboard/submissions"))
+    assert own.status == IDENTICAL
+    # On the board such a row has no place: what it names is not run.
+    Path("results", OFFLINE, "my-line.json").replace(Path("leaderboard/results", OFFLINE, "my-line.json"))
+    assert "no baseline makes it" in verdicts()["my-line subgrid-forcing"].reason
 
 
 @pytest.mark.usefixtures("board")
