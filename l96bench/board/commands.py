@@ -43,7 +43,7 @@ def season_open(
     board: Board = None,
 ) -> None:
     """For maintainers: draw a secret, keep it in a new file, and publish its SHA-256."""
-    board = board or find_board()
+    board = board or find_board(new=True)
     from l96bench.seasons.record import default_secret, record_path
     from l96bench.seasons.scoring import open_season
 
@@ -67,7 +67,7 @@ def season_score(
     board: Board = None,
 ) -> None:
     """For maintainers: score entries on a season, whose secret nobody else knows."""
-    board = board or find_board()
+    board = board or find_board(new=True)
     from l96bench.dynamics.truth import available_processors
     from l96bench.seasons.record import default_secret, read_secret
     from l96bench.seasons.scoring import score_season
@@ -83,7 +83,7 @@ def season_score(
 @season.command("reveal")
 def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = None) -> None:
     """For maintainers: publish a season's secret; the season is over then."""
-    board = board or find_board()
+    board = board or find_board(new=True)
     from l96bench.seasons.record import default_secret, read_secret, record_path
     from l96bench.seasons.scoring import reveal_season
 
@@ -125,7 +125,7 @@ def season_page(
     board: Board = None,
 ) -> None:
     """Make the pages of all seasons from their rows and the board's."""
-    board = board or find_board()
+    board = board or find_board(new=True)
     from l96bench.board.season_page import check_season_pages
 
     if check:

@@ -24,8 +24,13 @@ def load_results(folder: str | os.PathLike[str]) -> list[Result]:
     return [Result.read(path) for path in paths]
 
 
-def find_board() -> Path:
+def find_board(new: bool = False) -> Path:
     """The folder of the board: ``leaderboard/`` here or further up, or that of the source tree of the package.
+
+    Parameters
+    ----------
+    new : bool
+        Something is written, which may begin a board: where there is none here or further up, a new one here.
 
     Raises
     ------
@@ -33,10 +38,12 @@ def find_board() -> Path:
         If there is none.
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, source):
+    for folder in (here, *here.parents, *(() if new else (source,))):
         board = folder / "leaderboard"
         if any((board / name).is_dir() for name in ("results", "submissions", "seasons")):
             return board
+    if new:
+        return Path("leaderboard")
     raise L96BenchError(
         f"no board in {here} or above it: expected a folder leaderboard/ with results/, submissions/ or seasons/; "
         "give one with --results or --board, or work in a clone of the repository"

@@ -136,7 +136,7 @@ def submit(
 
     submit_folder(
         folder,
-        board or find_board(),
+        board or find_board(new=True),
         allow_python=allow_python,
         limits=Limits(seconds),
         n_jobs=jobs or available_processors(),
