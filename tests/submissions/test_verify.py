@@ -114,7 +114,7 @@ def test_a_row_that_no_baseline_makes_is_found() -> None:
 @pytest.mark.usefixtures("board")
 def test_ones_own_row_is_judged_against_ones_own_script() -> None:
     Path("scripts").mkdir()
-    Path("scripts/line.py").write_bytes(Path("baselines/line.py").read_bytes())
+    Path("scripts/line.py").write_text(Path("baselines/line.py").read_text() + "# my own\n")
     run_jobs(plan(["scripts/line.py"], [OFFLINE], ()), Path("results"), n_jobs=1)
     (own,) = verify_rows([Path("results", OFFLINE, "my-line.json")], Path("leaderboard/submissions"))
     assert own.status == IDENTICAL
