@@ -157,6 +157,6 @@ def test_an_error_at_its_top_has_its_line(tmp_path: Path) -> None:
         ("\nx = (\n", "SyntaxError"),
         ("\nexit()\n", "SystemExit"),
     ):
-        script.write_text(f"\n{text}\n")
+        script.write_text(text)
         with pytest.raises(ModelError, match=rf"unlucky_top\.py raised {what}.*unlucky_top\.py, line 2\]$"):
             find_entry(str(script))
