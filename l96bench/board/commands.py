@@ -1,4 +1,4 @@
-"""The commands of seasons and of the check of contributions: one thin function a command."""
+"""The commands of seasons and of the check of contributions."""
 
 from __future__ import annotations
 
@@ -73,9 +73,10 @@ def season_score(
     from l96bench.seasons.scoring import score_season
 
     key = read_secret(default_secret(name) if secret is None else secret)
-    chosen = entries or [*_quick(), *_submissions(board)]
     try:
-        score_season(board, name, key, chosen, n_jobs=jobs or available_processors(), report=print)
+        score_season(
+            board, name, key, entries or _all_entries(board), n_jobs=jobs or available_processors(), report=print
+        )
     finally:
         _write_pages(board)
 
@@ -142,14 +143,12 @@ def _write_pages(board: Path) -> None:
         print(path)
 
 
-def _quick() -> list[str]:
+def _all_entries(board: Path) -> list[str]:
+    """Return the names of the quick baselines and of the board's submissions."""
     from l96bench.entries.entry import baseline_names, find_entry
 
-    return [name for name in baseline_names() if find_entry(name)[0].quick]
-
-
-def _submissions(board: Path) -> list[str]:
-    return sorted(path.parent.name for path in (board / "submissions").glob("*/submission.yaml"))
+    quick = [name for name in baseline_names() if find_entry(name)[0].quick]
+    return quick + sorted(path.parent.name for path in (board / "submissions").glob("*/submission.yaml"))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The check of a contributed submission: everything that can be said about it before a person looks."""
+"""Check a contributed submission and report what was found before a person reviews it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from l96bench.board.flags import flags
+from l96bench.board.seasons import load_rows
 from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table, one_line
 from l96bench.errors import L96BenchError
-from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import SubmissionFolder, check_folder, require_own, score_folder
@@ -21,24 +21,21 @@ from l96bench.tasks.registry import make_task
 __all__ = ["Contribution", "review_contribution"]
 
 _MUST_FIX = frozenset({"duplicate"})
-"""Flags that no submission gets onto the board with; a person judges the others."""
+"""Flags that keep a submission off the board; a person judges the others."""
 
 
 @dataclass(slots=True)
 class Contribution:
-    """What was found about a contributed submission. All its texts may come from strangers.
+    """The findings about a contributed submission; all its texts may be untrusted.
 
     Attributes
     ----------
-    folder : Path
-    faults : list of str
-        What its authors must fix.
-    notes : list of str
-        What whoever keeps the board should look at.
+    faults, notes : list of str
+        What its authors must fix, and what a maintainer should look at.
     facts : dict of str to str
         Name, authors, license, files and their digests.
     rows : list of (Result, int or None)
-        What it scores, and the rank that it gets on the board.
+        Its results, and the rank that each gets on the board.
     """
 
     folder: Path
@@ -53,7 +50,7 @@ class Contribution:
         return not self.faults
 
     def text(self) -> str:
-        """A few lines for a terminal."""
+        """Return the findings as lines for a terminal."""
         lines = [f"wrong: {one_line(fault)}" for fault in self.faults]
         lines += [f"note:  {one_line(note)}" for note in self.notes]
         for result, rank in self.rows:
@@ -63,7 +60,7 @@ class Contribution:
         return "\n".join([*lines, f"{one_line(str(self.folder))}: {wrong}"])
 
     def markdown(self) -> str:
-        """The report, in Markdown in which nothing from the submission has a meaning."""
+        """Return the report as Markdown, in which every text of the submission is escaped."""
         verdict = "Nothing has to be fixed." if self.passed else f"Faults to fix: {len(self.faults)}."
         parts = [f"# Check of {escape(self.facts.get('name', self.folder.name))}", f"**{verdict}**"]
         parts += _listed("To be fixed", self.faults) + _listed("To be looked at", self.notes)
@@ -72,10 +69,8 @@ class Contribution:
                 [result.task, score_markdown(result), NONE if rank is None else rank, result.predictions_digest[:12]]
                 for result, rank in self.rows
             ]
-            parts += [
-                "## Scores, from its artifacts",
-                markdown_table(("task", "score", "rank", "predictions"), body, ("task",)),
-            ]
+            table = markdown_table(("task", "score", "rank", "predictions"), body, ("task",))
+            parts += ["## Scores, from its artifacts", table]
         if self.facts:
             facts = [[name, value] for name, value in self.facts.items()]
             parts += ["## What it is", markdown_table(("", "given"), facts, left=("", "given"))]
@@ -90,22 +85,11 @@ def review_contribution(folder: Path, board: Path, *, limits: Limits | None = No
     """Check a submission as `check_folder` does, derive its rows from its artifacts, and compare them with the board.
 
     No code of the submission is run, ``python:`` artifacts included; ONNX files run in processes with limits.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the submission, on the board or elsewhere.
-    board : Path
-        The folder ``leaderboard/``.
-    limits : Limits, optional
-        Of each row.
-    n_jobs : int
-        Processes.
+    The submission's folder lies on the board, the folder ``leaderboard/``, or elsewhere; the limits are those of each
+    row, scored in `n_jobs` processes.
     """
-    found = Contribution(folder)
     checked = check_folder(folder)
-    found.faults += checked.faults
-    found.notes += checked.notes
+    found = Contribution(folder, [*checked.faults], [*checked.notes])
     if checked.submission is None or checked.faults:
         return found
     submission = SubmissionFolder.read(folder)
@@ -141,9 +125,10 @@ def _facts(folder: SubmissionFolder) -> dict[str, str]:
 
 
 def _check_name(folder: SubmissionFolder, board: Path, found: Contribution) -> None:
-    """Whether the name is free or its authors', and its folder is called so; scripts that look alike are noted."""
+    """Check that the name is free or its authors' own, and the folder's; note a mixture of scripts in it."""
     submission, place = folder.submission, folder.path.resolve()
-    if place.parent == (board / "submissions").resolve():
+    on_board = place.parent == (board / "submissions").resolve()
+    if on_board:
         if place.name != submission.slug:
             found.faults.append(f"expected its folder to be called {submission.slug}, got {place.name}")
     else:
@@ -152,35 +137,31 @@ def _check_name(folder: SubmissionFolder, board: Path, found: Contribution) -> N
         except L96BenchError as error:
             found.faults += str(error).splitlines()
     for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
-        if Result.read(file).submission is None and place.parent == (board / "submissions").resolve():
+        if on_board and Result.read(file).submission is None:
             found.faults.append(f"name: {submission.name!r} is the name of a baseline ({file}); choose another")
     scripts = {unicodedata.name(each, "?").split()[0] for each in submission.name if each.isalpha()}
     if len(scripts) > 1:
-        found.notes.append(
-            f"name: letters of several scripts ({', '.join(sorted(scripts)).lower()}), which may look alike"
-        )
+        several = ", ".join(sorted(scripts)).lower()
+        found.notes.append(f"name: letters of several scripts ({several}), which may look alike")
     if not submission.license:
         found.notes.append("license: none is given; may the board keep the files?")
 
 
 def _compare_with_board(results: Sequence[Result], board: Path, found: Contribution) -> None:
-    """Ranks, flags, and the rows that came with the submission."""
-    rows = (
-        {(row.task, row.slug): row for row in load_results(board / "results")} if (board / "results").is_dir() else {}
-    )
+    """Add ranks and flags, and check the rows that came with the submission."""
+    rows = load_rows(board / "results")
     for result in results:
         row = rows.pop((result.task, result.slug), None)
         if row is not None and row.submission is not None:
             verdict, reason = compare(row, result)
             if verdict == DIFFERENT:
-                found.faults.append(
-                    f"{result.task}: the row that came with it is not what its artifact makes: {reason}"
-                )
+                what = "the row that came with it is not what its artifact makes"
+                found.faults.append(f"{result.task}: {what}: {reason}")
     tasks = {result.task for result in results}
     together = [row for row in rows.values() if row.task in tasks] + list(results)
     for (task, slug), own in flags(together).items():
-        if any((result.task, result.slug) == (task, slug) for result in results):
-            for flag in own:
+        for flag in own:
+            if any((result.task, result.slug) == (task, slug) for result in results):
                 (found.faults if flag.kind in _MUST_FIX else found.notes).append(f"{task}: {flag.text}")
     try:
         ranks = {(row.result.task, row.result.slug): row.rank for each in make_tables(together) for row in each.rows}

@@ -1,4 +1,4 @@
-"""What a reader should know about a row before believing it: flags, made from results alone."""
+"""Make the flags that warn readers about rows, from the results alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS: tuple[Kind, ...] = (
 """Every kind of flags, in the order in which a row shows them."""
 
 _SAME = 0.005
-"""Scores and replicates that differ by less look the same at two decimals: noise that is added to hide a copy."""
+"""Scores and replicates that differ by less look the same at two decimals; noise may have been added to a copy."""
 _NEIGHBOURS = 8
 """Rows next to each other by score that are compared."""
 _CEILING_FROM = 50.0
@@ -45,15 +45,7 @@ _PARTS = ("forecast_part", "climate_part")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One thing to know about a row.
-
-    Attributes
-    ----------
-    kind : str
-        The id of one of `KINDS`.
-    text : str
-        What was found, in plain text that may hold names from submissions: escape it.
-    """
+    """A warning about a row: the id of one of `KINDS`, and a text that may hold untrusted names, to be escaped."""
 
     kind: str
     text: str
@@ -65,16 +57,16 @@ class Flag:
 
 
 def flags(results: Sequence[Result]) -> dict[Key, list[Flag]]:
-    """The flags of all rows that have some, by task and slug; the order of the results does not matter.
+    """Return the flags of all rows that have some, by task and slug; the order of the results does not matter.
 
-    Baselines that share their predictions, such as a closure with and without its noise offline, are no copies: a
-    duplicate is a submission that equals another row, whosever that is.
+    A duplicate is a submission that equals any other row; baselines may share their predictions.
     """
     found: dict[Key, list[Flag]] = {}
     ordered = sorted(results, key=lambda result: (result.task, result.slug))
     for _, group in groupby(ordered, key=lambda result: result.task):
         rows = list(group)
-        ceiling = max((row for row in rows if _is_ceiling(row)), key=lambda row: row.score.value, default=None)
+        ceilings = [row for row in rows if is_reference(row) and row.score.value >= _CEILING_FROM]
+        ceiling = max(ceilings, key=lambda row: row.score.value, default=None)
         copies = _copies(rows)
         for row in rows:
             own = [*copies.get(row.slug, []), *_above(row, ceiling), *_of_submission(row)]
@@ -84,13 +76,13 @@ def flags(results: Sequence[Result]) -> dict[Key, list[Flag]]:
 
 
 def marks(found: Sequence[Flag]) -> str:
-    """The marks of some flags, each once, such as ``D T``."""
+    """Return the marks of some flags, each once, such as ``D T``."""
     kinds = {flag.kind for flag in found}
     return " ".join(kind.mark for kind in KINDS if kind.id in kinds)
 
 
 def is_reference(result: Result) -> bool:
-    """Whether a row is a floor or ceiling of its task, which is shown but not ranked; no submission is."""
+    """Return whether a row is a floor or ceiling of its task, shown but not ranked; no submission is."""
     return result.model.kind == "reference" and result.submission is None
 
 
@@ -103,12 +95,8 @@ def _of_submission(row: Result) -> Iterator[Flag]:
         yield Flag("self-reported", "scored by its author, not derived again from an artifact")
 
 
-def _is_ceiling(row: Result) -> bool:
-    return is_reference(row) and row.score.value >= _CEILING_FROM
-
-
 def _above(row: Result, ceiling: Result | None) -> Iterator[Flag]:
-    """The score, or a part that the score caps, is better than the task's ceiling beyond both intervals."""
+    """Yield a flag where the score, or a part that it caps, is above the task's ceiling beyond both intervals."""
     if is_reference(row):
         return
     top: Score | Value = Value(value=100.0, low=100.0, high=100.0) if ceiling is None else ceiling.score
@@ -126,14 +114,12 @@ def _exceeds(one: Score | Value, other: Score | Value) -> bool:
 
 
 def _copies(rows: Sequence[Result]) -> dict[str, list[Flag]]:
-    """The submissions among the rows of a task that equal another row."""
+    """Return flags, by slug, of the submissions among the rows of a task that equal another row."""
     found: dict[str, list[Flag]] = {}
 
     def note(row: Result, other: Result, what: str) -> None:
-        own = found.setdefault(row.slug, [])
-        text = f"the same {what} as {other.model.name}"
-        if row.submission is not None and not own:
-            own.append(Flag("duplicate", text))
+        if row.submission is not None:
+            found.setdefault(row.slug, [Flag("duplicate", f"the same {what} as {other.model.name}")])
 
     by_digest: dict[str, list[Result]] = {}
     for row in rows:
@@ -153,11 +139,11 @@ def _copies(rows: Sequence[Result]) -> dict[str, list[Flag]]:
             if (row.submission or other.submission) and _same_score(row.score, other.score):
                 note(row, other, "score")
                 note(other, row, "score")
-    return {slug: own for slug, own in found.items() if own}
+    return found
 
 
 def _same_score(one: Score, other: Score) -> bool:
-    """Whether all replicates agree; never for an interval of no width, which all who fail or succeed wholly share."""
+    """Return whether all replicates agree; not for intervals of no width, as of all that fail or succeed wholly."""
     if one.low == one.high or len(one.replicates) != len(other.replicates):
         return False
     return bool(np.allclose(one.replicates, other.replicates, rtol=0.0, atol=_SAME))

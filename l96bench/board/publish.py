@@ -1,4 +1,4 @@
-"""The board's files from a folder of results, in one call each."""
+"""Write, check and print the board's files from a folder of results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(results: Path, output: Path, readme: Path | None = None) -> None:
 
 
 def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
-    """What differs between the files and what the results make; empty when they are up to date."""
+    """Return what differs between the files and what the results make; empty when they are up to date."""
     tables = _tables(results, output)
     differences = render.check(output, tables)
     path = output / PAGE
@@ -56,27 +56,27 @@ def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
 
 
 def _has_seasons(results: Path, board: Path) -> bool:
-    """Whether the results are a board's own, whose seasons compare with them."""
+    """Return whether the results are a board's own, which its seasons are compared with."""
     return results.resolve() == (board / "results").resolve()
 
 
 def _tables(results: Path, board: Path) -> tuple[Table, ...]:
-    """The tables of the results, compared with the board's seasons where these are theirs."""
+    """Return the tables of the results, compared with the board's seasons where these are theirs."""
     return make_tables(load_results(results), revealed_seasons(board) if _has_seasons(results, board) else None)
 
 
 def _page(tables: Sequence[Table], output: Path) -> str:
-    """The page, with the thumbnails that lie beside it: they are files of their own, which `make figures` makes."""
+    """Return the page with the thumbnails beside it, which `make figures` makes."""
     return page(tables, thumbnails(output / THUMBNAILS))
 
 
 def _embedded(readme: str, tables: Sequence[Table]) -> str:
-    """A README with the best rows of every task."""
+    """Return a README with the best rows of every task."""
     return render.embed(readme, _MARKER, render.compact_tables(tables, "leaderboard/cards", best=_BEST))
 
 
 def text(results: Path) -> str:
-    """Compact tables of all tasks."""
+    """Return compact tables of all tasks."""
     return render.compact_tables(make_tables(load_results(results)), cards="cards")
 
 

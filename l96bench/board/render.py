@@ -1,11 +1,11 @@
-"""The board's pages, made from its tables alone: the same tables give the same bytes."""
+"""Make the board's Markdown pages from its tables; the same tables give the same bytes."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
@@ -17,21 +17,32 @@ from l96bench.board.tables import (
     change_markdown,
     compact_markdown,
     family,
+    provenance,
     score_markdown,
     status_cells,
     table_markdown,
 )
-from l96bench.board.text import NONE, Markdown, code_block, count, escape, interval, markdown_table, number
+from l96bench.board.text import (
+    NONE,
+    Markdown,
+    code_block,
+    count,
+    distinct,
+    escape,
+    interval,
+    markdown_table,
+    number,
+    templates,
+)
 from l96bench.errors import ResultError
 from l96bench.files import write_atomic
-from l96bench.results.origin import SubmissionInfo
-from l96bench.results.record import Result
+from l96bench.results.record import Value
 
 CARDS = "cards"
 
 
 def render(tables: Sequence[Table]) -> dict[str, str]:
-    """The board's files: the text of each by its name, relative to the board's folder.
+    """Return the text of each of the board's files by its name, relative to the board's folder.
 
     ``README.md`` holds the tables, ``cards/<slug>.md`` one entry across all families and regimes.
 
@@ -66,7 +77,7 @@ def write(folder: str | os.PathLike[str], tables: Sequence[Table]) -> None:
 
 
 def check(folder: str | os.PathLike[str], tables: Sequence[Table]) -> list[str]:
-    """What differs between a folder's board and the one that the tables make; empty when it is up to date."""
+    """Return what differs between a folder's board and the one that the tables make; empty when it is up to date."""
     folder = Path(folder)
     pages = render(tables)
     differences = []
@@ -82,17 +93,7 @@ def check(folder: str | os.PathLike[str], tables: Sequence[Table]) -> list[str]:
 
 
 def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None) -> str:
-    """Compact tables of all tasks, one after the other, to print or to `embed` in another page.
-
-    Parameters
-    ----------
-    tables : sequence of Table
-        What to show.
-    cards : str
-        The folder of the cards that the entries link to, relative to that page.
-    best : int, optional
-        Only so many of a task's ranked rows.
-    """
+    """Return compact tables of all tasks, to print or to `embed` in a page; see `compact_markdown`."""
     parts = []
     for one in tables:
         n = sum(row.rank is not None for row in one.rows)
@@ -102,7 +103,7 @@ def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None)
 
 
 def embed(text: str, marker: str, content: str) -> str:
-    """A page with the part between ``<!-- l96bench:MARKER -->`` and ``<!-- /l96bench:MARKER -->`` replaced.
+    """Return a page with the part between ``<!-- l96bench:MARKER -->`` and ``<!-- /l96bench:MARKER -->`` replaced.
 
     Raises
     ------
@@ -119,8 +120,8 @@ def embed(text: str, marker: str, content: str) -> str:
     return f"{before}{start}\n\n{content.strip()}\n\n{end}{after}"
 
 
-def render_template(name: str, **values: object) -> str:
-    """The text of one of the board's templates; every value that is not `Markdown` is escaped."""
+def render_template(name: str, /, **values: object) -> str:
+    """Return the text of one of the board's templates; every value that is not `Markdown` is escaped."""
     return _templates().get_template(name).render(**values)
 
 
@@ -137,13 +138,12 @@ def _first_difference(found: bytes, expected: bytes) -> str:
 def _board(tables: Sequence[Table]) -> str:
     results = [row.result for one in tables for row in one.rows]
     sections = [
-        (family(name), [(one, table_markdown(one, CARDS), _provenance(one)) for one in group])
+        (family(name), [(one, table_markdown(one, CARDS), "{}; data: {}.".format(*provenance(one))) for one in group])
         for name, group in itertools.groupby(tables, key=lambda one: one.family)
     ]
     versions = {
-        "Python": _distinct(sorted(result.environment.python for result in results)),
-        "NumPy": _distinct(sorted(result.environment.numpy for result in results)),
-        "Numba": _distinct(sorted(result.environment.numba for result in results)),
+        name: distinct(sorted(getattr(result.environment, name.lower()) for result in results))
+        for name in ("Python", "NumPy", "Numba")
     }
     # Explained where a table has the column, so that a board of baselines stays as it is.
     kinds = KINDS if any(map(status_cells, tables)) else ()
@@ -151,48 +151,38 @@ def _board(tables: Sequence[Table]) -> str:
     return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds, seasons=seasons)
 
 
-def _provenance(one: Table) -> str:
-    result = one.rows[0].result
-    data = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(result.data_digests.items()))
-    return f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}; data: {data}."
-
-
 def _card(rows: Sequence[Row]) -> str:
     models = [row.result.model for row in rows]
     origins = [row.result.submission for row in rows if row.result.submission is not None]
     facts = {
-        "Kind": _distinct(model.kind for model in models),
-        "Inputs": _distinct(model.inputs for model in models),
-        "Parameters": _distinct(count(model.parameters) for model in models if model.parameters is not None),
-        "Trained on": _distinct(model.trained_on or "" for model in models),
-        "Source": _distinct(model.source for model in models),
-        "Status": _distinct(row.result.status for row in rows) if origins else "",
-        "Authors": _distinct(", ".join(origin.authors) for origin in origins),
-        "License": _distinct(origin.license for origin in origins),
-        "Artifact": _distinct(_artifact(origin) for origin in origins),
+        "Kind": distinct(model.kind for model in models),
+        "Inputs": distinct(model.inputs for model in models),
+        "Parameters": distinct(count(model.parameters) for model in models if model.parameters is not None),
+        "Trained on": distinct(model.trained_on or "" for model in models),
+        "Source": distinct(model.source for model in models),
+        "Status": distinct(row.result.status for row in rows) if origins else "",
+        "Authors": distinct(", ".join(origin.authors) for origin in origins),
+        "License": distinct(origin.license for origin in origins),
+        "Artifact": distinct(
+            origin.artifact + (f", SHA-256 {origin.artifact_sha256}" if origin.artifact_sha256 else "")
+            for origin in origins
+        ),
     }
     families = [(name, list(group)) for name, group in itertools.groupby(rows, key=lambda row: row.result.family)]
-    return (
-        _templates()
-        .get_template("card.md.j2")
-        .render(
-            name=models[0].name,
-            description=_distinct(model.description for model in models),
-            facts={label: text for label, text in facts.items() if text},
-            flags=[f"{row.result.task}: {flag.text}" for row in rows for flag in row.flags],
-            side_by_side=_side_by_side(families),
-            details=[(family(name), _details(group)) for name, group in families],
-            commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
-        )
+    return render_template(
+        "card.md.j2",
+        name=models[0].name,
+        description=distinct(model.description for model in models),
+        facts={label: text for label, text in facts.items() if text},
+        flags=[f"{row.result.task}: {flag.text}" for row in rows for flag in row.flags],
+        side_by_side=_side_by_side(families),
+        details=[(family(name), _details(group)) for name, group in families],
+        commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
     )
 
 
-def _artifact(origin: SubmissionInfo) -> str:
-    return origin.artifact + (f", SHA-256 {origin.artifact_sha256}" if origin.artifact_sha256 else "")
-
-
 def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
-    """Regimes down, families across: what is good offline stands beside what it is worth online."""
+    """Return a table of scores and ranks with a row for each regime and a column for each family."""
     header = ["regime", *(family(name).title for name, _ in families)]
     cells: dict[str, dict[str, str]] = {}
     for name, rows in families:
@@ -206,46 +196,34 @@ def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
 
 
 def _details(rows: Sequence[Row]) -> Markdown:
-    """Everything about one family: one column a regime."""
+    """Return a table of all numbers of one family with a column for each regime."""
     results = [row.result for row in rows]
     keys = list(dict.fromkeys(key for result in results for key in result.metrics))
 
-    def metric(result: Result, key: str) -> str:
-        value = result.metrics.get(key)
+    def metric(value: Value | None) -> str:
         return NONE if value is None else interval(value.value, value.low, value.high, ".3f")
 
-    def seeds(result: Result) -> str:
-        return ", ".join(f"{number(seed.value, '.1f')} (seed {seed.seed})" for seed in result.score.seeds) or NONE
+    def column(row: Row) -> list[tuple[str, object]]:
+        result, failures, cost = row.result, row.result.failures, row.result.cost
+        seeds = [f"{number(seed.value, '.1f')} (seed {seed.seed})" for seed in result.score.seeds]
+        return [
+            ("score", score_markdown(result)),
+            ("score of each seed", ", ".join(seeds) or NONE),
+            *([("public - season", change_markdown(row.gap))] if any(each.gap for each in rows) else []),
+            *((key, metric(result.metrics.get(key))) for key in keys),
+            ("not finite", f"{failures.non_finite} of {failures.of}"),
+            ("diverged", f"{failures.diverged} of {failures.of}"),
+            ("note on failures", failures.note or NONE),
+            ("training, s", number(cost.training_seconds, ".1f")),
+            ("a call, µs", number(cost.microseconds_per_call, ".2f")),
+            ("a call, steps of the kernel", number(cost.kernel_steps_per_call, ".2f")),
+            ("predictions", result.predictions_digest[:12]),
+        ]
 
-    lines: list[list[object]] = [["score", *map(score_markdown, results)], ["score of each seed", *map(seeds, results)]]
-    if any(row.gap for row in rows):
-        lines.append(["public - season", *(change_markdown(row.gap) for row in rows)])
-    lines += [[key, *(metric(result, key) for result in results)] for key in keys]
-    lines += [
-        ["not finite", *(f"{result.failures.non_finite} of {result.failures.of}" for result in results)],
-        ["diverged", *(f"{result.failures.diverged} of {result.failures.of}" for result in results)],
-        ["note on failures", *(result.failures.note or NONE for result in results)],
-        ["training, s", *(number(result.cost.training_seconds, ".1f") for result in results)],
-        ["a call, µs", *(number(result.cost.microseconds_per_call, ".2f") for result in results)],
-        ["a call, steps of the kernel", *(number(result.cost.kernel_steps_per_call, ".2f") for result in results)],
-        ["predictions", *(result.predictions_digest[:12] for result in results)],
-    ]
+    lines = [[line[0][0], *(cell for _, cell in line)] for line in zip(*map(column, rows), strict=True)]
     return markdown_table(["", *(result.task.partition("/")[2] for result in results)], lines, left=("",))
-
-
-def _distinct(values: Iterable[str]) -> str:
-    """The different values, in the order in which they first come."""
-    return "; ".join(dict.fromkeys(value for value in values if value))
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    """Templates in which everything that is not `Markdown` is escaped, and an unknown name is an error."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("l96bench.board"),
-        undefined=jinja2.StrictUndefined,
-        finalize=escape,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return templates(escape)

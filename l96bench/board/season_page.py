@@ -1,8 +1,7 @@
-"""The page of a season: the public test beside the season's, entry by entry."""
+"""Make the page of a season: scores on the public test beside those on the season's, entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +24,7 @@ _HEADER = ("entry", "public test", "season", "public - season", "drawn parameter
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One entry on one task: on the season, and, where there are such rows, on the public test and at drawn parameters.
-
-    The differences are None where a row is missing.
-    """
+    """The rows of one entry on one task: on the season, on the public test, and at drawn parameters."""
 
     season: Result
     public: Result | None
@@ -36,17 +32,12 @@ class _Row:
 
     @property
     def change(self) -> Value | None:
-        """Public test less season."""
+        """Public test less season; None without a public row."""
         return None if self.public is None else difference(self.public, self.season)
-
-    @property
-    def change_drawn(self) -> Value | None:
-        """Named less drawn parameters."""
-        return None if self.drawn is None else difference(self.season, self.drawn)
 
 
 def season_page(board: Path, name: str) -> str:
-    """The Markdown page of a season, from its record, its rows and those of the public board.
+    """Return the Markdown page of a season, from its record, its rows and those of the public board.
 
     Raises
     ------
@@ -66,7 +57,10 @@ def season_page(board: Path, name: str) -> str:
         for kind in ([row.season for row in rows], [row.drawn for row in rows if row.drawn is not None]):
             require_comparable(kind)
         rows.sort(key=lambda row: (not is_reference(row.season), -row.season.score.value, row.season.slug))
-        sections.append((family(rows[0].season.family).title, task, _table(rows), _summary(rows)))
+        changes = [change for row in rows if not is_reference(row.season) and (change := row.change) is not None]
+        table = markdown_table(_HEADER, [_cells(row) for row in rows], left=("entry",))
+        level = rows[0].season.score.level
+        sections.append((family(rows[0].season.family).title, task, table, summary(changes, level)))
     ranges = ", ".join(f"{key} by up to {100 * reach:g} %" for key, reach in RANGES.items())
     season = None if record.secret is None else record.season()
     drawn = [season.regime(regime, True) for regime in record.regimes] if season else []
@@ -74,41 +68,31 @@ def season_page(board: Path, name: str) -> str:
 
 
 def write_season_pages(board: Path) -> list[Path]:
-    """Make the pages of all seasons, ``seasons/NAME.md``; their paths."""
-    return [_write(path, text) for path, text in _pages(board).items()]
+    """Make the pages of all seasons, ``seasons/NAME.md``, and return their paths."""
+    pages = _pages(board)
+    for path, text in pages.items():
+        write_atomic(path, text)
+    return list(pages)
 
 
 def check_season_pages(board: Path) -> list[str]:
-    """The pages of seasons that are missing or out of date."""
-    wrong = []
-    for path, text in _pages(board).items():
-        if not path.is_file() or path.read_bytes() != text.encode():
-            wrong.append(f"{path}: missing or out of date")
-    return wrong
+    """Return the pages of seasons that are missing or out of date."""
+    return [
+        f"{path}: missing or out of date"
+        for path, text in _pages(board).items()
+        if not path.is_file() or path.read_bytes() != text.encode()
+    ]
 
 
 def _pages(board: Path) -> dict[Path, str]:
     return {record_path(board, name).with_suffix(".md"): season_page(board, name) for name in season_names(board)}
 
 
-def _write(path: Path, text: str) -> Path:
-    write_atomic(path, text)
-    return path
-
-
-def _table(rows: Sequence[_Row]) -> Markdown:
-    return markdown_table(_HEADER, [_cells(row) for row in rows], left=("entry",))
-
-
 def _cells(row: _Row) -> list[object]:
     name = escape(row.season.model.name)
-    scores = [None if each is None else score_markdown(each) for each in (row.public, row.season, row.drawn)]
-    public, season, drawn = (NONE if each is None else each for each in scores)
-    changes = [change_markdown(each) for each in (row.change, row.change_drawn)]
+    rows = row.public, row.season, row.drawn
+    public, season, drawn = (NONE if each is None else score_markdown(each) for each in rows)
+    named_less_drawn = None if row.drawn is None else difference(row.season, row.drawn)
+    changes = [change_markdown(each) for each in (row.change, named_less_drawn)]
     entry = Markdown(f"*{name}*") if is_reference(row.season) else Markdown(f"[{name}](../cards/{row.season.slug}.md)")
     return [entry, public, season, changes[0], drawn, changes[1]]
-
-
-def _summary(rows: Sequence[_Row]) -> str:
-    changes = [change for row in rows if not is_reference(row.season) and (change := row.change) is not None]
-    return summary(changes, rows[0].season.score.level)

@@ -1,4 +1,4 @@
-"""What seasons say about the public board: how far the two scores of an entry are apart."""
+"""Compare the scores of entries on the public board with those on seasons."""
 
 from __future__ import annotations
 
@@ -22,22 +22,14 @@ __all__ = ["SeasonRows", "difference", "is_apart", "load_rows", "revealed_season
 
 @dataclass(frozen=True, slots=True)
 class SeasonRows:
-    """The rows of one task on a season.
-
-    Attributes
-    ----------
-    name : str
-        The season's.
-    rows : dict of str to Result
-        By slug.
-    """
+    """The name of a season and its rows of one task, by slug."""
 
     name: str
     rows: Mapping[str, Result]
 
 
 def revealed_seasons(board: Path) -> dict[str, SeasonRows]:
-    """By task, the season that was revealed last among those with rows of it, at the named parameters.
+    """Return, by task, the season revealed last among those with rows of it at the named parameters.
 
     Raises
     ------
@@ -57,17 +49,16 @@ def revealed_seasons(board: Path) -> dict[str, SeasonRows]:
 
 
 def load_rows(folder: Path) -> dict[Key, Result]:
-    """The results below a folder, by task and slug; none where there is no folder."""
+    """Return the results below a folder by task and slug; none where there is no folder."""
     rows = load_results(folder) if folder.is_dir() else []
     return {(row.task, row.slug): row for row in rows}
 
 
 def difference(one: Result, other: Result) -> Value:
-    """How much better the first row scores than the second, on other test data, with a bootstrap interval.
+    """Return the score of one row minus that of another, on independent test data, with a bootstrap interval.
 
-    The data are independent, so the replicates are not paired: each is compared with the next one of the other row,
-    which is drawn with other indices. Where models are trained with several seeds, the interval holds their variance
-    twice, although the models are the same: it errs on the wide side.
+    Each replicate is compared with the next one of the other row, which is drawn with other indices: they are not
+    paired. Of models trained with several seeds the interval holds their variance twice, and is wider than it should.
 
     Raises
     ------
@@ -83,21 +74,15 @@ def difference(one: Result, other: Result) -> Value:
 
 
 def is_apart(change: Value) -> bool:
-    """Whether the interval of a difference excludes 0 at the two decimals that are shown."""
-    return (
-        change.low is not None and change.high is not None and (round(change.low, 2) > 0 or round(change.high, 2) < 0)
-    )
+    """Return whether the interval of a difference excludes 0 at the two decimals that are shown."""
+    low, high = change.low, change.high
+    return low is not None and high is not None and (round(low, 2) > 0 or round(high, 2) < 0)
 
 
 def summary(changes: Sequence[Value], level: float) -> str:
-    """How many of the differences between public test and season lie beyond their intervals, beside what chance makes.
+    """Return in words how many differences exclude 0, beside how many do by chance.
 
-    Parameters
-    ----------
-    changes : sequence of Value
-        Public test less season, of each entry.
-    level : float
-        Of the intervals.
+    The differences are public test less season, of each entry, with intervals of that level.
     """
     if not changes:
         return "No entry has a row on both the season and the public board yet."

@@ -1,4 +1,4 @@
-"""Tables of results: who may stand in one, in which order, with which rank."""
+"""Make tables of results: which rows may stand together, in which order, with which rank."""
 
 from __future__ import annotations
 
@@ -19,16 +19,9 @@ from l96bench.tasks.registry import families
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A result, and what is known of it beside the others.
+    """A result with its rank (None for references), its flags, and the gap to the season of its table.
 
-    Attributes
-    ----------
-    result : Result
-    rank : int or None
-        None for references.
-    flags : tuple of Flag
-    gap : Value or None
-        Its score on the public test less that on the season of its table; None without both.
+    The gap is the score on the public test less that on the season; None without both.
     """
 
     result: Result
@@ -39,15 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one task, best score first.
-
-    Attributes
-    ----------
-    task : str
-    rows : tuple of Row
-    season : str or None
-        Name of the season that the rows are compared with; None where there is none.
-    """
+    """The rows of one task, best score first, and the name of the season that they are compared with, if any."""
 
     task: str
     rows: tuple[Row, ...]
@@ -83,13 +68,9 @@ def family(name: str) -> Family:
 
 
 def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:
-    """One table for every task, ordered by family and task id; the order of the results does not matter.
+    """Return one table for every task, ordered by family and task id; the order of the results does not matter.
 
-    Parameters
-    ----------
-    results : sequence of Result
-    seasons : dict of SeasonRows, optional
-        By task, see `revealed_seasons`.
+    `seasons` holds the rows of seasons by task, see `revealed_seasons`.
 
     Raises
     ------
@@ -113,28 +94,17 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
     _require_one_table(results)
     task = results[0].task
     ordered = sorted(results, key=lambda result: (-result.score.value, result.model.name))
-    ranks, found = _ranks(ordered), flags(ordered)
-    there = {} if season is None else season.rows
-    rows = [
-        Row(
-            result,
-            ranks.get(result.model.name),
-            tuple(found.get((task, result.slug), ())),
-            difference(result, there[result.slug]) if result.slug in there else None,
-        )
-        for result in ordered
-    ]
-    return Table(task, tuple(rows), season.name if season is not None and any(row.gap for row in rows) else None)
-
-
-def _ranks(ordered: Sequence[Result]) -> dict[str, int]:
-    """The ranks by name of all but references."""
+    found, there = flags(ordered), {} if season is None else season.rows
     ranked = [result for result in ordered if not is_reference(result)]
-    if not ranked:
-        return {}
     scores = [result.score for result in ranked]
-    found = tied_ranks([score.value for score in scores], [score.replicates for score in scores], level=scores[0].level)
-    return {result.model.name: rank for result, rank in zip(ranked, found, strict=True)}
+    values, replicates = [score.value for score in scores], [score.replicates for score in scores]
+    placed = tied_ranks(values, replicates, level=scores[0].level) if scores else []
+    ranks = {result.slug: rank for result, rank in zip(ranked, placed, strict=True)}
+    rows = []
+    for result in ordered:
+        gap = difference(result, there[result.slug]) if result.slug in there else None
+        rows.append(Row(result, ranks.get(result.slug), tuple(found.get((task, result.slug), ())), gap))
+    return Table(task, tuple(rows), season.name if season is not None and any(row.gap for row in rows) else None)
 
 
 def _require_one_table(results: Sequence[Result]) -> None:
@@ -142,9 +112,7 @@ def _require_one_table(results: Sequence[Result]) -> None:
     names = Counter(result.model.name for result in results)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise ResultError(
-            f"{results[0].task}: expected one row an entry, got several of {twice}; keep one file of each"
-        )
+        raise ResultError(f"{results[0].task}: expected one row an entry, got several of {twice}; keep one of each")
     resampling = {result.model.name: (result.score.level, len(result.score.replicates)) for result in results}
     if len(set(resampling.values())) > 1:
         raise ResultError(
@@ -154,54 +122,47 @@ def _require_one_table(results: Sequence[Result]) -> None:
 
 
 def table_markdown(table_of_task: Table, cards: str) -> Markdown:
-    """A task's table with the columns of its family, as Markdown.
+    """Return a task's table with the columns of its family; entries link to the folder `cards`, relative to the page.
 
-    Parameters
-    ----------
-    table_of_task : Table
-        What to show.
-    cards : str
-        The folder of the cards that the entries link to, relative to the page.
+    Columns that are optional are shown where a row has their metric.
     """
     columns = [
         column
         for column in family(table_of_task.family).columns
         if not column.optional or any(column.key in row.result.metrics for row in table_of_task.rows)
     ]
-    own = [column.header for column in columns]
     status = status_cells(table_of_task)
     has_gap = table_of_task.season is not None
     header = [
         *_header(table_of_task),
         *(["public - season"] if has_gap else []),
         *(["status"] if status else []),
-        *own,
+        *(column.header for column in columns),
         *("parameters", "training s", "µs per call", "inputs"),
     ]
-    rows = []
-    for row in table_of_task.rows:
-        result = row.result
-        metrics = [result.metrics.get(column.key) for column in columns]
-        rows.append(
-            [
-                *_cells(row, cards),
-                *([change_markdown(row.gap)] if has_gap else []),
-                *([status[result.slug]] if status else []),
-                *(
-                    number(metric.value if metric else None, column.format)
-                    for metric, column in zip(metrics, columns, strict=True)
-                ),
-                count(result.model.parameters),
-                number(result.cost.training_seconds, ".1f"),
-                number(result.cost.microseconds_per_call, ".2f"),
-                result.model.inputs,
-            ]
-        )
+
+    def metric(result: Result, column: Column) -> str:
+        value = result.metrics.get(column.key)
+        return number(value.value if value else None, column.format)
+
+    rows = [
+        [
+            *_cells(row, cards),
+            *([change_markdown(row.gap)] if has_gap else []),
+            *([status[row.result.slug]] if status else []),
+            *(metric(row.result, column) for column in columns),
+            count(row.result.model.parameters),
+            number(row.result.cost.training_seconds, ".1f"),
+            number(row.result.cost.microseconds_per_call, ".2f"),
+            row.result.model.inputs,
+        ]
+        for row in table_of_task.rows
+    ]
     return markdown_table(header, rows, left=("entry", "status", "inputs"))
 
 
 def status_cells(table_of_task: Table) -> dict[str, str]:
-    """The status of each row by its slug, with the marks of its flags; empty where all are baselines without flags."""
+    """Return status and marks of flags of each row by its slug; empty where all are baselines without flags."""
     rows = table_of_task.rows
     if not any(row.flags or row.result.submission is not None for row in rows):
         return {}
@@ -209,9 +170,9 @@ def status_cells(table_of_task: Table) -> dict[str, str]:
 
 
 def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
-    """A task's table with rank, entry and score only, as Markdown; parameters as in `table_markdown`.
+    """Return a task's table with rank, entry and score alone; `cards` as in `table_markdown`.
 
-    Given `best`, only that many of the ranked rows, the best ones, below those that have no rank.
+    Given `best`, only the best that many of the ranked rows, below those that have no rank.
     """
     ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
     rows = [_cells(row, cards) for row in table_of_task.rows if row.rank is None or row in ranked]
@@ -219,16 +180,23 @@ def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) 
 
 
 def score_markdown(result: Result) -> Markdown:
-    """A score with its interval."""
+    """Return a score with its interval."""
     return interval(result.score.value, result.score.low, result.score.high, ".1f")
 
 
 def change_markdown(change: Value | None) -> Markdown:
-    """A difference of scores with its interval, and whether that excludes 0; a dash for None."""
+    """Return a difference of scores with its interval, and whether that excludes 0; a dash for None."""
     if change is None:
         return Markdown(NONE)
     ends = "" if change.low is None else f" [{change.low:+z.2f}, {change.high:+z.2f}]"
     return Markdown(f"{change.value:+z.2f}{ends}{' ≠ 0' if is_apart(change) else ''}")
+
+
+def provenance(one: Table) -> tuple[str, str]:
+    """Return the versions, and the data with digests, that a table's rows were made with."""
+    result = one.rows[0].result
+    data = ", ".join(f"{name} {digest[:12]}" for name, digest in sorted(result.data_digests.items()))
+    return f"Task version {result.task_version}, scorer {result.scorer_version}, split {result.split}", data
 
 
 def _header(table_of_task: Table) -> list[str]:

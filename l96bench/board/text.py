@@ -1,9 +1,12 @@
-"""Markdown from untrusted strings: escaping, numbers, tables, code."""
+"""Markdown from untrusted strings: escaping, numbers, tables, code, templates."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jinja2
 
 NONE = "\N{EN DASH}"
 
@@ -19,10 +22,9 @@ class Markdown(str):
 
 
 def escape(text: object) -> Markdown:
-    """One line of Markdown that shows ``text`` as it is; `Markdown` passes unchanged.
+    """Return one line of Markdown that shows ``text`` as it is; `Markdown` passes unchanged.
 
-    HTML and Markdown lose their meaning; line breaks and characters that do not print, such as those that reverse the
-    direction of writing, become spaces.
+    HTML and Markdown lose their meaning; line breaks and characters that do not print become spaces.
     """
     if isinstance(text, Markdown):
         return text
@@ -30,46 +32,57 @@ def escape(text: object) -> Markdown:
 
 
 def one_line(text: str) -> str:
-    """The text with line breaks, and characters that do not print, as single spaces."""
+    """Return the text with line breaks, and characters that do not print, as single spaces."""
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return " ".join(text.split())
 
 
 def number(value: float | None, spec: str) -> str:
-    """A number in a format specification; a dash for ``None``, scientific notation from a million on."""
+    """Return a number in a format specification; a dash for ``None``, scientific notation from a million on."""
     if value is None:
         return NONE
     return format(value, f"z{spec}" if abs(value) < 1e6 else ".1e")
 
 
 def count(value: int | None) -> str:
-    """A whole number with its thousands apart; a dash for ``None``."""
+    """Return a whole number with its thousands apart; a dash for ``None``."""
     return NONE if value is None else f"{value:,d}"
 
 
 def interval(value: float, low: float | None, high: float | None, spec: str) -> Markdown:
-    """An estimate with its interval, such as ``84.7 [84.1, 85.2]``."""
+    """Return an estimate with its interval, such as ``84.7 [84.1, 85.2]``."""
     ends = "" if low is None or high is None else f" [{number(low, spec)}, {number(high, spec)}]"
     return Markdown(number(value, spec) + ends)
 
 
+def distinct(values: Iterable[str]) -> str:
+    """Return the different values that are not empty, in the order in which they first come."""
+    return "; ".join(dict.fromkeys(value for value in values if value))
+
+
+def templates(finalize: Callable[[Any], Any], *, autoescape: bool = False) -> jinja2.Environment:
+    """Return the board's templates, in which `finalize` makes every value safe and an unknown name is an error."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("l96bench.board"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 def code_block(text: str) -> Markdown:
-    """An indented code block, which no text can end early (a fence could be)."""
+    """Return an indented code block, which no text can end early, as it could a fence."""
     return Markdown("\n".join(f"    {line}" for line in text.splitlines()))
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], left: Sequence[str] = ()) -> Markdown:
-    """A Markdown table with aligned columns.
+    """Return a Markdown table; columns named in `left` are aligned to the left, the others to the right.
 
-    Parameters
-    ----------
-    header : sequence of str
-        The columns' names.
-    rows : sequence of sequences
-        The cells; everything but `Markdown` is escaped.
-    left : sequence of str
-        Names of the columns that are aligned to the left; the others are numbers and go to the right.
+    Every cell but `Markdown` is escaped.
     """
     cells = [[escape(cell) for cell in row] for row in [header, *rows]]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
