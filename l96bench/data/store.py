@@ -172,12 +172,12 @@ def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict
     return fetch(f"{regime.id}/{split}", spec.arrays, lambda: generate(regime, spec, progress))
 
 
-def state_of(key: str, names: Sequence[str]) -> str:
-    """Whether the cache holds a data set: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+def state_of(key: str, recorded: Mapping[str, str]) -> str:
+    """Whether the cache holds arrays with these digests: ``"intact"``, ``"absent"`` or ``"damaged"``."""
     place = _place(key)
     if not place.exists():
         return "absent"
-    return "damaged" if _read(place, _expected(key, names)) is None else "intact"
+    return "damaged" if _read(place, dict(recorded)) is None else "intact"
 
 
 def _expected(key: str, names: Sequence[str]) -> dict[str, str]:

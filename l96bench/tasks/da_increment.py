@@ -17,19 +17,18 @@ from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthModel
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
-from l96bench.dynamics.closures import as_closure
-from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.resolved import rollout
+from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
-from l96bench.metrics import climate, pointwise
-from l96bench.metrics.bounds import BOUND, bounds
+from l96bench.metrics import pointwise
+from l96bench.metrics.bounds import BOUND
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
+from l96bench.tasks.free_runs import FreeRuns
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
 from l96bench.tasks.subgrid_forcing import predict, within_reach
@@ -338,7 +337,7 @@ class DAIncrement(ClosureTask):
             "inflation": Value(value=own.inflation),
         }
         if system.closure is not None:
-            metrics |= self._free(system.closure)
+            metrics |= self.free_runs.metrics(system.closure)
         failures = Failures(diverged=int(diverged.sum()), of=len(diverged), note="test segments")
         series = {"background_rmse_by_segment": np.sqrt(squared.mean(axis=1))}
         digest = array_digest(np.nan_to_num(run.background_mean, nan=run.limit))
@@ -371,55 +370,11 @@ class DAIncrement(ClosureTask):
             metrics[name] = value_of(pointwise.r2(target, usable, mean), pointwise.r2_replicates(weights, sse, sst))
         return metrics
 
-    def _free(self, closure: Any) -> dict[str, Value]:
-        """Free forecasts from the true state, and the climate, under a closure: RMSE after 1 MTU, climate distance."""
-        steps, truth = round(1.0 / self.track.window), self.arrays("test")["truth"]
-        ends = truth[:, SPIN_UP + steps :: 20].reshape(-1, self.regime.K)
-        forecast, run = self._free_runs(closure)
-        if np.isnan(forecast).any() or np.isnan(run).any():
-            # As in `online-rollout`, what leaves the attractor goes on as the run without closure.
-            none = self._free_none
-            forecast, run = np.where(np.isnan(forecast), none[0], forecast), np.where(np.isnan(run), none[1], run)
-        error = np.square(forecast - ends).mean(axis=1)
-        weights = self.weights(len(error), "forecasts") / len(error)
-        reference = climate.member_cdfs(self._long_truth, self.track.window, self._grid).mean(axis=0)
-        cdfs = climate.member_cdfs(run, self.track.window, self._grid)
-        distance = float(climate.climate_distance(cdfs.mean(axis=0), reference, self._grid))
-        members = self.weights(len(cdfs), "members") / len(cdfs)
-        pooled = (members @ cdfs.reshape(len(cdfs), -1)).reshape(-1, *cdfs.shape[1:])
-        distances = climate.climate_distance(pooled, reference, self._grid)
-        return {
-            "free_rmse_1": value_of(float(np.sqrt(error.mean())), np.sqrt(weights @ error)),
-            "climate_distance": value_of(distance, recentre(distances, distance)),
-        }
-
-    def _free_runs(self, closure: Any) -> tuple[Array, Array]:
-        """X after 1 MTU from true states (case, K), and a climate run (time, member, K)."""
-        window, truth = self.track.window, self.arrays("test")["truth"]
-        steps = round(1.0 / window)
-        starts = truth[:, SPIN_UP:-steps:20].reshape(-1, self.regime.K)
-        mean, std = self._grid.mean[0], self._grid.std[0]
-        options: dict[str, Any] = {"regime": self.regime, "interval": window, "progress": False}
-        options["limits"] = bounds(mean, std)
-        closure = as_closure(closure)
-        forecast = rollout(closure, starts, (steps + 1) * window, **options).X[-1]
-        members = truth[:, SPIN_UP::200][:, :2].reshape(-1, self.regime.K)
-        return forecast, rollout(closure, members, self.duration, spin_up=self.spin_up, **options).X
-
     @cached_property
-    def _free_none(self) -> tuple[Array, Array]:
-        """`_free_runs` without closure; the climatological mean where even that leaves."""
-        forecast, run = (np.nan_to_num(X, nan=self._grid.mean[0]) for X in self._free_runs(NoClosure()))
-        return forecast, run
-
-    @property
-    def _long_truth(self) -> Array:
-        """The training segment's truth as a run (time, 1, K)."""
-        return self.arrays("train")["truth"].swapaxes(0, 1)
-
-    @cached_property
-    def _grid(self) -> climate.DistanceGrid:
-        return climate.DistanceGrid.from_truth(self._long_truth, self.track.window)
+    def free_runs(self) -> FreeRuns:
+        """Free forecasts and climates of the resolved model, from the truth of the test segments."""
+        truth, long = self.arrays("test")["truth"], self.arrays("train")["truth"].swapaxes(0, 1)
+        return FreeRuns(self.regime, self.track.window, truth, long, self.spin_up, self.duration, self.weights)
 
     @property
     def references(self) -> Mapping[str, Reference]:

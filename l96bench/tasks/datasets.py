@@ -13,13 +13,22 @@ from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, make_archive
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
-from l96bench.data.splits import data_regimes, split_regime, splits_of
-from l96bench.data.store import array_digest, fetch, state_of
+from l96bench.data.splits import DATA_REGIMES, split_regime, splits_of
+from l96bench.data.store import (
+    array_digest,
+    fetch,
+    fetch_unrecorded,
+    kept_digests,
+    recorded_digests,
+    state_of,
+)
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import DataError, UnknownIdError, nearest
 from l96bench.parallel import in_parallel
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import get_regime
+from l96bench.tasks.registry import families
+from l96bench.tasks.sources import own_key
 
 __all__ = ["DataSet", "data_sets", "make_data_sets"]
 
@@ -40,6 +49,8 @@ class DataSet:
         One line for listings.
     make : (progress, threads) -> arrays by name
         Makes it, without the cache.
+    kept_as : str
+        Its place in the cache, where no digest of it is recorded.
     """
 
     owner: str
@@ -48,6 +59,7 @@ class DataSet:
     size: str
     purpose: str
     make: Callable[[bool | None, int | None], Mapping[str, NDArray[np.float64]]]
+    kept_as: str = ""
 
     @property
     def key(self) -> str:
@@ -56,11 +68,18 @@ class DataSet:
 
     def load(self, progress: bool | None = None, threads: int | None = None) -> dict[str, NDArray[np.float64]]:
         """The arrays, from the cache; made first when it does not hold them intact."""
+        if self.kept_as:
+            return fetch_unrecorded(self.kept_as, lambda: self.make(progress, threads))
         return fetch(self.key, self.arrays, lambda: self.make(progress, threads))
 
     def state(self) -> str:
         """Whether the cache holds it: ``"intact"``, ``"absent"`` or ``"damaged"``."""
-        return state_of(self.key, self.arrays)
+        return state_of(self.kept_as or self.key, self.digests)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of its arrays by name: those recorded, or those of its first making here."""
+        return kept_digests(self.kept_as) if self.kept_as else recorded_digests(self.key)
 
     def remake(self, progress: bool | None = None, threads: int | None = None) -> dict[str, str]:
         """Make it anew, without the cache: the digests of its arrays by name."""
@@ -75,7 +94,7 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
     UnknownIdError
         For an owner or a name that no data set has.
     """
-    every = [*_splits(), *_archives(), *_instances()]
+    every = [*_splits(), *_archives(), *_instances(), *_others()]
     # Tracks of one base sample the same trajectories.
     owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
@@ -138,7 +157,7 @@ def _make(name: tuple[str, str], threads: int, send: bool) -> dict[str, NDArray[
 
 def _splits() -> list[DataSet]:
     sets = []
-    for id in data_regimes():
+    for id in DATA_REGIMES:
         regime = get_regime(id)
         for split in splits_of(regime):
             size = f"{split.n_trajectories} x {split.duration:g} MTU every {split.interval:g}"
@@ -146,6 +165,21 @@ def _splits() -> list[DataSet]:
             make = lambda progress, threads, regime=regime, split=split: generate(regime, split, progress, threads)  # noqa: E731
             sets.append(DataSet(id, split.name, split.arrays, size, note, make))
     return sets
+
+
+def _others() -> list[DataSet]:
+    """Return the data sets of regimes and families of other packages."""
+    ours, sets = {*DATA_REGIMES, *TRACKS, *RECOVERY_TRACKS}, {}
+    for family in families().values():
+        for task in map(family, family.regime_ids()):
+            for split in task.available_splits:
+                owner = task.key(split).removesuffix(f"/{split}")
+                if owner in ours:
+                    continue
+                make = lambda progress, threads, task=task, split=split: task.make(split, progress)  # noqa: E731
+                note = f"of {type(task).__module__.partition('.')[0]}"
+                sets[owner, split] = DataSet(owner, split, (), "", note, make, own_key(task, split))
+    return list(sets.values())
 
 
 def _archives() -> list[DataSet]:

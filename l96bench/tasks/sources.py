@@ -23,7 +23,7 @@ from l96bench.regimes import Regime, get_regime
 if TYPE_CHECKING:
     from l96bench.tasks.base import Task
 
-__all__ = ["MINIATURE", "REGISTERED", "Miniature", "Registered", "Source"]
+__all__ = ["MINIATURE", "REGISTERED", "Miniature", "Registered", "Source", "own_key"]
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -81,7 +81,7 @@ class Registered:
         names = list(recorded_digests(key))
         if names:
             return fetch(key, names, lambda: task.make(split, progress))
-        return fetch_unrecorded(_own_key(task, split), lambda: task.make(split, progress))
+        return fetch_unrecorded(own_key(task, split), lambda: task.make(split, progress))
 
     def sized(self, split: Split) -> Split:
         """Return the split as it is defined."""
@@ -102,7 +102,7 @@ class Registered:
             recorded = recorded_digests(task.key(split))
             if not recorded:
                 self.arrays(task, split)
-                recorded = kept_digests(_own_key(task, split))
+                recorded = kept_digests(own_key(task, split))
             found |= {f"{task.key(split)}/{name}": digest for name, digest in recorded.items()}
         return found
 
@@ -151,7 +151,7 @@ class Miniature:
 REGISTERED, MINIATURE = Registered(), Miniature()
 
 
-def _own_key(task: Task, split: str) -> str:
+def own_key(task: Task, split: str) -> str:
     """The place in the cache of data that the repository does not record: named by all that they depend on."""
     return f"own/{task.key(split)}-{hashlib.sha256(task.recipe(split).encode()).hexdigest()[:12]}"
 

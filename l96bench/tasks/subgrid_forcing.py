@@ -29,8 +29,6 @@ __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
 _CHUNK = 4000
 _MEMBERS = 20
-REACH = BOUND
-"""Predictions further from the climatological mean than so many standard deviations are cut off there, and counted."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
 

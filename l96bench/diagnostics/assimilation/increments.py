@@ -14,8 +14,9 @@ from l96bench.diagnostics.assimilation.subject import AssimilationSubject
 from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, VERMILION, Array, conditional, figure
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.metrics import pointwise
+from l96bench.metrics.bounds import BOUND
 from l96bench.tasks.da_increment import AssimilationSystem
-from l96bench.tasks.subgrid_forcing import REACH, predict, within_reach
+from l96bench.tasks.subgrid_forcing import predict, within_reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +72,7 @@ def predicted_increments(subject: AssimilationSubject) -> Increments:
     background = test["background"]
     rows = background.reshape(-1, background.shape[-1])
     predicted = predict(subject.model, rows, np.random.default_rng(0))[0]
-    usable = within_reach(predicted, 0.0, REACH * float(train["truth"].std()))[0]
+    usable = within_reach(predicted, 0.0, BOUND * float(train["truth"].std()))[0]
     run = subject.runs["model"]
     observed = np.zeros(background.shape, dtype=bool)
     np.put_along_axis(observed, run.points, True, axis=2)
