@@ -148,7 +148,7 @@ def test_tasks_are_listed(run: Run) -> None:
 def digests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """The recorded digests of miniature splits of one regime and of a miniature archive, before an empty cache."""
     monkeypatch.setattr("l96bench.data.splits.SPLITS", SPLITS)
-    monkeypatch.setattr("l96bench.tasks.datasets.data_regimes", lambda: ("wilks-f20",))
+    monkeypatch.setattr("l96bench.tasks.datasets.DATA_REGIMES", ("wilks-f20",))
     monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"dense": TRACKS["dense"]})
     monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
     monkeypatch.setattr("l96bench.tasks.datasets.RECOVERY_TRACKS", {})

@@ -26,7 +26,7 @@ from l96bench.dynamics.truth import available_processors
 from l96bench.errors import DataError, UnknownIdError, nearest
 from l96bench.parallel import in_parallel
 from l96bench.progress import progress as show_progress
-from l96bench.regimes import get_regime
+from l96bench.regimes import get_regime, other_regimes
 from l96bench.tasks.registry import families
 from l96bench.tasks.sources import own_key
 
@@ -169,16 +169,16 @@ def _splits() -> list[DataSet]:
 
 def _others() -> list[DataSet]:
     """Return the data sets of regimes and families of other packages."""
-    ours, sets = {*DATA_REGIMES, *TRACKS, *RECOVERY_TRACKS}, {}
+    sets: dict[str, DataSet] = {}
     for family in families().values():
-        for task in map(family, family.regime_ids()):
+        is_ours = family.__module__.startswith("l96bench.")
+        for task in (family(id) for id in family.regime_ids() if not is_ours or id in other_regimes()):
             for split in task.available_splits:
-                owner = task.key(split).removesuffix(f"/{split}")
-                if owner in ours:
+                key = task.key(split)
+                if recorded_digests(key):
                     continue
                 make = lambda progress, threads, task=task, split=split: task.make(split, progress)  # noqa: E731
-                note = f"of {type(task).__module__.partition('.')[0]}"
-                sets[owner, split] = DataSet(owner, split, (), "", note, make, own_key(task, split))
+                sets[key] = DataSet(key.removesuffix(f"/{split}"), split, (), "", task.id, make, own_key(task, split))
     return list(sets.values())
 
 
