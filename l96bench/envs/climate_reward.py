@@ -28,8 +28,9 @@ class ClimateReward:
         D(t) = mean_q  n_q(t) / n_q(T)  integral |G_q,t - G_q| dq / std_q,
 
     which is 0 before the first step, and after the last the climate distance D of `online-rollout` for this one
-    episode: the mean of three 1-Wasserstein distances over standard deviations. The reward of a step is
-    D(t - 1) - D(t), a difference of potentials, so that the rewards of an episode add up to -D(T).
+    episode: the mean of three 1-Wasserstein distances over standard deviations. The reward of a step is D(t - 1) -
+    D(t), a difference of potentials, so that the rewards of an episode add up to -D(T). Raises `L96BenchError` if an
+    episode is shorter than 0.2 MTU.
 
     Parameters
     ----------
@@ -38,11 +39,6 @@ class ClimateReward:
     n_systems, episode_steps : int
     dt : float
         MTU of a step.
-
-    Raises
-    ------
-    L96BenchError
-        If an episode is shorter than 0.2 MTU.
     """
 
     def __init__(self, task: ClosureTask, n_systems: int, episode_steps: int, dt: float) -> None:

@@ -18,21 +18,11 @@ SPLITS = ("train", "valid", "test")
 
 
 class ClosureEnv(BatchedEnv):
-    """Agents that see the resolved state and act the subgrid forcing, beside a truth.
+    """Agents that see the resolved state and act the subgrid forcing, beside a truth (trajectory, time, K).
 
     Without `local` a row sees X (K,) and acts U (K,). With it row ``i K + k`` sees the stencil X_{k-2} .. X_{k+2} of
-    system i and acts U_k. Both are scaled as `Scaling` says.
-
-    Parameters
-    ----------
-    regime : str
-    num_envs : int or None
-        Rows; None for one system.
-    local : bool
-    truth : (trajectory, time, K) array
-        An episode begins at a random sample of it.
-    **options
-        Those of `BatchedEnv`.
+    system i and acts U_k. Both are scaled as `Scaling` says. An episode begins at a random sample of the truth.
+    `options` are those of `BatchedEnv`; `num_envs` counts rows, None standing for those of one system.
     """
 
     def __init__(

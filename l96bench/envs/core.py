@@ -57,8 +57,8 @@ class BatchedEnv(VectorEnv):
         action box; fill `rewards` (n_systems, agents), zeros before, and `terminated` (n_systems,), false before.
         ``self.steps`` (n_systems,) holds the steps that each episode made before this one. Rewards are finite.
     ``_observe(out)``
-        Fill `out` (n_systems, agents * width), float32, with the observations of all systems, those that have ended
-        included. They must lie in the box.
+        Fill `out` (n_systems, agents * width), float32, with the observations of all systems, ended ones included, in
+        the box.
     ``_infos()``
         Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
     ``_picture()``, ``_records()``, ``_caption(system)``
@@ -67,18 +67,16 @@ class BatchedEnv(VectorEnv):
 
     Parameters
     ----------
-    n_systems : int
-    agents : int
-        Rows of each system.
+    n_systems, agents : int
+        Systems, and rows of each.
     observation_space, action_space : gymnasium.spaces.Box
         Of one row; one-dimensional.
     episode_steps : int
         Steps of an episode, after which it is truncated.
     max_episode_steps : int, optional
         A lower limit, by the name that Gymnasium gives it.
-    autoreset_mode : AutoresetMode or str
-        When a row that has ended begins anew: ``"NextStep"``, ``"SameStep"`` or ``"Disabled"`` (see
-        `gymnasium.vector.AutoresetMode`).
+    autoreset_mode : AutoresetMode or {"NextStep", "SameStep", "Disabled"}
+        When a row that has ended begins anew (see `gymnasium.vector.AutoresetMode`).
     threads : int
         Threads that a step is divided among; the bits do not depend on it.
     render_mode : {None, "rgb_array"}
@@ -165,7 +163,7 @@ class BatchedEnv(VectorEnv):
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Actions, dict[str, Any]]:
-        """Begin new episodes.
+        """Begin new episodes: the observations (num_envs, width), float32, of all rows, and their infos.
 
         Parameters
         ----------
@@ -175,12 +173,6 @@ class BatchedEnv(VectorEnv):
         options : dict, optional
             ``{"reset_mask": (num_envs,) bool array}`` begins anew only the rows where it is true; rows of one system go
             together.
-
-        Returns
-        -------
-        observations : (num_envs, width) float32 array
-            Of all rows.
-        infos : dict
 
         Raises
         ------
@@ -212,13 +204,12 @@ class BatchedEnv(VectorEnv):
 
         Returns
         -------
-        observations : (num_envs, width) float32 array
-        rewards : (num_envs,) float64 array
+        observations, rewards : (num_envs, width) float32 array, (num_envs,) float64 array
         terminations, truncations : (num_envs,) bool arrays
             Never both: an episode that blows up in its last step is terminated.
         infos : dict
-            In the mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` of the rows that ended, as
-            `gymnasium.vector.SyncVectorEnv` has them.
+            In the mode ``SAME_STEP`` with ``final_obs`` and ``final_info`` of the rows that ended, as in
+            `SyncVectorEnv`.
 
         Raises
         ------

@@ -61,7 +61,9 @@ class DAIncrementVectorEnv(BatchedEnv):
     archive's spread, so that their covariance is that of a cycle in full run: with the archive's inflation, errors rise
     by 3 % (``sparse``: 7 %) in the first windows and come back. Observations of the whole episode are drawn then, too.
 
-    ``info`` holds `background_rmse` and `uncorrected_rmse`, the latter being that of e_none.
+    ``info`` holds `background_rmse` and `uncorrected_rmse`, the latter being that of e_none. Raises `UnknownIdError`
+    for an unknown track, split or mode; `L96BenchError` for numbers that make no sense, or an episode longer than the
+    split.
 
     Parameters
     ----------
@@ -72,13 +74,6 @@ class DAIncrementVectorEnv(BatchedEnv):
         Windows of an episode.
     split : {"train", "valid", "test"}
         The part of the archive whose truth is observed.
-
-    Raises
-    ------
-    UnknownIdError
-        For an unknown track, split or mode.
-    L96BenchError
-        For numbers that make no sense, or an episode longer than the split.
     """
 
     def __init__(
@@ -116,15 +111,12 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._variance, self._unit = float(train["truth"].var()), float(np.square(self._errors).mean())
         self._model = ResolvedModel(regime)
         self._inflation = Inflation(posterior=INFLATIONS[self.track.id])
-        n, m, T, p = self.n_systems, self.track.n_members, self.episode_steps, self._observed_points()
+        n, m, T, network = self.n_systems, self.track.n_members, self.episode_steps, self.track.network
+        p = network.n_random or len(network.points or range(self.K))
         self._ensembles, self._background = np.zeros((n, m, self.K)), np.zeros((n, self.K))
         self._truth = np.zeros((n, T + 1, self.K))
         self._observed = Observed(np.zeros((n, T, p)), np.zeros((n, T, p), np.int64), np.ones((n, T, p)))
         self._rmse, self._rows = np.zeros((2, n)), np.arange(n)
-
-    def _observed_points(self) -> int:
-        network = self.track.network
-        return network.n_random or len(network.points or range(network.K))
 
     def _begin(self, systems: NDArray[np.intp]) -> None:
         archive, m, T = self._archive, self.track.n_members, self.episode_steps
@@ -159,8 +151,8 @@ class DAIncrementVectorEnv(BatchedEnv):
 
     def _window(self, systems: NDArray[np.intp], U: Floats, rewards: Floats, terminated: Mask) -> None:
         """Analysis and forecast of some systems under the tendencies U (system, K), and what they are worth."""
-        now = self.steps[systems]
-        observed = Observed(*(part[systems, now] for part in _parts(self._observed)))
+        now, all_times = self.steps[systems], self._observed
+        observed = Observed(*(part[systems, now] for part in (all_times.values, all_times.points, all_times.std)))
         background = self._ensembles[systems]
         analysis = self.track.filter.analyse(background, observed, (), self._model.layout)
         analysis = self._inflation.after(analysis, background)
@@ -225,7 +217,3 @@ class _Held(Stateless):
 
     def predict(self, X: NDArray) -> NDArray:
         return self.U
-
-
-def _parts(observed: Observed) -> tuple[NDArray[Any], ...]:
-    return observed.values, observed.points, observed.std

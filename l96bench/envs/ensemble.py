@@ -28,19 +28,17 @@ class EnsembleRolloutVectorEnv(VectorWrapper):
     It is what member a's choice changes in the score of the whole ensemble, so that what is best for each is best for
     all. (With half of the second term the rewards would add up to the score itself; but then no member is paid for the
     distance that it gives the others, and agents learn to act alike.) A policy that samples its actions, as PPO's does,
-    keeps as much randomness as makes the best forecast; see `l96bench.envs.policy.StochasticPolicyClosure`.
-
-    Episodes end together for all members of a state. The autoreset mode is ``DISABLED``.
+    keeps as much randomness as makes the best forecast; see `l96bench.envs.policy.StochasticPolicyClosure`. Episodes
+    end together for all members of a state. The autoreset mode is ``DISABLED``.
 
     Parameters
     ----------
-    regime : str
+    regime, **options
+        As for `OnlineRolloutVectorEnv`.
     num_envs : int
         Rows: members times states times K. Row ``(m n_states + i) K + k`` is point k of member m of state i.
     members : int
         M, at least 2.
-    **options
-        Others of `OnlineRolloutVectorEnv`.
     """
 
     env: OnlineRolloutVectorEnv

@@ -68,7 +68,8 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     ``1 - r - 0.002 n`` of its last equations. **End**: ``truncated`` after `episode_steps`; never ``terminated``.
 
     ``info`` holds `residual` and `n_terms` of the system, the `instance`, `noise` and `budget` (MTU) drawn, and after
-    the last step `equations` in the grammar of the task: a tuple of texts, empty before.
+    the last step `equations` in the grammar of the task: a tuple of texts, empty before. Raises `UnknownIdError` for an
+    unknown track, split or mode; `L96BenchError` for numbers that make no sense.
 
     Parameters
     ----------
@@ -79,13 +80,6 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     episode_steps : int
     split : {"train", "valid", "test"}
         The instances: ten that the task does not score, ten others, or the registered ones that it scores.
-
-    Raises
-    ------
-    UnknownIdError
-        For an unknown track, split or mode.
-    L96BenchError
-        For numbers that make no sense.
     """
 
     def __init__(
@@ -252,14 +246,8 @@ def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:
 def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array, Array, Array]:
     """Sums over windows of products of both sides of the equations, which say all about any coefficients.
 
-    Returns
-    -------
-    gram : (kind, block, K, term, term) array
-        Terms times terms.
-    moment : (kind, block, K, term) array
-        Terms times tendency.
-    square : (kind, block, K) array
-        Tendency times tendency.
+    They are terms times terms (kind, block, K, term, term), terms times tendency (kind, block, K, term), and tendency
+    times tendency (kind, block, K).
     """
     about = get_track(track)
     candidates = _candidates(about)

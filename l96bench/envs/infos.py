@@ -33,14 +33,7 @@ def vector_infos(infos: dict[str, NDArray[Any]], agents: int) -> dict[str, Any]:
 def final_infos(
     infos: dict[str, NDArray[Any]], observations: NDArray[np.float32], ended: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The last observations and infos of the rows that have just ended, as `SyncVectorEnv` returns them.
-
-    Parameters
-    ----------
-    infos : dict of (n_systems, ...) arrays
-    observations : (num_envs, width) array
-    ended : (num_envs,) bool array
-    """
+    """The last observations (num_envs, width) and infos of the rows that just ended, as in `SyncVectorEnv`."""
     final = np.full(len(ended), None, dtype=object)
     for row in np.flatnonzero(ended):
         final[row] = observations[row].copy()

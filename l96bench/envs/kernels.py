@@ -1,8 +1,6 @@
-"""What the environments compute, as Numba kernels: actions, rewards, observations and clocks of many systems.
+"""The environments' actions, rewards, observations and clocks as Numba kernels, for the systems `first` .. `last` - 1.
 
-Every system is treated apart, in a fixed order of operations, so that its bits do not depend on the systems beside it.
-The physics is `l96bench.dynamics.resolved_kernels`. Systems are those from `first` up to, not including, `last`, so
-that threads can share them out.
+Every system is treated apart, in a fixed order of operations, so that its bits do not depend on the others.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     An episode is terminated when a point leaves `BOUND` climatological standard deviations around the mean, or is not
     finite. The observation is then the upper bound everywhere, and the reward counts all steps that are left as the
     worst that there are (400 each for the squared errors; the largest distance for the climate), so that it never pays
-    to end an episode.
+    to end an episode. Raises `L96BenchError` if an argument cannot be used.
 
     Parameters
     ----------
@@ -73,11 +73,6 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         Steps of an episode; by default 100, and 1,000 for the climate.
     **options
         `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`.
-
-    Raises
-    ------
-    L96BenchError
-        If an argument cannot be used.
     """
 
     def __init__(

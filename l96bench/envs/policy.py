@@ -40,9 +40,7 @@ class Actor:
     Attributes
     ----------
     network : TorchRegressor
-        From inputs that were cut off to the action before it is squashed.
-    low, high : (width,) arrays
-        Where inputs are cut off.
+        From inputs that were cut off at `low` and `high` (width,) to the action before it is squashed.
     squashed : bool
         Whether actions end in a tanh (TD3, SAC) or are cut off at -1 and 1 (PPO).
     """
@@ -56,16 +54,13 @@ class Actor:
     def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
         """What a stable-baselines3 model does where its environment shows ``(inputs - mean) / std``, cut off.
 
+        Raises `ModelError` if the policy has another form, or another number of inputs.
+
         Parameters
         ----------
         model : PPO, A2C, TD3, DDPG or SAC
             With a ``MlpPolicy`` of fully connected layers, with or without `VecNormalize` around its environment.
         mean, std : (width,) arrays
-
-        Raises
-        ------
-        ModelError
-            If the policy has another form, or another number of inputs.
         """
         layers, activation = _layers(model.policy)
         first, bias = layers[0]
@@ -123,17 +118,14 @@ class PolicyClosure(Stateless):
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
         """The closure that a stable-baselines3 model stands for.
 
+        Raises `ModelError` if the policy has another form, or observes what a closure does not have.
+
         Parameters
         ----------
         model : PPO, A2C, TD3, DDPG or SAC
             See `Actor.from_sb3`.
         env : optional
             The l96bench environment that it was trained in, where it is no longer ``model.get_env()``.
-
-        Raises
-        ------
-        ModelError
-            If the policy has another form, or observes what a closure does not have.
         """
         inner = find_environment(model.get_env() if env is None else env)
         index = inner.observed
@@ -180,14 +172,9 @@ class PolicyClosure(Stateless):
 
 
 class StochasticPolicyClosure(PolicyClosure):
-    """A trained policy as it acts: its most likely action plus normal noise, new in every step of the model.
+    """A trained policy as it acts: `PolicyClosure` plus normal noise, new in every step of the model.
 
-    Parameters
-    ----------
-    actor, index, scaling
-        As for `PolicyClosure`.
-    std : float
-        Standard deviation of the noise, in units of actions.
+    `std` is the standard deviation of the noise, in units of actions.
     """
 
     deterministic = False
@@ -229,10 +216,7 @@ class StochasticPolicyClosure(PolicyClosure):
 def find_environment(env: Any) -> ClosureEnv:
     """The batched environment inside wrappers of Gymnasium and stable-baselines3, or behind a scalar one.
 
-    Raises
-    ------
-    ModelError
-        If there is none.
+    Raises `ModelError` if there is none.
     """
     inner = env
     while not isinstance(inner, ClosureEnv):

@@ -16,10 +16,7 @@ ENVIRONMENTS = {
 
 
 def register() -> None:
-    """Register every id with Gymnasium, those that are not yet there.
-
-    The time limit belongs to the environments themselves (`episode_steps`), since the native batch has no wrappers.
-    """
+    """Register every id with Gymnasium, those that are not yet there; time limits are the environments' own."""
     for id, entry_point in ENVIRONMENTS.items():
         if id not in gymnasium_registration.registry:
             batch = f"{entry_point.removesuffix('Env')}VectorEnv"

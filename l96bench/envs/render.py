@@ -27,28 +27,16 @@ FPS = 15
 _LEFT, _RIGHT, _GAP = 52, 16, 20
 _TOP, _BOTTOM, _LINE = 70, 62, 14
 """Pixels above and below the strips, and for each line of text under them."""
-_INK, _FAINT, _PAPER, _AHEAD, _MISSING = (
-    (32, 32, 36),
-    (112, 112, 118),
-    (255, 255, 255),
-    (243, 243, 244),
-    (184, 184, 184),
-)
+_INK, _FAINT, _PAPER = (32, 32, 36), (112, 112, 118), (255, 255, 255)
+_AHEAD, _MISSING = (243, 243, 244), (184, 184, 184)
 _STATE_COLOURS, _ERROR_COLOURS = "RdBu_r", "PuOr_r"
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One strip of a picture.
+    """One strip of a picture, whose colours run from ``centre - reach`` to ``centre + reach``; the ends' lie beyond.
 
-    Parameters
-    ----------
-    title : str
-    centre, reach : float
-        The colours run from ``centre - reach`` to ``centre + reach``, the same for all rows of the strip; what lies
-        beyond gets the colour of the end.
-    error : bool
-        Errors have colours of their own, so that nobody reads them as states.
+    An `error` has colours of its own, so that nobody reads it as a state.
     """
 
     title: str
@@ -71,14 +59,11 @@ class EpisodePicture:
 
     Parameters
     ----------
-    title : str
-    panels : tuple of Panel
+    title, panels : str, tuple of Panel
     K : int
         Points of the ring.
-    n_times : int
-        Samples that fit from top to bottom; of longer records the latest are shown.
-    interval : float
-        MTU between samples.
+    n_times, interval : int, float
+        Samples that fit from top to bottom (of longer records the latest are shown), and MTU between them.
     n_lines : int
         Lines of text below the strips.
     """
@@ -98,7 +83,7 @@ class EpisodePicture:
         start: float = 0.0,
         corner: str | None = None,
     ) -> NDArray[np.uint8]:
-        """The picture after some samples, uint8 (HEIGHT, WIDTH, 3).
+        """The picture after some samples, uint8 (HEIGHT, WIDTH, 3); `L96BenchError` if the records do not fit.
 
         Parameters
         ----------
@@ -112,11 +97,6 @@ class EpisodePicture:
             MTU at the first sample.
         corner : str, optional
             Text at the upper right; the time of the last sample by default.
-
-        Raises
-        ------
-        L96BenchError
-            If the records do not fit the panels.
         """
         from PIL import Image, ImageDraw
 
@@ -169,13 +149,7 @@ class EpisodePicture:
 
 
 class History:
-    """The latest samples of several rows of an environment, for their pictures.
-
-    Parameters
-    ----------
-    n_rows, n_panels, n_times, K : int
-        Samples of K points that are kept of every row and panel: the latest `n_times`.
-    """
+    """The latest `n_times` samples (K,) of several rows of an environment and their panels, for pictures."""
 
     def __init__(self, n_rows: int, n_panels: int, n_times: int, K: int) -> None:
         self._samples = np.full((n_rows, n_panels, n_times, K), np.nan)

@@ -34,7 +34,8 @@ class SB3VecEnv(VecEnv):
       ones, and ours). Any other ignores the action of the step after an end; each of its episodes is seen to begin with
       one idle step, from the last observation of the old episode to the first of the new, without reward.
 
-    Everything returned is a copy that later steps do not touch.
+    Everything returned is a copy that later steps do not touch. Raises `TypeError` if `venv` is no `VectorEnv`;
+    `L96BenchError` if it has a space that stable-baselines3 cannot hold.
 
     Parameters
     ----------
@@ -44,13 +45,6 @@ class SB3VecEnv(VecEnv):
     ----------
     venv : gymnasium.vector.VectorEnv
         The environment that was given.
-
-    Raises
-    ------
-    TypeError
-        If `venv` is no `VectorEnv`.
-    L96BenchError
-        If it has a space that stable-baselines3 cannot hold.
     """
 
     def __init__(self, venv: VectorEnv) -> None:
@@ -288,10 +282,7 @@ def _where(mask: NDArray[np.bool_], first: Any, second: Any) -> Any:
 
 
 def _rows_of(infos: Any, rows: Sequence[int], common: Mapping[str, Any] = MappingProxyType({})) -> list[dict[str, Any]]:
-    """A dictionary for each row from Gymnasium's dictionary of arrays, in which ``_key`` says which rows have `key`.
-
-    What is in `common` is in every one, unless the row has it.
-    """
+    """A dictionary for each row: `common`, and what Gymnasium's arrays have for it (``_key`` says which have `key`)."""
     if isinstance(infos, list):  # of the wrapper DictInfoToList
         return [{**common, **infos[row]} for row in rows]
     start = dict(common)

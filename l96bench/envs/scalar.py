@@ -15,25 +15,15 @@ from l96bench.envs.core import BatchedEnv
 
 __all__ = ["ScalarEnv"]
 
-
 _OF_BATCHES = ("num_envs", "agents", "autoreset_mode", "threads")
 
 
 class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """One system of a batched environment: no code of its own moves anything.
+    """One system of a batched environment, the `core`: no code of its own moves anything.
 
     With ``local=True`` the rows of the system are laid side by side: the observation is that of all points, one after
-    the other, the action has one number for each point, and the reward is the mean of theirs.
-
-    Parameters
-    ----------
-    **options
-        Those of the family's vector environment, `core_class`, but for `num_envs`, `autoreset_mode` and `threads`.
-
-    Attributes
-    ----------
-    core : BatchedEnv
-        The environment with one system.
+    the other, the action has one number for each point, and the reward is the mean of theirs. Options are those of the
+    family's vector environment, `core_class`, but for `num_envs`, `autoreset_mode` and `threads`.
     """
 
     observation_space: spaces.Box  # type: ignore[assignment]

@@ -25,12 +25,7 @@ RADIUS = 2
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The climatology of a regime's training data, over times and points.
-
-    Attributes
-    ----------
-    mean_X, std_X, mean_U, std_U : float
-    """
+    """The climatology of a regime's training data, over times and points."""
 
     mean_X: float
     std_X: float
@@ -39,31 +34,16 @@ class Scaling:
 
     @classmethod
     def of(cls, regime: str) -> Scaling:
-        """The climatology of a regime.
-
-        Raises
-        ------
-        UnknownIdError
-            If there are no data of such a regime.
-        """
+        """The climatology of a regime; UnknownIdError if there are no data of it."""
         if regime not in data_regimes():
             raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), data_regimes()))
         train: Samples = make_task(f"subgrid-forcing/{regime}-v1").train
         return cls(float(np.mean(train.X)), float(np.std(train.X)), float(np.mean(train.U)), float(np.std(train.U)))
 
     def observation(self, X: ArrayLike, local: bool = False) -> NDArray[np.float32]:
-        """What agents see of states X.
+        """What agents see of states X (n, K): ``(X - mean_X) / std_X``, cut off at +-BOUND, as float32 (n, K).
 
-        Parameters
-        ----------
-        X : (n, K) array
-        local : bool
-            Whether every point is an agent.
-
-        Returns
-        -------
-        (n, K) or, if local, (n K, 2 RADIUS + 1) float32 array
-            ``(X - mean_X) / std_X``, cut off at +-BOUND; if local, of the points k - RADIUS .. k + RADIUS.
+        If `local`, every point is an agent: (n K, 2 RADIUS + 1), of the points k - RADIUS .. k + RADIUS.
         """
         states = np.ascontiguousarray(X, dtype=np.float64)
         if states.ndim != 2:

@@ -26,14 +26,7 @@ _CASES = 50
 
 
 def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> VectorEnv:
-    """The points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime, as agents that share one policy.
-
-    Parameters
-    ----------
-    task : ClosureTask
-    reward : {"forecast", "tendency", "climate"}
-    episode_steps : int
-    """
+    """The points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime, as agents that share one policy."""
     return gymnasium.make_vec(
         "l96bench/OnlineRollout-v1",
         num_envs=128 * task.regime.K,
@@ -62,13 +55,12 @@ def train_ppo(
         Of closures, with about 1,000 rows.
     gamma : float
         Discount: 0 where what is done now changes nothing later.
-    steps : int
-        Of all rows together.
+    steps, kind
+        As for `train`.
     seed : int
         Of the training; rows are seeded from 1,000 times it on.
     log_std : float
         Logarithm of the actions' standard deviation at first.
-    kind : PolicyClosure or StochasticPolicyClosure
     """
     model = PPO(
         "MlpPolicy",
@@ -160,13 +152,8 @@ class LearningCurveCallback(BaseCallback):
         run = rollout(closure, self._starts, 2 * _LEAD, regime=self._regime, interval=_LEAD, rng=rng, progress=False)
         apart = np.nan_to_num((run.X[-1] - self._ends) / self._std, nan=BOUND)  # NaN are those that blew up
         error = float(np.sqrt(np.mean(np.clip(apart, -BOUND, BOUND) ** 2)))
-        seconds = began - self._start - self._looking
-        found = {
-            "steps": float(self.num_timesteps),
-            "seconds": seconds,
-            "r2": 1.0 - residual / self._variance,
-            "error": error,
-        }
+        found = {"steps": float(self.num_timesteps), "seconds": began - self._start - self._looking}
+        found |= {"r2": 1.0 - residual / self._variance, "error": error}
         if self._rewards:
             found["reward"] = float(np.mean(self._rewards))
         for name, value in found.items():
