@@ -1,10 +1,8 @@
 """Sums, products, quotients and functions of polynomials, by SymPy's sparse polynomials over the rational numbers.
 
-What is not a polynomial is one more generator of the ring: a function of canonical sums, a power that is not whole,
-or one over a denominator q, with the rule q * (1/q) = 1, by which numerators are divided as far as they go: (X**2 - 1)
-/ (X + 1) is X - 1, and X / (X + 1) is 1 - 1 / (X + 1). Sums over different denominators stay apart.
-
-Every operation is bounded before it is done, because the equations come from strangers.
+What is not a polynomial is one more generator of the ring: a function of canonical sums, a power that is not whole, or
+one over a denominator q, with the rule q * (1/q) = 1, by which numerators are divided as far as they go: (X**2 - 1) /
+(X + 1) is X - 1. Every operation is bounded before it is done, since the texts are not trusted.
 """
 
 from __future__ import annotations
@@ -64,14 +62,7 @@ class Generator:
 class Ledger:
     """What the expansions of one set share.
 
-    Attributes
-    ----------
-    names : Names
-        How variables are called in the names of atoms.
-    atoms : dict of str to Atom
-        All atoms met so far, by their names.
-    work : int
-        Operations done so far.
+    These are the `names` of variables within the names of atoms, all `atoms` met so far, and the operations done.
     """
 
     names: Names
@@ -80,15 +71,9 @@ class Ledger:
 
 
 class Algebra:
-    """The ring of one expansion.
+    """The ring of one expansion, with room for that many generators.
 
-    Parameters
-    ----------
-    ledger : Ledger
-    n_variables, n_atoms : int
-        How many generators there is room for.
-    fail : function
-        Raises the error about the equation at hand.
+    `fail` raises the error about the equation at hand.
     """
 
     def __init__(self, ledger: Ledger, n_variables: int, n_atoms: int, fail: Callable[[str], NoReturn]) -> None:
@@ -262,13 +247,10 @@ class Algebra:
 
     def _order(self) -> Callable[[Powers], tuple[int, Any]]:
         """The key of the graded order of monomials, which does not depend on how an equation is written."""
-        ranked = sorted(range(len(self.generators)), key=self._rank)
+        keys = [(each.inverse is not None, factor_order(each.factor)) for each in self.generators]
+        ranked = sorted(range(len(keys)), key=keys.__getitem__)
         pick = operator.itemgetter(*ranked) if ranked else lambda powers: powers
         return lambda powers: (sum(powers), pick(powers))
-
-    def _rank(self, slot: int) -> tuple[Any, ...]:
-        generator = self.generators[slot]
-        return generator.inverse is not None, factor_order(generator.factor)
 
     def _check_length(self, p: PolyElement) -> None:
         if len(p) > MAX_TERMS:

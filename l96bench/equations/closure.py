@@ -19,8 +19,8 @@ class EquationClosure(Stateless):
     Parameters
     ----------
     texts : list of str
-        One equation for all k, or K equations; `EquationSet.parse` says how they are written. The left-hand side, if
-        there is one, is ``U[k]`` or ``U[3]``; U is the tendency that is ADDED to dX/dt.
+        One equation for all k, or K equations; `EquationSet.parse` says how they are written, and raises
+        `EquationError` for others. The left-hand side, if there is one, is ``U[k]`` or ``U[3]``; U is ADDED to dX/dt.
     K : int
         Number of points.
 
@@ -28,11 +28,6 @@ class EquationClosure(Stateless):
     ----------
     equations : EquationSet
         The tendencies U as functions of X.
-
-    Raises
-    ------
-    EquationError
-        When a text is outside the grammar or its bounds.
     """
 
     graph_is_exact = True
@@ -58,8 +53,8 @@ class EquationClosure(Stateless):
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """The equations' graph, for sums of products of whole powers; see `Closure`.
 
-        All targets are computed side by side, term by term, in the order of `EquationSet.tendency`. What a target has
-        less of than others is filled up with factors of 1 and terms of 0, which change no bit.
+        Targets are computed side by side, term by term, in the order of `EquationSet.tendency`. Those with fewer terms
+        or factors are filled up with terms of 0 and factors of 1, which change no bit.
         """
         terms = self.equations.equations
         if any(isinstance(factor, str) or power < 1 for each in terms for key, _ in each for factor, power in key):

@@ -37,6 +37,9 @@ class _GivenForcing:
 class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A method for `equation-recovery` that looks for the equation of U_k instead of dX_k/dt.
 
+    Sparse regression is used so by Brunton, Proctor and Kutz (2016), PNAS 113, 3932-3937, and for ocean closures by
+    Zanna and Bolton (2020), Geophys. Res. Lett. 47, e2020GL088376.
+
     Parameters
     ----------
     discoverer : SparseRegression or SymbolicRegression
@@ -46,17 +49,10 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     discoverer_ : the fitted clone of `discoverer`
-    texts_ : list of str
-        The equations, ``"U[k] = ..."``.
-    closure_ : EquationClosure
-        The closure that they are.
+    texts_, closure_ : list of str, EquationClosure
+        The equations, ``"U[k] = ..."``, and the closure that they are.
     n_features_in_ : int
         K, the number of points.
-
-    References
-    ----------
-    Brunton, Proctor and Kutz (2016), PNAS 113, 3932-3937, and Zanna and Bolton (2020), Geophys. Res. Lett. 47,
-    e2020GL088376: sparse regression for dynamics and for ocean closures.
     """
 
     def __init__(self, discoverer: Any) -> None:
@@ -65,12 +61,7 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Find the equation of the added tendencies y, U (n, K), of the states X (n, K).
 
-        Raises
-        ------
-        ValueError
-            If X and y have different shapes.
-        EquationError
-            If what was found is outside the grammar.
+        Raises `ValueError` if X and y have different shapes, `EquationError` if what was found is outside the grammar.
         """
         states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         if U.shape != states.shape:

@@ -23,12 +23,8 @@ _WINDOWS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 53, 61, 71, 85,
 class Scheme:
     """The two sides of the regression, for one kind of variable.
 
-    Attributes
-    ----------
-    tendency : (row, variable) array
-        The left side.
-    project : (time, n) array -> (row, n) array
-        What makes rows of the candidates, for the right side.
+    The left one is `tendency` (row, variable); `project` makes rows (row, n) of the candidates (time, n), for the right
+    one.
     """
 
     tendency: Array
@@ -43,29 +39,17 @@ class Derivative(Protocol):
     ) -> tuple[list[Array], list[Scheme]]:
         """The states at which candidates are to be evaluated, and the scheme of each kind of variable.
 
-        Parameters
-        ----------
-        groups : sequence of (time, variable) array
-            The variables, kind by kind.
-        interval : float
-            MTU between samples.
-        strides : sequence of int
-            Samples between rows, for each kind.
+        `groups` are the variables (time, variable), kind by kind, `interval` apart (MTU); rows are `strides` samples
+        apart.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SavitzkyGolay:
     """Derivatives and smoothed states from local polynomials (Savitzky and Golay 1964, Anal. Chem. 36, 1627-1639).
 
-    Parameters
-    ----------
-    degree : int
-        Of the polynomials.
-    window : int or None
-        Samples that each is fitted to, an odd number; ``degree + 1`` gives central differences of that order. None for
-        what generalized cross-validation finds best, for each kind of variable.
+    Each polynomial of that `degree` is fitted to `window` samples, an odd number; ``degree + 1`` gives central
+    differences of that order. None is what generalized cross-validation finds best, for each kind of variable.
     """
 
     degree: int = 5
@@ -92,18 +76,12 @@ class SavitzkyGolay:
 
 @dataclass(frozen=True, slots=True)
 class WeakForm:
-    """Both sides averaged over windows with the weight phi = (1 - u²)^p, u from -1 to 1 within a window.
+    """Both sides averaged over windows with the weight phi = (1 - u²)^power, u from -1 to 1 within a window.
 
     By parts, the average of dX/dt is minus the integral of phi' X: noise is averaged, never differentiated (Messenger
-    and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497, doi:10.1137/20M1343166).
-
-    Parameters
-    ----------
-    half_width : int or None
-        Samples from the centre of a window to its end. None for as many as there are in the window of local polynomials
-        of degree 5 that generalized cross-validation finds best, for each kind of variable.
-    power : int
-        The p of the weight.
+    and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497, doi:10.1137/20M1343166). `half_width` is the number of
+    samples from a window's centre to its end; None for as many as there are in the window of local polynomials of
+    degree 5 that generalized cross-validation finds best, for each kind of variable.
     """
 
     half_width: int | None = None
@@ -142,16 +120,10 @@ class WeakForm:
 
 
 def best_window(states: Array, degree: int) -> int:
-    """The length of window for local polynomials that generalized cross-validation prefers, pooled over all variables.
+    """The length of window for local polynomials that generalized cross-validation prefers for states (time, variable).
 
     The smoother is linear with h_0 on its diagonal, so the criterion is RSS / (1 - h_0)² (Craven and Wahba 1979, Numer.
-    Math. 31, 377-403). It knows the noise from the data alone.
-
-    Parameters
-    ----------
-    states : (time, variable) array
-    degree : int
-        Of the polynomials.
+    Math. 31, 377-403), pooled over all variables. It knows the noise from the data alone.
     """
     from scipy.signal import savgol_coeffs
 

@@ -18,8 +18,6 @@ from l96bench.errors import ModelError
 
 __all__ = ["KnownEquations", "PySINDyRegression", "as_discoverer"]
 
-_DIGITS = 10
-
 
 class PySINDyRegression(BaseEstimator):
     """A pysindy model, with its own library, optimizer and differentiation, as a model for `equation-recovery`.
@@ -27,15 +25,10 @@ class PySINDyRegression(BaseEstimator):
     Parameters
     ----------
     model : pysindy.SINDy, or function of the times t (time,) that makes one
-        Left as it is; copies are fitted. A function is for libraries that must know the times (the weak form).
-        Features must have names in the grammar: polynomials, Fourier modes, or functions of such names.
+        Left as it is; the fitted copy is `model_`. A function is for libraries that must know the times (the weak
+        form). Features must have names in the grammar: polynomials, Fourier modes, or functions of such names.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
-
-    Attributes
-    ----------
-    model_ : pysindy.SINDy
-        The fitted copy.
 
     Examples
     --------
@@ -48,13 +41,7 @@ class PySINDyRegression(BaseEstimator):
         self.J = J
 
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
-        """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
-
-        Raises
-        ------
-        ModelError
-            If the data do not belong together.
-        """
+        """Find the equations of the states X (time, K + K J) at the times t (time,) in MTU; `ModelError` for others."""
         states, _ = checked_trajectory(X, t)
         K = RingLibrary(J=self.J).points(states.shape[1])
         self.names_ = [f"X[{k}]" for k in range(K)] + [f"Y[{k},{j}]" for k in range(K) for j in range(self.J)]
@@ -82,19 +69,13 @@ class PySINDyRegression(BaseEstimator):
             )
         lines = []
         for name, row in zip(self.names_, rows.tolist(), strict=True):
-            terms = [f"{value:.{_DIGITS}g}*{feature}" for value, feature in zip(row, features, strict=True) if value]
+            terms = [f"{value:.10g}*{feature}" for value, feature in zip(row, features, strict=True) if value]
             lines.append(f"d{name}/dt = {' + '.join(terms).replace('+ -', '- ') or '0'}")
         return lines
 
 
 class KnownEquations(BaseEstimator):
-    """Equations that are known before any data, as a model that learns nothing.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        In the grammar of `EquationSet.parse`.
-    """
+    """Equations in the grammar of `EquationSet.parse`, known before any data, as a model that learns nothing."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
@@ -109,20 +90,11 @@ class KnownEquations(BaseEstimator):
 
 
 def as_discoverer(model: Any, J: int = 0) -> Any:
-    """A model with ``fit(X, t)`` and ``equations()``, of anything that can be made one.
+    """A model with ``fit(X, t)`` and ``equations()``, of anything that can be made one; `ModelError` for anything else.
 
-    Parameters
-    ----------
-    model : object
-        One that has both is returned as it is. A pysindy model becomes a `PySINDyRegression`, and a linear regressor of
-        scikit-learn or an optimizer of pysindy a `SparseRegression` on its default candidates. None is changed.
-    J : int
-        Observed fast variables per point.
-
-    Raises
-    ------
-    ModelError
-        For anything else.
+    One that has both is returned as it is. A pysindy model becomes a `PySINDyRegression`, and a linear regressor of
+    scikit-learn or an optimizer of pysindy a `SparseRegression` on its default candidates. None is changed. `J` is the
+    number of observed fast variables per point.
     """
     if _is_pysindy_model(model):
         return PySINDyRegression(model, J)

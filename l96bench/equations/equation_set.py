@@ -26,10 +26,10 @@ MAX_PAIRS = 250_000
 class EquationSet:
     """The tendencies of a system's variables, each a canonical sum of monomials.
 
-    States and targets are in flat order: X[0], .., X[K-1], then Y[0,0], Y[0,1], .., Y[K-1,J-1]. Sets that say the
-    same are equal, however they were written: decimal numbers are taken exactly, products and whole powers are
-    multiplied out, and terms that cancel are gone. A function, a power that is not whole and a denominator count as
-    one factor each.
+    States and targets are in flat order: X[0], .., X[K-1], then Y[0,0], Y[0,1], .., Y[K-1,J-1]. Sets that say the same
+    are equal, however they were written: decimal numbers are taken exactly, products and whole powers are multiplied
+    out, and terms that cancel are gone. A function, a power that is not whole and a denominator count as one factor
+    each.
 
     Attributes
     ----------
@@ -53,18 +53,13 @@ class EquationSet:
         Parameters
         ----------
         texts : list of str
-            Equations such as ``"dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"`` (for all k), ``"dX[3]/dt = .."``
-            or ``"dY[k,j]/dt = .."``; or right-hand sides alone: one for X[k] (and one for Y[k,j]), or one for every
-            target. See `l96bench.equations.grammar`.
+            Equations such as ``"dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"`` (for all k), ``"dX[3]/dt = .."`` or
+            ``"dY[k,j]/dt = .."``; or right-hand sides alone: one for X[k] (and one for Y[k,j]), or one for every
+            target. `EquationError` for those outside `l96bench.equations.grammar` or its bounds.
         K, J : int
-            Points, and fast variables per point (0 for none).
+            As for the class.
         left : {"dX/dt", "U"}
             The left-hand side that texts may name; ``"U"`` for closures, ``"U[k] = .."``.
-
-        Raises
-        ------
-        EquationError
-            When a text is outside the grammar or its bounds.
         """
         from l96bench.equations.expansion import Expander
 
@@ -75,21 +70,14 @@ class EquationSet:
     def from_coefficients(
         cls, monomials: Sequence[Monomial | str], coefficients: ArrayLike, K: int, J: int = 0
     ) -> EquationSet:
-        """The set of these coefficients of a library of monomials.
+        """The set of these coefficients (n_targets, n_monomials) of a library of monomials.
 
-        Parameters
-        ----------
-        monomials : list of Monomial or str
-            The library: factors with exponents, ``((0, 1), (7, 2))``, or texts, ``"X[0]*X[7]**2"``, ``"sin(X[0])"``.
-        coefficients : array-like of float, shape (n_targets, n_monomials)
-        K, J : int
-            Points, and fast variables per point (0 for none).
-
-        Raises
-        ------
-        EquationError
-            When the shape is another, a coefficient is not finite, or a monomial is outside the grammar.
+        The library has factors with exponents, ``((0, 1), (7, 2))``, or texts, ``"X[0]*X[7]**2"``, ``"sin(X[0])"``.
+        Raises `EquationError` when the shape is another, a coefficient is not finite, or a monomial is outside the
+        grammar.
         """
+        from l96bench.equations.expansion import Expander
+
         values = np.asarray(coefficients, dtype=np.float64)
         n_targets = K + K * J
         if values.shape != (n_targets, len(monomials)) or not np.isfinite(values).all():
@@ -98,7 +86,8 @@ class EquationSet:
                 f"column per monomial, got shape {values.shape} with {np.count_nonzero(~np.isfinite(values))} that "
                 "are not finite."
             )
-        library, atoms = _library(monomials, K, J)
+        expander = Expander(K, J)
+        library, atoms = [expander.entry(each) for each in monomials], expander.ledger.atoms
         equations: dict[int, Terms] = {}
         for target, row in enumerate(values):
             terms: Terms = {}
@@ -148,14 +137,9 @@ class EquationSet:
         return compiled(map(dict, self.equations), self.atoms, self.n_targets)
 
     def tendency(self, states: ArrayLike) -> NDArray[np.float64]:
-        """The tendencies (n, n_targets) of the states (n, n_targets), both in flat order.
+        """The tendencies (n, n_targets) of the states (n, n_targets), in flat order; `ValueError` for other shapes.
 
         Where a tendency is not a finite number (a logarithm of a negative number, an overflow), it is NaN or infinite.
-
-        Raises
-        ------
-        ValueError
-            When the states have another shape.
         """
         from l96bench.equations.evaluation import run
 
@@ -220,11 +204,3 @@ def _left(names: Names, target: int, left: str) -> str:
     """The left-hand side of a target."""
     letter, indices = names(target)
     return Text().variable("U", indices) if left == "U" else f"d{Text().variable(letter, indices)}/dt"
-
-
-def _library(monomials: Sequence[Monomial | str], K: int, J: int) -> tuple[list[Terms], Atoms]:
-    """The terms of every entry of a library, with the atoms in them."""
-    from l96bench.equations.expansion import Expander
-
-    expander = Expander(K, J)
-    return [expander.entry(each) for each in monomials], expander.ledger.atoms

@@ -22,23 +22,11 @@ _CODES |= {name: code for code, name in enumerate(("minimum", "sign", "sin", "si
 class Program(NamedTuple):
     """What the kernel walks, all arrays flat.
 
-    Attributes
-    ----------
-    powers : (n, 2) int array
-        Factors and exponents of all monomials, one after the other. A factor is a state variable or, after those, an
-        atom.
-    monomials : (n + 1,) int array
-        Where every monomial starts in `powers`.
-    values : (n,) float array
-        Coefficients: those of the targets, then those of the arguments of atoms.
-    used : (n,) int array
-        The monomial of every coefficient.
-    targets : (n_targets + 1,) int array
-        Where every target starts in `values`.
-    arguments : (n_atoms, 3) int array
-        Where the first argument of every atom starts in `values`, where it ends and where the second one ends.
-    codes : (n_atoms,) int array
-        The function of every atom, in an order in which none needs a later one.
+    `powers` (n, 2) are factors and exponents of all monomials, one after the other (a factor is a state variable or,
+    after those, an atom), and `monomials` says where each starts there. `values` are the coefficients of the targets,
+    then those of the arguments of atoms, `used` the monomial of each, and `targets` where every target starts.
+    `arguments` (n_atoms, 3) says where each atom's first argument starts in `values`, where it ends and where the
+    second one ends; `codes` is its function, in an order in which no atom needs a later one.
     """
 
     powers: IntArray

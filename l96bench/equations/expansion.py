@@ -1,8 +1,4 @@
-"""From syntax trees to canonical sums of monomials.
-
-Decimal numbers are taken as they are written, so that 0.1 + 0.2 - 0.3 is exactly 0, and coefficients become floats
-only at the end.
-"""
+"""From syntax trees to canonical sums of monomials, with decimal numbers taken exactly until the end."""
 
 from __future__ import annotations
 
@@ -22,18 +18,7 @@ from l96bench.errors import EquationError
 
 
 class Expander:
-    """Expands the equations of one set, which share the bound on all work.
-
-    Parameters
-    ----------
-    K, J : int
-        Points, and fast variables per point (0 for none).
-
-    Attributes
-    ----------
-    ledger : Ledger
-        The atoms met so far, and the work done.
-    """
+    """Expands the equations of one set, which share the bound on all work and the atoms met so far in `ledger`."""
 
     def __init__(self, K: int, J: int) -> None:
         self.K, self.J = K, J

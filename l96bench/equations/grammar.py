@@ -1,12 +1,12 @@
 """From texts to syntax trees: what may be written, and how much of it.
 
-An equation is `dX[k]/dt = rhs`, `dX[3]/dt = rhs`, `dY[k,j]/dt = rhs`, `dY[3,4]/dt = rhs`, or a right-hand side
-alone. A right-hand side is made of decimal numbers, variables, + - * / ** (or ^), parentheses and `FUNCTIONS`.
-Variables are `X[k]`, `X[k-2]`, `X[3]`, `Y[k,j]`, `Y[k+1,j-2]`, `Y[3,4]`, and `sum(Y[k])` for the sum of a sector. All
-indices are periodic; j runs on into the next sector, as the fast ring does.
+An equation is `dX[k]/dt = rhs`, `dX[3]/dt = rhs`, `dY[k,j]/dt = rhs`, `dY[3,4]/dt = rhs`, or a right-hand side alone. A
+right-hand side is made of decimal numbers, variables, + - * / ** (or ^), parentheses and `FUNCTIONS`. Variables are
+`X[k]`, `X[k-2]`, `X[3]`, `Y[k,j]`, `Y[k+1,j-2]`, `Y[3,4]`, and `sum(Y[k])` for the sum of a sector. All indices are
+periodic; j runs on into the next sector, as the fast ring does.
 
-Texts come from strangers: they are scanned for strange characters, adjacency, depth and length before Python's own
-parser sees them, and only its tree is used. Nothing is ever evaluated.
+Texts are not trusted: they are scanned for characters, adjacency, depth and length before Python's own parser sees
+them, and only its tree is used. Nothing is ever evaluated.
 """
 
 from __future__ import annotations
@@ -29,20 +29,9 @@ _CHUNK = 200
 """Terms of a sum that are given to Python's parser at once, whose tree of a sum is as deep as the sum is long."""
 
 FUNCTIONS: dict[str, int] = {
-    "abs": 1,
-    "arctan": 1,
-    "cos": 1,
-    "cosh": 1,
-    "exp": 1,
-    "log": 1,
-    "maximum": 2,
-    "minimum": 2,
-    "sign": 1,
-    "sin": 1,
-    "sinh": 1,
-    "sqrt": 1,
-    "tan": 1,
-    "tanh": 1,
+    **dict.fromkeys(("abs", "arctan", "cos", "cosh", "exp", "log"), 1),
+    **dict.fromkeys(("maximum", "minimum"), 2),
+    **dict.fromkeys(("sign", "sin", "sinh", "sqrt", "tan", "tanh"), 1),
 }
 """The functions that may be called, with their numbers of arguments."""
 
@@ -78,14 +67,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One equation that was read but not expanded.
+    """One equation that was read but not expanded: its targets, and the parts whose sum is its right-hand side.
 
-    Attributes
-    ----------
-    targets : list of (int, int or None, int or None)
-        The flat indices of the variables whose tendency it gives, with the k and j of each where they run.
-    parts : list of Part
-        Their sum is the right-hand side.
+    A target is the flat index of a variable, with its k and j where they run.
     """
 
     targets: list[Target]
@@ -95,10 +79,7 @@ class Equation:
 def read(texts: Sequence[str], K: int, J: int, left: str) -> Iterator[Equation]:
     """The equations of these texts; `left` is the left-hand side they may name, `"dX/dt"` or `"U"`.
 
-    Raises
-    ------
-    EquationError
-        When a text is outside the grammar, or a target has two equations.
+    Raises `EquationError` when a text is outside the grammar, or a target has two equations.
     """
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
@@ -236,19 +217,9 @@ def _tree(text: str, label: str) -> ast.expr:
 
 
 def index(part: Part, node: ast.expr, name: str, bound: int | None, size: int) -> int:
-    """The value of an index, not yet wrapped around the ring.
+    """The value of an index, not yet wrapped around the ring: `name`, that plus or minus a number, or a number.
 
-    Parameters
-    ----------
-    part : Part
-    node : ast.expr
-        The running index, that plus or minus a number, or a number.
-    name : str
-        The running index, k or j.
-    bound : int or None
-        Its value here; None where the left-hand side does not name it.
-    size : int
-        The number of its values.
+    `bound` is the value of the running index here, None where the left-hand side does not name it, of `size` values.
     """
     expected = f"{name}, {name}+1, {name}-1, .. or one of 0 .. {size - 1}"
     shift: Any = 0

@@ -33,10 +33,8 @@ class RingLibrary:
 
     Parameters
     ----------
-    degree : int
-        Of the monomials.
-    radius : int or None
-        Radius r of the stencil of X; None for the whole ring, which assumes no locality.
+    degree, radius : int
+        Of the monomials, and r of the stencil of X; no radius (None) is the whole ring, which assumes no locality.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
     pooled : bool
@@ -49,13 +47,7 @@ class RingLibrary:
     pooled: bool = False
 
     def points(self, n_state: int) -> int:
-        """The number K of points of a state of `n_state` variables.
-
-        Raises
-        ------
-        ModelError
-            If no ring has a state of that size, or the stencil reaches around it.
-        """
+        """The number K of points of such a state; `ModelError` if no ring has one, or the stencil reaches around it."""
         K, rest = divmod(n_state, 1 + self.J)
         if rest or K < 1:
             raise ModelError(
@@ -85,17 +77,7 @@ class RingLibrary:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidate terms for the equations of one kind of variable.
-
-    Attributes
-    ----------
-    kind : str
-        "X" or "Y".
-    K, J : int
-        Points of the ring, and fast variables of each; 0 for none.
-    terms : tuple of Term
-        Each stands for the same term at every point.
-    """
+    """The candidate terms, the same at every point, for the equations of one kind of variable, "X" or "Y"."""
 
     kind: str
     K: int

@@ -13,16 +13,9 @@ Indices = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How variables are called: by their numbers, or relative to X[k] or Y[k,j].
+    """How variables are called: by their numbers, or `relative` to X[k] or Y[k,j], X[0] or Y[0,0] of the terms named.
 
-    Parameters
-    ----------
-    K, J : int
-        Points, and fast variables per point (0 for none).
-    relative : {"", "X", "Y"}
-        The variable that names are relative to, which is X[0] or Y[0,0] of the terms that are named.
-    sectors : bool
-        Whether equal multiples of all Y of a sector are called sum(Y[k]).
+    `sectors` says whether equal multiples of all Y of a sector are called sum(Y[k]).
     """
 
     K: int

@@ -46,10 +46,8 @@ class SparseRegression(BaseEstimator):
 
     Attributes
     ----------
-    coefficients_ : list of arrays
+    candidates_, coefficients_ : tuple of Candidates, list of arrays
         For X, and for Y if there are fast variables: (term,) of a symmetric model, else (target, term).
-    candidates_ : tuple of Candidates
-        What the coefficients belong to.
     """
 
     def __init__(
@@ -69,10 +67,7 @@ class SparseRegression(BaseEstimator):
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
         """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
 
-        Raises
-        ------
-        ModelError
-            If the data do not belong together, or the estimator has no coefficients.
+        Raises `ModelError` if the data do not belong together, or the estimator has no coefficients.
         """
         states, interval = checked_trajectory(X, t)
         with config_context(assume_finite=True, skip_parameter_validation=True):  # a third of the time, for 72 targets
@@ -173,10 +168,7 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
 def checked_trajectory(X: ArrayLike, t: ArrayLike) -> tuple[Array, float]:
     """The states as an array (time, variable), and the interval in MTU between them.
 
-    Raises
-    ------
-    ModelError
-        If the states are not finite numbers, or not at regular times.
+    Raises `ModelError` if the states are not finite numbers, or not at regular times.
     """
     states, times = np.asarray(X, dtype=np.float64), np.asarray(t, dtype=np.float64)
     if states.ndim != 2 or times.shape != (len(states),) or len(states) < 2:

@@ -41,25 +41,16 @@ class SymbolicRegression(BaseEstimator):
     """A symbolic regressor that fits one equation for all points, as a model for `equation-recovery`.
 
     Its inputs are the variables of the stencil, divided by their root mean squares: X_{k-r} .. X_{k+r} for X_k and, if
-    there are fast variables, their sum in the sector; Y_{m-2} .. Y_{m+2} and X_k for Y_m.
+    there are fast variables, their sum in the sector; Y_{m-2} .. Y_{m+2} and X_k for Y_m. The equations are `texts_`.
 
     Parameters
     ----------
     estimator : regressor
         Of gplearn or pyoperon.
-    radius : int
-        Of the stencil.
-    J : int
-        Observed fast variables per point.
-    derivative : SavitzkyGolay, optional
-        How tendencies are had; local polynomials with a window chosen by cross-validation if not given.
-    max_rows : int
-        Samples that are used at most, evenly spread over the trajectory.
-
-    Attributes
-    ----------
-    texts_ : list of str
-        The equations.
+    radius, J : int
+        Of the stencil, and observed fast variables per point.
+    derivative, max_rows
+        As for `SparseRegression`, but all points share the rows.
     """
 
     def __init__(
@@ -74,10 +65,7 @@ class SymbolicRegression(BaseEstimator):
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
         """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
 
-        Raises
-        ------
-        ModelError
-            If the data do not belong together, or the estimator's expression cannot be read.
+        Raises `ModelError` if the data do not belong together, or the estimator's expression cannot be read.
         """
         states, interval = checked_trajectory(X, t)
         kinds = RingLibrary(1, self.radius, self.J, pooled=True).candidates(states.shape[1])
@@ -105,10 +93,7 @@ class SymbolicRegression(BaseEstimator):
 def expression(estimator: Any, names: Sequence[str]) -> str:
     """The expression that a regressor of gplearn or pyoperon found, its inputs being called `names`.
 
-    Raises
-    ------
-    ModelError
-        If it is another kind of regressor, or a function has no counterpart in the grammar.
+    Raises `ModelError` if it is another kind of regressor, or a function has no counterpart in the grammar.
     """
     program = getattr(estimator, "_program", None)
     if program is not None and hasattr(program, "program"):

@@ -23,12 +23,7 @@ POWER = "power"
 class Atom:
     """What is not a polynomial: a function of sums, a power that is not whole, or a denominator.
 
-    Attributes
-    ----------
-    function : str
-        A name of `grammar.FUNCTIONS`, `POWER` or `SUM`.
-    arguments : tuple of Terms
-        One sum of monomials for every argument.
+    The function is a name of `grammar.FUNCTIONS`, `POWER` or `SUM`; each argument is a sum of monomials.
     """
 
     function: str
