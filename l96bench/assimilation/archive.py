@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +40,7 @@ SPIN_UP = 100
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """One part of an archive.
-
-    Attributes
-    ----------
-    name : str
-    n_segments, n_cycles : int
-        Segments, each from its own seed, and the cycles that are kept of each.
-    """
+    """One part of an archive: segments, each from its own seed, and the cycles that are kept of each."""
 
     name: str
     n_segments: int
@@ -66,15 +60,13 @@ class Track:
 
     Attributes
     ----------
-    id : str
-    regime_id : str
-        The two-scale truth.
-    network : Network
-        What is observed.
-    filter : Filter
-    n_members : int
+    id, regime_id : str
+        The track's name, and that of the two-scale truth.
+    network, filter : Network, Filter
+        What is observed, and what assimilates it.
     archive_inflation : float
         The inflation of the archive's cycles: the best of `inflations` for the model without closure.
+    n_members : int
     inflations : tuple of float
         The grid from which every entry's inflation is chosen, on the validation segment.
     """
@@ -109,13 +101,7 @@ TRACKS = {
 
 
 def get_track(id: str) -> Track:
-    """The track of that id.
-
-    Raises
-    ------
-    UnknownIdError
-        If there is none; the message names the closest ones.
-    """
+    """The track of that id; UnknownIdError, which names the closest ones, if there is none."""
     if id not in TRACKS:
         raise UnknownIdError(f"no track {id!r}." + nearest(id, TRACKS))
     return TRACKS[id]
@@ -136,14 +122,9 @@ def run_cycle(
     inflations: tuple[float, ...] | None = None,
     progress: bool | None = False,
 ) -> Cycled:
-    """Cycle a model over the segments of a part, with the part's observations.
+    """Cycle a model over the segments of a part, with its observations and truth (segment, time, K), or the beginning.
 
-    Parameters
-    ----------
-    truth : (segment, time, K) array
-        The part's truth, or the beginning of it.
-    inflations : tuple of float, optional
-        Run every segment once with each of these, as experiments (inflation, segment); else the archive's.
+    With `inflations` every segment is run once with each, as experiments (inflation, segment); else with the archive's.
     """
     chosen = (track.archive_inflation,) if inflations is None else inflations
     words = seeds(track, part)[: len(truth)]
@@ -163,16 +144,10 @@ def run_cycle(
 def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
     """The arrays of a part: cycles of the resolved model without closure, in the track's filter."""
     n_samples = 1 + SPIN_UP + part.n_cycles
-    run_of_truth = simulate(
-        track.regime,
-        n_samples * track.window,
-        interval=track.window,
-        seed=seeds(track, part)[0][:-1],
-        n_trajectories=part.n_segments,
-        store_fast=False,
-        progress=progress,
-    )
-    truth = run_of_truth.X.reshape(part.n_segments, n_samples, track.regime.K)
+    about: dict[str, Any] = {"interval": track.window, "seed": seeds(track, part)[0][:-1], "progress": progress}
+    n, duration = part.n_segments, n_samples * track.window
+    X = simulate(track.regime, duration, n_trajectories=n, store_fast=False, **about).X
+    truth = X.reshape(n, n_samples, track.regime.K)
     run = run_cycle(track, part, truth, ResolvedModel(track.regime), progress=progress)
     return {
         "truth": truth,

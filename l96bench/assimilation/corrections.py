@@ -19,17 +19,11 @@ class CorrectedClosure:
     """The closure U = base(X) + correction(X) / window.
 
     An analysis increment repairs what the model got wrong over one window, so that a model of the increment given the
-    background, divided by the window, is a tendency that the model lacks. It is evaluated like every closure: at the
-    start of each model step, for each member at its own state. So a corrected model needs no windows, and runs free
-    forecasts and its climate as it is. Held through the window instead it assimilates no better (tried on `wilks-f20`:
-    background RMSE .57 and .57 for a cubic of the stencil, .57 and .60 held for a quartic of the point).
-
-    Parameters
-    ----------
-    base, correction : Closure
-        The correction's ``step`` gives increments.
-    window : float
-        MTU between the analyses from which the increments came.
+    background, divided by the window (MTU between the analyses), is a tendency that the model lacks. It is evaluated
+    like every closure: at the start of each model step, for each member at its own state. So a corrected model needs no
+    windows, and runs free forecasts and its climate as it is. Held through the window instead it assimilates no better
+    (tried on `wilks-f20`: background RMSE .57 and .57 for a cubic of the stencil, .57 and .60 held for a quartic of the
+    point).
     """
 
     def __init__(self, base: Closure, correction: Closure, window: float) -> None:
@@ -71,6 +65,7 @@ def corrected(correction: Any, window: float, closure: Any = None, dt: float = M
     """The closure of a model that is corrected by what was learned from its increments.
 
     Use it wherever a closure goes: in a `ResolvedModel` to cycle again, in `rollout` for free forecasts and climate.
+    Raises `L96BenchError` if the window is not positive; `ModelError` if the correction or the closure cannot be used.
 
     Parameters
     ----------
@@ -82,13 +77,6 @@ def corrected(correction: Any, window: float, closure: Any = None, dt: float = M
         The closure of the model that made the background; none (U = 0) by default.
     dt : float
         Step of the resolved model in MTU.
-
-    Raises
-    ------
-    L96BenchError
-        If the window is not positive.
-    ModelError
-        If the correction or the closure cannot be used.
     """
     if not 0 < window < np.inf:
         raise L96BenchError(f"expected a positive window in MTU, got {window}")

@@ -109,7 +109,8 @@ def cycle(
     if isinstance(filter, type) or not isinstance(filter, Filter):
         raise L96BenchError(f"expected a filter such as ETKF(), got {_described(filter)}")
     truth, observations, words = _experiments(truth, model, observations, seed if state is None else state.seed)
-    factors = _inflation(1.0 if isinstance(filter, NoAssimilation) else inflation, len(truth))
+    given: Any = 1.0 if isinstance(filter, NoAssimilation) else inflation
+    factors = (given if isinstance(given, Inflation) else Inflation(posterior=given)).for_experiments(len(truth))
     run = _Run(model, filter, observations, factors, words)
     if state is None:
         run.start(truth[:, 0], n_members, initial)
@@ -245,16 +246,8 @@ class _Run:
         except ModelError as error:
             remembered = error
         saved = [dict(rng.bit_generator.state) for rng in self.rngs]
-        return CycleState(
-            cycle=self.done,
-            ensembles=self.ensembles.copy(),
-            resting=self.resting,
-            left=self.left.copy(),
-            recent=self.recent.copy(),
-            seed=self.words,
-            streams=saved,
-            model=remembered,
-        )
+        arrays = self.ensembles.copy(), self.resting, self.left.copy(), self.recent.copy()
+        return CycleState(self.done, *arrays, self.words, saved, remembered)
 
 
 def _experiments(
@@ -280,11 +273,6 @@ def _experiments(
 
 def _described(value: Any) -> str:
     return f"the class {value.__name__}; try an instance" if isinstance(value, type) else type(value).__name__
-
-
-def _inflation(inflation: ArrayLike | Inflation, n_experiments: int) -> Inflation:
-    inflation = inflation if isinstance(inflation, Inflation) else Inflation(posterior=inflation)
-    return inflation.for_experiments(n_experiments)
 
 
 def _limit(limit: float | None, truth: Array, filter: Filter) -> float:

@@ -53,21 +53,16 @@ class ETKF(BatchFilter):
 class LETKF(BatchFilter):
     """The local ensemble transform Kalman filter (Hunt, Kostelich and Szunyogh 2007, Physica D 230, 112).
 
-    Every grid point has an analysis of its own, in which the precision of an observation at distance d is multiplied
-    by ``gaspari_cohn(d, radius)``. Fast variables go with their grid point; components that belong to no point (the
+    Every grid point has an analysis of its own, in which the precision of an observation at distance d is multiplied by
+    ``gaspari_cohn(d, radius)``. Fast variables go with their grid point; components that belong to no point (the
     coefficients of a closure) see all observations in full. Strict IEEE arithmetic: the same bits on every CPU.
 
     Parameters
     ----------
     radius : float
-        In grid points, the c of `gaspari_cohn`: no influence from 2 c on. Infinity makes it the ETKF.
+        In grid points, the positive c of `gaspari_cohn`: no influence from 2 c on. Infinity makes it the ETKF.
     rotate : bool
         As for `ETKF`; one rotation for all points.
-
-    Raises
-    ------
-    L96BenchError
-        If the radius is not positive.
     """
 
     radius: float
@@ -99,19 +94,10 @@ class EnKF(BatchFilter):
     """The stochastic ensemble Kalman filter: every member assimilates observations with errors of its own.
 
     Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719. The drawn errors have mean zero over the members,
-    so that the mean of the analysis is that of the Kalman filter for the sample covariance; their sample covariance
-    is R on average.
-
-    Parameters
-    ----------
-    radius : float
-        Localize: multiply P H' and H P H' by ``gaspari_cohn(distance, radius)`` (Houtekamer and Mitchell 2001, Mon.
-        Wea. Rev. 129, 123); infinity for none. Components that belong to no point are not localized.
-
-    Raises
-    ------
-    L96BenchError
-        If the radius is not positive.
+    so that the mean of the analysis is that of the Kalman filter for the sample covariance; their sample covariance is
+    R on average. P H' and H P H' are localized, multiplied by ``gaspari_cohn(distance, radius)`` (Houtekamer and
+    Mitchell 2001, Mon. Wea. Rev. 129, 123), not for components that belong to no point; a `radius` of infinity is for
+    none.
     """
 
     radius: float = math.inf
@@ -128,7 +114,8 @@ class EnKF(BatchFilter):
 class HybridEnKF(BatchFilter):
     """The stochastic ensemble Kalman filter whose covariance is partly climatological.
 
-    P = (1 - weight) P_ensemble + weight B (Hamill and Snyder 2000, Mon. Wea. Rev. 128, 2905).
+    P = (1 - weight) P_ensemble + weight B (Hamill and Snyder 2000, Mon. Wea. Rev. 128, 2905). Raises `L96BenchError` if
+    B is no covariance, the weight is outside [0, 1], or the radius is not positive.
 
     Parameters
     ----------
@@ -138,11 +125,6 @@ class HybridEnKF(BatchFilter):
         0 (the `EnKF`) to 1 (the mean's analysis is that of `OptimalInterpolation`).
     radius : float
         Localization of the ensemble's part, as for `EnKF`.
-
-    Raises
-    ------
-    L96BenchError
-        If B is no covariance, the weight is outside [0, 1], or the radius is not positive.
     """
 
     covariance: Array

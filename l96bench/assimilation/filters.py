@@ -1,7 +1,6 @@
 """What every filter is, and the two that take no covariance from the ensemble: optimal interpolation and no analysis.
 
-A filter maps a background ensemble and observations to an analysis ensemble. All of them work on a batch
-(experiment, member, n); one experiment, (member, n), is a batch of one.
+A filter maps a background ensemble and observations to an analysis ensemble, for a batch (experiment, member, n).
 """
 
 from __future__ import annotations
@@ -25,13 +24,7 @@ Streams = Sequence[np.random.Generator]
 
 @runtime_checkable
 class Filter(Protocol):
-    """What a cycle needs of a filter.
-
-    Attributes
-    ----------
-    min_members : int
-        The smallest ensemble that it can work on.
-    """
+    """What a cycle needs of a filter; `min_members` is the smallest ensemble that it can work on."""
 
     min_members: ClassVar[int]
 
@@ -57,7 +50,7 @@ class BatchFilter:
         rng: np.random.Generator | Streams | None = None,
         layout: Layout | None = None,
     ) -> Array:
-        """The analysis ensemble.
+        """The analysis ensemble, in the shape of the background.
 
         Parameters
         ----------
@@ -69,10 +62,6 @@ class BatchFilter:
             For filters that draw; from seed 0 if not given.
         layout : Layout, optional
             Where the components are, for localization; X alone by default.
-
-        Returns
-        -------
-        array like `ensemble`
 
         Raises
         ------
@@ -171,9 +160,8 @@ def at_points(rows: Array, points: NDArray[np.int64]) -> Array:
 def solved(HP: Array, HPH: Array, departures: Array) -> Array:
     """The increments (experiment, member, n) of a gain: departures (I + HPH)^{-1} HP, all scaled by R^{-1/2}.
 
-    A missing observation is a row of zeros: it makes a row of the identity, and no increment.
-
-    An experiment whose covariances left the finite numbers gets NaN.
+    A missing observation is a row of zeros, which makes a row of the identity and no increment. An experiment whose
+    covariances left the finite numbers gets NaN.
     """
     finite = np.isfinite(HPH).all(axis=(1, 2), keepdims=True)
     weights = np.linalg.solve(np.where(finite, HPH, 0.0) + np.eye(HPH.shape[-1]), departures.swapaxes(1, 2))
@@ -203,6 +191,8 @@ def matching_covariance(B: Array, background: Array) -> Array:
 def static_covariance(X: ArrayLike, scale: float = 1.0, homogeneous: bool = True) -> Array:
     """A background covariance B from climatological states.
 
+    Raises `L96BenchError` for fewer than 2 states, or a scale that is not positive.
+
     Parameters
     ----------
     X : (..., K) array
@@ -215,11 +205,6 @@ def static_covariance(X: ArrayLike, scale: float = 1.0, homogeneous: bool = True
     Returns
     -------
     (K, K) array
-
-    Raises
-    ------
-    L96BenchError
-        For fewer than 2 states, or a scale that is not positive.
     """
     rows = np.asarray(X, dtype=np.float64)
     rows = rows.reshape(-1, rows.shape[-1])

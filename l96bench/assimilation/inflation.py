@@ -28,6 +28,7 @@ class Inflation:
     The background is multiplied by `prior`; the analysis is relaxed by `rtpp`, then by `rtps`, then multiplied by
     `posterior`. Means never change. Factors are of anomalies, not of variances: Sakov and Oke (2008) call 1.02 what is
     ``posterior=1.02`` here. A cycle spares the components that belong to no grid point, coefficients of a closure.
+    Raises `L96BenchError` if a factor is not positive, or a relaxation is negative, or rtpp is above 1.
 
     Parameters
     ----------
@@ -39,11 +40,6 @@ class Inflation:
     rtps : float or (experiment,) array
         Relaxation to prior spread, 0 (none) and more: A = A_analysis (1 + rtps (s_background - s_analysis) /
         s_analysis), component by component (Whitaker and Hamill 2012, Mon. Wea. Rev. 140, 3078, equation 2).
-
-    Raises
-    ------
-    L96BenchError
-        If a factor is not positive, or a relaxation is negative, or rtpp is above 1.
     """
 
     prior: ArrayLike = 1.0

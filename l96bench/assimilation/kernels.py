@@ -1,18 +1,14 @@
 """The square-root filters as Numba kernels, in strict IEEE arithmetic like the kernels of the truth.
 
-A cycle of hundreds of analyses amplifies the last bit of each, so an archive of increments has the same digest on
-every CPU only if the filter has no BLAS, no LAPACK and no libm in it. Nothing is lost by that: for the 8 to 40 rows of
-these matrices the factorization below is several times faster than a LAPACK call, and it needs no eigenvectors.
-
-With S = R^{-1/2} H A / sqrt(m - 1), one row an observation and one column a member, d = R^{-1/2} (y - H mean), and the
+A cycle of hundreds of analyses amplifies the last bit of each, so an archive of increments has the same digest on every
+CPU only without BLAS, LAPACK and libm; for 8 to 40 rows the factorization below is faster than LAPACK's too. With S =
+R^{-1/2} H A / sqrt(m - 1), one row an observation and one column a member, d = R^{-1/2} (y - H mean), and the
 eigenvalues l and eigenvectors V of S' S (members) or S S' (observations, when they are fewer), the analysis is
 
     mean + A' (I + S' S)^{-1} S' d / sqrt(m - 1)        and        (I + S' S)^{-1/2} A
 
 (Hunt, Kostelich and Szunyogh 2007, Physica D 230, 112, section 2.3). V is kept as the reflections and rotations that
-made it: the columns of A pass through them forth and back.
-
-Loops are written over indices, not slices: making a slice costs more than a short row of these matrices.
+made it: the columns of A pass through them forth and back. Loops run over indices: slices cost more than short rows.
 """
 
 from __future__ import annotations
@@ -30,10 +26,7 @@ _ITERATIONS = 8
 
 @kernel
 def _tridiagonalize(B, d, e, w):
-    """Reduce the symmetric B to the diagonal d and, beside it, e; row k of B keeps its reflection behind column k.
-
-    Householder's reduction; the reflection is I - v v'. w is work space.
-    """
+    """Householder's reduction of B to diagonals d and e; row k keeps v of the reflection I - v v' behind column k."""
     n = B.shape[0]
     for k in range(n - 2):
         square = 0.0
@@ -71,7 +64,7 @@ def _tridiagonalize(B, d, e, w):
 def _diagonalize(d, e, cosines, sines, rows):
     """Make d the eigenvalues by implicit QL; returns how many rotations of rows (i, i + 1) were stored, -1 for failure.
 
-    The algorithm of tql2 (Bowdler, Martin, Reinsch and Wilkinson 1968, Numerische Mathematik 11, 293).
+    It is tql2 (Bowdler, Martin, Reinsch and Wilkinson 1968, Numerische Mathematik 11, 293).
     """
     n = d.shape[0]
     iterations, count = 0, 0
@@ -257,10 +250,7 @@ def _centre(ensemble, mean, anomalies):
 
 @kernel
 def _select(anomalies, innovations, points, roots, root_taper, group, S, d):
-    """Rows of S and d for the observations that reach a group; their number.
-
-    Group k is grid point k; the last one, K, is global and sees every observation in full.
-    """
+    """The number of observations that reach a group (a point, or K, which sees all); their rows of S and d."""
     K, m = root_taper.shape[0], anomalies.shape[0]
     scale = 1.0 / math.sqrt(m - 1.0)
     count = 0
@@ -282,10 +272,8 @@ def analyse(ensembles, points, values, roots, root_taper, order, starts):
     ----------
     ensembles : (experiment, member, n) array
         Background members, replaced by the analysis; NaN where a factorization failed.
-    points : (experiment, p) array of int
-        Observed components of the state.
-    values, roots : (experiment, p) array
-        Observations, and 1 / (standard deviation of their error), 0 for a missing one.
+    points, values, roots : (experiment, p) arrays
+        Observed components, observations, and 1 / (standard deviation of their error), 0 for a missing one.
     root_taper : (K,) array
         Square root of the localization by distance along the ring.
     order, starts : (n,), (K + 2,) arrays of int

@@ -19,19 +19,9 @@ GLOBAL = -1
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The grid point of every component of a state; the first K components are X_0 .. X_{K-1}, in every model.
+    """The grid point of every component of a state, `GLOBAL` for none; the first K are X_0 .. X_{K-1}, in every model.
 
-    Parameters
-    ----------
-    K : int
-        Points of the ring.
-    positions : tuple of int
-        The grid point of each of the n components, `GLOBAL` for none.
-
-    Raises
-    ------
-    L96BenchError
-        If the first K positions are not 0 .. K - 1, or another is neither a point nor `GLOBAL`.
+    Raises `L96BenchError` if the first K positions are not 0 .. K - 1, or another is neither a point nor `GLOBAL`.
     """
 
     K: int
@@ -78,7 +68,8 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
     """The compactly supported, fifth-order correlation function of Gaspari and Cohn (1999, equation 4.10).
 
     Q. J. R. Meteorol. Soc. 125, 723-757. `radius` is their c: 1 at distance 0, 0 at distance 2 c and beyond. Other
-    programs give the length L of the Gaussian exp(-d² / 2 L²) that it resembles: c = sqrt(10 / 3) L, or 1.82 L.
+    programs give the length L of the Gaussian exp(-d² / 2 L²) that it resembles: c = sqrt(10 / 3) L, or 1.82 L. Raises
+    `L96BenchError` if the radius is not positive.
 
     Parameters
     ----------
@@ -86,11 +77,6 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
         Distances, not negative.
     radius : float
         In the same units; infinity gives 1 everywhere.
-
-    Raises
-    ------
-    L96BenchError
-        If the radius is not positive.
     """
     if not radius > 0:
         raise L96BenchError(f"expected a positive localization radius (infinity for none), got {radius}")

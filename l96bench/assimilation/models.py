@@ -31,14 +31,9 @@ class ForecastModel(Protocol):
     """What a cycle needs of a model: states are rows (row, n), all members of all experiments together.
 
     The first K components are X; `layout` says where the others are. A model may also offer ``constrain(ensembles)``,
-    called with every analysis (experiment, member, n): what it returns is carried on.
-
-    Attributes
-    ----------
-    layout : Layout
-    stateful : bool
-        Whether the model remembers something of its rows from one call to the next (a closure with memory, a random
-        stream): the state of a cycle then holds a copy of it.
+    called with every analysis (experiment, member, n): what it returns is carried on. One that is `stateful` remembers
+    something of its rows from one call to the next (a closure with memory, a random stream): the state of a cycle then
+    holds a copy of it.
     """
 
     layout: Layout
@@ -120,12 +115,13 @@ class ResolvedModel:
 class AugmentedModel(_Memoryless):
     """The resolved model whose state is X and the coefficients of a polynomial closure, estimated together.
 
-    Every member has coefficients of its own, which no dynamics change; the filter moves them by their sample
-    covariance with the observed X. They belong to no grid point, so that localization leaves them alone, and every
-    observation counts for them. A cycle's inflation spares them too: where X does not tell coefficients apart nothing
-    takes their spread back, and tried on `wilks-f20` an inflated quartic diverges. Their spread is kept above `floor`
-    times that of the prior instead, after every analysis (conditional covariance inflation; Aksoy, Zhang and
-    Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801), and the members inside the bounds.
+    Every member has coefficients of its own, which no dynamics change; the filter moves them by their sample covariance
+    with the observed X. They belong to no grid point, so that localization leaves them alone, and every observation
+    counts for them. A cycle's inflation spares them too: where X does not tell coefficients apart nothing takes their
+    spread back, and tried on `wilks-f20` an inflated quartic diverges. Their spread is kept above `floor` times that of
+    the prior instead, after every analysis (conditional covariance inflation; Aksoy, Zhang and Nielsen-Gammon 2006,
+    Geophys. Res. Lett. 33, L12801), and the members inside the bounds. Raises `L96BenchError` for a prior without
+    spread, a negative floor, or bounds that the mean is outside of.
 
     Parameters
     ----------
@@ -140,11 +136,6 @@ class AugmentedModel(_Memoryless):
         Forcing instead of the regime's.
     dt : float
         Step in MTU.
-
-    Raises
-    ------
-    L96BenchError
-        For a prior without spread, a negative floor, or bounds that the mean is outside of.
     """
 
     def __init__(
@@ -204,18 +195,9 @@ class AugmentedModel(_Memoryless):
 class TruthModel(_Memoryless):
     """The full equations as forecast model, X observed: the state is (X, Y) or (X, Y, Z), flattened.
 
-    Fast variables are updated by their covariance with the observed X, at the grid point of their sector. Members
-    start from fast variables that are random and then driven for `drive` MTU by an X that stands still.
-
-    Parameters
-    ----------
-    regime : str or Regime
-    dt : float
-        Step in MTU.
-    drive : float
-        MTU for the fast variables to find their state under X.
-    threads : int, optional
-        Threads over rows; all processors if not given. The bits do not depend on it.
+    Fast variables are updated by their covariance with the observed X, at the grid point of their sector. Members start
+    from fast variables that are random and then driven for `drive` MTU by an X that stands still. `dt` is the step in
+    MTU; rows are shared among `threads`, by default all processors, on which no bit depends.
     """
 
     def __init__(
@@ -279,16 +261,7 @@ class TruthModel(_Memoryless):
 
 
 class FunctionModel(_Memoryless):
-    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
-
-    Parameters
-    ----------
-    function : callable
-    K : int
-        Points of the ring.
-    layout : Layout, optional
-        Where the components are, when there are more than X.
-    """
+    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory."""
 
     def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:
         self.function = function
@@ -321,13 +294,7 @@ class _Bounds:
 
 
 def checked_advance(model: ForecastModel, states: Array, duration: float) -> Array:
-    """The model's states after `duration`, float64, in the shape that they had.
-
-    Raises
-    ------
-    ModelError
-        When the model's own code raises, or when it returns anything else.
-    """
+    """The model's states after `duration`, float64, in the shape that they had; `ModelError` for anything else."""
     try:
         moved = model.advance(states, duration)
     except L96BenchError:
@@ -340,13 +307,7 @@ def checked_advance(model: ForecastModel, states: Array, duration: float) -> Arr
 
 
 def copied(model: ForecastModel) -> ForecastModel | None:
-    """A copy of what a model remembers, to be continued from; None for a model that remembers nothing.
-
-    Raises
-    ------
-    ModelError
-        When it cannot be copied.
-    """
+    """A copy of what a model remembers, None if nothing; `ModelError` when it cannot be copied."""
     if not model.stateful:
         return None
     try:

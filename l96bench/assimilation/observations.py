@@ -20,16 +20,9 @@ SUBSETS, ERRORS = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The observations of one analysis time, for every experiment.
+    """The observations (experiment, p) of one analysis time: NaN where a value is missing, points of X, and error std.
 
-    Attributes
-    ----------
-    values : (experiment, p) array
-        NaN where one is missing.
-    points : (experiment, p) array of int
-        The observed components of X.
-    std : (experiment, p) array
-        Standard deviations of the errors, which are independent; infinity for an empty place.
+    Errors are independent; their standard deviation is infinite for an empty place.
     """
 
     values: NDArray[np.float64]
@@ -51,6 +44,9 @@ class Observed:
 class Observations:
     """Observations of one or many experiments, one row a cycle; cycle i ends at (i + 1) `window` after the start.
 
+    Raises `L96BenchError` for shapes that do not match, points outside the ring, a standard deviation that is not
+    positive, an infinite value, or a window that is not positive.
+
     Parameters
     ----------
     values : (cycle, p) or (experiment, cycle, p) array
@@ -65,12 +61,6 @@ class Observations:
         MTU between analyses.
     scheduled : (cycle,) array of bool, optional
         Whether there is an analysis at all; everywhere by default.
-
-    Raises
-    ------
-    L96BenchError
-        For shapes that do not match, points outside the ring, a standard deviation that is not positive, an infinite
-        value, or a window that is not positive.
     """
 
     values: NDArray[np.float64]
@@ -117,6 +107,8 @@ class Observations:
     ) -> Self:
         """The observations of one experiment from a list of them, in any order.
 
+        Raises `L96BenchError` as for the class, and for a time that is no end of a window, or outside all of them.
+
         Parameters
         ----------
         times, points, values : (record,) arrays
@@ -127,11 +119,6 @@ class Observations:
             As for the class.
         n_cycles : int
             How many windows there are.
-
-        Raises
-        ------
-        L96BenchError
-            As for the class, and for a time that is no end of a window, or outside all of them.
         """
         _check_window(window)
         at = _cycle_of(np.asarray(times, dtype=np.float64), window, n_cycles)
@@ -176,6 +163,9 @@ class Observations:
 class Network:
     """Where, when and how well the truth is observed.
 
+    Raises `L96BenchError` for points outside the ring, a standard deviation that is not positive, or numbers that make
+    no sense.
+
     Parameters
     ----------
     K : int
@@ -190,11 +180,6 @@ class Network:
         Observe that many of the points, drawn anew for every cycle (and experiment); all of them by default.
     every : int
         Observe only at the end of every that many windows.
-
-    Raises
-    ------
-    L96BenchError
-        For points outside the ring, a standard deviation that is not positive, or numbers that make no sense.
     """
 
     K: int

@@ -27,19 +27,16 @@ class CycleState:
     ----------
     cycle : int
         How many cycles are done.
-    ensembles : (experiment, member, n) array
-        The analysis to start from.
-    resting : (experiment, member, n) array
-        The ensembles of the start, which those that diverged are put back to.
+    ensembles, resting : (experiment, member, n) array
+        The analysis to start from, and the ensembles of the start, which those that diverged are put back to.
     left : (experiment,) array of int
         The cycle in which an experiment diverged, -1 for none.
     recent : (experiment,) array
         Mean square error of the analysis mean over the latest cycles after the spin-up.
-    seed : list of seed words for every experiment
-    streams : list of dict
-        States of the filter's random streams.
+    seed, streams : list of list of int, list of dict
+        Seed words for every experiment, and states of the filter's random streams.
     model : ForecastModel or None
-        A copy of the model, if it remembers anything.
+        A copy of the model, if it remembers anything; the error if it cannot be copied.
     """
 
     cycle: int
@@ -67,10 +64,8 @@ class Cycled:
         The same of the analysis, for the components of the state that belong to no grid point.
     points : (experiment, cycle, p) array of int
         What was observed.
-    innovations : (experiment, cycle, p) array
-        Observations minus the background mean; NaN where there was none.
-    residuals : (experiment, cycle, p) array
-        Observations minus the analysis mean.
+    innovations, residuals : (experiment, cycle, p) array
+        Observations minus the background mean and the analysis mean; NaN where there was none.
     observation_std : (experiment, cycle, p) array
         Standard deviations of the observation errors, as the filter assumes them.
     missing : (experiment,) array of int
@@ -78,10 +73,8 @@ class Cycled:
     ranks : (experiment, cycle, K) array of int
         How many background members lie below the truth; -1 after a divergence.
     n_members : int
-    diverged : (experiment,) array
-        MTU since the start at which an experiment diverged; infinity for those that did not.
-    limit : float
-        The RMSE that counts as divergence.
+    diverged, limit : (experiment,) array, float
+        MTU since the start at which an experiment diverged, infinity for none, and the RMSE that counts as divergence.
     state : CycleState
         To go on from.
     background_ensembles, analysis_ensembles : (experiment, cycle, member, n) array, or None
@@ -145,13 +138,7 @@ _BY_CYCLE = (
 
 
 def joined(*runs: Cycled) -> Cycled:
-    """One result from those of a cycle that was stopped and resumed, in order.
-
-    Raises
-    ------
-    L96BenchError
-        If there is none.
-    """
+    """One result from those of a cycle that was stopped and resumed, in order; `L96BenchError` if there is none."""
     if not runs:
         raise L96BenchError("expected at least one result to join, got none")
     parts: dict[str, Any] = {name: np.concatenate([getattr(run, name) for run in runs], axis=1) for name in _BY_CYCLE}
@@ -193,12 +180,9 @@ class Recorder:
         if store_ensembles:
             self.stored = np.full((E, C, n_members, layout.n), np.nan), np.full((E, C, n_members, layout.n), np.nan)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def add(self, cycle: int, background: Array, analysis: Array, observed: Observed | None) -> None:
         """Store one cycle of all experiments."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._add(cycle, background, analysis, observed)
-
-    def _add(self, cycle: int, background: Array, analysis: Array, observed: Observed | None) -> None:
         i, K, out = cycle - self.first, self.K, self.arrays
         mean = background[:, :, :K].mean(axis=1)
         out["background_mean"][:, i], out["background_spread"][:, i] = mean, spread(background[:, :, :K])
@@ -230,14 +214,6 @@ class Recorder:
         time = np.asarray((self.first + 1 + np.arange(n_cycles)) * self.window, dtype=np.float64)
         diverged = np.where(left >= 0, (left + 1) * self.window, np.inf)
         before, after = self.stored or (None, None)
-        return Cycled(
-            time=time,
-            missing=self.missing,
-            n_members=self.n_members,
-            diverged=diverged,
-            limit=limit,
-            state=state,
-            background_ensembles=before,
-            analysis_ensembles=after,
-            **self.arrays,
-        )
+        about: dict[str, Any] = {"n_members": self.n_members, "diverged": diverged, "limit": limit, "state": state}
+        stored: dict[str, Any] = {"background_ensembles": before, "analysis_ensembles": after}
+        return Cycled(time=time, missing=self.missing, **about, **stored, **self.arrays)

@@ -25,17 +25,14 @@ class InnovationStatistics:
         Innovations that are pooled, and observations that were due and missing.
     bias : float
         Mean innovation (not squared).
-    variance : float
-        Mean square of the innovations y - H x_b.
-    expected : float
-        What it should be: mean of the ensemble's variance at the observed points, H P_b H', plus that of the
-        observation errors, R.
-    ratio : float
-        `variance` over `expected`: 1 for a consistent filter, more for an overconfident one.
+    variance, expected, ratio : float
+        Mean square of the innovations y - H x_b; what it should be, the mean of the ensemble's variance at the observed
+        points, H P_b H', plus that of the observation errors, R; and the first over the second: 1 for a consistent
+        filter, more for an overconfident one.
     background_variance, observation_variance, analysis_variance : float
-        Error variances that the data themselves diagnose: the mean products of y - H x_b with H (x_a - x_b), of
-        y - H x_b with y - H x_a, and of H (x_a - x_b) with y - H x_a (Desroziers et al. 2005, Q. J. R. Meteorol. Soc.
-        131, 3385, equations 2 to 4). They are the true ones if the filter's gain is the right one.
+        Error variances that the data themselves diagnose: the mean products of y - H x_b with H (x_a - x_b), of y - H
+        x_b with y - H x_a, and of H (x_a - x_b) with y - H x_a (Desroziers et al. 2005, Q. J. R. Meteorol. Soc. 131,
+        3385, equations 2 to 4). They are the true ones if the filter's gain is the right one.
     """
 
     n: int
@@ -50,13 +47,7 @@ class InnovationStatistics:
 
 
 def innovation_statistics(run: Cycled) -> InnovationStatistics:
-    """The statistics of all innovations of a run, cycles after a divergence left out.
-
-    Raises
-    ------
-    L96BenchError
-        If there is no innovation at all.
-    """
+    """The statistics of all innovations before a divergence; `L96BenchError` if there are none."""
     seen = np.isfinite(run.innovations)
     if not seen.any():
         raise L96BenchError("expected a run with observations before any divergence, got no innovation")
@@ -66,12 +57,8 @@ def innovation_statistics(run: Cycled) -> InnovationStatistics:
     variance = float(np.mean(innovations * innovations))
     expected = float(np.mean(spread * spread + run.observation_std[seen] ** 2))
     return InnovationStatistics(
-        n=int(seen.sum()),
-        n_missing=int(run.missing.sum()),
-        bias=float(innovations.mean()),
-        variance=variance,
-        expected=expected,
-        ratio=variance / expected,
+        *(int(seen.sum()), int(run.missing.sum()), float(innovations.mean())),
+        *(variance, expected, variance / expected),
         background_variance=float(np.mean(moves * innovations)),
         observation_variance=float(np.mean(residuals * innovations)),
         analysis_variance=float(np.mean(moves * residuals)),
@@ -79,26 +66,11 @@ def innovation_statistics(run: Cycled) -> InnovationStatistics:
 
 
 def rank_counts(run: Cycled, every: int = 1) -> NDArray[np.int64]:
-    """The rank histogram of the truth among the background members, pooled over experiments, cycles and points.
+    """The rank histogram (member + 1,) of the truth, from below all background members to above all of them.
 
-    Flat for a reliable ensemble (Hamill 2001, Mon. Wea. Rev. 129, 550). Neighbouring cycles and points are correlated:
-    a test that takes counts for independent ones must thin them.
-
-    Parameters
-    ----------
-    run : Cycled
-    every : int
-        Use only every that many cycles.
-
-    Returns
-    -------
-    (member + 1,) array of int
-        From below all members to above all of them.
-
-    Raises
-    ------
-    L96BenchError
-        If `every` is not positive.
+    It is pooled over experiments, every `every`-th cycle (from 1 on, or `L96BenchError`) and points, and flat for a
+    reliable ensemble (Hamill 2001, Mon. Wea. Rev. 129, 550). Neighbouring cycles and points are correlated: a test that
+    takes counts for independent ones must thin them.
     """
     if every < 1:
         raise L96BenchError(f"expected every >= 1, got {every}")

@@ -24,7 +24,8 @@ class ThreeDVar(BatchFilter):
 
     Conjugate gradients in the control variable v, of all members and experiments at once (Courtier, Thepaut and
     Hollingsworth 1994; Bannister 2008, Q. J. R. Meteorol. Soc. 134, 1951). Its minimum is the analysis of
-    `OptimalInterpolation`; what differs is how it is found.
+    `OptimalInterpolation`; what differs is how it is found. Raises `L96BenchError` if B is no covariance, or the
+    tolerance is not between 0 and 1.
 
     Parameters
     ----------
@@ -32,11 +33,6 @@ class ThreeDVar(BatchFilter):
         B; `static_covariance` makes one.
     tolerance : float
         Stop when every gradient is below this fraction of its first length.
-
-    Raises
-    ------
-    L96BenchError
-        If B is no covariance, or the tolerance is not between 0 and 1.
     """
 
     covariance: Array
