@@ -261,7 +261,10 @@ class TruthModel(_Memoryless):
 
 
 class FunctionModel(_Memoryless):
-    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory."""
+    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
+
+    The ring has `K` points; `layout` says where the components are, when there are more than X.
+    """
 
     def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:
         self.function = function

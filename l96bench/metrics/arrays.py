@@ -11,10 +11,7 @@ FloatArray = NDArray[np.float64]
 def finite(name: str, values: ArrayLike) -> FloatArray:
     """The values as a float64 array (not copied where they are one already).
 
-    Raises
-    ------
-    ValueError
-        If the array is empty or an element is NaN or infinite.
+    Raises `ValueError` if the array is empty or an element is NaN or infinite.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:

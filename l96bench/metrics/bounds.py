@@ -9,11 +9,5 @@ BOUND = 10.0
 
 
 def bounds(mean: float, std: float) -> tuple[float, float]:
-    """Return the lowest and the highest value that has not blown up.
-
-    Parameters
-    ----------
-    mean, std : float
-        Of the climatology.
-    """
+    """The lowest and the highest value that has not blown up, for the climatology's mean and standard deviation."""
     return mean - BOUND * std, mean + BOUND * std

@@ -1,7 +1,7 @@
 """Statistics of long free runs, and their distance from those of the truth.
 
-A run is ``X`` of shape ``(time, member, K)``, sampled every ``interval`` MTU. Members are processed one at a time, so
-memory beyond the run itself stays small.
+A run is ``X`` of shape ``(time, member, K)``, sampled every ``interval`` MTU; `ValueError` unless it is finite. Members
+are processed one at a time, so memory beyond the run itself stays small.
 """
 
 from __future__ import annotations
@@ -32,19 +32,9 @@ def _run(X: ArrayLike) -> FloatArray:
 
 
 def quantity(name: Quantity, X: FloatArray, interval: float) -> FloatArray:
-    """One of the three quantities whose distributions make up the climate distance.
+    """One of the three quantities whose distributions make up the climate distance, of X (time, ..., K).
 
-    Parameters
-    ----------
-    name : {"value", "change", "difference"}
-    X : array (time, ..., K)
-    interval : float
-        Sampling interval in MTU; for ``change`` it must divide 0.2.
-
-    Returns
-    -------
-    array
-        The shape of X, with fewer times for ``change``.
+    It has the shape of X, with fewer times for ``change``, whose lag of 0.2 MTU the sampling interval must divide.
     """
     if name == "value":
         return X
@@ -60,20 +50,18 @@ def quantity(name: Quantity, X: FloatArray, interval: float) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class DistanceGrid:
-    """The cells on which distributions are compared, one row of cells per quantity, and the scales of the truth.
+    """The equally wide cells on which distributions of each quantity are compared, and the scales of the truth.
 
-    The cells are fixed by the truth, never by a prediction: they cover X within 10 standard deviations of its mean,
-    and changes and differences within 20 standard deviations of X, which is all that a run that counts as surviving can
+    The cells are fixed by the truth, never by a prediction: they cover X within 10 standard deviations of its mean, and
+    changes and differences within 20 standard deviations of X, which is all that a run that counts as surviving can
     reach. Whatever lies outside counts as if it lay on the nearer end.
 
     Attributes
     ----------
-    mean, std : tuple of 3 floats
-        Of the truth's value, change and difference.
-    low, high : tuple of 3 floats
-        Range of the cells.
+    mean, std, low, high : tuple of 3 floats
+        Of the truth's value, change and difference; the last two are the range of the cells.
     cells : int
-        Number of equally wide cells for each quantity.
+        For each quantity.
     """
 
     mean: tuple[float, ...]
@@ -84,22 +72,10 @@ class DistanceGrid:
 
     @classmethod
     def from_truth(cls, X: ArrayLike, interval: float, cells: int = 2000) -> DistanceGrid:
-        """The grid of a truth run.
+        """The grid of a long run of the truth, X (time, member, K).
 
-        Parameters
-        ----------
-        X : array (time, member, K)
-            A long run of the truth.
-        interval : float
-            Sampling interval in MTU.
-        cells : int
-            Cells for each quantity; with 2,000 the width is 0.01 (value) and 0.02 (change and difference) standard
-            deviations of X.
-
-        Raises
-        ------
-        ValueError
-            If the run is not finite or a quantity does not vary.
+        With 2,000 cells the width is 0.01 (value) and 0.02 (change and difference) standard deviations of X. Raises
+        `ValueError` if the run is not finite or a quantity does not vary.
         """
         run = _run(X)
         values = [quantity(name, run, interval) for name in QUANTITIES]
@@ -130,28 +106,11 @@ def _cell_means(values: FloatArray, low: float, width: float, cells: int) -> Flo
 
 
 def member_cdfs(X: ArrayLike, interval: float, grid: DistanceGrid) -> FloatArray:
-    """Every member's empirical distribution functions of the three quantities, on the grid.
+    """Every member's empirical distribution functions of the three quantities, on the grid: (member, 3, cells).
 
     What is kept is the function's mean over each cell, not its value at points: then the integral of F - G over a cell
     is exact, whatever the cell's width. Functions of pooled or resampled members are (weighted) means over the first
     axis.
-
-    Parameters
-    ----------
-    X : array (time, member, K)
-    interval : float
-        Sampling interval in MTU.
-    grid : DistanceGrid
-
-    Returns
-    -------
-    array (member, 3, cells)
-        Rising from 0 to 1 along the last axis.
-
-    Raises
-    ------
-    ValueError
-        If X is not a finite run.
     """
     run = _run(X)
     cdfs = np.empty((run.shape[1], len(QUANTITIES), grid.cells))
@@ -166,23 +125,13 @@ def member_cdfs(X: ArrayLike, interval: float, grid: DistanceGrid) -> FloatArray
 
 
 def wasserstein(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> FloatArray:
-    """1-Wasserstein distance of each quantity, divided by the truth's standard deviation of that quantity.
+    """1-Wasserstein distance of each quantity (..., 3), divided by the truth's standard deviation of that quantity.
 
     In one dimension it is the integral of ``|F - G|`` (Vallender 1974). The sum over cells of ``|integral of F - G|``
     equals it but for the cells in which F - G changes sign. It is never larger, and smaller by at most half a cell's
-    width for a run that stays at one value; for chaotic runs the two differ by less than 1e-4 standard deviations.
-
-    Parameters
-    ----------
-    cdf_a, cdf_b : array (..., 3, cells)
-        From `member_cdfs`, usually pooled over members; leading axes broadcast.
-    grid : DistanceGrid
-        The grid of both.
-
-    Returns
-    -------
-    array (..., 3)
-        0 for equal distributions; at most the width of the grid's range, however far a value has run away.
+    width for a run that stays at one value; for chaotic runs the two differ by less than 1e-4 standard deviations. At
+    most it is the width of the grid's range. The functions (..., 3, cells) are from `member_cdfs` on that grid, usually
+    pooled over members; leading axes broadcast.
     """
     gap = np.subtract(cdf_a, cdf_b)
     if gap.shape[-2:] != (len(QUANTITIES), grid.cells):
@@ -214,28 +163,11 @@ def moments(X: ArrayLike) -> Moments:
 
 
 def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> FloatArray:
-    """Autocovariance in time of every member, pooled over points, about the mean of the whole run.
+    """Autocovariance in time of every member (member, lag), pooled over points, about the mean of the whole run, in X².
 
     At each lag, the mean of the products of all pairs of samples that far apart. Means over members are those of the
-    pooled run, so that members can be resampled.
-
-    Parameters
-    ----------
-    X : array (time, member, K)
-    interval : float
-        Sampling interval in MTU.
-    max_lag : float
-        The longest lag in MTU, a whole number of intervals and shorter than the run.
-
-    Returns
-    -------
-    array (member, n_lags)
-        In units of X².
-
-    Raises
-    ------
-    ValueError
-        If X is not a finite run, or the lag does not fit.
+    pooled run, so that members can be resampled. `max_lag` is in MTU, a whole number of intervals and shorter than the
+    run; `ValueError` otherwise.
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -256,19 +188,12 @@ def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> Floa
 
 
 def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tuple[FloatArray, FloatArray]:
-    """Autocorrelation in time, pooled over members and points, about the pooled mean.
-
-    Parameters
-    ----------
-    X, interval, max_lag
-        As in `autocovariance`.
+    """Autocorrelation in time, pooled over members and points, about the pooled mean; see `autocovariance`.
 
     Returns
     -------
-    lags : array (n_lags,)
-        0, interval, ..., max_lag, in MTU.
-    correlation : array (n_lags,)
-        1 at lag 0, and at every lag of a run that does not vary.
+    lags, correlation : array (n_lags,)
+        0, interval, ..., max_lag, in MTU; and 1 at lag 0, and at every lag of a run that does not vary.
     """
     covariance = autocovariance(X, interval, max_lag).mean(axis=0)
     correlation = covariance / covariance[0] if covariance[0] > 0 else np.ones_like(covariance)
@@ -278,31 +203,16 @@ def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tup
 def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[FloatArray, FloatArray]:
     """Power spectral density in time, averaged over members and points (Welch 1967).
 
-    Segments of the anomalies about the pooled mean overlap by half and are tapered by a Hann window: without a taper,
-    leakage from the slow, strong motions would bury the fast end of the spectrum.
-
-    Parseval: summed over frequencies and multiplied by their spacing, the density of a segment is the segment's mean
-    square, weighted by the squared window; for a long run that is its variance, to sampling error.
-
-    Parameters
-    ----------
-    X : array (time, member, K)
-    interval : float
-        Sampling interval in MTU.
-    segment : float
-        Length of a segment in MTU, a whole number of intervals; a shorter run is one segment.
+    Segments of the anomalies about the pooled mean, `segment` MTU long (a whole number of intervals; a shorter run is
+    one segment), overlap by half and are tapered by a Hann window: without a taper, leakage from the slow, strong
+    motions would bury the fast end of the spectrum. By Parseval, summed over frequencies and multiplied by their
+    spacing, the density of a segment is its mean square, weighted by the squared window; for a long run that is its
+    variance, to sampling error.
 
     Returns
     -------
-    frequency : array (n_frequencies,)
-        0 to ``1 / (2 interval)``, in cycles per MTU.
-    density : array (n_frequencies,)
-        One-sided, in units of X² MTU.
-
-    Raises
-    ------
-    ValueError
-        If X is not a finite run, or the segment does not fit.
+    frequency, density : array (n_frequencies,)
+        0 to ``1 / (2 interval)``, in cycles per MTU; and the one-sided density, in units of X² MTU.
     """
     from scipy.signal import welch
 

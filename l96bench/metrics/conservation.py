@@ -21,18 +21,10 @@ def root_mean_square(squares: FloatArray, counts: FloatArray) -> float:
 
 
 def rms_replicates(weights: FloatArray, squares: FloatArray, counts: FloatArray) -> FloatArray:
-    """Root mean squares of resampled blocks.
+    """Root mean squares (n_replicates,) of resampled blocks, from their sums of squares and counts (n_blocks,).
 
-    Parameters
-    ----------
-    weights : array (n_replicates, n_blocks)
-        How often each replicate holds each block (`l96bench.metrics.uncertainty.resampling_weights`).
-    squares, counts : array (n_blocks,)
-        Sums of squares, and how many there are; a replicate of empty blocks alone gets the sample's own value.
-
-    Returns
-    -------
-    array (n_replicates,)
+    The `weights` are those of `l96bench.metrics.uncertainty.resampling_weights`. A replicate of empty blocks alone gets
+    the sample's own value.
     """
     drawn = weights @ counts
     mean = np.full(len(weights), squares.sum() / counts.sum())

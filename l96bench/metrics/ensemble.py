@@ -1,7 +1,8 @@
 """Quality of ensemble forecasts by lead time.
 
-Everywhere, ``truth`` is ``(lead, case, K)`` and ``forecast`` is ``(lead, case, member, K)``, both in units of X. One
-lead is processed at a time: a forecast may fill hundreds of MiB, and no function makes a second array of that size.
+Everywhere, ``truth`` is ``(lead, case, K)`` and ``forecast`` is ``(lead, case, member, K)``, both in units of X;
+`ValueError` for other shapes, and for values that are not finite. One lead is processed at a time: a forecast may fill
+hundreds of MiB, and no function makes a second array of that size.
 """
 
 from __future__ import annotations
@@ -21,26 +22,12 @@ def _checked(truth: ArrayLike, forecast: ArrayLike) -> tuple[FloatArray, FloatAr
 
 
 def crps(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """Continuous ranked probability score of every forecast, averaged over points.
+    """Continuous ranked probability score (lead, case) of every forecast, averaged over points: 0 is perfect.
 
     ``mean |x_i - y| - mean |x_i - x_j| / 2`` over all members and pairs of members, a member with itself included: the
-    score of the ensemble as a distribution (Gneiting and Raftery 2007, section 4.2). With one member it is the absolute
-    error. The "fair" variant, which estimates the score of an infinite ensemble, does not exist for one member.
-
-    Parameters
-    ----------
-    truth : array (lead, case, K)
-    forecast : array (lead, case, member, K)
-
-    Returns
-    -------
-    array (lead, case)
-        In the units of the truth; smaller is better, 0 is perfect.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not match or a value is not finite.
+    score of the ensemble as a distribution (Gneiting and Raftery 2007, section 4.2), in the units of the truth. With
+    one member it is the absolute error. The "fair" variant, which estimates the score of an infinite ensemble, does not
+    exist for one member.
     """
     import scoringrules
 
@@ -62,21 +49,12 @@ def rmse_by_lead(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 
 
 def spread_by_lead(forecast: ArrayLike) -> FloatArray:
-    """Ensemble spread at each lead, on the scale of the RMSE of the ensemble mean.
+    """Ensemble spread (lead,) of a forecast (lead, case, member, K), on the scale of the RMSE of the ensemble mean.
 
     ``sqrt((m + 1) / m * mean variance)`` for m members, the variance being the unbiased one (divided by m - 1) and
-    averaged over cases and points before the root. With the factor, which accounts for the sampling error of the mean
-    of m members, a reliable ensemble of any size has a spread equal to the RMSE of its mean (Fortin et al. 2014,
-    Journal of Hydrometeorology 15, 1708).
-
-    Parameters
-    ----------
-    forecast : array (lead, case, member, K)
-
-    Returns
-    -------
-    array (lead,)
-        Zero for one member.
+    averaged over cases and points before the root; zero for one member. With the factor, which accounts for the
+    sampling error of the mean of m members, a reliable ensemble of any size has a spread equal to the RMSE of its mean
+    (Fortin et al. 2014, Journal of Hydrometeorology 15, 1708).
     """
     forecast = finite("forecast", forecast)
     if forecast.ndim != 4:
@@ -102,22 +80,11 @@ def spread_skill_ratio(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 def anomaly_correlation_by_lead(
     truth: ArrayLike, forecast: ArrayLike, climatological_mean: float | FloatArray
 ) -> FloatArray:
-    """Correlation of forecast and true anomalies at each lead, pooled over cases and points.
+    """Correlation of forecast and true anomalies at each lead, pooled over cases and points; array (lead,).
 
     ``sum f t / sqrt(sum f² sum t²)`` with f and t the anomalies of the ensemble mean and of the truth about the
-    climatological mean; the anomalies' own means are not removed (the uncentred form; Wilks 2011, chapter 8).
-
-    Parameters
-    ----------
-    truth : array (lead, case, K)
-    forecast : array (lead, case, member, K)
-    climatological_mean : float or array (K,)
-        Mean of the training data.
-
-    Returns
-    -------
-    array (lead,)
-        Between -1 and 1; 0 for a forecast that equals the climatological mean everywhere.
+    climatological mean, a number or (K,), of the training data; the anomalies' own means are not removed (the uncentred
+    form; Wilks 2011, chapter 8). It is 0 for a forecast that equals the climatological mean everywhere.
     """
     truth, forecast = _checked(truth, forecast)
     predicted = forecast.mean(axis=2) - climatological_mean
@@ -131,21 +98,11 @@ def anomaly_correlation_by_lead(
 
 
 def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """How often the truth takes each rank among the members, pooled over leads, cases and points.
+    """How often the truth takes each rank among the members, from below all to above all of them; array (member + 1,).
 
-    A reliable ensemble fills all ranks alike (Hamill 2001). Where the truth equals e members, its count is shared
-    evenly among the e + 1 ranks that it could take: no random draw, and no preference for high or low ranks.
-
-    Parameters
-    ----------
-    truth : array (lead, case, K)
-    forecast : array (lead, case, member, K)
-
-    Returns
-    -------
-    array (member + 1,)
-        Counts (whole numbers where nothing is tied), from below all members to above all members; their sum is the
-        number of true values.
+    Counts are pooled over leads, cases and points. A reliable ensemble fills all ranks alike (Hamill 2001). Where the
+    truth equals e members, its count is shared evenly among the e + 1 ranks that it could take: no random draw, and no
+    preference for high or low ranks.
     """
     truth, forecast = _checked(truth, forecast)
     n_ranks = forecast.shape[2] + 1
@@ -162,24 +119,18 @@ def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 def valid_prediction_time(
     rmse: ArrayLike, leads: ArrayLike, climatological_std: float, threshold: float = 0.4
 ) -> float:
-    """The first lead at which the RMSE exceeds a fraction of the climatological standard deviation.
+    """The first lead at which the RMSE exceeds a fraction of the climatological standard deviation, in MTU.
+
+    A forecast that never exceeds the threshold gets the last lead: its value is censored there, a lower bound.
 
     Parameters
     ----------
-    rmse : array (lead,)
-        From `rmse_by_lead`; infinity is allowed.
-    leads : array (lead,)
-        Lead times in MTU, increasing.
+    rmse, leads : array (lead,)
+        From `rmse_by_lead`, where infinity is allowed, and increasing lead times in MTU.
     climatological_std : float
         Standard deviation of the training data.
     threshold : float
         The fraction.
-
-    Returns
-    -------
-    float
-        In MTU. A forecast that never exceeds the threshold gets the last lead: its value is censored there, a lower
-        bound.
 
     Raises
     ------

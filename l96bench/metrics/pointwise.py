@@ -17,45 +17,32 @@ def _squared_error(truth: FloatArray, prediction: FloatArray | float) -> FloatAr
         return np.square(prediction - truth)
 
 
-def _total(values: FloatArray) -> float:
-    """The sum of non-negative values; infinity, without a warning, where it is too large for a float64."""
+def _sum_of_squares(truth: FloatArray, prediction: FloatArray | float) -> float:
+    """The sum of `_squared_error`, with infinities alike."""
     with np.errstate(over="ignore"):
-        return float(values.sum())
+        return float(_squared_error(truth, prediction).sum())
 
 
 def r2(truth: ArrayLike, prediction: ArrayLike, reference_mean: float) -> float:
     """Coefficient of determination, pooled over everything, about the training mean.
 
-    ``1 - sum (t - p)² / sum (t - m)²``. It is 1 for the truth itself and 0 for the training mean ``m``. The
-    ``r2_score`` of scikit-learn takes the mean of the test truth as its reference, which no model can know.
-
-    Parameters
-    ----------
-    truth, prediction : array of one shape, (..., K)
-    reference_mean : float
-        Mean of the training data, in the units of the truth.
-
-    Returns
-    -------
-    float
-        At most 1. It is ``-inf`` where the squared errors exceed the range of a float64 (predictions beyond 1e150).
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, a value is not finite, or the truth equals the reference mean everywhere.
+    ``1 - sum (t - p)² / sum (t - m)²``, for truth and prediction of one shape (..., K) and the training mean ``m``, the
+    `reference_mean`. It is 1 for the truth itself, 0 for the training mean, and ``-inf`` where the squared errors
+    exceed the range of a float64 (predictions beyond 1e150). The ``r2_score`` of scikit-learn takes the mean of the
+    test truth as its reference, which no model can know. Raises `ValueError` if the shapes differ, a value is not
+    finite, or the truth equals the reference mean everywhere.
     """
     truth, prediction = finite_pair(truth, prediction)
-    total = _total(_squared_error(truth, reference_mean))
+    total = _sum_of_squares(truth, reference_mean)
     if total == 0.0:
         raise ValueError(f"R² needs a truth that varies, but every value is the reference mean {reference_mean}.")
-    return 1.0 - _total(_squared_error(truth, prediction)) / total
+    return 1.0 - _sum_of_squares(truth, prediction) / total
 
 
 def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
     """Root of the mean squared error, pooled, in the units of the truth (infinity where the squares overflow)."""
     truth, prediction = finite_pair(truth, prediction)
-    return float(np.sqrt(_total(_squared_error(truth, prediction)) / truth.size))
+    return float(np.sqrt(_sum_of_squares(truth, prediction) / truth.size))
 
 
 def bias(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -93,12 +80,10 @@ def block_sums_by_quantile(
 
     Parameters
     ----------
-    truth, prediction, X : array of one shape, (..., time, K)
-        ``X`` is the resolved variable at the point and time of the truth.
-    reference_mean : float
-        Mean of the training data, in the units of the truth.
-    block : int
-        Samples in a block; it must divide the number of samples in a trajectory.
+    truth, prediction, reference_mean, block
+        As for `block_sums`.
+    X : array of their shape, (..., time, K)
+        The resolved variable at the point and time of the truth.
     edges : sequence of float
         Increasing quantiles from 0 to 1. A bin holds its lower edge, the last one its upper edge as well.
 
@@ -163,18 +148,9 @@ def block_sums(
 
 
 def r2_replicates(weights: FloatArray, sse: FloatArray, sst: FloatArray) -> FloatArray:
-    """R² of resampled blocks, from `block_sums`.
+    """R² (n_replicates,) of resampled blocks, from `block_sums` and `l96bench.metrics.uncertainty.resampling_weights`.
 
-    Parameters
-    ----------
-    weights : array (n_replicates, n_blocks)
-        How often each replicate holds each block (`l96bench.metrics.uncertainty.resampling_weights`).
-    sse, sst : array (n_blocks,)
-
-    Returns
-    -------
-    array (n_replicates,)
-        ``-inf`` for a replicate that holds a block whose squared errors overflowed.
+    It is ``-inf`` for a replicate that holds a block whose squared errors overflowed.
     """
     overflowed = np.isinf(sse)
     with np.errstate(over="ignore"):

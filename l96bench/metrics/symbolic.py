@@ -1,8 +1,7 @@
 """How close recovered equations are to the true ones: their terms, coefficients, tendencies and forecasts.
 
 A *term* is a pair (target, monomial): one summand of the equation of one variable. Where the targets belong to groups
-of very different size, such as 8 X and 64 Y, every metric is computed in each group and averaged, so that no group
-drowns in another.
+of very different size, such as 8 X and 64 Y, every metric is computed in each group (a range of targets) and averaged.
 """
 
 from __future__ import annotations
@@ -15,15 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.metrics.arrays import FloatArray, finite
-
-__all__ = [
-    "SupportScores",
-    "best_coefficients",
-    "coefficient_error",
-    "forecast_rmse",
-    "operator_residual",
-    "support_scores",
-]
 
 Term = TypeVar("Term", bound=tuple[int, Hashable])
 """A target (the flat index of its variable) and a monomial in canonical form."""
@@ -43,18 +33,9 @@ class SupportScores:
 def support_scores(found: Collection[Term], true: Collection[Term], groups: Sequence[range]) -> SupportScores:
     """Precision, recall and F1 of a set of terms, averaged over groups of targets.
 
-    Parameters
-    ----------
-    found, true : collection of (target, monomial)
-    groups : sequence of range
-        Targets of each group.
-
-    Returns
-    -------
-    SupportScores
-        With tp, fp, fn the numbers of right, false and missed terms: ``tp / (tp + fp)``, ``tp / (tp + fn)`` and
-        ``2 tp / (2 tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7). A group in which nothing
-        was found has 0 in all three.
+    With tp, fp, fn the numbers of right, false and missed terms: ``tp / (tp + fp)``, ``tp / (tp + fn)`` and ``2 tp / (2
+    tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7). A group in which nothing was found has 0 in
+    all three.
     """
     rows = []
     for group in groups:
@@ -74,17 +55,7 @@ def coefficient_error(found: Mapping[Term, float], true: Mapping[Term, float], g
 
     The normalized coefficient error of the literature on sparse regression (Kaptanoglu et al. 2023, Nonlinear Dyn. 111,
     13143-13164, doi:10.1007/s11071-023-08525-4; Messenger and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497,
-    doi:10.1137/20M1343166), averaged over groups of targets.
-
-    Parameters
-    ----------
-    found, true : mapping of (target, monomial) to coefficient
-    groups : sequence of range
-
-    Returns
-    -------
-    float
-        0 for the true coefficients, 1 for none; not bounded.
+    doi:10.1137/20M1343166), averaged over groups of targets: 0 for the true coefficients, 1 for none; not bounded.
     """
     errors = []
     for group in groups:
@@ -97,21 +68,8 @@ def coefficient_error(found: Mapping[Term, float], true: Mapping[Term, float], g
 def operator_residual(predicted: NDArray[np.float64], truth: NDArray[np.float64], groups: Sequence[range]) -> float:
     """Relative error of the right-hand side, ``||f_hat - f||_2 / ||f||_2`` over states, averaged over groups.
 
-    Parameters
-    ----------
-    predicted, truth : (state, target) array
-        Tendencies at the same states.
-    groups : sequence of range
-
-    Returns
-    -------
-    float
-        0 for the true equations, 1 for ``f_hat = 0``; not bounded.
-
-    Raises
-    ------
-    ValueError
-        If a tendency is not finite.
+    Both are tendencies (state, target) at the same states, finite or a ValueError. It is 0 for the true equations, 1
+    for ``f_hat = 0``; not bounded.
     """
     predicted, truth = finite("predicted", predicted), finite("truth", truth)
     columns = [slice(group.start, group.stop) for group in groups]
@@ -136,24 +94,11 @@ def _norm(values: FloatArray) -> float:
 def best_coefficients(
     features: NDArray[np.float64], tendency: NDArray[np.float64], support: NDArray[np.bool_]
 ) -> FloatArray:
-    """The least-squares coefficients of a support: those of the best equations that have just these terms.
+    """The least-squares coefficients (target, monomial) of the best equations that have just the terms of a support.
 
-    Parameters
-    ----------
-    features : (state, monomial) array
-    tendency : (state, target) array
-    support : (target, monomial) array of bool
-        Which monomials the equation of each target has.
-
-    Returns
-    -------
-    array (target, monomial)
-        0 outside of the support; the shortest ones where terms are linearly dependent on these states.
-
-    Raises
-    ------
-    ValueError
-        If a feature or tendency is not finite.
+    The support (target, monomial) says which of the features (state, monomial) explain each tendency (state, target).
+    Outside of it coefficients are 0; where terms are linearly dependent on these states they are the shortest ones.
+    Raises `ValueError` if a feature or tendency is not finite.
     """
     n = features.shape[1]
     coefficients = np.zeros(support.shape)
@@ -172,26 +117,11 @@ def best_coefficients(
 def forecast_rmse(
     tendency: Tendency, truth: NDArray[np.float64], *, interval: float, dt: float, K: int, stop: float
 ) -> FloatArray:
-    """RMSE over cases and the first `K` variables of forecasts from the first true states, by lead.
+    """RMSE (lead,) over cases and the first `K` variables of forecasts from the first true states, 0 at the first lead.
 
     The equations are integrated by classical RK4, all cases in one batch, to the first lead at which the RMSE exceeds
-    `stop`, or is not finite.
-
-    Parameters
-    ----------
-    tendency : (n, n_state) -> (n, n_state)
-    truth : (case, lead, n_state) array
-    interval : float
-        MTU between leads; a whole number of `dt`.
-    dt : float
-        Step of the integration in MTU.
-    K : int
-    stop : float
-
-    Returns
-    -------
-    array (lead,)
-        0 at the first; infinity from the lead on at which the integration stopped.
+    `stop`, or is not finite; it is infinite from there on. The truth is (case, lead, n_state), with `interval` MTU
+    between leads, a whole number of steps `dt`.
     """
     state, n_steps = np.array(truth[:, 0]), round(interval / dt)
     rmse = np.full(truth.shape[1], np.inf)

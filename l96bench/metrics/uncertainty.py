@@ -33,28 +33,18 @@ def _check_level(level: float) -> None:
 def bootstrap_indices(
     n_blocks: int, n_replicates: int = 1000, seed: int | Sequence[int] = 0, block_length: int = 1
 ) -> NDArray[np.int64]:
-    """Which blocks each bootstrap replicate is made of.
+    """Which blocks each bootstrap replicate is made of: integers (n_replicates, n_blocks) from 0 to ``n_blocks - 1``.
 
     Parameters
     ----------
-    n_blocks : int
-        Number of blocks of the sample.
-    n_replicates : int
+    n_blocks, n_replicates : int
+        Blocks of the sample, and replicates; at least 1.
     seed : int or sequence of int
         Seed of a PCG64 generator; the same arguments give the same indices.
     block_length : int
         1 draws blocks independently (Efron 1979). More draws runs of that many consecutive blocks, the last being
         followed by the first (circular block bootstrap, Politis and Romano 1992), for blocks that are not independent.
-
-    Returns
-    -------
-    array (n_replicates, n_blocks)
-        Integers from 0 to ``n_blocks - 1``.
-
-    Raises
-    ------
-    ValueError
-        If a count is smaller than 1, or runs are longer than the sample.
+        Runs longer than the sample are a ValueError.
     """
     from arch.bootstrap import CircularBlockBootstrap, IIDBootstrap
 
@@ -74,16 +64,8 @@ def bootstrap_indices(
 def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
     """How often each replicate holds each block, ready for a matrix product with sums over blocks.
 
-    Parameters
-    ----------
-    indices : array (n_replicates, n_drawn)
-        From `bootstrap_indices`.
-    n_blocks : int
-
-    Returns
-    -------
-    array (n_replicates, n_blocks)
-        Whole numbers as float64; every row sums to ``n_drawn``.
+    The indices (n_replicates, n_drawn) are from `bootstrap_indices`; whole numbers come as float64 (n_replicates,
+    n_blocks), and every row sums to ``n_drawn``.
     """
     indices = np.asarray(indices)
     if indices.ndim != 2 or indices.size == 0 or indices.min() < 0 or indices.max() >= n_blocks:
@@ -95,21 +77,11 @@ def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
 
 
 def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
-    """The replicates shifted so that their mean is the estimate.
+    """The replicates (n_replicates,) shifted so that their mean is the estimate, the score of the sample itself.
 
     A distance between resampled samples is larger than that between the samples, and a score made from it smaller; the
     shift takes this bias of the bootstrap out of the interval. Replicates that are not all finite have no mean and are
     returned as they are.
-
-    Parameters
-    ----------
-    replicates : array (n_replicates,)
-    estimate : float
-        The score of the sample itself.
-
-    Returns
-    -------
-    array (n_replicates,)
     """
     values = _without_nan("replicates", replicates)
     if not (np.isfinite(values).all() and np.isfinite(estimate)):
@@ -120,18 +92,8 @@ def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
 def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """The percentile interval of bootstrap replicates (Efron and Tibshirani 1993, chapter 13).
 
-    Its ends are replicates themselves, the outer ones where a quantile lies between two: nothing is interpolated, so
-    that ``-inf`` is a possible end.
-
-    Parameters
-    ----------
-    replicates : array (n_replicates,)
-    level : float
-        Fraction of the replicates between the ends.
-
-    Returns
-    -------
-    low, high : float
+    Its ends, low and high, have the fraction `level` between them. They are replicates themselves, the outer ones where
+    a quantile lies between two: nothing is interpolated, so that ``-inf`` is a possible end.
     """
     _check_level(level)
     ordered = np.sort(_without_nan("replicates", replicates))
@@ -142,15 +104,7 @@ def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's (1927) score interval of a proportion, such as the fraction of runs that survive.
 
-    Parameters
-    ----------
-    successes, trials : int
-    level : float
-
-    Returns
-    -------
-    low, high : float
-        Within 0 and 1, and wider than a point even when all or none succeed.
+    Its ends, low and high, are within 0 and 1, and apart even when all or none succeed.
     """
     from scipy.stats import binomtest
 
@@ -163,18 +117,9 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """The difference of two entries, first minus second.
+    """The difference of two entries' estimates, first minus second, and its interval of a level.
 
-    Attributes
-    ----------
-    difference : float
-        Of the estimates.
-    low, high : float
-        Interval of the difference.
-    level : float
-        Level of the interval.
-    distinguishable : bool
-        Whether the interval leaves 0 out.
+    They are distinguishable if the interval leaves 0 out.
     """
 
     difference: float
@@ -195,12 +140,7 @@ def compare(
 ) -> PairedComparison:
     """Whether two entries that were resampled with the same indices can be told apart.
 
-    Parameters
-    ----------
-    replicates_a, replicates_b : array (n_replicates,)
-        Replicates of each score, from the same indices, recentred on its estimate.
-    estimate_a, estimate_b : float
-    level : float
+    The replicates (n_replicates,) of each score are from the same indices, recentred on its estimate.
     """
     a, b = _without_nan("replicates_a", replicates_a), _without_nan("replicates_b", replicates_b)
     if a.shape != b.shape:
@@ -211,23 +151,12 @@ def compare(
 
 
 def tied_ranks(estimates: ArrayLike, replicates: ArrayLike, level: float = 0.95) -> list[int]:
-    """Ranks of entries, 1 for the best, shared by entries that cannot be told apart.
+    """Ranks of entries in the order given, 1 for the best, shared by entries that cannot be told apart.
 
     From the largest estimate down, an entry joins the current group if the paired interval of its difference from the
-    group's first entry contains 0; otherwise it opens a group, whose rank is its position (1, 1, 3, ...).
-
-    Parameters
-    ----------
-    estimates : array (n_entries,)
-        Larger is better; entries with equal estimates keep their order.
-    replicates : array (n_entries, n_replicates)
-        Of every entry, from the same indices, recentred on its estimate.
-    level : float
-
-    Returns
-    -------
-    list of int
-        One for each entry, in the order given.
+    group's first entry contains 0; otherwise it opens a group, whose rank is its position (1, 1, 3, ...). Entries with
+    equal estimates keep their order. The replicates (n_entries, n_replicates) are from the same indices, recentred on
+    the estimates (n_entries,).
     """
     scores, samples = _without_nan("estimates", estimates), _without_nan("replicates", replicates, ndim=2)
     if len(scores) != len(samples):
