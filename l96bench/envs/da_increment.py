@@ -151,8 +151,8 @@ class DAIncrementVectorEnv(BatchedEnv):
 
     def _window(self, systems: NDArray[np.intp], U: Floats, rewards: Floats, terminated: Mask) -> None:
         """Analysis and forecast of some systems under the tendencies U (system, K), and what they are worth."""
-        now, all_times = self.steps[systems], self._observed
-        observed = Observed(*(part[systems, now] for part in (all_times.values, all_times.points, all_times.std)))
+        now, whole = self.steps[systems], self._observed
+        observed = Observed(whole.values[systems, now], whole.points[systems, now], whole.std[systems, now])
         background = self._ensembles[systems]
         analysis = self.track.filter.analyse(background, observed, (), self._model.layout)
         analysis = self._inflation.after(analysis, background)
