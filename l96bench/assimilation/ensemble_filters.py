@@ -95,9 +95,13 @@ class EnKF(BatchFilter):
 
     Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719. The drawn errors have mean zero over the members,
     so that the mean of the analysis is that of the Kalman filter for the sample covariance; their sample covariance is
-    R on average. P H' and H P H' are localized, multiplied by ``gaspari_cohn(distance, radius)`` (Houtekamer and
-    Mitchell 2001, Mon. Wea. Rev. 129, 123), not for components that belong to no point; a `radius` of infinity is for
-    none.
+    R on average.
+
+    Parameters
+    ----------
+    radius : float
+        Localize: multiply P H' and H P H' by ``gaspari_cohn(distance, radius)`` (Houtekamer and Mitchell 2001, Mon.
+        Wea. Rev. 129, 123); positive, infinity for none. Components that belong to no point are not localized.
     """
 
     radius: float = math.inf

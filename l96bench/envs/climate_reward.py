@@ -28,9 +28,9 @@ class ClimateReward:
         D(t) = mean_q  n_q(t) / n_q(T)  integral |G_q,t - G_q| dq / std_q,
 
     which is 0 before the first step, and after the last the climate distance D of `online-rollout` for this one
-    episode: the mean of three 1-Wasserstein distances over standard deviations. The reward of a step is D(t - 1) -
-    D(t), a difference of potentials, so that the rewards of an episode add up to -D(T). Raises `L96BenchError` if an
-    episode is shorter than 0.2 MTU.
+    episode: the mean of three 1-Wasserstein distances over standard deviations. The rewards D(t - 1) - D(t) of an
+    episode's steps are differences of a potential, and add up to -D(T). Raises `L96BenchError` if an episode is shorter
+    than 0.2 MTU.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ _STATE_COLOURS, _ERROR_COLOURS = "RdBu_r", "PuOr_r"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One strip of a picture, whose colours run from ``centre - reach`` to ``centre + reach``; the ends' lie beyond.
+    """One strip of a picture, whose colours run from ``centre - reach`` to ``centre + reach`` and stay the same beyond.
 
     An `error` has colours of its own, so that nobody reads it as a state.
     """

@@ -33,9 +33,9 @@ class SupportScores:
 def support_scores(found: Collection[Term], true: Collection[Term], groups: Sequence[range]) -> SupportScores:
     """Precision, recall and F1 of a set of terms, averaged over groups of targets.
 
-    With tp, fp, fn the numbers of right, false and missed terms: ``tp / (tp + fp)``, ``tp / (tp + fn)`` and ``2 tp / (2
-    tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7). A group in which nothing was found has 0 in
-    all three.
+    With tp, fp, fn the numbers of right, false and missed terms they are ``tp / (tp + fp)``, ``tp / (tp + fn)`` and ``2
+    tp / (2 tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7); all three are 0 in a group where
+    nothing was found.
     """
     rows = []
     for group in groups:
