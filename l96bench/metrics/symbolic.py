@@ -33,8 +33,9 @@ class SupportScores:
 def support_scores(found: Collection[Term], true: Collection[Term], groups: Sequence[range]) -> SupportScores:
     """Precision, recall and F1 of a set of terms, averaged over groups of targets.
 
-    With tp, fp, fn the numbers of right, false and missed terms they are ``tp / (tp + fp)``, ``tp / (tp + fn)`` and ``2
-    tp / (2 tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7); all three are 0 in a group where
+    With tp right, fp false and fn missed terms they are ``tp / (tp + fp)``, ``tp / (tp + fn)`` and
+    ``2 tp / (2 tp + fp + fn)`` (van Rijsbergen 1979, Information Retrieval, chapter 7); all three are 0 in a group
+    where
     nothing was found.
     """
     rows = []
