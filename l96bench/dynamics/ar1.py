@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import as_closure, name_of
+from l96bench.dynamics.closures import Closure, as_closure, name_of
 from l96bench.errors import ModelError
 
-__all__ = ["AR1Closure", "AR1Noise", "ar1_noise"]
+__all__ = ["AR1Closure", "AR1Noise", "NoisyClosure", "ar1_noise"]
 
 
 class AR1Noise:
@@ -60,7 +60,34 @@ class AR1Noise:
         return self._noise
 
 
-class AR1Closure:
+class NoisyClosure:
+    """The base of closures with noise beside deterministic parts, such as a mean.
+
+    Parameters
+    ----------
+    noise : AR1Noise
+    *parts : Closure
+    """
+
+    deterministic = False
+
+    def __init__(self, noise: AR1Noise, *parts: Closure) -> None:
+        self.noise, self._parts = noise, parts
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Start the parts, and the noise anew from its stationary distribution."""
+        for part in self._parts:
+            part.start(n_members, rng)
+        self.noise.start(n_members, rng)
+
+    def remember(self, history: NDArray) -> None:
+        """Pass past states (past, member, K) to the parts that have a memory."""
+        for part in self._parts:
+            if hasattr(part, "remember"):
+                part.remember(history)
+
+
+class AR1Closure(NoisyClosure):
     """A deterministic closure plus a residual that is a first-order autoregression in time.
 
     U = mean(X) + e with e an `AR1Noise`.
@@ -84,25 +111,14 @@ class AR1Closure:
     20110479, "additive AR(1)".
     """
 
-    deterministic = False
-
     def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:
-        self.noise = AR1Noise(phi, interval, dt, sigma)
+        noise = AR1Noise(phi, interval, dt, sigma)
         self.mean = as_closure(mean, dt)
+        super().__init__(noise, self.mean)
         if not self.mean.deterministic:
             raise ValueError(f"the mean of an AR1Closure must be deterministic; {name_of(mean)} is not.")
         self.phi, self.sigma, self.interval, self.dt = float(phi), float(sigma), float(interval), float(dt)
         self.phi_dt = self.noise.phi_dt
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the residual; the next step draws a new one from its stationary distribution."""
-        self.mean.start(n_members, rng)
-        self.noise.start(n_members, rng)
-
-    def remember(self, history: NDArray) -> None:
-        """Pass the past states (past, member, K) on to a mean that has a memory."""
-        if hasattr(self.mean, "remember"):
-            self.mean.remember(history)
 
     def step(self, X: NDArray) -> NDArray:
         """The mean's U (member, K) plus the residual of this step."""

@@ -195,8 +195,7 @@ class _PipelineClosure:
     """A scikit-learn pipeline whose last step makes its own closure: transform X, then step that."""
 
     def __init__(self, steps: Any, last: Any) -> None:
-        self.steps = steps
-        self.last = last
+        self.steps, self.last = steps, last
         self.deterministic = last.deterministic
         if hasattr(last, "remember"):
             self.remember = self._remember

@@ -156,51 +156,21 @@ class _Registry(Mapping[str, PublishedClosure]):
         return f"PUBLISHED({', '.join(self._closures)})"
 
 
-def _negated(*printed: float) -> Polynomial:
-    return Polynomial([-value for value in printed])
-
-
 _WILKS = "Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407, doi:10.1256/qj.04.03"
 _ARNOLD = "Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479"
+_AR1 = "additive AR(1)"
+_PRINTED = (
+    ("wilks2005_f18", "wilks-f18", f"{_WILKS}, F = 18", 0.984, 1.74, (0.275, 1.59, -0.0190, -0.0130, 0.000707)),
+    ("wilks2005_f20", "wilks-f20", f"{_WILKS}, F = 20", 0.986, 1.99, (0.262, 1.45, -0.0121, -0.00713, 0.000296)),
+    ("arnold2013_c10", "wilks-f20", f"{_ARNOLD}, c = 10, {_AR1}", 0.986, 1.99, (0.341, 1.30, -0.0136, -0.00235)),
+    ("arnold2013_c4", "arnold-c4", f"{_ARNOLD}, c = 4, {_AR1}", 0.993, 2.12, (-0.198, 0.575, -0.00550, -0.000223)),
+)
+"""Id, regime, source, phi, sigma, and the coefficients of the tendency that is subtracted."""
 
 PUBLISHED: Mapping[str, PublishedClosure] = _Registry(
-    (
-        PublishedClosure(
-            id="wilks2005_f18",
-            polynomial=_negated(0.275, 1.59, -0.0190, -0.0130, 0.000707),
-            phi=0.984,
-            sigma=1.74,
-            noise_interval=0.005,
-            regimes=("wilks-f18",),
-            source=f"{_WILKS}, F = 18",
-        ),
-        PublishedClosure(
-            id="wilks2005_f20",
-            polynomial=_negated(0.262, 1.45, -0.0121, -0.00713, 0.000296),
-            phi=0.986,
-            sigma=1.99,
-            noise_interval=0.005,
-            regimes=("wilks-f20",),
-            source=f"{_WILKS}, F = 20",
-        ),
-        PublishedClosure(
-            id="arnold2013_c10",
-            polynomial=_negated(0.341, 1.30, -0.0136, -0.00235),
-            phi=0.986,
-            sigma=1.99,
-            noise_interval=0.005,
-            regimes=("wilks-f20",),
-            source=f"{_ARNOLD}, c = 10, additive AR(1)",
-        ),
-        PublishedClosure(
-            id="arnold2013_c4",
-            polynomial=_negated(-0.198, 0.575, -0.00550, -0.000223),
-            phi=0.993,
-            sigma=2.12,
-            noise_interval=0.005,
-            regimes=("arnold-c4",),
-            source=f"{_ARNOLD}, c = 4, additive AR(1)",
-        ),
+    tuple(
+        PublishedClosure(id, Polynomial([-value for value in printed]), phi, sigma, 0.005, (regime,), source)
+        for id, regime, source, phi, sigma, printed in _PRINTED
     )
 )
 """The published closures by id: `PUBLISHED["wilks2005_f20"].polynomial`. See `PublishedClosure` for their target."""

@@ -110,8 +110,6 @@ class EmulatorRegressor(BaseEstimator):
     Attributes
     ----------
     estimator_ : the fitted clone of `estimator`
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -119,9 +117,7 @@ class EmulatorRegressor(BaseEstimator):
     """
 
     def __init__(self, estimator: Any = None, F: float = 0.0, dt: float = 0.01) -> None:
-        self.estimator = estimator
-        self.F = F
-        self.dt = dt
+        self.estimator, self.F, self.dt = estimator, F, dt
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and the states y (n, K) that follow them after `dt`."""

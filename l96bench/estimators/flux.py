@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import Closure, GraphBuilder
+from l96bench.dynamics.closures import GraphBuilder
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilClosure
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
@@ -102,13 +102,10 @@ class FluxRegressor(RingRegressor):
     Attributes
     ----------
     estimator_ : the fitted clone of `estimator`
-    n_features_in_ : int
-        K, the number of points.
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2) -> None:
-        self.estimator = estimator
-        self.radius = radius
+        self.estimator, self.radius = estimator, radius
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and their added tendencies y, U (n, K)."""
@@ -121,10 +118,9 @@ class FluxRegressor(RingRegressor):
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The added tendency U (n, K) for the states X (n, K)."""
-        states = self._checked_states(X)
-        return FluxClosure(self.estimator_, self._index, "flux").predict(states)
+        return self.closure().predict(self._checked_states(X))
 
-    def closure(self, dt: float = 0.01) -> Closure:
+    def closure(self, dt: float = 0.01) -> FluxClosure:
         """The closure, which does not depend on dt."""
         check_is_fitted(self)
         return FluxClosure(self.estimator_, self._index, "flux")
@@ -159,8 +155,6 @@ class ConservativeNetwork(RingRegressor):
     estimator_ : TorchRegressor
         The trained network.
     loss_curve_ : list of float
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -182,17 +176,9 @@ class ConservativeNetwork(RingRegressor):
         min_steps: int = 500,
         random_state: int | None = 0,
     ) -> None:
-        self.constraint = constraint
-        self.weight = weight
-        self.hidden = hidden
-        self.activation = activation
-        self.radius = radius
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.min_steps = min_steps
-        self.random_state = random_state
+        self.constraint, self.weight, self.hidden, self.activation = constraint, weight, hidden, activation
+        self.radius, self.epochs, self.batch_size, self.learning_rate = radius, epochs, batch_size, learning_rate
+        self.weight_decay, self.min_steps, self.random_state = weight_decay, min_steps, random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on states X (n, K) and their added tendencies y, U (n, K)."""

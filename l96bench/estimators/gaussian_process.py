@@ -78,12 +78,8 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         noise: float | None = None,
         random_state: int | None = 0,
     ) -> None:
-        self.n_inducing = n_inducing
-        self.subset = subset
-        self.length_scale = length_scale
-        self.variance = variance
-        self.noise = noise
-        self.random_state = random_state
+        self.n_inducing, self.subset, self.length_scale, self.variance = n_inducing, subset, length_scale, variance
+        self.noise, self.random_state = noise, random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to inputs X (n, features) and targets y (n,)."""
@@ -239,8 +235,6 @@ class SampledGaussianProcess(RingRegressor):
         The fitted mean.
     phi_ : float
         Autocorrelation of the residual over `interval`.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -249,9 +243,7 @@ class SampledGaussianProcess(RingRegressor):
     """
 
     def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:
-        self.process = process
-        self.radius = radius
-        self.interval = interval
+        self.process, self.radius, self.interval = process, radius, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and their added tendencies y, U (n, K)."""
@@ -262,10 +254,6 @@ class SampledGaussianProcess(RingRegressor):
         self.phi_ = lag_one_correlation(residual[:-1], residual[1:])
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) for the states X (n, K)."""
-        return self.estimator_.predict(self._checked_states(X))
-
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
         states = self._checked_states(X)
@@ -274,16 +262,14 @@ class SampledGaussianProcess(RingRegressor):
         index = stencil_index(states.shape[1], self.radius)[self._points()]
         values = process.features(stencil_rows([states], index)) @ weights.T + process.mean_
         noise = ar1_noise((len(states), n_members, len(index)), self.phi_, np.sqrt(process.noise_), rng)
-        return self._members(np.moveaxis(values.reshape(len(states), -1, n_members), 2, 0) + np.moveaxis(noise, 1, 0))
+        U = np.moveaxis(values.reshape(len(states), -1, n_members), 2, 0) + np.moveaxis(noise, 1, 0)
+        return U.reshape(*U.shape[:2], *self._y_shape)
 
     def closure(self, dt: float = 0.01) -> GaussianProcessClosure:
         """The stochastic closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
         index = stencil_index(self.n_features_in_, self.radius)
         return GaussianProcessClosure(self.estimator_.estimator_, index, AR1Noise(self.phi_, self.interval, dt))
-
-    def _members(self, U: NDArray) -> NDArray:
-        return U.reshape(*U.shape[:2], *self._y_shape)
 
 
 class GaussianProcessClosure:

@@ -64,8 +64,7 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
             random_state=random_state,
             infer_past=infer_past,
         )
-        self.n_noise = n_noise
-        self.n_draws = n_draws
+        self.n_noise, self.n_draws = n_noise, n_draws
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
@@ -140,8 +139,6 @@ class GANRegressor(RingRegressor):
     ----------
     coefs_, intercepts_ : lists of ndarray of float32
         The generator's layers, for inputs (stencil, previous U, noise) and U in their own units.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -161,14 +158,8 @@ class GANRegressor(RingRegressor):
         min_steps: int = 1500,
         random_state: int | None = 0,
     ) -> None:
-        self.hidden = hidden
-        self.radius = radius
-        self.n_noise = n_noise
-        self.noise_correlation = noise_correlation
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.min_steps = min_steps
+        self.hidden, self.radius, self.n_noise, self.noise_correlation = hidden, radius, n_noise, noise_correlation
+        self.epochs, self.batch_size, self.learning_rate, self.min_steps = epochs, batch_size, learning_rate, min_steps
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:

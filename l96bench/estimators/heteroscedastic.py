@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
+from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor
@@ -42,8 +42,6 @@ class HeteroscedasticRegressor(RingRegressor):
         c.
     phi_ : float
         Autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -52,18 +50,14 @@ class HeteroscedasticRegressor(RingRegressor):
     """
 
     def __init__(self, estimator: Any = None, noise_estimator: Any = None, interval: float = 0.05) -> None:
-        self.estimator = estimator
-        self.noise_estimator = noise_estimator
-        self.interval = interval
+        self.estimator, self.noise_estimator, self.interval = estimator, noise_estimator, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         X, U = self._checked_training(X, y)
-        if len(X) < 2:
-            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
         mean = LocalRegressor(TorchRegressor()) if self.estimator is None else self.estimator
-        fitted = clone(mean).fit(X, self._like_y(U))
-        residual = U - np.asarray(fitted.predict(X)).reshape(U.shape)
+        fitted, predicted = self._fitted_mean(mean, X, U)
+        residual = U - predicted
         least = 1e-3 * float(residual.std()) + np.finfo(np.float64).tiny
         sizes = np.log(np.maximum(np.abs(residual), least))
         noise = clone(mean if self.noise_estimator is None else self.noise_estimator).fit(X, self._like_y(sizes))
@@ -96,7 +90,7 @@ class HeteroscedasticRegressor(RingRegressor):
         return HeteroscedasticClosure(mean, log_size, self.scale_, unit_noise(self.phi_, self.interval, dt))
 
 
-class HeteroscedasticClosure:
+class HeteroscedasticClosure(NoisyClosure):
     """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1.
 
     Parameters
@@ -109,22 +103,9 @@ class HeteroscedasticClosure:
         e.
     """
 
-    deterministic = False
-
     def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: AR1Noise) -> None:
-        self.mean, self.log_size, self.scale, self.noise = mean, log_size, scale, noise
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Start the noise anew from its stationary distribution."""
-        self.mean.start(n_members, rng)
-        self.log_size.start(n_members, rng)
-        self.noise.start(n_members, rng)
-
-    def remember(self, history: NDArray) -> None:
-        """Pass past states (past, member, K) to the parts that have a memory."""
-        for part in (self.mean, self.log_size):
-            if hasattr(part, "remember"):
-                part.remember(history)
+        super().__init__(noise, mean, log_size)
+        self.mean, self.log_size, self.scale = mean, log_size, scale
 
     def step(self, X: NDArray) -> NDArray:
         """Return U (member, K) for the states X (member, K)."""

@@ -8,13 +8,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
-from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.estimators.ring import PolynomialFit, ten_digits
 from l96bench.estimators.tuning import OrthonormalPolynomials
 from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime, get_regime
@@ -29,7 +27,7 @@ _SAMPLING = 0.1
 """MTU between the samples of a model run."""
 
 
-class InvertedPolynomial(RingRegressor):
+class InvertedPolynomial(PolynomialFit):
     """The polynomial U_k = sum_i c_i X_k^i under which the resolved model has the climate of the truth.
 
     It sees neither U nor the order of the X: the data are the `climate_statistics` of X, the noise is their sampling
@@ -65,8 +63,6 @@ class InvertedPolynomial(RingRegressor):
         Squared misfit of the ensemble's mean statistics, normalized by noise and number of data, of each iteration.
     n_failed_ : int
         Number of parameters for which the model blew up.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -87,16 +83,9 @@ class InvertedPolynomial(RingRegressor):
         interval: float = 0.05,
         random_state: int | None = 0,
     ) -> None:
-        self.degree = degree
-        self.regime = regime
-        self.n_ensemble = n_ensemble
-        self.n_iterations = n_iterations
-        self.n_runs = n_runs
-        self.spin_up = spin_up
-        self.duration = duration
-        self.n_windows = n_windows
-        self.interval = interval
-        self.random_state = random_state
+        self.degree, self.regime, self.n_ensemble, self.n_iterations = degree, regime, n_ensemble, n_iterations
+        self.n_runs, self.spin_up, self.duration, self.n_windows = n_runs, spin_up, duration, n_windows
+        self.interval, self.random_state = interval, random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to the statistics of states X (n, K) in time order; y, U (n, K) or (n,), is checked but not used."""
@@ -128,16 +117,6 @@ class InvertedPolynomial(RingRegressor):
         self.coef_ = basis.coefficients(found.members.mean(axis=0))
         self.misfit_, self.n_failed_ = found.misfits, found.n_failed
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
-        X = self._checked_states(X)
-        return self._like_y(self.closure().predict(X[:, self._points()]))
-
-    def closure(self, dt: float = 0.01) -> Polynomial:
-        """Return the polynomial; it does not depend on dt."""
-        check_is_fitted(self)
-        return Polynomial(self.coef_)
 
     def _forward(self, basis: OrthonormalPolynomials, X: NDArray) -> Callable[[NDArray], NDArray]:
         """Return the function from coordinates to climate statistics of the model, NaN if a run blows up."""

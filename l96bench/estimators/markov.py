@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
-from l96bench.estimators.ring import RingRegressor
+from l96bench.estimators.ring import RingRegressor, check_whole
 
 __all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
 
@@ -50,8 +50,6 @@ class MarkovChainRegressor(RingRegressor):
         Mean of U in each state.
     transitions_ : ndarray of shape (n_bins, n_bins, n_states, n_states)
         Probability of each state (last axis) after a jump, by the bin before, the bin after, and the state before.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -59,10 +57,7 @@ class MarkovChainRegressor(RingRegressor):
     """
 
     def __init__(self, n_bins: int = 16, n_states: int = 8, prior: float = 1.0, interval: float = 0.05) -> None:
-        self.n_bins = n_bins
-        self.n_states = n_states
-        self.prior = prior
-        self.interval = interval
+        self.n_bins, self.n_states, self.prior, self.interval = n_bins, n_states, prior, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
@@ -122,9 +117,7 @@ class MarkovChainRegressor(RingRegressor):
 
     def _check_parameters(self) -> None:
         for name in ("n_bins", "n_states"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}.")
+            check_whole(name, getattr(self, name), 1)
         if not 0 < self.prior < np.inf:
             raise ValueError(f"prior must be a positive number of jumps; got {self.prior!r}.")
 

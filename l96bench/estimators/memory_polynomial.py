@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.checks import whole_multiple
 from l96bench.errors import ModelError
 from l96bench.estimators.markov import thinned
-from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.estimators.ring import RingRegressor, check_whole, interpolated, ten_digits
 
 __all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
 
@@ -67,8 +67,6 @@ class MemoryPolynomialRegressor(RingRegressor):
         m.
     sigma_ : float
         Standard deviation of xi.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -85,12 +83,8 @@ class MemoryPolynomialRegressor(RingRegressor):
         advection: bool = False,
         interval: float = 0.05,
     ) -> None:
-        self.degree = degree
-        self.x_lags = x_lags
-        self.u_lags = u_lags
-        self.noise_lags = noise_lags
-        self.advection = advection
-        self.interval = interval
+        self.degree, self.x_lags, self.u_lags, self.noise_lags = degree, x_lags, u_lags, noise_lags
+        self.advection, self.interval = advection, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
@@ -143,9 +137,7 @@ class MemoryPolynomialRegressor(RingRegressor):
 
     def _check_parameters(self) -> None:
         for name, least in (("degree", 1), ("x_lags", 0), ("u_lags", 0), ("noise_lags", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+            check_whole(name, getattr(self, name), least)
 
     def _terms(self, X: NDArray, points: NDArray) -> NDArray:
         """Return the terms of g at some points, (..., points, terms), of states X (..., K)."""
@@ -254,16 +246,8 @@ class MemoryPolynomialClosure:
         points = np.arange(X.shape[1])
         shares, mean = model._shares(known, points), model._mean(known, points)
         for j in range(self._depth, 0, -1):
-            position = max(len(known) - 1 - j / every, 0.0)
-            before = int(position + 1e-9)
-            weight = position - before
-            after = min(before + 1, len(known) - 1)
-            self._past.append(
-                (
-                    (1 - weight) * shares[before] + weight * shares[after],
-                    (1 - weight) * mean[before] + weight * mean[after],
-                )
-            )
+            position = len(known) - 1 - j / every
+            self._past.append((interpolated(shares, position), interpolated(mean, position)))
         self._noise: deque[NDArray] = deque([np.zeros(X.shape)] * max(len(model.ar_), 1), maxlen=max(len(model.ar_), 1))
         self._xi: deque[NDArray] = deque([np.zeros(X.shape)] * len(model.ma_), maxlen=len(model.ma_))
         for _ in range(model._burn_in()):

@@ -110,20 +110,10 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         schedule: str = "one-cycle",
         whiten: bool = False,
     ) -> None:
-        self.hidden = hidden
-        self.activation = activation
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.standardize = standardize
-        self.min_steps = min_steps
-        self.random_state = random_state
-        self.dropout = dropout
-        self.batch_norm = batch_norm
-        self.residual = residual
-        self.schedule = schedule
-        self.whiten = whiten
+        self.hidden, self.activation, self.epochs, self.batch_size = hidden, activation, epochs, batch_size
+        self.learning_rate, self.weight_decay, self.standardize = learning_rate, weight_decay, standardize
+        self.min_steps, self.random_state, self.dropout, self.batch_norm = min_steps, random_state, dropout, batch_norm
+        self.residual, self.schedule, self.whiten = residual, schedule, whiten
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on inputs X (n, features) and targets y (n,) or (n, outputs)."""

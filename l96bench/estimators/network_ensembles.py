@@ -50,8 +50,6 @@ class DeepEnsembleRegressor(RingRegressor):
     Attributes
     ----------
     estimators_ : list of the fitted clones
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -60,9 +58,7 @@ class DeepEnsembleRegressor(RingRegressor):
     """
 
     def __init__(self, estimator: Any = None, n_networks: int = 5, random_state: int | None = 0) -> None:
-        self.estimator = estimator
-        self.n_networks = n_networks
-        self.random_state = random_state
+        self.estimator, self.n_networks, self.random_state = estimator, n_networks, random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit every network to states X (n, K) and y, which is U (n, K) or the U of point 0 alone."""
@@ -154,8 +150,6 @@ class DropoutRegressor(RingRegressor):
     Attributes
     ----------
     estimator_ : the fitted LocalRegressor around a clone of `estimator`
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -164,9 +158,7 @@ class DropoutRegressor(RingRegressor):
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2, masks: str = "run") -> None:
-        self.estimator = estimator
-        self.radius = radius
-        self.masks = masks
+        self.estimator, self.radius, self.masks = estimator, radius, masks
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and y, which is U (n, K) or the U of point 0 alone."""
@@ -178,11 +170,6 @@ class DropoutRegressor(RingRegressor):
         X, U = self._checked_training(X, y)
         self.estimator_ = LocalRegressor(network, self.radius).fit(X, self._like_y(U))
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return U (n, K) of the network without dropout for the states X (n, K), or that of point 0."""
-        X = self._checked_states(X)
-        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draw U (member, n, K) for X (n, K): each member is one thinned network, or a new one for each row."""

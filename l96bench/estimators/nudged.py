@@ -14,7 +14,6 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
 from l96bench.dynamics import torch_resolved
@@ -22,8 +21,8 @@ from l96bench.dynamics.truth import TRUTH_DT, State, advance, simulate
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.online_training import started
-from l96bench.estimators.regressors import StencilClosure
-from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
+from l96bench.estimators.regressors import StencilRegressor
+from l96bench.estimators.ring import stencil_index, stencil_rows
 from l96bench.estimators.rollout_training import SharedNetwork, descend
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.parallel import one_thread
@@ -114,7 +113,7 @@ class CoupledRuns:
         return int(lost.sum())
 
 
-class CoupledOnlineRegressor(RingRegressor):
+class CoupledOnlineRegressor(StencilRegressor):
     """A stencil network that starts from a fit to U and goes on learning in pairs of coupled runs.
 
     Its training data are X and U, then ``pairs * duration`` MTU of its own truth runs, from other seeds than those of
@@ -157,8 +156,6 @@ class CoupledOnlineRegressor(RingRegressor):
         Mean squared difference of the X of a pair over the variance of X, likewise.
     n_rescued_ : int
         Members of the model that blew up and were reset to the truth.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -180,18 +177,9 @@ class CoupledOnlineRegressor(RingRegressor):
         learning_rate: float = 0.001,
         random_state: int | None = 0,
     ) -> None:
-        self.regime = regime
-        self.network = network
-        self.radius = radius
-        self.start = start
-        self.pairs = pairs
-        self.duration = duration
-        self.spin_up = spin_up
-        self.tau = tau
-        self.tau_model = tau_model
-        self.every = every
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+        self.regime, self.network, self.radius, self.start, self.pairs = regime, network, radius, start, pairs
+        self.duration, self.spin_up, self.tau, self.tau_model, self.every = duration, spin_up, tau, tau_model, every
+        self.learning_rate, self.random_state = learning_rate, random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and y, U (n, K) or the U of point 0 alone; then learn in coupled runs."""
@@ -227,22 +215,6 @@ class CoupledOnlineRegressor(RingRegressor):
             self.loss_curve_, _ = descend(shared.weights, loss_of, steps, self.learning_rate)
             self.estimator_ = shared.trained()
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
-        rows = stencil_rows([self._checked_states(X)], self._index[self._points()])
-        return self._like_y(self.estimator_.predict_unchecked(rows))
-
-    def closure(self, dt: float = 0.01) -> StencilClosure:
-        """Return the network as a closure; it does not depend on dt."""
-        check_is_fitted(self)
-        return StencilClosure(self.estimator_, self._index)
-
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained weights."""
-        check_is_fitted(self)
-        return self.estimator_.n_parameters
 
     def _states(self, regime: Regime) -> tuple[list[State], NDArray[np.float64]]:
         """Return states of the truth after a spin-up, from seeds of their own, and the equal X of the model."""

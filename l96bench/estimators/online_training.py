@@ -22,8 +22,8 @@ from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics import torch_resolved
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import StencilClosure
-from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
+from l96bench.estimators.regressors import StencilRegressor
+from l96bench.estimators.ring import stencil_index, stencil_rows
 from l96bench.estimators.rollout_training import (
     RedNoise,
     SharedNetwork,
@@ -40,7 +40,7 @@ from l96bench.parallel import one_thread
 __all__ = ["OnlineNetworkRegressor", "OnlineStochasticRegressor", "StochasticNetworkClosure", "started"]
 
 
-class _OnlineRegressor(RingRegressor):
+class _OnlineRegressor(StencilRegressor):
     """The base class of closures trained through the model: parameters, start, and loop over windows."""
 
     def __init__(
@@ -59,18 +59,9 @@ class _OnlineRegressor(RingRegressor):
         random_state: int | None = 0,
         device: str = "cpu",
     ) -> None:
-        self.F = F
-        self.network = network
-        self.radius = radius
-        self.horizon = horizon
-        self.start = start
-        self.steps = steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.offline_weight = offline_weight
-        self.interval = interval
-        self.dt = dt
-        self.random_state = random_state
+        self.F, self.network, self.radius, self.horizon, self.start = F, network, radius, horizon, start
+        self.steps, self.batch_size, self.learning_rate = steps, batch_size, learning_rate
+        self.offline_weight, self.interval, self.dt, self.random_state = offline_weight, interval, dt, random_state
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -102,21 +93,6 @@ class _OnlineRegressor(RingRegressor):
             self.loss_curve_, self.n_skipped_ = descend(weights, loss_of, self.steps, self.learning_rate)
             finish()
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return the (mean) U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
-        return self._like_y(self._outputs(self._checked_states(X))[:, 0])
-
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained parameters."""
-        check_is_fitted(self)
-        return self.estimator_.n_parameters
-
-    def _outputs(self, X: NDArray) -> NDArray:
-        """Return the outputs of the network (n points, outputs) for the states X (n, K)."""
-        rows = stencil_rows([X], self._index[self._points()])
-        return self.estimator_.predict_unchecked(rows).reshape(len(rows), -1)
 
     def _prepared(
         self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator
@@ -182,19 +158,12 @@ class OnlineNetworkRegressor(_OnlineRegressor):
         Loss at each step.
     n_skipped_ : int
         Steps skipped because their gradient was not finite.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
     Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
     Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).
     """
-
-    def closure(self, dt: float = 0.01) -> StencilClosure:
-        """Return the network as a closure; it does not depend on dt."""
-        check_is_fitted(self)
-        return StencilClosure(self.estimator_, self._index)
 
     def _prepared(
         self, X: NDArray, U: NDArray, network: TorchRegressor, windows: Windows, generator: torch.Generator

@@ -101,8 +101,7 @@ class RecurrentClosure:
     """
 
     def __init__(self, recurrence: Recurrence, index: NDArray, dt: float = 0.01) -> None:
-        self.recurrence = recurrence
-        self.dt = dt
+        self.recurrence, self.dt = recurrence, dt
         self.deterministic = recurrence.n_noise == 0
         self._index = index
         self._chains = whole_multiple(HISTORY_INTERVAL, dt, "the memory's step", "the model step dt")

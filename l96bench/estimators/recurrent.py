@@ -55,8 +55,6 @@ class RecurrentRegressor(RingRegressor):
         What was learned, for X and U in their own units, as `GatedUnit` takes it.
     loss_curve_ : list of float
         The training loss, averaged over 50 steps each, in units of the variance of U.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -77,16 +75,9 @@ class RecurrentRegressor(RingRegressor):
         random_state: int | None = 0,
         infer_past: bool = False,
     ) -> None:
-        self.units = units
-        self.radius = radius
-        self.epochs = epochs
-        self.warm_up = warm_up
-        self.length = length
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.min_steps = min_steps
-        self.random_state = random_state
-        self.infer_past = infer_past
+        self.units, self.radius, self.epochs, self.warm_up, self.length = units, radius, epochs, warm_up, length
+        self.batch_size, self.learning_rate, self.min_steps = batch_size, learning_rate, min_steps
+        self.random_state, self.infer_past = random_state, infer_past
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order, 0.05 MTU apart, and their y, U (n, K) or that of point 0 alone."""

@@ -27,13 +27,21 @@ from l96bench.dynamics.closures import (
     as_closure,
     unchecked_sklearn,
 )
-from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.prediction import fast_predict, is_trees
-from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows, ten_digits
+from l96bench.estimators.ring import (
+    PolynomialFit,
+    RingRegressor,
+    check_whole,
+    interpolated,
+    lag_one_correlation,
+    stencil_index,
+    stencil_rows,
+    ten_digits,
+)
 
 
-class PolynomialRegressor(RingRegressor):
+class PolynomialRegressor(PolynomialFit):
     """The polynomial U_k = sum_i c_i X_k^i that fits best in least squares, pooled over all points.
 
     Parameters
@@ -45,8 +53,6 @@ class PolynomialRegressor(RingRegressor):
     ----------
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -58,8 +64,7 @@ class PolynomialRegressor(RingRegressor):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
-        if isinstance(self.degree, bool) or not isinstance(self.degree, int | np.integer) or self.degree < 0:
-            raise ValueError(f"degree must be a whole number of at least 0; got {self.degree!r}.")
+        check_whole("degree", self.degree)
         X, U = self._checked_training(X, y)
         # Powers of a variable scaled to [-1, 1] are well conditioned; convert() goes back to powers of X.
         fitted = Series.fit(X[:, self._points()].ravel(), U.ravel(), self.degree)
@@ -67,16 +72,6 @@ class PolynomialRegressor(RingRegressor):
         converted = fitted.convert().coef
         self.coef_[: converted.size] = [ten_digits(float(value)) for value in np.asarray(converted, dtype=np.float64)]
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
-        X = self._checked_states(X)
-        return self._like_y(self.closure().predict(X[:, self._points()]))
-
-    def closure(self, dt: float = 0.01) -> Polynomial:
-        """The fitted polynomial, which the rollout runs inside its kernel; it does not depend on dt."""
-        check_is_fitted(self)
-        return Polynomial(self.coef_)
 
 
 class LocalRegressor(RingRegressor):
@@ -99,17 +94,12 @@ class LocalRegressor(RingRegressor):
     estimator_ : the fitted clone of `estimator`
     stencil_names_ : list of str
         The columns that `estimator_` sees, in order: offsets -r .. r now, then the same for each lag.
-    n_features_in_ : int
-        K, the number of points.
     """
 
     def __init__(
         self, estimator: Any = None, radius: int = 2, lags: Sequence[float] = (), interval: float = 0.05
     ) -> None:
-        self.estimator = estimator
-        self.radius = radius
-        self.lags = lags
-        self.interval = interval
+        self.estimator, self.radius, self.lags, self.interval = estimator, radius, lags, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone.
@@ -194,6 +184,32 @@ class StencilClosure(Stateless):
         return builder.reshape(builder.regressor(rows, self.estimator, width), -1, K)
 
 
+class StencilRegressor(RingRegressor):
+    """The base of estimators that train one network, ``estimator_``, on the stencils of all points."""
+
+    _index: NDArray
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K), or its mean, for the states X (n, K); that of point 0 if fitted to it alone."""
+        return self._like_y(self._outputs(self._checked_states(X))[:, 0])
+
+    def closure(self, dt: float = 0.01) -> Closure:
+        """The network as a closure; it does not depend on dt."""
+        check_is_fitted(self)
+        return StencilClosure(self.estimator_, self._index)
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        check_is_fitted(self)
+        return int(self.estimator_.n_parameters)
+
+    def _outputs(self, X: NDArray) -> NDArray:
+        """The outputs of the network (n points, outputs) for the states X (n, K)."""
+        rows = stencil_rows([X], self._index[self._points()])
+        return np.asarray(self.estimator_.predict_unchecked(rows)).reshape(len(rows), -1)
+
+
 class LaggedClosure:
     """A `StencilClosure` that sees earlier states as well, kept every `dt` in a ring buffer.
 
@@ -248,11 +264,7 @@ class LaggedClosure:
         known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
         buffer = np.empty((self._depth, *X.shape))
         for j in range(self._depth):
-            position = max(len(known) - 1 - j * self.dt / HISTORY_INTERVAL, 0.0)
-            before = min(int(position + 1e-9), len(known) - 1)
-            weight = position - before
-            after = min(before + 1, len(known) - 1)
-            buffer[-j] = known[before] if weight < 1e-9 else (1 - weight) * known[before] + weight * known[after]
+            buffer[-j] = interpolated(known, len(known) - 1 - j * self.dt / HISTORY_INTERVAL)
         return buffer
 
 
@@ -272,8 +284,6 @@ class AR1Regressor(RingRegressor):
         Autocorrelation of the residual over `interval`, pooled over points; 0 if it came out negative.
     sigma_ : float
         Standard deviation of the training residual; too small, therefore, for an estimator that overfits.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -282,8 +292,7 @@ class AR1Regressor(RingRegressor):
     """
 
     def __init__(self, estimator: Any = None, interval: float = 0.05) -> None:
-        self.estimator = estimator
-        self.interval = interval
+        self.estimator, self.interval = estimator, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone.
@@ -296,11 +305,9 @@ class AR1Regressor(RingRegressor):
             Which trajectory each row belongs to, when there are several; rows of one are successive.
         """
         X, U = self._checked_training(X, y)
-        if len(X) < 2:
-            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
-        self.estimator_ = clone(PolynomialRegressor() if self.estimator is None else self.estimator)
-        self.estimator_.fit(X, self._like_y(U))
-        residual = U - np.asarray(self.estimator_.predict(X), dtype=np.float64).reshape(U.shape)
+        mean = PolynomialRegressor() if self.estimator is None else self.estimator
+        self.estimator_, predicted = self._fitted_mean(mean, X, U)
+        residual = U - predicted
         residual -= residual.mean()
         labels = np.zeros(len(X)) if groups is None else np.asarray(groups)
         if labels.shape != (len(X),):
@@ -309,11 +316,6 @@ class AR1Regressor(RingRegressor):
         self.phi_ = lag_one_correlation(residual[:-1][together], residual[1:][together])
         self.sigma_ = ten_digits(float(residual.std()))
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
-        X = self._checked_states(X)
-        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draws of U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated residuals."""

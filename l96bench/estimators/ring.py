@@ -7,14 +7,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-__all__ = ["RingRegressor", "lag_one_correlation", "stencil_index", "stencil_rows", "ten_digits"]
+from l96bench.dynamics.polynomial import Polynomial
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A scikit-learn regressor from states X (n, K) to added tendencies U (n, K)."""
+    """A scikit-learn regressor from states X (n, K) to added tendencies U (n, K), or to that of point 0 alone.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        K, the number of points.
+    """
+
+    estimator_: Any
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K), or its mean, for the states X (n, K); that of point 0 if fitted to it alone."""
+        X = self._checked_states(X)
+        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
         """Return X (n, K) as float64 and y as U (n, K), or (n, 1) if it is given for point 0 alone."""
@@ -39,10 +52,49 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Reshape U of n states to the dimensions that y had."""
         return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
 
+    def _fitted_mean(self, estimator: Any, X: NDArray, U: NDArray) -> tuple[Any, NDArray]:
+        """The fitted clone of an estimator of U (n, points) from rows in time order, and what it predicts for them."""
+        if len(X) < 2:
+            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
+        fitted = clone(estimator)
+        fitted.fit(X, self._like_y(U))
+        return fitted, np.asarray(fitted.predict(X), dtype=np.float64).reshape(U.shape)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.regressor_tags.poor_score = True  # on data that know no ring
         return tags
+
+
+class PolynomialFit(RingRegressor):
+    """The base of estimators of one polynomial for all points, with the coefficients ``coef_``, lowest order first."""
+
+    coef_: NDArray
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The added tendency U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
+        X = self._checked_states(X)
+        return self._like_y(self.closure().predict(X[:, self._points()]))
+
+    def closure(self, dt: float = 0.01) -> Polynomial:
+        """The fitted polynomial, which the rollout runs inside its kernel; it does not depend on dt."""
+        check_is_fitted(self)
+        return Polynomial(self.coef_)
+
+
+def check_whole(name: str, value: Any, least: int = 0) -> None:
+    """Raise a ValueError unless a parameter is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
+
+
+def interpolated(states: NDArray, position: float) -> NDArray:
+    """The state at a position in the sequence `states` (time, ...), linear in between; before the first, the first."""
+    position = max(position, 0.0)
+    before = min(int(position + 1e-9), len(states) - 1)
+    weight = position - before
+    after = states[min(before + 1, len(states) - 1)]
+    return states[before] if weight < 1e-9 else np.asarray((1 - weight) * states[before] + weight * after)
 
 
 def ten_digits(value: float) -> float:
@@ -68,8 +120,7 @@ def stencil_rows(states: Sequence[NDArray], index: NDArray) -> NDArray:
 
 def stencil_index(K: int, radius: int) -> NDArray:
     """Return the points k - r .. k + r for each point k of a ring of K, shape (K, 2 r + 1)."""
-    if isinstance(radius, bool) or not isinstance(radius, int | np.integer) or radius < 0:
-        raise ValueError(f"radius must be a whole number of at least 0; got {radius!r}.")
+    check_whole("radius", radius)
     if 2 * radius + 1 > K:
         raise ValueError(
             f"radius {radius} needs a ring of at least {2 * radius + 1} points; X has n_features={K}. "

@@ -49,8 +49,6 @@ class RingNetwork(RingRegressor):
         The peak that was trained with: `learning_rate`, or what was found.
     loss_curve_ : list of float
         Mean training loss of each epoch, in units of the variance of U.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -74,19 +72,10 @@ class RingNetwork(RingRegressor):
         batch_norm: bool = False,
         schedule: str = "one-cycle",
     ) -> None:
-        self.channels = channels
-        self.kernel = kernel
-        self.activation = activation
-        self.residual = residual
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.min_steps = min_steps
-        self.random_state = random_state
-        self.dropout = dropout
-        self.batch_norm = batch_norm
-        self.schedule = schedule
+        self.channels, self.kernel, self.activation, self.residual = channels, kernel, activation, residual
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.weight_decay, self.min_steps, self.random_state = weight_decay, min_steps, random_state
+        self.dropout, self.batch_norm, self.schedule = dropout, batch_norm, schedule
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""

@@ -23,11 +23,10 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
+from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
 from l96bench.dynamics.closures import as_closure
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.estimators.ring import RingRegressor, ten_digits
@@ -61,8 +60,6 @@ class StochasticRegressor(RingRegressor):
     phi_ : float
         Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of
         s(t) s(t + interval), r being the residual; 0 if negative, or for white noise.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -73,30 +70,19 @@ class StochasticRegressor(RingRegressor):
     def __init__(
         self, estimator: Any = None, form: NoiseForm = "additive", white: bool = False, interval: float = 0.05
     ) -> None:
-        self.estimator = estimator
-        self.form = form
-        self.white = white
-        self.interval = interval
+        self.estimator, self.form, self.white, self.interval = estimator, form, white, interval
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
         _check_form(self.form)
         X, U = self._checked_training(X, y)
-        if len(X) < 2:
-            raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
-        self.estimator_ = clone(PolynomialRegressor(degree=3) if self.estimator is None else self.estimator)
-        self.estimator_.fit(X, self._like_y(U))
-        mean = np.asarray(self.estimator_.predict(X), dtype=np.float64).reshape(U.shape)
+        regressor = PolynomialRegressor(degree=3) if self.estimator is None else self.estimator
+        self.estimator_, mean = self._fitted_mean(regressor, X, U)
         residual, states = U - mean, X[:, self._points()]
         self.scale_ = _fitted_scale(self.form, residual, states, mean)
         strength = _strength(self.form, self.scale_, states, mean)
         self.phi_ = 0.0 if self.white else _fitted_phi(residual, strength)
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return the mean of U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
-        X = self._checked_states(X)
-        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draw U (member, n, K) along a trajectory X (n, K) in time order."""
@@ -119,7 +105,7 @@ def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
     return AR1Noise(phi, interval, dt, every=held)
 
 
-class StochasticClosure:
+class StochasticClosure(NoisyClosure):
     """A deterministic closure plus noise of a given form: U = mean(X) + s(X) e.
 
     Parameters
@@ -134,24 +120,13 @@ class StochasticClosure:
         Step of the resolved model in MTU.
     """
 
-    deterministic = False
-
     def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: AR1Noise, dt: float) -> None:
         _check_form(form)
         self.mean = as_closure(mean, dt)
         if not self.mean.deterministic:
             raise ValueError(f"the mean of a StochasticClosure must be deterministic; {type(mean).__name__} is not.")
-        self.form, self.scale, self.noise = form, scale, noise
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Start the noise anew from its stationary distribution."""
-        self.mean.start(n_members, rng)
-        self.noise.start(n_members, rng)
-
-    def remember(self, history: NDArray) -> None:
-        """Pass past states (past, member, K) to a mean that has a memory."""
-        if hasattr(self.mean, "remember"):
-            self.mean.remember(history)
+        super().__init__(noise, self.mean)
+        self.form, self.scale = form, scale
 
     def step(self, X: NDArray) -> NDArray:
         """Return U (member, K) for the states X (member, K): the mean plus noise."""

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
-from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.estimators.ring import PolynomialFit, check_whole, ten_digits
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime, get_regime
 
@@ -22,7 +21,7 @@ __all__ = ["Objective", "OrthonormalPolynomials", "TunedPolynomial", "forecast_e
 Objective = Literal["tendencies", "trajectories"]
 
 
-class TunedPolynomial(RingRegressor):
+class TunedPolynomial(PolynomialFit):
     """The polynomial U_k = sum_i c_i X_k^i that minimizes an error by Powell's method.
 
     The search starts at U = 0 and uses polynomials orthonormal over the training X as coordinates, so that its first
@@ -56,8 +55,6 @@ class TunedPolynomial(RingRegressor):
         The minimum found: the mean squared error over the variance of U or X.
     n_evaluations_ : int
         Number of errors computed.
-    n_features_in_ : int
-        K, the number of points.
 
     References
     ----------
@@ -75,13 +72,8 @@ class TunedPolynomial(RingRegressor):
         tolerance: float = 1e-5,
         max_evaluations: int = 2000,
     ) -> None:
-        self.degree = degree
-        self.objective = objective
-        self.regime = regime
-        self.horizon = horizon
-        self.n_forecasts = n_forecasts
-        self.interval = interval
-        self.tolerance = tolerance
+        self.degree, self.objective, self.regime, self.horizon = degree, objective, regime, horizon
+        self.n_forecasts, self.interval, self.tolerance = n_forecasts, interval, tolerance
         self.max_evaluations = max_evaluations
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -104,16 +96,6 @@ class TunedPolynomial(RingRegressor):
         self.coef_ = basis.coefficients(found.x)
         self.error_, self.n_evaluations_ = float(found.fun), int(found.nfev)
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Return U (n, K) for the states X (n, K), or the U of point 0 if fitted to it alone."""
-        X = self._checked_states(X)
-        return self._like_y(self.closure().predict(X[:, self._points()]))
-
-    def closure(self, dt: float = 0.01) -> Polynomial:
-        """Return the tuned polynomial; it does not depend on dt."""
-        check_is_fitted(self)
-        return Polynomial(self.coef_)
 
     def _tendency_error(self, basis: OrthonormalPolynomials, X: NDArray, U: NDArray) -> Callable[[NDArray], float]:
         """Return the function for the mean squared error of U over its variance, computed from moments."""
@@ -146,8 +128,7 @@ class OrthonormalPolynomials:
     """
 
     def __init__(self, X: NDArray, degree: int) -> None:
-        if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 0:
-            raise ValueError(f"degree must be a whole number of at least 0; got {degree!r}.")
+        check_whole("degree", degree)
         self.mean, self.std = ten_digits(float(X.mean())), ten_digits(float(X.std())) or 1.0
         powers = self._powers(np.ravel(X), degree)
         factor = np.linalg.qr(powers / np.sqrt(len(powers)))[1]
