@@ -105,10 +105,8 @@ class AR1Closure(NoisyClosure):
     dt : float
         Step of the resolved model in MTU.
 
-    References
-    ----------
-    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371,
-    20110479, "additive AR(1)".
+    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    371, 20110479, "additive AR(1)".
     """
 
     def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:

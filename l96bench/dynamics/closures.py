@@ -1,8 +1,7 @@
 """Closures: what stands in for the fast variables while the resolved model runs.
 
 A closure is called once at the start of each step of the resolved model, with the whole batch, and its U is held
-through the step. `as_closure` makes one of whatever a user brings, `checked_start` and `checked_step` call it and
-turn everything that can go wrong into a `ModelError` that says what was expected and what came.
+through the step.
 """
 
 from __future__ import annotations

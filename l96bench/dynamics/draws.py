@@ -1,8 +1,4 @@
-"""Random numbers: one stream a purpose and experiment, and normal numbers with the same bits everywhere.
-
-NumPy's normal numbers call exp and log of the platform's libm; these take uniform bits only, like the initial values
-of the truth, and turn them over by an arithmetic that is spelled out.
-"""
+"""Random numbers: one stream for each purpose and experiment, and normal numbers with the same bits everywhere."""
 
 from __future__ import annotations
 

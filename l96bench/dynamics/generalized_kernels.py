@@ -1,7 +1,6 @@
 """The kernels of `l96bench.dynamics.generalized`, by the rules of `l96bench.dynamics.kernels`.
 
-No ``fastmath``, every operation in a fixed order, no libm function, fast rings in padded buffers whose slices at fixed
-offsets are the neighbours. The arguments a1, a2, d, F, hx, p1, p2, c, hy are the fields of `Coefficients`, in order.
+The arguments a1, a2, d, F, hx, p1, p2, c, hy are the fields of `Coefficients`, in order.
 """
 
 from __future__ import annotations

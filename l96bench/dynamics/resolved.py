@@ -1,8 +1,4 @@
-"""The resolved model: the X equation under a closure, for a whole batch of members at once.
-
-One rule for every closure: it is called once at the start of each step with the whole batch, and its U is held
-through the four Runge-Kutta stages, as climate models couple physics to dynamics.
-"""
+"""The resolved model: the X equation of a batch of members, under a closure whose U is held through each RK4 step."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The resolved model as Numba kernels: classical RK4 of many members side by side, in strict IEEE arithmetic.
 
-Every operation and its order is spelled out, as in `kernels`: a member's bits depend neither on the members beside it
-nor on the CPU. The step is written once, for rollouts, ensemble filters and environments alike.
+As in `kernels`, every operation and its order is fixed: a member's bits depend neither on the members beside it nor on
+the CPU.
 """
 
 from __future__ import annotations

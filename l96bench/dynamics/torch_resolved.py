@@ -1,7 +1,6 @@
-"""A differentiable twin of the resolved model in torch: the same RK4 step, through which gradients flow.
+"""The resolved model in torch, through which gradients flow: the same RK4 step, on any device and in either precision.
 
-It is for training closures through the model, on any device and in either precision. Scores come from
-`l96bench.dynamics.resolved`, whose bits are the same everywhere; this twin agrees with it to rounding.
+It is for training. Scores come from `l96bench.dynamics.resolved`, whose bits are the same everywhere.
 """
 
 from __future__ import annotations

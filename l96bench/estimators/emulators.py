@@ -27,12 +27,9 @@ _NEWTON = 7
 class EmulatorClosure(Stateless):
     """The closure under which a step of the resolved model lands where an emulator says.
 
-    U solves RK4(X; F + U) = map(X), U held through the step of `dt`. Whatever the map has learnt of the resolved
-    equations is subtracted again, so that the run is the emulator's own, to rounding, in the table of the closures.
-
-    The emulator does not see F: it has learnt that of its training data, `F` here. Where the resolved model runs under
-    another forcing, F + 4 in the shifted climate, the emulator's step is the same and the difference acts on top of
-    it, as it does for every closure. U is not a number where the map is not, or no U leads there.
+    U solves RK4(X; F + U) = map(X), U held through the step of `dt`, so that the run is the emulator's own to rounding.
+    Where the resolved model runs under another forcing than that of the training data, `F`, the difference acts on top
+    of the emulator's step. U is NaN where the map is, or where no U leads there.
 
     Parameters
     ----------
@@ -68,15 +65,7 @@ class EmulatorClosure(Stateless):
 
 
 class TendencyStep:
-    """The map X (n, K) -> X + dt g(X) of a closure that gives the mean tendency g of all terms over a step.
-
-    Parameters
-    ----------
-    tendency : Closure
-        Deterministic and without memory; its ``step`` gives g.
-    dt : float
-        MTU.
-    """
+    """The map X (n, K) -> X + dt g(X) of a deterministic closure that gives the mean tendency g of all terms."""
 
     def __init__(self, tendency: Closure, dt: float) -> None:
         self.tendency, self.dt = tendency, dt
@@ -94,9 +83,8 @@ class TendencyStep:
 class EmulatorRegressor(BaseEstimator):
     """A regressor that learns the step of the whole model: X(t + dt) = X(t) + dt g(X(t)), g being what is fitted.
 
-    ``fit`` takes states and the states one step later, not U, while ``predict`` gives U as every model here does; no
-    equation of the model is used but its step. g is the mean tendency over the step, resolved and subgrid terms
-    together, learned from data at the model's own step, so that no multi-step scheme has to make steps of it.
+    ``fit`` takes states and the states one step later, not U, while ``predict`` gives U as every model here does. g is
+    the mean tendency over the step, resolved and subgrid terms together.
 
     Parameters
     ----------
@@ -111,9 +99,7 @@ class EmulatorRegressor(BaseEstimator):
     ----------
     estimator_ : the fitted clone of `estimator`
 
-    References
-    ----------
-    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
+    Sources: Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
     """
 
     def __init__(self, estimator: Any = None, F: float = 0.0, dt: float = 0.01) -> None:
@@ -129,15 +115,7 @@ class EmulatorRegressor(BaseEstimator):
         return self
 
     def fit_trajectory(self, X: ArrayLike, every: int = 5) -> Self:
-        """Fit to steps along a trajectory.
-
-        Parameters
-        ----------
-        X : array-like of shape (time, K)
-            A state every `dt`.
-        every : int
-            Steps begin at one state in so many: those that begin closer together say almost the same.
-        """
+        """Fit to the steps that begin at each `every`-th state of a trajectory X (time, K), a state every `dt`."""
         trajectory = np.asarray(X, dtype=np.float64)
         return self.fit(trajectory[:-1:every], trajectory[1::every])
 

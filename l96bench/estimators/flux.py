@@ -1,8 +1,4 @@
-"""Closures of a flux coupling, U_k = S_{k-1} - S_{k+1}, and three ways to make them conserve the momentum sum_k X_k.
-
-The momentum budget of the resolved model is sum_k dX_k/dt = (resolved terms) + sum_k U_k, and a flux coupling adds
-nothing to it: sum_k U_k = 0 at every instant. A free regression of U does not know that.
-"""
+"""Closures of a flux coupling, U_k = S_{k-1} - S_{k+1}, which conserve the momentum: sum_k U_k = 0."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from l96bench.dynamics.closures import GraphBuilder
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilClosure
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
-from l96bench.estimators.training_loop import Layers, Recipe, moments, train
+from l96bench.estimators.training_loop import Layers, Recipe, moments, named_layers, train
 from l96bench.parallel import one_thread
 
 __all__ = ["CONSTRAINTS", "ConservativeNetwork", "FluxClosure", "FluxRegressor", "flux_divergence", "minimal_flux"]
@@ -54,13 +50,7 @@ def minimal_flux(U: ArrayLike) -> NDArray:
 class FluxClosure(StencilClosure):
     """U_k = S_{k-1} - S_{k+1} (or between edges), S being a shared regressor's output at every point's stencil.
 
-    Parameters
-    ----------
-    estimator : fitted regressor of one output, deterministic
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point; for edges, those around the edge k + 1/2.
-    constraint : str
-        As in `CONSTRAINTS`: what is made of the outputs.
+    `index` and `estimator` are as for `StencilClosure`, for edges those of k + 1/2; `constraint` is in `CONSTRAINTS`.
     """
 
     def __init__(self, estimator: Any, index: NDArray, constraint: str) -> None:
@@ -89,9 +79,8 @@ class FluxClosure(StencilClosure):
 class FluxRegressor(RingRegressor):
     """Gauge-free flux: any regressor of one output, trained on the minimal flux of U; U is its divergence.
 
-    A flux that is learned through its divergence alone has an arbitrary part, its gauge. Here the gauge is fixed before
-    the training: the target is the one S without it (`minimal_flux`), so that nothing but plain regression is needed.
-    U_k = s(X_{k-1-r} .. X_{k-1+r}) - s(X_{k+1-r} .. X_{k+1+r}) conserves momentum to rounding, whatever s is.
+    A flux that is learned through its divergence has an arbitrary part, its gauge, which `minimal_flux` fixes before
+    the training. U_k = s(X_{k-1-r} .. X_{k-1+r}) - s(X_{k+1-r} .. X_{k+1+r}) conserves momentum to rounding.
 
     Parameters
     ----------
@@ -156,10 +145,8 @@ class ConservativeNetwork(RingRegressor):
         The trained network.
     loss_curve_ : list of float
 
-    References
-    ----------
-    Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a penalty
-    and by architecture; Yuval, O'Gorman and Hill (2021), Geophys. Res. Lett. 48, e2020GL091363: subgrid fluxes.
+    Sources: Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a
+    penalty and by architecture; Yuval, O'Gorman and Hill (2021), Geophys. Res. Lett. 48, e2020GL091363: subgrid fluxes.
     """
 
     def __init__(
@@ -234,11 +221,8 @@ class ConservativeNetwork(RingRegressor):
         coefs[0] = coefs[0] / x[1]
         intercepts[0] = intercepts[0] - coefs[0].sum(axis=1) * x[0]
         coefs[-1], intercepts[-1] = coefs[-1] * u[1], intercepts[-1] * u[1] + u[0]
-        state: dict[str, ArrayLike] = {"one_output": True}
-        for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            state[f"{i}.weight"], state[f"{i}.bias"] = coef, intercept
         network = TorchRegressor(hidden=tuple(self.hidden), activation=self.activation)
-        return network.load_state_dict(state)
+        return network.load_state_dict({"one_output": np.array(True)} | named_layers(coefs, intercepts))
 
 
 class _WholeStates:

@@ -61,10 +61,8 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         v, s² and m, the mean of the targets.
     n_features_in_ : int
 
-    References
-    ----------
-    Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res. 6,
-    1939-1959 (the subset of regressors).
+    Sources: Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res.
+    6, 1939-1959 (the subset of regressors).
     """
 
     noise_: float
@@ -124,10 +122,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     def features_unchecked(self, X: NDArray) -> NDArray:
         """As `features`, in single precision, which an exponential costs a quarter of the time in."""
-        scale = 1.0 / self.length_scale_
-        centre = self.inducing_.mean(axis=0)
-        z = ((self.inducing_ - centre) * scale).astype(np.float32)
-        offset = (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
+        centre, scale, z, offset = self._single_precision()
         out = np.empty((len(X), len(z)), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # a member that blows up
             for start in range(0, len(X), _BLOCK):
@@ -141,10 +136,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
         """The mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
-        inducing, scale = self.inducing_, 1.0 / self.length_scale_
-        centre = inducing.mean(axis=0)
-        z = ((inducing - centre) * scale).astype(np.float32)
-        offset = (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
+        centre, scale, z, offset = self._single_precision()
         x = builder.node(
             "Mul", builder.node("Sub", x, builder.constant(centre, np.float64)), builder.constant(scale, np.float64)
         )
@@ -159,6 +151,12 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         """Inducing points, weights, length scales, variance, noise and mean."""
         check_is_fitted(self)
         return self.inducing_.size + self.weights_.size + self.length_scale_.size + 3
+
+    def _single_precision(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Centre and inverse scale of the inputs, the inducing points in these units, and the logs of their factors."""
+        scale, centre = 1.0 / self.length_scale_, self.inducing_.mean(axis=0)
+        z = ((self.inducing_ - centre) * scale).astype(np.float32)
+        return centre, scale, z, (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
 
     def _kernel(self, X: NDArray, Z: NDArray | None = None) -> NDArray:
         x, z = X / self.length_scale_, (self.inducing_ if Z is None else Z) / self.length_scale_
@@ -216,10 +214,9 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 class SampledGaussianProcess(RingRegressor):
     """A local Gaussian process whose closure is a draw from what it knows: one function a member, and red noise.
 
-    Each member draws the weights of its function once, at its start, and keeps it; U at a point is that function of
-    the point's stencil plus a first-order autoregression with the noise variance s² of the process and the lag
-    correlation of the training residuals, independent at every point: what the data do not tell about the function is
-    constant in time, and what the stencil does not tell about U comes and goes.
+    Each member draws the weights of its function at its start and keeps them; U at a point is that function of its
+    stencil plus a first-order autoregression with the noise variance s² of the process and the lag correlation of the
+    training residuals, independent at every point.
 
     Parameters
     ----------
@@ -236,10 +233,8 @@ class SampledGaussianProcess(RingRegressor):
     phi_ : float
         Autocorrelation of the residual over `interval`.
 
-    References
-    ----------
-    Parthipan, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory;
-    `SparseGaussianProcess` for the process.
+    Sources: Parthipan, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with
+    memory; `SparseGaussianProcess` for the process.
     """
 
     def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:
@@ -275,14 +270,7 @@ class SampledGaussianProcess(RingRegressor):
 class GaussianProcessClosure:
     """One function and one red noise for each member, drawn at the start; see `SampledGaussianProcess`.
 
-    Parameters
-    ----------
-    process : SparseGaussianProcess
-        Fitted.
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point.
-    noise : AR1Noise
-        Of variance 1.
+    `index` (K, width) holds the points in the stencil of each point; the noise has variance 1.
     """
 
     deterministic = False

@@ -7,21 +7,18 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.estimators.recurrences import RecurrentClosure, along
+from l96bench.estimators.recurrences import DrawnPaths
 from l96bench.estimators.recurrent import RecurrentRegressor, pooled_moments
-from l96bench.estimators.ring import RingRegressor, stencil_index
-from l96bench.estimators.training_loop import Layers, forward, torch_generator
+from l96bench.estimators.ring import stencil_index
+from l96bench.estimators.training_loop import Layers, TrainedLayers, forward, torch_generator
 from l96bench.parallel import one_thread
 
 __all__ = ["GANRegressor", "GeneratorNetwork", "ProbabilisticRecurrentRegressor", "energy_score"]
 
-_MEAN_OF = 8  # draws in the mean that is given when one value is asked for
 
-
-class ProbabilisticRecurrentRegressor(RecurrentRegressor):
+class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     """A gated recurrent unit that gets noise along with its stencil: draws of the path of U given that of X.
 
     It is trained to minimize the energy score of whole paths of `length` rows, a strictly proper score: its least is
@@ -37,11 +34,9 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
     n_draws : int
         Paths that are drawn of every piece in training, at least 2.
 
-    References
-    ----------
-    Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent networks
-    as stochastic closures of this system (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat.
-    Assoc. 102, 359-378, for the energy score.
+    Sources: Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent
+    networks as stochastic closures of this system (there trained by likelihood); Gneiting and Raftery (2007), J. Am.
+    Stat. Assoc. 102, 359-378, for the energy score.
     """
 
     def __init__(
@@ -65,16 +60,6 @@ class ProbabilisticRecurrentRegressor(RecurrentRegressor):
             infer_past=infer_past,
         )
         self.n_noise, self.n_draws = n_noise, n_draws
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
-        return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
-
-    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
-        X = self._checked_states(X)
-        draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
-        return draws.reshape(n_members, len(X), *self._y_shape)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -108,7 +93,7 @@ def _norm(values: torch.Tensor) -> torch.Tensor:
     return torch.sqrt(values.square().sum(dim=-1) + 1e-12)
 
 
-class GANRegressor(RingRegressor):
+class GANRegressor(TrainedLayers, DrawnPaths):
     """A conditional generative adversarial network: the law of U_k given the stencil and the U_k of 0.05 MTU before.
 
     The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the
@@ -140,10 +125,9 @@ class GANRegressor(RingRegressor):
     coefs_, intercepts_ : lists of ndarray of float32
         The generator's layers, for inputs (stencil, previous U, noise) and U in their own units.
 
-    References
-    ----------
-    Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896; Goodfellow et al.
-    (2014), arXiv:1406.2661, with the non-saturating loss; Yazici et al. (2019), arXiv:1806.04498, for the averaging.
+    Sources: Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896;
+    Goodfellow et al. (2014), arXiv:1406.2661, with the non-saturating loss; Yazici et al. (2019), arXiv:1806.04498, for
+    the averaging.
     """
 
     def __init__(
@@ -189,31 +173,9 @@ class GANRegressor(RingRegressor):
         intercepts[0] -= coefs[0][:, :width] @ means
         coefs[-1] *= u_std
         intercepts[-1] = u_std * intercepts[-1] + u_mean
-        self.coefs_ = [array.astype(np.float32) for array in coefs]
-        self.intercepts_ = [array.astype(np.float32) for array in intercepts]
+        self._store(coefs, intercepts)
         self._u_mean = u_mean
         return self
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
-        return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
-
-    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order; the U before the first is the mean."""
-        X = self._checked_states(X)
-        draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
-        return draws.reshape(n_members, len(X), *self._y_shape)
-
-    def closure(self, dt: float = 0.01) -> RecurrentClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
-        check_is_fitted(self)
-        return RecurrentClosure(self._recurrence(), self._index, dt)
-
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained weights of the generator."""
-        check_is_fitted(self)
-        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
 
     def _recurrence(self) -> GeneratorNetwork:
         return GeneratorNetwork(self.coefs_, self.intercepts_, self._u_mean, self.n_noise, self.noise_correlation)

@@ -43,10 +43,8 @@ class HeteroscedasticRegressor(RingRegressor):
     phi_ : float
         Autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
 
-    References
-    ----------
-    Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013), Phil.
-    Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.
+    Sources: Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013),
+    Phil. Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.
     """
 
     def __init__(self, estimator: Any = None, noise_estimator: Any = None, interval: float = 0.05) -> None:
@@ -91,17 +89,7 @@ class HeteroscedasticRegressor(RingRegressor):
 
 
 class HeteroscedasticClosure(NoisyClosure):
-    """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1.
-
-    Parameters
-    ----------
-    mean, log_size : Closure
-        Deterministic closures for the mean of U and for the logarithm of the size of the residual.
-    scale : float
-        Ratio of the standard deviation of the residual to that size.
-    noise : AR1Noise
-        e.
-    """
+    """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1."""
 
     def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: AR1Noise) -> None:
         super().__init__(noise, mean, log_size)

@@ -4,11 +4,8 @@ From one row to the next, 0.05 MTU later, X moves by the resolved tendency and b
 
     (X(t) - X(t - 0.05)) / 0.05 - (R(X(t)) + R(X(t - 0.05))) / 2  =  F + mean of U from t - 0.05 to t + O(0.05^2),
 
-with R_k = X_{k-1} (X_{k+1} - X_{k-2}) - X_k. A network can learn this from earlier X alone, but only as a small
-difference of large, nearly equal numbers. The sum holds the forcing F of the model: under another one than in training
-it takes the difference for U.
-
-Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, who infer U from increments of X as well.
+with R_k = X_{k-1} (X_{k+1} - X_{k-2}) - X_k. It holds the forcing F of the model: under another one than in training,
+the difference is mistaken for U. Source: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809.
 """
 
 from __future__ import annotations
@@ -40,16 +37,9 @@ def past_forcing(X: NDArray) -> NDArray:
 class WithPastForcing:
     """A recurrence whose last input is `past_forcing`; for that it keeps X_k and R_k of 0.05 MTU before.
 
-    Its state is that of `recurrence`, then weight * X_k, weight * R_k and the weight, which is 1 once a state was seen:
-    in a state of zeros there is nothing to take a difference to, and the input is 0; in a mixture of such a state with
-    another one, what was seen is recovered.
-
-    Parameters
-    ----------
-    recurrence : Recurrence
-        Of stencils (row, 2 radius + 2), the forcing being the last column.
-    radius : int
-        At least `SEEN`.
+    Its state is that of `recurrence`, then weight * X_k, weight * R_k and the weight, which is 1 once a state was seen
+    and 0 before, when the input is 0. The recurrence takes stencils (row, 2 radius + 2) with a radius of at least
+    `SEEN`, the forcing being the last column.
     """
 
     def __init__(self, recurrence: Recurrence, radius: int) -> None:

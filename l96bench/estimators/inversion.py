@@ -64,10 +64,8 @@ class InvertedPolynomial(PolynomialFit):
     n_failed_ : int
         Number of parameters for which the model blew up.
 
-    References
-    ----------
-    Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017), Geophys.
-    Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
+    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
     """
 
     def __init__(
@@ -184,9 +182,7 @@ def ensemble_kalman_inversion(
     ----------
     forward : (parameter,) -> (datum,)
         The model; NaN where it blew up.
-    data : (datum,) array
-    noise : (datum, datum) array
-        Its covariance.
+    data, noise : (datum,) and (datum, datum) arrays
     draw : () -> (parameter,)
         A draw from the prior.
     n_members, n_iterations : int
@@ -250,14 +246,9 @@ def _advance(forward: Callable[[NDArray], NDArray], found: Inversion, step: NDAr
 
 
 def climate_statistics(X: NDArray) -> NDArray:
-    """Return statistics of each member's X, pooled over points: (member, 8 or fewer).
+    """Return statistics (member, 8 or fewer) of X (time, member, K), pooled over points; NaN if a member blew up.
 
     The mean, the second, third and fourth moment, and the mean of X_k X_{k+j} for j = 1 to 4, or K / 2 if that is less.
-
-    Parameters
-    ----------
-    X : array (time, member, K)
-        NaN where a member has blown up, and then so are its statistics.
     """
     neighbours = [X * np.roll(X, -j, axis=-1) for j in range(1, min(X.shape[-1] // 2, 4) + 1)]
     square = X * X

@@ -51,9 +51,7 @@ class MarkovChainRegressor(RingRegressor):
     transitions_ : ndarray of shape (n_bins, n_bins, n_states, n_states)
         Probability of each state (last axis) after a jump, by the bin before, the bin after, and the state before.
 
-    References
-    ----------
-    Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
+    Sources: Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
     """
 
     def __init__(self, n_bins: int = 16, n_states: int = 8, prior: float = 1.0, interval: float = 0.05) -> None:
@@ -163,12 +161,6 @@ class MarkovChainClosure:
 
     It jumps every `every` steps and keeps its state in between, while U follows X. The first states are drawn given the
     past that `remember` tells, or else evenly.
-
-    Parameters
-    ----------
-    chain : fitted MarkovChainRegressor
-    every : int
-        Steps of the resolved model between jumps.
     """
 
     deterministic = False

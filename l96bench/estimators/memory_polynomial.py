@@ -34,15 +34,12 @@ class MemoryPolynomialRegressor(RingRegressor):
         g_j(X)_k = sum_{i=1..degree} b_{ji} X_k^i + c_j X_{k-1} (X_{k+1} - X_{k-2})
 
     with xi independent and normal. This is the model of Chorin and Lu with the present X among its terms. With
-    `advection` it also has the advection term of the resolved tendency and, like theirs, can infer U from how much
-    faster X moved than the resolved tendency says. Offline that is the best a memory can do; coupled, under another
-    forcing than in training, it mistakes the difference for U.
+    `advection` it can infer U from how much faster X moved than the resolved tendency says, but mistakes another
+    forcing than in training for U.
 
     ``predict`` follows the recursion along X without noise. Rows are successive states of ONE trajectory, in training
-    as in prediction.
-
-    The fit is least squares in the two stages of Hannan and Rissanen: the residual of a long autoregression of U with
-    the same input estimates xi, which is then a known input.
+    as in prediction. The fit is least squares in the two stages of Hannan and Rissanen: the residual of a long
+    autoregression of U with the same input estimates xi, which is then a known input.
 
     Parameters
     ----------
@@ -68,10 +65,8 @@ class MemoryPolynomialRegressor(RingRegressor):
     sigma_ : float
         Standard deviation of xi.
 
-    References
-    ----------
-    Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and Chorin (2017),
-    Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.
+    Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and
+    Chorin (2017), Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.
     """
 
     def __init__(
@@ -194,12 +189,6 @@ class MemoryPolynomialClosure:
     The mean is computed at every step from the values one, two, ... intervals before, so that it follows X without
     delay. The noise is drawn once an interval and held. Before the start the mean has followed the states given to
     `remember`, interpolated linearly, or else has always seen the first one; the noise is stationary.
-
-    Parameters
-    ----------
-    polynomial : fitted MemoryPolynomialRegressor
-    every : int
-        Steps of the resolved model in its interval.
     """
 
     deterministic = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -17,9 +18,11 @@ from l96bench.estimators.training_loop import (
     ACTIVATIONS,
     Layers,
     Recipe,
+    TrainedLayers,
     forward,
     layers_graph,
     moments,
+    named_layers,
     recipe_of,
     train,
 )
@@ -30,7 +33,7 @@ __all__ = ["ACTIVATIONS", "NetworkClosure", "TorchRegressor"]
 _BLOCK = 1024  # rows predicted at once: what fits the cache
 
 
-class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """A network of fully connected layers, trained by Adam on the squared error under a one-cycle learning rate.
 
     With X (n, K) and U (n, K) it is the global closure, all points in and all points out; inside a `LocalRegressor` it
@@ -88,9 +91,7 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Mean training loss of each epoch, in units of the targets' variance when standardized.
     n_features_in_ : int
 
-    References
-    ----------
-    Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
+    Sources: Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
     """
 
     def __init__(
@@ -143,8 +144,7 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         intercepts[0] = intercepts[0] - coefs[0] @ x_mean
         coefs[-1] = coefs[-1] * y_std[:, None]
         intercepts[-1] = intercepts[-1] * y_std + y_mean
-        self.coefs_ = [array.astype(np.float32) for array in coefs]
-        self.intercepts_ = [array.astype(np.float32) for array in intercepts]
+        self._store(coefs, intercepts)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -158,11 +158,7 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def predict_masked(self, X: NDArray, masks: Sequence[NDArray] | None) -> NDArray:
         """As `predict_unchecked`, the activations of each hidden layer multiplied by masks (n, units) or (1, units)."""
-        layers = [
-            (torch.from_numpy(coef), torch.from_numpy(intercept))
-            for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
-        ]
-        out = np.empty((len(X), len(self.intercepts_[-1])))
+        layers, out = self.layers(), np.empty((len(X), len(self.intercepts_[-1])))
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
             for first in range(0, len(X), _BLOCK):
@@ -197,37 +193,18 @@ class TorchRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return NetworkClosure(self)
 
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained weights."""
-        check_is_fitted(self)
-        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
-
     def state_dict(self) -> dict[str, NDArray]:
         """What was learned as arrays by name (layer i: ``i.weight``, ``i.bias``), for storing without pickle."""
         check_is_fitted(self)
-        state = {}
-        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            state[f"{i}.weight"], state[f"{i}.bias"] = coef.copy(), intercept.copy()
-        state["one_output"] = np.array(self._one_output)
-        return state
+        return named_layers(self.coefs_, self.intercepts_) | {"one_output": np.array(self._one_output)}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
         """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
-        n_layers = len(self.hidden) + 1
-        expected = {f"{i}.{part}" for i in range(n_layers) for part in ("weight", "bias")} | {"one_output"}
-        if set(state) != expected:
-            raise ValueError(f"Expected arrays {sorted(expected)}; got {sorted(state)}. Check `hidden`.")
-        self.coefs_ = [np.array(state[f"{i}.weight"], dtype=np.float32) for i in range(n_layers)]
-        self.intercepts_ = [np.array(state[f"{i}.bias"], dtype=np.float32) for i in range(n_layers)]
+        self._load(state, len(self.hidden) + 1, "one_output", "`hidden`")
         self._one_output = bool(state["one_output"])
         self.n_features_in_ = self.coefs_[0].shape[1]
         units = [self.n_features_in_, *self.hidden, len(self.intercepts_[-1])]
-        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            if coef.shape != (units[i + 1], units[i]) or intercept.shape != (units[i + 1],):
-                raise ValueError(
-                    f"Expected layer {i} of shape {(units[i + 1], units[i])}; got {coef.shape}. Check `hidden`."
-                )
+        self._check_shapes([(after, before) for before, after in pairwise(units)], "`hidden`")
         return self
 
     def _recipe(self) -> Recipe:

@@ -1,8 +1,7 @@
 """Stochastic closures from the disagreement of networks: deep ensembles and Monte Carlo dropout.
 
-A forecast member keeps its network, or its dropout mask, for the whole run, because the error of a network is a
-function of the state. Another network at every step would be white noise, which averages out within a tenth of an MTU
-and leaves the forecast without spread.
+A forecast member keeps its network, or its dropout mask, for the whole run, since the error of a network depends on the
+state: another network at every step would be white noise, which averages out within a tenth of an MTU.
 """
 
 from __future__ import annotations
@@ -25,12 +24,7 @@ from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
 from l96bench.estimators.training_loop import forward
 from l96bench.parallel import one_thread
 
-__all__ = [
-    "DeepEnsembleClosure",
-    "DeepEnsembleRegressor",
-    "DropoutClosure",
-    "DropoutRegressor",
-]
+__all__ = ["DeepEnsembleClosure", "DeepEnsembleRegressor", "DropoutClosure", "DropoutRegressor"]
 
 _BLOCK = 128  # members advanced at once: what fits the cache
 
@@ -51,10 +45,8 @@ class DeepEnsembleRegressor(RingRegressor):
     ----------
     estimators_ : list of the fitted clones
 
-    References
-    ----------
-    Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty estimation using deep
-    ensembles", arXiv:1612.01474: random starts and shuffling, no bootstrap; the mixture's mean and members.
+    Sources: Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty estimation using
+    deep ensembles", arXiv:1612.01474: random starts and shuffling, no bootstrap; the mixture's mean and members.
     """
 
     def __init__(self, estimator: Any = None, n_networks: int = 5, random_state: int | None = 0) -> None:
@@ -99,12 +91,7 @@ class DeepEnsembleRegressor(RingRegressor):
 
 
 class DeepEnsembleClosure:
-    """An ensemble of closures; members take them in turn, from a random one on, and keep theirs.
-
-    Parameters
-    ----------
-    closures : sequence of Closure
-    """
+    """An ensemble of closures; members take them in turn, from a random one on, and keep theirs."""
 
     deterministic = False
 
@@ -151,10 +138,8 @@ class DropoutRegressor(RingRegressor):
     ----------
     estimator_ : the fitted LocalRegressor around a clone of `estimator`
 
-    References
-    ----------
-    Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142. The variance of the noise
-    that they add to the spread of the networks is left out.
+    Sources: Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142. The variance of the
+    noise that they add to the spread of the networks is left out.
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2, masks: str = "run") -> None:
@@ -192,26 +177,13 @@ class DropoutRegressor(RingRegressor):
 
 
 class DropoutClosure:
-    """A network at every point of the ring, with a dropout mask for each member.
-
-    Parameters
-    ----------
-    network : TorchRegressor
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point.
-    masks : {"run", "step"}
-        Whether a member has one mask or a new one at every step.
-    """
+    """A network at the stencils `index` (K, width) of all points, with a dropout mask for each member."""
 
     deterministic = False
 
     def __init__(self, network: TorchRegressor, index: NDArray, masks: str = "run") -> None:
-        self.network, self.masks = network, masks
-        self._index = index
-        self._layers = [
-            (torch.from_numpy(coef), torch.from_numpy(intercept))
-            for coef, intercept in zip(network.coefs_, network.intercepts_, strict=True)
-        ]
+        self.network, self.masks, self._index = network, masks, index
+        self._layers = network.layers()
         self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:

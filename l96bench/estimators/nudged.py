@@ -1,8 +1,6 @@
-"""Coupled online learning: a network learns while its model runs beside the truth, which is nudged to follow it.
+"""Coupled online learning: a network learns while its model runs beside a truth that is nudged to follow it.
 
-The resolved model visits the states that the present network leads to. The truth model is pulled towards these states
-and shows U there, and the network learns from the difference of the two tendencies (Rasp 2020, Geosci. Model Dev. 13,
-2185-2196, doi:10.5194/gmd-13-2185-2020). No gradient flows through a model.
+No gradient flows through a model. Source: Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
 """
 
 from __future__ import annotations
@@ -157,9 +155,7 @@ class CoupledOnlineRegressor(StencilRegressor):
     n_rescued_ : int
         Members of the model that blew up and were reset to the truth.
 
-    References
-    ----------
-    Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
+    Sources: Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """Networks trained through the resolved model, on the error of forecasts of X instead of the error of U.
 
-A network shared by all points (stencil in, U out) starts from its least-squares fit to U. Then random windows of the
-training trajectory are forecast with the differentiable twin of the resolved model, `l96bench.dynamics.torch_resolved`,
-and the error of X is differentiated with respect to the weights. The length of a window, the *horizon*, decides what is
-learned: a short one gives nearly the least-squares fit; along a long one errors and gradients grow chaotically.
+A network shared by all points starts from its least-squares fit to U; the error of forecasts of random windows of the
+training trajectory is then differentiated through `l96bench.dynamics.torch_resolved`. A short window, or *horizon*,
+gives nearly the least-squares fit; along a long one errors and gradients grow chaotically.
 """
 
 from __future__ import annotations
@@ -159,9 +158,7 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     n_skipped_ : int
         Steps skipped because their gradient was not finite.
 
-    References
-    ----------
-    Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
+    Sources: Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
     Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).
     """
 
@@ -209,10 +206,8 @@ class OnlineStochasticRegressor(_OnlineRegressor):
     loss_curve_, n_skipped_, n_features_in_
         As for `OnlineNetworkRegressor`.
 
-    References
-    ----------
-    Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil. Trans. R.
-    Soc. A 371, 20110479 (state-dependent red noise).
+    Sources: Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil.
+    Trans. R. Soc. A 371, 20110479 (state-dependent red noise).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""scikit-learn's regressors without what their predict does besides predicting: what a closure calls every step."""
+"""scikit-learn's regressors without the checks of their predict, for closures that call them at every step."""
 
 from __future__ import annotations
 

@@ -4,12 +4,10 @@ A recurrence makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of
 
     s(t) = f(x(t), s(t - 0.05), z(t)),        U(t) = g(s(t)),
 
-x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). The
-resolved model steps by a smaller dt, 0.01 MTU. Its closure keeps the states of the last 0.05 / dt steps, so that each
-step applies exactly the map that was trained, to the state of 0.05 MTU earlier: U follows X at every step, and no
-state is used before or after its time. These interleaved chains are one process because they share the X, and because
-the noise is the moving average of the last 0.05 / dt draws: independent over 0.05 MTU, as in training, and smooth in
-between.
+x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). For a
+smaller step dt of the resolved model, the closure keeps the states of the last 0.05 / dt steps, so that each step
+applies the map that was trained to the state of 0.05 MTU earlier. The noise is the moving average of the last 0.05 / dt
+draws: independent over 0.05 MTU, as in training, and smooth in between.
 """
 
 from __future__ import annotations
@@ -18,28 +16,23 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import ModelError
+from l96bench.estimators.ring import RingRegressor
 from l96bench.parallel import one_thread
 
-__all__ = ["GatedUnit", "Recurrence", "RecurrentClosure", "along"]
-
 _BLOCK = 1024  # rows advanced at once: what fits the cache
+_MEAN_OF = 8  # draws in the mean that is given when one value is asked for
 _ROWS = 100  # times of a trajectory for which noise is drawn at once
 
 
 class Recurrence(Protocol):
-    """A map that advances the hidden state of points by 0.05 MTU.
-
-    Attributes
-    ----------
-    n_state, n_noise : int
-        Sizes of the state and of the noise of a point.
-    """
+    """A map that advances the hidden state, of size n_state, of points by 0.05 MTU, with n_noise numbers of noise."""
 
     n_state: int
     n_noise: int
@@ -65,9 +58,7 @@ class GatedUnit:
     n_noise : int
         Inputs of noise after those of the stencil.
 
-    References
-    ----------
-    Cho et al. (2014), arXiv:1406.1078, with the reset gate behind the product, as in torch.
+    Sources: Cho et al. (2014), arXiv:1406.1078, with the reset gate behind the product, as in torch.
     """
 
     def __init__(self, weights: dict[str, NDArray], n_noise: int = 0) -> None:
@@ -161,16 +152,8 @@ def along(
 ) -> NDArray:
     """Return U (member, n, points) of a recurrence along a trajectory X (n, K), 0.05 MTU a row, from a zero state.
 
-    Parameters
-    ----------
-    recurrence : Recurrence
-    index : ndarray of int, shape (points, width)
-        The points in the stencil of each point that U is wanted for.
-    X : ndarray of shape (n, K)
-    n_members : int
-        Independent draws of the noise.
-    rng : numpy Generator, optional
-        Source of the noise; seed 0 if not given.
+    `index` (points, width) holds the stencils of the points that U is wanted for; each of `n_members` draws noise of
+    its own from `rng`, seed 0 if not given.
     """
     rng = np.random.default_rng(0) if rng is None else rng
     n_rows = n_members * len(index)
@@ -180,11 +163,38 @@ def along(
         stencils = torch.from_numpy(np.take(X.astype(np.float32), index, axis=1))
         for first in range(0, len(X), _ROWS):
             x = stencils[first : first + _ROWS].repeat(1, n_members, 1)
-            drawn = rng.standard_normal((len(x), n_rows, recurrence.n_noise), dtype=np.float32)
-            noise = torch.from_numpy(drawn)
+            noise = torch.from_numpy(rng.standard_normal((len(x), n_rows, recurrence.n_noise), dtype=np.float32))
             states = torch.empty(len(x), n_rows, recurrence.n_state)
             for i in range(len(x)):
                 state = recurrence.advance(x[i], state, noise[i])
                 states[i] = state
             U[first : first + _ROWS] = recurrence.output(states).numpy()
     return np.moveaxis(U.reshape(len(X), n_members, len(index)), 1, 0)
+
+
+class PathRegressor(RingRegressor):
+    """The base of estimators whose closure is a recurrence on the stencils of all points."""
+
+    _index: NDArray
+
+    def closure(self, dt: float = 0.01) -> RecurrentClosure:
+        """The closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
+        check_is_fitted(self)
+        return RecurrentClosure(self._recurrence(), self._index, dt)
+
+    def _recurrence(self) -> Recurrence:
+        raise NotImplementedError
+
+
+class DrawnPaths(PathRegressor):
+    """The base of estimators whose recurrence draws paths of U."""
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
+        return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
+
+    def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Draws of U (member, n, K) along a trajectory X (n, K) in time order, from a zero state or the mean U."""
+        X = self._checked_states(X)
+        draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
+        return draws.reshape(n_members, len(X), *self._y_shape)

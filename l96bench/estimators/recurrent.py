@@ -12,15 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from l96bench.estimators.inferred_past import SEEN, WithPastForcing, past_forcing
-from l96bench.estimators.recurrences import GatedUnit, Recurrence, RecurrentClosure, along
-from l96bench.estimators.ring import RingRegressor, stencil_index
+from l96bench.estimators.recurrences import GatedUnit, PathRegressor, Recurrence, along
+from l96bench.estimators.ring import stencil_index
 from l96bench.estimators.training_loop import torch_generator
 from l96bench.parallel import one_thread
 
 __all__ = ["RecurrentRegressor", "pooled_moments"]
 
 
-class RecurrentRegressor(RingRegressor):
+class RecurrentRegressor(PathRegressor):
     """A gated recurrent unit shared around the ring: U_k from the stencil of point k now and, by its state, before.
 
     It is trained by Adam on the squared error of random pieces of one trajectory, each started from a zero state; the
@@ -56,10 +56,8 @@ class RecurrentRegressor(RingRegressor):
     loss_curve_ : list of float
         The training loss, averaged over 50 steps each, in units of the variance of U.
 
-    References
-    ----------
-    Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev. 16,
-    4501-4519.
+    Sources: Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev.
+    16, 4501-4519.
     """
 
     def __init__(
@@ -115,11 +113,6 @@ class RecurrentRegressor(RingRegressor):
         """
         X = self._checked_states(X)
         return self._like_y(along(self._recurrence(), self._index[self._points()], X)[0])
-
-    def closure(self, dt: float = 0.01) -> RecurrentClosure:
-        """The closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
-        check_is_fitted(self)
-        return RecurrentClosure(self._recurrence(), self._index, dt)
 
     @property
     def n_parameters(self) -> int:

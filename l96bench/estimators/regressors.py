@@ -1,8 +1,7 @@
 """scikit-learn estimators that learn a closure: X (n, K) in, the added tendency U (n, K) out.
 
-All share one function among the points of the ring, so each state is K rows of training data. Their target y is U
-(n, K), like X. It may also be U of point 0 alone, (n,) or (n, 1), and so is then what they predict; the closure they
-make with ``closure(dt)`` gives U at every point either way.
+All share one function among the points of the ring, so each state is K rows of training data. The target y may also be
+U of point 0 alone, (n,) or (n, 1), which is then what they predict; ``closure(dt)`` gives U at every point either way.
 """
 
 from __future__ import annotations
@@ -54,9 +53,7 @@ class PolynomialRegressor(PolynomialFit):
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency.
 
-    References
-    ----------
-    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
+    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
     """
 
     def __init__(self, degree: int = 4) -> None:
@@ -147,14 +144,7 @@ class LocalRegressor(RingRegressor):
 
 
 class StencilClosure(Stateless):
-    """A shared regressor of one output, `estimator`, applied to the stencil of every point of the ring.
-
-    Parameters
-    ----------
-    estimator : fitted regressor of one output, deterministic
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point.
-    """
+    """A fitted regressor of one output applied to the stencils of all points, which `index` (K, width) holds."""
 
     def __init__(self, estimator: Any, index: NDArray) -> None:
         self.estimator, self.index = estimator, index
@@ -216,22 +206,13 @@ class LaggedClosure:
     After `start` the past is unknown: the start state stands in for it, unless `remember` tells it. Between the
     remembered states, `HISTORY_INTERVAL` apart, it is interpolated linearly; before the oldest, it is the oldest.
 
-    Parameters
-    ----------
-    estimator, index
-        As for `StencilClosure`.
-    lag_steps : sequence of int
-        The lags in steps of `dt`.
-    dt : float
-        Step of the resolved model in MTU.
+    `lag_steps` are the lags in steps of the resolved model, `dt` MTU each.
     """
 
     deterministic = True
 
     def __init__(self, estimator: Any, index: NDArray, lag_steps: Sequence[int], dt: float) -> None:
-        self.stencils = StencilClosure(estimator, index)
-        self.lag_steps = tuple(lag_steps)
-        self.dt = dt
+        self.stencils, self.lag_steps, self.dt = StencilClosure(estimator, index), tuple(lag_steps), dt
         self._depth = max(self.lag_steps) + 1
         self._history: NDArray | None = None
         self._buffer: NDArray | None = None
@@ -285,10 +266,8 @@ class AR1Regressor(RingRegressor):
     sigma_ : float
         Standard deviation of the training residual; too small, therefore, for an estimator that overfits.
 
-    References
-    ----------
-    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371,
-    20110479.
+    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    371, 20110479.
     """
 
     def __init__(self, estimator: Any = None, interval: float = 0.05) -> None:
@@ -297,12 +276,7 @@ class AR1Regressor(RingRegressor):
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
         """Fit to states X (n, K) in time order and their added tendencies y, U (n, K) or that of point 0 alone.
 
-        Parameters
-        ----------
-        X : array-like of shape (n, K)
-        y : array-like of shape (n, K), (n, 1) or (n,)
-        groups : array-like of shape (n,), optional
-            Which trajectory each row belongs to, when there are several; rows of one are successive.
+        Where there are several trajectories, `groups` (n,) says which each row belongs to.
         """
         X, U = self._checked_training(X, y)
         mean = PolynomialRegressor() if self.estimator is None else self.estimator
@@ -326,5 +300,4 @@ class AR1Regressor(RingRegressor):
     def closure(self, dt: float = 0.01) -> AR1Closure:
         """The stochastic closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
-        mean: Closure = as_closure(self.estimator_, dt)
-        return AR1Closure(mean, self.phi_, self.sigma_, self.interval, dt)
+        return AR1Closure(as_closure(self.estimator_, dt), self.phi_, self.sigma_, self.interval, dt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -13,7 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.dynamics.closures import GraphBuilder
 from l96bench.estimators.network import NetworkClosure
 from l96bench.estimators.ring import RingRegressor
-from l96bench.estimators.training_loop import Layers, Recipe, forward, layers_graph, moments, recipe_of, train
+from l96bench.estimators.training_loop import (
+    Layers,
+    Recipe,
+    TrainedLayers,
+    forward,
+    layers_graph,
+    moments,
+    named_layers,
+    recipe_of,
+    train,
+)
 from l96bench.parallel import one_thread
 
 __all__ = ["RingNetwork"]
@@ -21,7 +32,7 @@ __all__ = ["RingNetwork"]
 _BLOCK = 256  # states predicted at once: what fits the cache
 
 
-class RingNetwork(RingRegressor):
+class RingNetwork(TrainedLayers, RingRegressor):
     """A circular convolutional network: X of all points in, U of all points out, rolling with the ring.
 
     Every hidden layer convolves around the ring (circular padding), and a last layer combines its channels at each
@@ -50,10 +61,8 @@ class RingNetwork(RingRegressor):
     loss_curve_ : list of float
         Mean training loss of each epoch, in units of the variance of U.
 
-    References
-    ----------
-    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev. 12,
-    2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
+    Sources: Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev.
+    12, 2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
     """
 
     def __init__(
@@ -99,10 +108,8 @@ class RingNetwork(RingRegressor):
         coefs[-1] = coefs[-1] * u_std
         intercepts[-1] = intercepts[-1] * u_std + u_mean
         widths = [1, *self.channels]
-        self.coefs_ = [
-            coef.reshape(len(coef), -1, width).astype(np.float32) for coef, width in zip(coefs, widths, strict=True)
-        ]
-        self.intercepts_ = [array.astype(np.float32) for array in intercepts]
+        shaped = [coef.reshape(len(coef), -1, width) for coef, width in zip(coefs, widths, strict=True)]
+        self._store(shaped, intercepts)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
@@ -112,11 +119,7 @@ class RingNetwork(RingRegressor):
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
         """U (n, K) for states X (n, K) that are known to be right: what a closure calls thousands of times."""
-        layers = [
-            (torch.from_numpy(coef.reshape(len(coef), -1)), torch.from_numpy(intercept))
-            for coef, intercept in zip(self.coefs_, self.intercepts_, strict=True)
-        ]
-        out = np.empty(X.shape)
+        layers, out = self.layers(), np.empty(X.shape)
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
             for first in range(0, len(X), _BLOCK):
@@ -140,32 +143,17 @@ class RingNetwork(RingRegressor):
         check_is_fitted(self)
         return NetworkClosure(self)
 
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained weights."""
-        check_is_fitted(self)
-        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
-
     def state_dict(self) -> dict[str, NDArray]:
         """What was learned as arrays by name (layer i: ``i.weight``, ``i.bias``; K), for storing without pickle."""
         check_is_fitted(self)
-        state = {"K": np.array(self.n_features_in_)}
-        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
-            state[f"{i}.weight"], state[f"{i}.bias"] = coef.copy(), intercept.copy()
-        return state
+        return {"K": np.array(self.n_features_in_)} | named_layers(self.coefs_, self.intercepts_)
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
         """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
-        widths = [1, *self.channels, 1]
-        expected = {"K"} | {f"{i}.{part}" for i in range(len(widths) - 1) for part in ("weight", "bias")}
-        if set(state) != expected:
-            raise ValueError(f"Expected arrays {sorted(expected)}; got {sorted(state)}. Check `channels`.")
-        self.coefs_ = [np.array(state[f"{i}.weight"], dtype=np.float32) for i in range(len(widths) - 1)]
-        self.intercepts_ = [np.array(state[f"{i}.bias"], dtype=np.float32) for i in range(len(widths) - 1)]
-        for i, coef in enumerate(self.coefs_):
-            shape = (widths[i + 1], self.kernel if i < len(self.channels) else 1, widths[i])
-            if coef.shape != shape or self.intercepts_[i].shape != shape[:1]:
-                raise ValueError(f"Expected layer {i} of shape {shape}; got {coef.shape}. Check `channels`, `kernel`.")
+        widths, taps = [1, *self.channels, 1], [self.kernel] * len(self.channels) + [1]
+        self._load(state, len(taps), "K", "`channels`")
+        shapes = [(after, tap, before) for (before, after), tap in zip(pairwise(widths), taps, strict=True)]
+        self._check_shapes(shapes, "`channels`, `kernel`")
         self.n_features_in_ = int(np.asarray(state["K"]))
         self._y_shape = (self.n_features_in_,)
         return self

@@ -8,24 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from l96bench.dynamics.ar1 import AR1Noise
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.ring import stencil_rows
-from l96bench.estimators.training_loop import forward
-
-__all__ = [
-    "RedNoise",
-    "SharedNetwork",
-    "StochasticNetworkClosure",
-    "Windows",
-    "descend",
-    "fair_crps",
-    "sigma_of",
-]
+from l96bench.estimators.training_loop import forward, named_layers
 
 _WARM_UP = 0.05
 """The fraction of the training in which the learning rate rises to its peak."""
@@ -45,11 +35,6 @@ class SharedNetwork:
     scales : (x_mean, x_std, u_mean, u_std)
         Moments of X and U over all points; inputs and first output are scaled to mean 0 and std 1.
     device : str
-
-    Attributes
-    ----------
-    weights : list of tensors
-        Matrix and bias of each layer.
     """
 
     def __init__(
@@ -88,10 +73,8 @@ class SharedNetwork:
         intercepts[0] -= coefs[0].sum(axis=1) * x_mean
         coefs[-1][0] *= u_std
         intercepts[-1][0] = u_mean + u_std * intercepts[-1][0]
-        state: dict[str, ArrayLike] = {"one_output": np.array(len(intercepts[-1]) == 1)}
-        for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-            state |= {f"{i}.weight": coef, f"{i}.bias": intercept}
-        return clone(self._network).load_state_dict(state)
+        one_output = np.array(len(intercepts[-1]) == 1)
+        return clone(self._network).load_state_dict({"one_output": one_output} | named_layers(coefs, intercepts))
 
 
 def descend(
@@ -103,33 +86,15 @@ def descend(
 ) -> tuple[list[float], int]:
     """Minimize a random loss by Adam with a short warm-up, a cosine decay of the rate and clipped gradients.
 
-    Steps with a gradient that is not finite are skipped.
-
-    Parameters
-    ----------
-    weights : sequence of tensors
-    loss_of : () -> tensor
-        Returns the loss on a new batch.
-    steps : int
-    learning_rate : float
-        Peak of the learning rate.
-    clip : float
-        Largest norm of a gradient (Pascanu et al. 2013, arXiv:1211.5063).
-
-    Returns
-    -------
-    curve : list of float
-        Loss at each step.
-    skipped : int
-        Number of steps skipped.
+    `loss_of` gives the loss on a new batch, `clip` is the largest norm of a gradient (Pascanu et al. 2013,
+    arXiv:1211.5063). Steps with a gradient that is not finite are skipped. Returns the loss at each step, and how many
+    steps were skipped.
     """
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
     curve, skipped = [], 0
     for i in range(steps):
-        done = i / steps
-        optimizer.param_groups[0]["lr"] = (
-            learning_rate * min(1.0, (i + 1) / (_WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * done))
-        )
+        rate = learning_rate * min(1.0, (i + 1) / (_WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * (i / steps)))
+        optimizer.param_groups[0]["lr"] = rate
         loss = loss_of()
         optimizer.zero_grad()
         loss.backward()
@@ -196,15 +161,13 @@ class StochasticNetworkClosure:
     Parameters
     ----------
     network : TorchRegressor
-        The network from the stencil of a point to the mean of U and log(sigma / u_std).
+        From the stencil of a point to the mean of U and log(sigma / u_std).
     index : (K, width) array of int
         The points in the stencil of each point.
-    memory : float
-        e-folding time of the noise in MTU.
+    memory, dt : float
+        e-folding time of the noise, and step of the resolved model, in MTU.
     u_std : float
         Unit of sigma.
-    dt : float
-        Step of the resolved model in MTU.
     """
 
     deterministic = False

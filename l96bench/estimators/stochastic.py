@@ -61,10 +61,9 @@ class StochasticRegressor(RingRegressor):
         Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of
         s(t) s(t + interval), r being the residual; 0 if negative, or for white noise.
 
-    References
-    ----------
-    Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the forms, with
-    a cubic mean, as additive, state dependent, multiplicative, and multiplicative and additive noise, white and AR(1).
+    Sources: Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the
+    forms, with a cubic mean, as additive, state dependent, multiplicative, and multiplicative and additive noise, white
+    and AR(1).
     """
 
     def __init__(
@@ -106,19 +105,7 @@ def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
 
 
 class StochasticClosure(NoisyClosure):
-    """A deterministic closure plus noise of a given form: U = mean(X) + s(X) e.
-
-    Parameters
-    ----------
-    mean : model
-        A deterministic model that `as_closure` accepts.
-    form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
-    scale : (s_0, s_1)
-    noise : AR1Noise
-        e.
-    dt : float
-        Step of the resolved model in MTU.
-    """
+    """The closure U = mean(X) + s(X) e of a deterministic model, (s_0, s_1), and the noise e; `dt` is in MTU."""
 
     def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: AR1Noise, dt: float) -> None:
         _check_form(form)

@@ -1,35 +1,21 @@
-"""How the small networks here are trained: their layers, the one loop over batches, and the search for its rate."""
+"""The layers of small networks, the loop over batches that trains them, and the search for its learning rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from l96bench.checks import checked_random_state
 from l96bench.dynamics.closures import GraphBuilder
 from l96bench.errors import ModelError
-
-__all__ = [
-    "ACTIVATIONS",
-    "SCHEDULES",
-    "Layers",
-    "Recipe",
-    "Trainable",
-    "forward",
-    "layers_graph",
-    "moments",
-    "range_test",
-    "recipe_of",
-    "torch_generator",
-    "train",
-]
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": functional.gelu,
@@ -53,7 +39,7 @@ Mixing = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Trainable(Protocol):
-    """What `train` can train: tensors that require gradients, and outputs for inputs in training mode."""
+    """A network that `train` can train: tensors that require gradients, and outputs in training mode."""
 
     weights: list[torch.Tensor]
 
@@ -129,12 +115,10 @@ class Layers:
         """The matrices and biases in float64, each batch norm with its running moments folded into its layer."""
         arrays = [tensor.detach().numpy().astype(np.float64) for tensor in self._weights]
         coefs, intercepts = arrays[::2], arrays[1::2]
-        for i, (scale, shift, (mean, variance)) in enumerate(
-            zip(self._scales, self._shifts, self._moments, strict=True)
-        ):
-            factor = scale.detach().numpy().astype(np.float64) / np.sqrt(
-                variance.numpy().astype(np.float64) + _NORM_EPS
-            )
+        norms = zip(self._scales, self._shifts, self._moments, strict=True)
+        for i, (scale, shift, (mean, variance)) in enumerate(norms):
+            spread = np.sqrt(variance.numpy().astype(np.float64) + _NORM_EPS)
+            factor = scale.detach().numpy().astype(np.float64) / spread
             coefs[i] = coefs[i] * factor[:, None]
             intercepts[i] = (intercepts[i] - mean.numpy()) * factor + shift.detach().numpy()
         return coefs, intercepts
@@ -196,23 +180,51 @@ def _activated(builder: GraphBuilder, x: str, activation: str) -> str:
     raise ModelError(f"expected one of the activations {sorted(ACTIVATIONS)}, got {activation!r}")
 
 
+class TrainedLayers:
+    """The base of networks whose layers are kept as float32 arrays, `coefs_` and `intercepts_`."""
+
+    coefs_: list[NDArray]
+    intercepts_: list[NDArray]
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        check_is_fitted(self)
+        return sum(array.size for array in (*self.coefs_, *self.intercepts_))
+
+    def layers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Matrix (units out, inputs of a unit) and bias of each layer, as `forward` takes them."""
+        pairs = zip(self.coefs_, self.intercepts_, strict=True)
+        return [(torch.from_numpy(coef.reshape(len(coef), -1)), torch.from_numpy(bias)) for coef, bias in pairs]
+
+    def _store(self, coefs: Iterable[ArrayLike], intercepts: Iterable[ArrayLike]) -> None:
+        self.coefs_ = [np.array(array, dtype=np.float32) for array in coefs]
+        self.intercepts_ = [np.array(array, dtype=np.float32) for array in intercepts]
+
+    def _load(self, state: Mapping[str, ArrayLike], n_layers: int, other: str, hint: str) -> None:
+        """Store the layers of a `state_dict`, which has one entry `other` beside them."""
+        expected = {f"{i}.{part}" for i in range(n_layers) for part in ("weight", "bias")} | {other}
+        if set(state) != expected:
+            raise ValueError(f"Expected arrays {sorted(expected)}; got {sorted(state)}. Check {hint}.")
+        self._store(*([state[f"{i}.{part}"] for i in range(n_layers)] for part in ("weight", "bias")))
+
+    def _check_shapes(self, shapes: Sequence[tuple[int, ...]], hint: str) -> None:
+        for i, (coef, bias, shape) in enumerate(zip(self.coefs_, self.intercepts_, shapes, strict=True)):
+            if coef.shape != shape or bias.shape != shape[:1]:
+                raise ValueError(f"Expected layer {i} of shape {shape}; got {coef.shape}. Check {hint}.")
+
+
+def named_layers(coefs: Iterable[NDArray], intercepts: Iterable[NDArray]) -> dict[str, NDArray]:
+    """Copies of the arrays of layers by name, ``i.weight`` and ``i.bias``."""
+    pairs = enumerate(zip(coefs, intercepts, strict=True))
+    return {
+        f"{i}.{part}": array.copy() for i, pair in pairs for part, array in zip(("weight", "bias"), pair, strict=True)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained: by Adam on the mean squared error of random batches.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the data; more, as many as it takes, when they come to fewer than `min_steps` steps.
-    batch_size : int
-    learning_rate : float or "find"
-        The peak of the schedule, or ``"find"`` for what a range test finds (see `range_test`).
-    schedule : {"one-cycle", "constant"}
-        One-cycle: Smith and Topin (2019), arXiv:1708.07120.
-    weight_decay : float
-        Decoupled (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101).
-    min_steps : int
-    """
+    """How a network is trained, by Adam on the mean squared error of random batches; see `TorchRegressor`."""
 
     epochs: int
     batch_size: int
@@ -235,13 +247,7 @@ class Recipe:
 
 
 def recipe_of(estimator: Any) -> Recipe:
-    """How an estimator is trained that has the parameters of a recipe, and `activation` and `dropout`.
-
-    Raises
-    ------
-    ValueError
-        For what cannot be trained with.
-    """
+    """The recipe of an estimator with its parameters, `activation` and `dropout`; a ValueError for unusable ones."""
     if estimator.activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {estimator.activation!r}.")
     if not 0 <= estimator.dropout < 1:
@@ -260,22 +266,8 @@ def train(
 ) -> tuple[Any, list[float], float]:
     """Train a network from its random start.
 
-    Parameters
-    ----------
-    make : torch.Generator -> Trainable
-        Makes it; all its randomness comes from the generator.
-    inputs, targets : float32 tensors, one row a sample
-    recipe : Recipe
-    random_state : int or None
-        Seed of the initial weights and the order of batches; None draws a new one.
-
-    Returns
-    -------
-    network : Trainable
-    loss_curve : list of float
-        Mean training loss of each epoch.
-    learning_rate : float
-        As given, or as found.
+    `make` takes all its randomness from the generator; inputs and targets are float32, one row a sample. Returns the
+    network, the mean training loss of each epoch, and the peak of the learning rate, as given or as found.
     """
     generator = torch_generator(random_state)
     n, batch = len(inputs), min(recipe.batch_size, len(inputs))
@@ -315,19 +307,10 @@ def range_test(optimizer: torch.optim.Optimizer, loss_of: Callable[[], torch.Ten
     """The learning rate that a range test finds: a tenth of the rate at which the loss is least.
 
     The rate grows by the same factor with each of 200 steps, from 1e-6 to 10, until the loss, smoothed over some 10
-    steps, is four times its least; the best is then a tenth of where it was least, as it is common for the peak of a
-    one-cycle schedule: what is least is smoothed, and the loss of a rate that is too large grows with a delay.
+    steps, is four times its least. `loss_of` gives the loss on a random batch of the weights of the optimizer, which
+    the test changes.
 
-    Parameters
-    ----------
-    optimizer : torch.optim.Optimizer
-        Of the weights, which the test changes.
-    loss_of : () -> tensor
-        The loss of the weights on a random batch.
-
-    References
-    ----------
-    Smith (2017), "Cyclical learning rates for training neural networks", WACV, arXiv:1506.01186, section 3.3.
+    Sources: Smith (2017), "Cyclical learning rates for training neural networks", WACV, arXiv:1506.01186, section 3.3.
     """
     low, high = _RATES
     growth = (high / low) ** (1 / (_RANGE_STEPS - 1))
@@ -358,15 +341,7 @@ def moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
 
 
 def torch_generator(random_state: int | None, word: int = 0, device: str = "cpu") -> torch.Generator:
-    """A torch generator whose seed comes from a `random_state`; None draws a new one.
-
-    Parameters
-    ----------
-    random_state : int or None
-    word : int
-        Which of the words that NumPy's seed sequence makes of it: another one for every purpose.
-    device : str
-    """
+    """A torch generator whose seed is a word, another for every purpose, of a `random_state`; None draws a new one."""
     words = np.random.SeedSequence(checked_random_state(random_state)).generate_state(word + 1)
     return torch.Generator(device).manual_seed(int(words[word]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.polynomial import Polynomial as Series
@@ -56,9 +56,7 @@ class TunedPolynomial(PolynomialFit):
     n_evaluations_ : int
         Number of errors computed.
 
-    References
-    ----------
-    Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
+    Sources: Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
     """
 
     def __init__(
@@ -117,15 +115,7 @@ class TunedPolynomial(PolynomialFit):
 
 
 class OrthonormalPolynomials:
-    """Polynomials of degree 0, 1, ... that are orthonormal over the values of X: sum_i theta_i p_i(X).
-
-    Parameters
-    ----------
-    X : array
-        The values, of any shape.
-    degree : int
-        The highest degree.
-    """
+    """Polynomials p_i of degree 0 to `degree` that are orthonormal over the values of X, of any shape."""
 
     def __init__(self, X: NDArray, degree: int) -> None:
         check_whole("degree", degree)
@@ -163,27 +153,11 @@ class OrthonormalPolynomials:
 def forecast_error(closure: Polynomial, truth: NDArray, regime: Regime, interval: float = 0.05) -> float:
     """Return the mean squared error of forecasts over the variance of the truth; always finite.
 
-    From a blow-up on the error counts as 20 standard deviations, the largest between two states within 10 of the mean.
-
-    Parameters
-    ----------
-    closure : Polynomial
-    truth : array (lead, case, K)
-        The true states, `interval` MTU apart; forecasts start from the first.
-    regime : Regime
-        The resolved model.
-    interval : float
-        MTU between leads.
+    The true states (lead, case, K) are `interval` MTU apart, and forecasts start from the first. From a blow-up on the
+    error counts as 20 standard deviations, the largest between two states within 10 of the mean.
     """
     mean, std = float(truth.mean()), float(truth.std()) or 1.0
-    run = rollout(
-        closure,
-        truth[0],
-        len(truth) * interval,
-        regime=regime,
-        interval=interval,
-        limits=bounds(mean, std),
-        progress=False,
-    )
+    options: dict[str, Any] = {"regime": regime, "interval": interval, "limits": bounds(mean, std), "progress": False}
+    run = rollout(closure, truth[0], len(truth) * interval, **options)
     error = np.abs((run.X[1:] - truth[1:]) / std)
     return float(np.mean(np.square(np.where(np.isnan(error), 2 * BOUND, np.minimum(error, 2 * BOUND)))))

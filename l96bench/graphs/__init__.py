@@ -1,1 +1,1 @@
-"""Closures as ONNX graphs: what a submission holds, what strangers' files may hold, and how both are run."""
+"""Closures as ONNX graphs: what a submission holds, what a file may contain, and how both are run."""

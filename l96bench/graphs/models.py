@@ -1,9 +1,7 @@
 """Fitted models as ONNX graphs, and models that tasks run as the graphs that they are exported as.
 
-Two implementations of one network differ in rounding, which chaos turns into another sample of the climate and so into
-another score, in its first decimal. `as_submitted` has a task run a fitted model as its file would be run: an exported
-model then has the score of the original, to the last bit. Polynomials, equations and trees stay what they are, since
-their graphs give the same bits.
+Two implementations of a network differ in rounding, which chaos turns into a different score. `as_submitted` therefore
+has a task run a fitted model as its file would be run; polynomials, equations and trees have exact graphs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""ONNX files of strangers: looked through node by node before a runtime sees them, then run as closures.
+"""ONNX files of unknown origin: checked node by node before a runtime loads them, then run as closures.
 
-What may be in a file is listed, not what may not: standard operators that compute one row of numbers from one row of
-numbers. Loops, branches, functions, random numbers, texts, sequences, other domains and weights in other files have no
-place in that. What a graph of these can still do is to take long or to need much memory: see `contained`.
+What a file may contain is listed in `OPERATORS`. A graph can still be slow or need much memory: see `contained`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The graphs of scikit-learn's estimators, chosen by their class; what is not written here is left to skl2onnx.
-
-A subclass with its own ``predict`` or ``transform`` computes something else than the class whose graph is known: it is
-left to skl2onnx too, which says that it does not know it.
-"""
+"""The graphs of scikit-learn's estimators, chosen by their class; what is not written here is left to skl2onnx."""
 
 from __future__ import annotations
 
