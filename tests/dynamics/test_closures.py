@@ -157,7 +157,7 @@ def test_what_cannot_be_a_closure_says_why(model: object, message: str) -> None:
 def test_a_closure_that_cannot_be_made_says_why() -> None:
     model = LocalRegressor(lags=(0.05,)).fit(X, X)
     with pytest.raises(
-        ModelError, match=r"LocalRegressor\.closure\(0\.03\) raised ValueError: lag 0\.05 must be a pos"
+        ModelError, match=r"LocalRegressor\.closure\(0\.03\) raised ArgumentError: lag 0\.05 must be a pos"
     ):
         as_closure(model, dt=0.03)
 
