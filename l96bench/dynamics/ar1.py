@@ -29,7 +29,7 @@ class AR1Noise:
     sigma : float
         Stationary standard deviation (not of the innovations).
     every : int
-        Steps for which a draw is held: those in an interval for white noise that acts the same for every dt.
+        Steps for which a draw is held.
     """
 
     def __init__(self, phi: float, interval: float, dt: float, sigma: float = 1.0, every: int = 1) -> None:
@@ -61,13 +61,7 @@ class AR1Noise:
 
 
 class NoisyClosure:
-    """The base of closures with noise beside deterministic parts, such as a mean.
-
-    Parameters
-    ----------
-    noise : AR1Noise
-    *parts : Closure
-    """
+    """The base of closures with noise beside deterministic parts, such as a mean."""
 
     deterministic = False
 
@@ -100,10 +94,8 @@ class AR1Closure(NoisyClosure):
         Autocorrelation of the residual over `interval`, 0 <= phi < 1.
     sigma : float
         Stationary standard deviation of the residual (not of its innovations).
-    interval : float
-        Time in MTU over which `phi` was measured.
-    dt : float
-        Step of the resolved model in MTU.
+    interval, dt : float
+        Time over which `phi` was measured, and step of the resolved model, in MTU.
 
     Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479, "additive AR(1)".

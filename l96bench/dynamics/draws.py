@@ -112,16 +112,10 @@ def words_of(seed: Seed, n_experiments: int) -> list[list[int]]:
 
 
 def streams(seed: Seed, n_experiments: int, purpose: int) -> list[np.random.Generator]:
-    """One generator an experiment for that purpose, from the seed's words.
+    """One generator for each experiment; those of different purposes are independent.
 
-    Parameters
-    ----------
-    seed : int or sequence
-        A number s stands for the words ``[s, i]`` of experiment i; a sequence gives the number or the words of every
-        experiment, so that equal entries draw equal numbers.
-    n_experiments : int
-    purpose : int
-        Which child of the seed: streams of different purposes are independent.
+    A number s as seed stands for the words ``[s, i]`` of experiment i; a sequence gives the number or the words of
+    every experiment, so that equal entries draw equal numbers.
     """
     sequences = [np.random.SeedSequence(words, spawn_key=(purpose,)) for words in words_of(seed, n_experiments)]
     return [np.random.Generator(np.random.PCG64(sequence)) for sequence in sequences]

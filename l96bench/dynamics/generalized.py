@@ -36,20 +36,10 @@ class Coefficients:
 
     Parameters
     ----------
-    a1, a2 : float
-        Advection of X.
-    d : float
-        Damping of X, per MTU.
-    F : float
-        Forcing of X.
-    hx : float
-        Coupling of Y on X.
-    p1, p2 : float
-        Advection of Y.
-    c : float
-        Damping of Y, per MTU.
-    hy : float
-        Coupling of X on Y.
+    a1, a2, d, F, hx : float
+        Of X: advection, damping per MTU, forcing, and the coupling of Y on it.
+    p1, p2, c, hy : float
+        Of Y: advection, damping per MTU, and the coupling of X on it.
     """
 
     a1: float
@@ -64,13 +54,7 @@ class Coefficients:
 
     @classmethod
     def of(cls, regime: Regime) -> Coefficients:
-        """Those of a regime with one or two scales and local coupling.
-
-        Raises
-        ------
-        L96BenchError
-            For any other regime.
-        """
+        """The coefficients of a regime with one or two scales and local coupling; an L96BenchError for any other."""
         if regime.scales > 2 or regime.coupling != "local":
             raise L96BenchError(f"expected a regime with one or two scales and local coupling, got {regime.id!r}")
         if not regime.J:
@@ -117,11 +101,7 @@ def lyapunov_exponent(
 
     The mean growth rate of a tangent vector along a trajectory after 100 MTU of spin-up (Benettin et al. 1980,
     Meccanica 15, 9-20), both by RK4 with dt = 0.01, which is the tangent-linear model of the discrete one.
-
-    Raises
-    ------
-    L96BenchError
-        For coefficients of fast variables, which the clock of the slow ones cannot be.
+    Coefficients of fast variables are an L96BenchError.
     """
     if any(astuple(coefficients)[4:]):
         raise L96BenchError("expected a single-scale system: with fast variables, the exponent is the fast scale's")

@@ -24,11 +24,6 @@ class Polynomial(Stateless):
     ----------
     coefficients : array-like of float, shape (degree + 1,)
         Lowest order first, of the tendency that is ADDED (the literature prints them for the one subtracted).
-
-    Attributes
-    ----------
-    coefficients : ndarray of float64, shape (degree + 1,), read-only
-    degree : int
     """
 
     def __init__(self, coefficients: ArrayLike) -> None:

@@ -25,14 +25,7 @@ def tendency(X: torch.Tensor, forcing: torch.Tensor) -> torch.Tensor:
 def step(X: torch.Tensor, U: torch.Tensor, F: float | torch.Tensor, dt: float = MODEL_DT) -> torch.Tensor:
     """The states one step of classical RK4 later, U held through the four stages.
 
-    Parameters
-    ----------
-    X, U : (..., K) tensors
-        States and added tendencies.
-    F : float or tensor that broadcasts against X
-        Forcing; one for each of several members has the shape (member, 1).
-    dt : float
-        Time step in MTU.
+    X and U are (..., K); the forcing F broadcasts against them, one for each member as (member, 1).
     """
     forcing = U + F
     k1 = tendency(X, forcing)
@@ -62,14 +55,12 @@ def rollout(
         A function or a torch module, called once a step.
     X0 : (member, K) tensor or array
         Initial states.
-    n_steps : int
-        Steps, a whole multiple of `every`.
+    n_steps, every : int
+        Steps, and those between the states that are kept, which divide them.
     F : float or tensor that broadcasts against X
         Forcing.
     dt : float
         Time step in MTU.
-    every : int
-        Steps between the states that are kept.
     limits : (low, high), optional
         A member with any X outside, or not a number, is set back to its initial state, from where it runs on. No
         gradient flows through that, so that all gradients stay finite when members blow up.

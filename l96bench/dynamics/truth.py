@@ -102,7 +102,7 @@ def simulate(
         Words of the seed; trajectory i draws its initial values from the PCG64 stream of ``[*seed, i]``, so that it
         does not depend on how many others are made.
     n_trajectories : int
-        How many trajectories; for more than one, arrays get a leading trajectory axis.
+        For more than one, arrays get a leading trajectory axis.
     dt : float
         Time step in MTU.
     spin_up : float, optional
@@ -111,7 +111,7 @@ def simulate(
         The state to start from instead of a random one: X ``(K,)``, or ``(X, Y)`` with Y ``(K, J)``, or ``(X, Y, Z)``;
         all with a leading axis ``(n, ...)`` for n trajectories.
     store_fast : bool
-        Keep Y (and Z). At 256 numbers a sample they are most of the memory.
+        Keep Y (and Z), which are most of the memory.
     threads : int, optional
         Threads over trajectories; all processors if not given. The bits do not depend on it.
     progress : bool, optional
@@ -137,7 +137,9 @@ def simulate(
         states = _given_states(regime, initial, n_trajectories)
     spin = (SPIN_UP if initial is None else 0.0) if spin_up is None else spin_up
     n_spin = whole_multiple(spin, dt, "spin_up", "dt") if spin else 0
-    out = _allocate(regime, len(states), n_samples, store_fast)
+    n_fast = n_samples if store_fast else 0
+    shapes = [(n_samples, regime.K)] * 2 + [(n_fast, *shape) for shape in regime.state_shapes[1:]]
+    out: list[NDArray[np.float64]] = [np.zeros((len(states), *shape)) for shape in shapes]
     total = len(states) * (n_spin + n_samples * every)
     with show_progress(f"simulating {regime.id}", total, progress) as report:
 
@@ -150,27 +152,23 @@ def simulate(
         raise BlowUpError(
             f"{regime.id} blew up: expected finite X with dt = {dt} MTU; try a smaller dt (default {TRUTH_DT})"
         )
-    return _trajectory(
-        regime, np.arange(n_samples) * interval, out, single=len(states) == 1 and _is_single(regime, initial)
+    single = len(states) == 1 and (
+        initial is None or np.ndim(initial[0] if isinstance(initial, tuple) else initial) == 1
     )
-
-
-def _is_single(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...] | None) -> bool:
-    """Whether the caller asked for one trajectory without a trajectory axis."""
-    if initial is None:
-        return True
-    first = initial[0] if isinstance(initial, tuple) else initial
-    return np.ndim(first) == 1
+    stored = [None if not array.shape[1] else array[0] if single else array for array in out]
+    X, U, Y, Z = [*stored, None, None][:4]
+    assert X is not None
+    assert U is not None
+    time = np.asarray(np.arange(n_samples) * interval, dtype=np.float64)
+    return Trajectory(regime, time, X, Y, U, Z)
 
 
 def random_state(regime: Regime, words: Sequence[int]) -> State:
     """Initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d)."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
-    shapes = regime.state_shapes
-    scales = (regime.F, 1.0 / regime.b, 1.0 / (regime.b * regime.d))
-    shifts = (0.0, 0.5, 0.5)
+    ranges = ((0.0, regime.F), (0.5, 1.0 / regime.b), (0.5, 1.0 / (regime.b * regime.d)))
     return tuple(
-        (rng.random(shape) - shift) * scale for shape, shift, scale in zip(shapes, shifts, scales, strict=False)
+        (rng.random(shape) - shift) * scale for shape, (shift, scale) in zip(regime.state_shapes, ranges, strict=False)
     )
 
 
@@ -196,24 +194,6 @@ def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_
     return [tuple(array[i].copy() for array in arrays) for i in range(n)]
 
 
-def _allocate(regime: Regime, n: int, n_samples: int, store_fast: bool) -> list[NDArray[np.float64]]:
-    """X, U and, for more scales, Y and Z; the fast ones with no samples when they are not stored."""
-    K = regime.K
-    out = [np.empty((n, n_samples, K)), np.zeros((n, n_samples, K))]
-    return out + [np.empty((n, n_samples if store_fast else 0, *shape)) for shape in regime.state_shapes[1:]]
-
-
-def _trajectory(regime: Regime, time: NDArray, out: list[NDArray], single: bool) -> Trajectory:
-    """The arrays as a `Trajectory`, without the trajectory axis when `single`."""
-    stored = [array if array.shape[1] else None for array in out]
-    X, U, Y, Z = [None if array is None else (array[0] if single else array) for array in stored] + [None] * (
-        4 - len(out)
-    )
-    assert X is not None
-    assert U is not None
-    return Trajectory(regime, time, X, Y, U, Z)
-
-
 def parameters(regime: Regime) -> tuple[float, ...]:
     """The numbers of the fast equations as the kernels take them: hc/b, cb, c and, for three scales, he/d, ed, ge."""
     two = (regime.h * regime.c / regime.b, regime.c * regime.b, regime.c)
@@ -233,34 +213,31 @@ def advance(
     """Advance a state in place by n_steps. `stages` (n_steps, 4, K) records or prescribes X at the stages (`mode`)."""
     if mode != kernels.FREE and regime.scales == 1:
         raise L96BenchError(f"expected a regime with fast variables to drive, got the single-scale {regime.id!r}")
+    flux = regime.coupling == "flux"
     for start in range(0, n_steps, _CHUNK):
         n = min(_CHUNK, n_steps - start)
         piece = np.empty((0, 4, regime.K)) if stages is None else stages[start : start + n]
         if regime.scales == 1:
             resolved_kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
-        elif regime.scales == 2:
-            flux = regime.coupling == "flux"
-            kernels.advance_two_scale(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
         else:
-            flux = regime.coupling == "flux"
-            kernels.advance_three_scale(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
+            step = kernels.advance_two_scale if regime.scales == 2 else kernels.advance_three_scale
+            step(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
         report(n)
 
 
 def _record(
     regime: Regime, state: State, every: int, dt: float, out: list[NDArray], report: Callable[[int], None]
 ) -> None:
-    """Sample a state into the arrays of `_allocate` (one trajectory of them), advancing it."""
+    """Sample a state, advancing it, into the X, U, Y and Z of one trajectory."""
     step = max(1, _CHUNK // every)
     flux = regime.coupling == "flux"
     for start in range(0, len(out[0]), step):
         pieces = [array[start : start + step] for array in out]
         if regime.scales == 1:
             resolved_kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
-        elif regime.scales == 2:
-            kernels.record_two_scale(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
         else:
-            kernels.record_three_scale(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
+            record = kernels.record_two_scale if regime.scales == 2 else kernels.record_three_scale
+            record(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
         report(every * len(pieces[0]))
 
 

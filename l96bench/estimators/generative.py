@@ -212,14 +212,7 @@ class GANRegressor(TrainedLayers, DrawnPaths):
 class GeneratorNetwork:
     """A trained generator as a recurrence whose state is its last U and the noise that went into it.
 
-    Parameters
-    ----------
-    coefs, intercepts : lists of ndarray of float32
-        Its layers, for inputs (stencil, previous U, noise).
-    u_mean : float
-        The mean of U: what the state's zero stands for.
-    n_noise : int
-    noise_correlation : float
+    Its layers take (stencil, previous U, noise); a zero in the state stands for `u_mean`, the mean of U.
     """
 
     def __init__(

@@ -228,13 +228,7 @@ def _whitening(scaled: NDArray) -> NDArray:
 
 
 class NetworkClosure(Stateless):
-    """A fitted network of all points in, all points out as a deterministic closure without memory.
-
-    Parameters
-    ----------
-    network : object with ``predict_unchecked``: X (n, K) -> U (n, K)
-        A `TorchRegressor` or a `RingNetwork`.
-    """
+    """A fitted network of all points in, all points out as a deterministic closure without memory."""
 
     def __init__(self, network: Any) -> None:
         self.network = network

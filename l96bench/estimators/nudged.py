@@ -47,10 +47,8 @@ class CoupledRuns:
         States of the truth runs, advanced in place.
     X : (pair, K) array
         States of the resolved model at the start.
-    tau : float
-        Time in MTU with which the truth follows the model.
-    tau_model : float
-        Time in MTU with which the model follows the truth; infinite, as in Rasp (2020), if it does not.
+    tau, tau_model : float
+        Times in MTU with which the truth follows the model, and the model the truth: infinite, if it does not.
     dt : float
         Step of the resolved model in MTU.
     """
@@ -133,10 +131,9 @@ class CoupledOnlineRegressor(StencilRegressor):
         MTU that each pair runs while the network learns.
     spin_up : float
         MTU of the truth before that.
-    tau : float
-        Time in MTU with which the truth follows the model.
-    tau_model : float
-        Time in MTU with which the model follows the truth; infinite, as in Rasp (2020), if it does not.
+    tau, tau_model : float
+        Times in MTU with which the truth follows the model, and the model the truth: infinite, as in Rasp (2020), if it
+        does not.
     every : int
         Steps of the model, of 0.01 MTU, for each step of the optimizer.
     learning_rate : float
@@ -217,19 +214,10 @@ class CoupledOnlineRegressor(StencilRegressor):
         word = int(np.random.SeedSequence(self.random_state).generate_state(1)[0])
         seed = [regime.word, seed_word("coupled online learning"), word]
         run = simulate(
-            regime,
-            TRUTH_DT,
-            interval=TRUTH_DT,
-            seed=seed,
-            n_trajectories=self.pairs,
-            spin_up=self.spin_up,
-            threads=1,
-            progress=False,
-        )
+            *(regime, TRUTH_DT), interval=TRUTH_DT, seed=seed, n_trajectories=self.pairs, spin_up=self.spin_up,
+            threads=1, progress=False)  # fmt: skip
+        parts = [part for part in (run.X, run.Y, run.Z) if part is not None]
         arrays = [
-            np.array(part).reshape(self.pairs, *shape)
-            for part, shape in zip(
-                [part for part in (run.X, run.Y, run.Z) if part is not None], regime.state_shapes, strict=True
-            )
+            np.array(part).reshape(self.pairs, *shape) for part, shape in zip(parts, regime.state_shapes, strict=True)
         ]
         return [tuple(part[i].copy() for part in arrays) for i in range(self.pairs)], arrays[0].copy()

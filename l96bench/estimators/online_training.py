@@ -81,8 +81,7 @@ class _OnlineRegressor(StencilRegressor):
         self._index = stencil_index(X.shape[1], self.radius)
         tensors = [torch.from_numpy(array.astype(np.float32)).to(self.device) for array in (X, U)]
         words = np.random.SeedSequence(checked_random_state(self.random_state)).generate_state(1)
-        rng = np.random.default_rng(int(words[0]))
-        windows = Windows(tensors[0], tensors[1], leads, rng)
+        windows = Windows(tensors[0], tensors[1], leads, np.random.default_rng(int(words[0])))
         generator = torch_generator(self.random_state, 1, self.device)
         self._scales = (float(X.mean()), _spread(X), float(U.mean()), _spread(U))
         with one_thread():
@@ -140,10 +139,8 @@ class OnlineNetworkRegressor(_OnlineRegressor):
         Peak of the learning rate, which falls to zero along a cosine.
     offline_weight : float
         Weight of the squared error of U over its variance, added to the loss.
-    interval : float
-        Time in MTU between the rows of X, a whole multiple of `dt`.
-    dt : float
-        Step of the resolved model in MTU.
+    interval, dt : float
+        Time between the rows of X, and its divisor, the step of the resolved model, in MTU.
     random_state : int or None
         Seed of the network and of the windows; None draws a new one.
     device : str
@@ -261,9 +258,8 @@ class OnlineStochasticRegressor(_OnlineRegressor):
             raise ValueError(f"members must be at least 2, so that they have a spread; got {self.members}.")
         rows = stencil_rows([X], self._index[self._points()])
         residual = U - network.predict_unchecked(rows).reshape(U.shape)
-        shared = SharedNetwork(
-            _with_sigma(network, _spread(residual) / self._scales[3]), self._index, self._scales, self.device
-        )
+        both = _with_sigma(network, _spread(residual) / self._scales[3])
+        shared = SharedNetwork(both, self._index, self._scales, self.device)
         power = float(np.sum(residual[:-1] ** 2))
         phi = float(np.clip(np.sum(residual[:-1] * residual[1:]) / power, 1e-3, 0.999)) if power > 0 else 0.5
         log_memory = torch.tensor(math.log(-self.interval / math.log(phi)), device=self.device, requires_grad=True)
@@ -306,21 +302,8 @@ def started(
 ) -> TorchRegressor:
     """Return the network with one output that training starts from.
 
-    Parameters
-    ----------
-    network : TorchRegressor or None
-        Its architecture; not changed. None for the default one.
-    start : {"least squares", "random"} or mapping
-        Initial weights: the fit to U, random ones, or the state_dict of a network.
-    random_state : int or None
-        Seed of the network.
-    rows, U : (n, width) and (n, ...) arrays
-        Stencils and their added tendencies.
-
-    Raises
-    ------
-    ValueError
-        For an unknown start.
+    `network` gives its architecture and is not changed. The initial weights are, by `start`, the fit to the added
+    tendencies U of the stencils `rows`, random ones, or those of a state_dict; another start is a ValueError.
     """
     network = clone(TorchRegressor() if network is None else network).set_params(random_state=random_state)
     if isinstance(start, Mapping):
@@ -330,6 +313,5 @@ def started(
     if start != "random":
         raise ValueError(f"start must be 'least squares', 'random' or a state_dict; got {start!r}.")
     # One step of fitting at a rate that changes nothing leaves the initial weights.
-    return (
-        clone(network).set_params(epochs=1, min_steps=1, learning_rate=1e-12, batch_size=len(rows)).fit(rows, U.ravel())
-    )
+    unchanging = {"epochs": 1, "min_steps": 1, "learning_rate": 1e-12, "batch_size": len(rows)}
+    return clone(network).set_params(**unchanging).fit(rows, U.ravel())

@@ -20,8 +20,7 @@ from l96bench.graphs.onnx_graph import Graph
 
 __all__ = ["as_submitted", "exported"]
 
-_TOLERANCE = 1e-3
-"""How much U may differ, beside 1 and the largest U: single precision, in sums of large terms."""
+_TOLERANCE = 1e-3  # how much U may differ, relative to 1 and the largest U: single precision
 
 
 def as_submitted(model: Any, K: int) -> Any:
@@ -67,14 +66,7 @@ def _new_graph() -> Graph:
 def exported(model: Any, K: int, name: str = "closure.onnx") -> OnnxClosure:
     """Return the ONNX graph of a fitted, deterministic model without memory, tried against the model itself.
 
-    Parameters
-    ----------
-    model : object
-        See `l96bench.export_onnx`.
-    K : int
-        Number of points.
-    name : str
-        What messages call it.
+    See `l96bench.export_onnx`; messages call the graph by `name`.
 
     Raises
     ------

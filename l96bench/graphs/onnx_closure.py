@@ -59,8 +59,6 @@ class OnnxClosure(Stateless):
 
     Attributes
     ----------
-    data : bytes
-        The file.
     n_parameters : int
         Numbers in the file that are not shapes or indices.
 
