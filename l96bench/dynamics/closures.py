@@ -7,12 +7,11 @@ through the step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from l96bench.errors import ModelError, user_error
 
@@ -76,14 +75,10 @@ class Closure(Protocol):
     ONNX operators from `x`, the name of X (n, K) in float64, to U (n, K) in float64, and returns the name of U. It can
     then be exported, and tasks run that graph in its place, unless ``graph_is_exact`` says that both give the same
     bits. What cannot be written raises `ModelError`; with `NoGraphError`, tasks run the closure as it is.
-
-    Attributes
-    ----------
-    deterministic : bool
-        True when equal states give equal U, so that one member is enough for a forecast.
     """
 
     deterministic: bool
+    """Whether equal states give equal U, so that one member is enough for a forecast."""
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Forget everything; `n_members` rows are coming, and all randomness comes from `rng`."""
@@ -111,70 +106,62 @@ class Stateless:
         raise NotImplementedError
 
 
-class FunctionClosure(Stateless):
-    """A plain function X (n, K) -> U (n, K) as a deterministic closure without memory."""
+class _Adapter(Stateless):
+    """A model of somebody else as a deterministic closure without memory."""
 
-    def __init__(self, function: Callable[[NDArray], ArrayLike]) -> None:
-        self.function = function
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({name_of(self.model)})"
+
+
+class FunctionClosure(_Adapter):
+    """A plain function X (n, K) -> U (n, K) as a deterministic closure without memory."""
 
     def predict(self, X: NDArray) -> Any:
         """Whatever the function returns for X (n, K)."""
-        return self.function(X)
+        return self.model(X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """The function's own graph, if it is an object with one; see `Closure`."""
-        return builder.closure(x, self.function, K)
-
-    def __repr__(self) -> str:
-        return f"FunctionClosure({name_of(self.function)})"
+        return builder.closure(x, self.model, K)
 
 
-class PredictorClosure(Stateless):
+class PredictorClosure(_Adapter):
     """An object with ``predict`` (X (n, K) -> U (n, K)) as a deterministic closure without memory.
 
     scikit-learn's own test for NaN and infinity is switched off meanwhile: the rollout counts members that leave.
     """
 
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
     def predict(self, X: NDArray) -> Any:
         """Whatever ``estimator.predict`` returns for X (n, K)."""
         with unchecked_sklearn():
-            return self.estimator.predict(X)
+            return self.model.predict(X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """The estimator's graph; see `Closure`."""
-        return builder.reshape(builder.regressor(x, self.estimator, K), -1, K)
-
-    def __repr__(self) -> str:
-        return f"PredictorClosure({name_of(self.estimator)})"
+        return builder.reshape(builder.regressor(x, self.model, K), -1, K)
 
 
-class ModuleClosure(Stateless):
+class ModuleClosure(_Adapter):
     """A ``torch.nn.Module`` of X (n, K) -> U (n, K), in inference mode, as a deterministic closure without memory."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module
 
     def predict(self, X: NDArray) -> Any:
         """What the module gives for X (n, K), which comes in the precision of its weights."""
         import torch
 
-        dtype = next((each.dtype for each in self.module.parameters()), torch.float32)
-        training = self.module.training
+        dtype = next((each.dtype for each in self.model.parameters()), torch.float32)
+        training = self.model.training
         try:
             with torch.inference_mode():
-                return self.module.eval()(torch.from_numpy(X).to(dtype))
+                return self.model.eval()(torch.from_numpy(X).to(dtype))
         finally:
-            self.module.train(training)
+            self.model.train(training)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """The module's graph; see `Closure`."""
-        return builder.module(x, self.module, K)
-
-    def __repr__(self) -> str:
-        return f"ModuleClosure({name_of(self.module)})"
+        return builder.module(x, self.model, K)
 
 
 class _Undeclared:
@@ -383,13 +370,6 @@ def _a(value: Any) -> str:
 
 def name_of(model: Any) -> str:
     """How a message calls a model: the user's own object inside the adapters, functions by their name."""
-    match model:
-        case PredictorClosure():
-            return name_of(model.estimator)
-        case FunctionClosure():
-            return name_of(model.function)
-        case ModuleClosure():
-            return name_of(model.module)
-        case _Undeclared():
-            return name_of(model.model)
+    while isinstance(model, _Adapter | _Undeclared):
+        model = model.model
     return getattr(model, "__name__", type(model).__name__)

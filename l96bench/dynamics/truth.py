@@ -119,10 +119,8 @@ def simulate(
 
     Raises
     ------
-    UnknownIdError
-        For an unknown regime.
     L96BenchError
-        For a seed below 0, times that are no whole multiples, or a state of the wrong shape.
+        For an unknown regime, a seed below 0, times that are no whole multiples, or a state of the wrong shape.
     BlowUpError
         If the integration leaves the finite numbers (`dt` too large for the regime).
     """

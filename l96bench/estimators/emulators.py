@@ -132,13 +132,7 @@ class EmulatorRegressor(BaseEstimator):
         return np.asarray(states + self.dt * np.asarray(self.estimator_.predict(states)))
 
     def closure(self, dt: float = 0.01) -> Closure:
-        """The closure that makes the resolved model's step the emulator's; `dt` must be the emulator's own.
-
-        Raises
-        ------
-        ModelError
-            For another step: a map cannot be taken in parts.
-        """
+        """The closure that makes the resolved model's step the emulator's; another `dt` is a ModelError."""
         check_is_fitted(self)
         if abs(dt - self.dt) > 1e-9 * self.dt:
             raise ModelError(f"the emulator goes ahead by {self.dt} MTU; got a model step of {dt}. Fit one for that.")

@@ -34,10 +34,9 @@ def flux_divergence(S: ArrayLike) -> NDArray:
 def minimal_flux(U: ArrayLike) -> NDArray:
     """The smallest flux S (..., K) whose divergence S_{k-1} - S_{k+1} is closest to U (..., K).
 
-    Divergences do not change when a constant is added to S at all points or, on an even ring, to those at every second
-    point: the gauge. In Fourier space U_q = -2i sin(2 pi q / K) S_q, so that S_q = i U_q / (2 sin(2 pi q / K)), and 0
-    where the sine is, which is the pseudo-inverse: S has no part in the gauge's directions, and U itself is met exactly
-    where it sums to zero over all points or, on an even ring, over those of each kind.
+    The gauge is what leaves divergences as they are: a constant added to S at all points or, on an even ring, at every
+    second one. In Fourier space S_q = i U_q / (2 sin(2 pi q / K)), and 0 where the sine is: S has no part in the gauge,
+    and U is met exactly where it sums to zero over all points or, on an even ring, over those of each parity.
     """
     forcing = np.asarray(U, dtype=np.float64)
     K = forcing.shape[-1]

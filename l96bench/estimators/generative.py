@@ -1,4 +1,4 @@
-"""Generative closures: a network turns noise into draws of U, with whatever law and memory the data have."""
+"""Generative closures: a network turns noise into draws of U with the distribution and memory of the data."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ __all__ = ["GANRegressor", "GeneratorNetwork", "ProbabilisticRecurrentRegressor"
 class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     """A gated recurrent unit that gets noise along with its stencil: draws of the path of U given that of X.
 
-    It is trained to minimize the energy score of whole paths of `length` rows, a strictly proper score: its least is
-    the law of the path, correlations in time included. No U that it drew is put back in place of a true one, neither in
-    training nor afterwards, so that a rollout meets what training has met.
+    It is trained to minimize the energy score of whole paths of `length` rows, a strictly proper score whose minimum is
+    the distribution of the path, correlations in time included. Its inputs hold no U, in training as in a rollout.
 
     Parameters
     ----------
@@ -64,9 +63,7 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.n_noise < 1 or self.n_draws < 2:
-            raise ValueError(
-                f"n_noise must be at least 1 and n_draws at least 2; got {self.n_noise} and {self.n_draws}."
-            )
+            raise ValueError(f"n_noise must be at least 1 and n_draws at least 2; got {self.n_noise}, {self.n_draws}.")
 
     def _noise_and_draws(self) -> tuple[int, int]:
         return self.n_noise, self.n_draws
@@ -94,12 +91,11 @@ def _norm(values: torch.Tensor) -> torch.Tensor:
 
 
 class GANRegressor(TrainedLayers, DrawnPaths):
-    """A conditional generative adversarial network: the law of U_k given the stencil and the U_k of 0.05 MTU before.
+    """A conditional generative adversarial network: U_k given the stencil and the U_k of 0.05 MTU before.
 
     The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the
-    same with the true U or the generator's. Both are trained by Adam on the true previous U; along a trajectory and in
-    a rollout the generator gets its own. The weights of the generator are averaged over the last half of the training,
-    which damps the circling of the two.
+    same with the true U or the generator's. Both are trained on the true previous U; along a trajectory the generator
+    gets its own. Its weights are averaged over the last half of the training, which damps oscillations of the two.
 
     Parameters
     ----------

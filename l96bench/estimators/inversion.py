@@ -175,8 +175,8 @@ def ensemble_kalman_inversion(
     covariances over the ensemble, and eta_j normal with the covariance `noise` (Iglesias, Law and Stuart 2013). For
     a linear model and many members, one iteration from a normal ensemble gives the mean and covariance of the
     posterior; many give the parameters of least misfit among the combinations of the first members. The first ensemble
-    is drawn until enough members have finite data; an update that leads to a blow-up is halved up to three times, then
-    left out.
+    is drawn until enough members have finite data, or is a `ModelError`; an update that leads to a blow-up is halved up
+    to three times, then left out.
 
     Parameters
     ----------
@@ -192,11 +192,6 @@ def ensemble_kalman_inversion(
         Multiply the noise, in each update, by the mean squared misfit a datum while that is above 1: the steps of a
         model that is far from linear are smaller, and its ensemble does not collapse before it has arrived (in the
         spirit of Iglesias and Yang 2021, Inverse Problems 37, 025008).
-
-    Raises
-    ------
-    ModelError
-        If the models blow up nearly wherever the prior lies.
     """
     found = _first_ensemble(forward, draw, n_members)
     for _ in range(n_iterations):

@@ -59,7 +59,10 @@ class MarkovChainRegressor(RingRegressor):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
-        self._check_parameters()
+        for name in ("n_bins", "n_states"):
+            check_whole(name, getattr(self, name), 1)
+        if not 0 < self.prior < np.inf:
+            raise ValueError(f"prior must be a positive number of jumps; got {self.prior!r}.")
         X, U = self._checked_training(X, y)
         if len(X) < 2:
             raise ValueError(f"A jump needs at least 2 rows in time order; got n_samples={len(X)}.")
@@ -112,12 +115,6 @@ class MarkovChainRegressor(RingRegressor):
         check_is_fitted(self)
         free = self.transitions_.size // self.n_states * (self.n_states - 1)
         return self.edges_.size + self.centres_.size + self.values_.size + free
-
-    def _check_parameters(self) -> None:
-        for name in ("n_bins", "n_states"):
-            check_whole(name, getattr(self, name), 1)
-        if not 0 < self.prior < np.inf:
-            raise ValueError(f"prior must be a positive number of jumps; got {self.prior!r}.")
 
     def _counted(self, bins: NDArray, states: NDArray) -> NDArray:
         """Count the transition probabilities of successive rows, pooled over points."""

@@ -83,7 +83,8 @@ class MemoryPolynomialRegressor(RingRegressor):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit to states X (n, K) in time order and y, which is U (n, K) or the U of point 0 alone."""
-        self._check_parameters()
+        for name, least in (("degree", 1), ("x_lags", 0), ("u_lags", 0), ("noise_lags", 0)):
+            check_whole(name, getattr(self, name), least)
         X, U = self._checked_training(X, y)
         long = max(self.x_lags, self.u_lags + self.noise_lags + _LONGER)
         needed = (long if self.noise_lags else max(self.x_lags, self.u_lags)) + self.noise_lags + 2
@@ -129,10 +130,6 @@ class MemoryPolynomialRegressor(RingRegressor):
         """The number of fitted coefficients, that of the strength of the noise included."""
         check_is_fitted(self)
         return self.coef_.size + self.ar_.size + self.ma_.size + 2
-
-    def _check_parameters(self) -> None:
-        for name, least in (("degree", 1), ("x_lags", 0), ("u_lags", 0), ("noise_lags", 0)):
-            check_whole(name, getattr(self, name), least)
 
     def _terms(self, X: NDArray, points: NDArray) -> NDArray:
         """Return the terms of g at some points, (..., points, terms), of states X (..., K)."""

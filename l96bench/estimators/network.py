@@ -41,9 +41,8 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
     training runs on one thread, with random numbers of its own; torch's global generator and thread count are left as
     they were.
 
-    Monte Carlo dropout: `predict` is the network without dropout; `sample_dropout` gives outputs of networks that drop
-    units as in training. To keep the same units dropped along a run, draw masks once with `draw_masks` and call
-    `predict_masked` with them.
+    Monte Carlo dropout: `sample_dropout` gives outputs of networks that drop units as in training. To keep the same
+    units dropped along a run, draw masks once with `draw_masks` and call `predict_masked` with them.
 
     Parameters
     ----------

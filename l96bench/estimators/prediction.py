@@ -12,8 +12,6 @@ from sklearn.tree import DecisionTreeRegressor
 
 from l96bench.jit import kernel
 
-__all__ = ["boosting_nodes", "fast_predict", "is_trees", "tree_nodes"]
-
 Array = NDArray[np.float64]
 _FORESTS = (RandomForestRegressor, ExtraTreesRegressor)
 _BLOCK = 256
@@ -21,14 +19,9 @@ _BLOCK = 256
 
 
 def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
-    """The estimator's predict without its checks, which cost as much as a small network, where that can be had.
+    """The predict of a fitted regressor of one output without its checks, or with them where that is not known.
 
-    What it gives is that of ``estimator.predict``: exactly for trees and forests, to rounding for gradient boosting.
-
-    Parameters
-    ----------
-    estimator : fitted regressor of one output
-        Anything with ``predict``; one with ``predict_unchecked`` is taken at its word.
+    The same values: exactly for trees and forests, to rounding for gradient boosting.
     """
     if hasattr(estimator, "predict_unchecked"):
         unchecked: Callable[[NDArray], NDArray] = estimator.predict_unchecked
@@ -42,7 +35,7 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
 
 
 def is_trees(estimator: Any) -> bool:
-    """Whether a regressor is decision trees of one output whose sums and thresholds are all that counts."""
+    """Whether a regressor is decision trees of one output, without categories or a link function."""
     if type(estimator) is HistGradientBoostingRegressor:
         return is_plain_boosting(estimator)
     return type(estimator) in (DecisionTreeRegressor, *_FORESTS) and estimator.n_outputs_ == 1

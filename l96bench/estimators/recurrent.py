@@ -46,8 +46,8 @@ class RecurrentRegressor(PathRegressor):
     random_state : int or None
         Seed of the initial weights and the choice of pieces; None draws a new one.
     infer_past : bool
-        Give the unit, behind the stencil, the U that its point must have had over the last 0.05 MTU, given how X moved
-        (see `l96bench.estimators.inferred_past`). It needs a radius of at least 2.
+        Give the unit also the mean U of the last 0.05 MTU, as inferred from X (see the module `inferred_past`);
+        needs a radius of at least 2.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ class RecurrentRegressor(PathRegressor):
             loss = self._loss(U, truth[warm_up:])
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)  # a recurrence has a cliff now and then
+            torch.nn.utils.clip_grad_norm_(weights, 1.0)  # the gradient of a recurrence can explode
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))

@@ -56,10 +56,8 @@ class RingNetwork(TrainedLayers, RingRegressor):
     coefs_ : list of ndarray of float32, each (channels out, points seen, channels in)
         From the left neighbours to the right ones, for inputs and outputs in their own units.
     intercepts_ : list of ndarray of float32, each (channels out,)
-    learning_rate_ : float
-        The peak that was trained with: `learning_rate`, or what was found.
-    loss_curve_ : list of float
-        Mean training loss of each epoch, in units of the variance of U.
+    learning_rate_, loss_curve_
+        As for `TorchRegressor`.
 
     Sources: Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev.
     12, 2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
@@ -181,16 +179,8 @@ class _Convolution(Layers):
     """The layers of a `RingNetwork` in training, with outputs at the first `points` points."""
 
     def __init__(self, network: RingNetwork, points: int, generator: torch.Generator) -> None:
-        super().__init__(
-            [1, *network.channels, 1],
-            generator,
-            network.activation,
-            network.residual,
-            network.dropout,
-            network.batch_norm,
-            network._neighbours,
-            network.kernel,
-        )
+        settings = (network.activation, network.residual, network.dropout, network.batch_norm)
+        super().__init__([1, *network.channels, 1], generator, *settings, network._neighbours, network.kernel)
         self.points = points
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:

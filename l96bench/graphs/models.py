@@ -67,15 +67,8 @@ def exported(model: Any, K: int, name: str = "closure.onnx") -> OnnxClosure:
     """Return the ONNX graph of a fitted, deterministic model without memory, tried against the model itself.
 
     See `l96bench.export_onnx`; messages call the graph by `name`.
-
-    Raises
-    ------
-    NoGraphError
-        If no graph of the model is known; the message says why.
-    ModelError
-        If its graph cannot be written, or does not give what the model gives.
-    SubmissionError
-        If its graph has operators that a submission may not have.
+    Raises `NoGraphError` if no graph of the model is known, `ModelError` if its graph cannot be written or gives
+    another U, and `SubmissionError` for operators that a submission may not have.
     """
     return _exported(model, as_closure(model), K, name)
 

@@ -1,4 +1,4 @@
-"""ONNX graphs in the making: what closures write themselves with, operator by operator."""
+"""The builder of ONNX graphs that closures write themselves with, operator by operator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IR = 8
 
 
 class Graph:
-    """An ONNX graph that grows: each method adds operators and returns the name of their output.
+    """An ONNX graph being written: each method adds operators and returns the name of their output.
 
     Parameters
     ----------
@@ -103,15 +103,7 @@ class Graph:
         return self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
 
     def closure(self, x: str, closure: Any, K: int) -> str:
-        """The graph of a closure with ``graph``: U (n, K) for X (n, K), both float64.
-
-        Raises
-        ------
-        NoGraphError
-            If it has none.
-        ModelError
-            If its own code raises.
-        """
+        """The graph of a closure: U (n, K) for X (n, K), both float64; a NoGraphError where it has no ``graph``."""
         if not callable(getattr(closure, "graph", None)):
             raise NoGraphError(
                 f"no graph is known of {name_of(closure)}: expected a closure with graph(builder, x, K), an "

@@ -33,25 +33,13 @@ _SINGLE = (BaseDecisionTree, BaseEnsemble, HistGradientBoostingRegressor, SVR, N
 
 
 def regressor_graph(graph: Graph, x: str, estimator: Any, width: int) -> str:
-    """The graph of a fitted regressor of rows (n, width), float64 in and out.
-
-    Raises
-    ------
-    NoGraphError
-        If there is no way to write it.
-    """
+    """The graph of a fitted regressor of rows (n, width), float64 in and out; a NoGraphError if there is none."""
     writer = _known(_REGRESSORS, estimator, "predict") or _by_skl2onnx
     return writer(graph, x, estimator, width)
 
 
 def transformer_graph(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, int]:
-    """The graph of a fitted transformer of rows (n, width), float64 in and out, and the new width.
-
-    Raises
-    ------
-    NoGraphError
-        If there is no way to write it.
-    """
+    """The graph of a fitted transformer of rows (n, width), float64, and its new width, or a NoGraphError."""
     writer = _known(_TRANSFORMERS, transformer, "transform")
     if writer is not None:
         return writer(graph, x, transformer, width)
@@ -124,13 +112,7 @@ def _kernel_ridge(graph: Graph, x: str, estimator: Any, width: int) -> str:
 
 
 def _kernel(graph: Graph, x: str, kernel: Any, rows: NDArray) -> str:
-    """The values (n, M) of a kernel of scikit-learn between x and rows (M, width), float64.
-
-    Raises
-    ------
-    NoGraphError
-        For a kernel that is not written here.
-    """
+    """The values (n, M) of a kernel of scikit-learn between x and rows (M, width), float64; else a NoGraphError."""
 
     def constant(value: Any) -> str:
         return graph.constant(value, np.float64)

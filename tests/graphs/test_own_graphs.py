@@ -79,7 +79,7 @@ def renamed(instance: Any) -> Any:
 def test_a_closure_under_another_name_is_exported_to_the_same_bytes(name: str) -> None:
     closure: Any = as_closure(CLOSURES[name]())
     data = exported(closure, K).data
-    for part in ("estimator", "network", "base", "last", "step_map"):
+    for part in ("estimator", "model", "network", "base", "last", "step_map"):
         inner = getattr(closure, part, None)
         if type(inner).__module__.startswith("l96bench"):
             renamed(inner)
