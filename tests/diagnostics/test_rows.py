@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from l96bench.diagnostics.closure.learning import learning_curves
-from l96bench.diagnostics.closure.pareto import pareto_front, skill_and_cost
-from l96bench.diagnostics.closure.scatter import offline_online
+from l96bench.diagnostics.closure.points import offline_online, pareto_front, skill_and_cost
 from l96bench.results.record import Result
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
