@@ -1,4 +1,4 @@
-"""What every diagnostic must pass, ours and those of other packages."""
+"""The check that every diagnostic must pass, ours and those of other packages."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from l96bench.tasks.registry import make_task
 def check_diagnostic(
     diagnostic: str | Diagnostic, subjects: Sequence[Subject] | None = None, results: Sequence[Result] | None = None
 ) -> None:
-    """Check that a diagnostic can stand on a page: run it on small examples, twice each.
+    """Check a diagnostic by running it twice on each of some small examples.
 
     Its sections have a caption in words and cells of text that match the header; the same entry gives the same text and
     picture to the last byte; where it draws nothing it says why, and it draws at least one of the examples.
 
     Parameters
     ----------
-    diagnostic : str or Diagnostic
     subjects : sequence of Subject, optional
         What it is run on; `example_subjects` of its kind, which take seconds to make, if not given.
     results : sequence of Result, optional

@@ -1,4 +1,4 @@
-"""What all pictures share: colours for the colour-blind too, sizes, bins, and files of the same bytes each time."""
+"""Shared parts of all pictures: colours for the colour-blind too, sizes, bins, and reproducible PNG files."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ SEQUENTIAL, DIVERGING = "cividis", "RdBu_r"
 LOOKS = ((BLUE, "-"), (VERMILION, "--"), (BLACK, ":"))
 """Colours and dashes of a model, of the floor that it is compared with, and of the ceiling."""
 MARKS = ("o", "s", "D", "^")
+HEXBIN: dict[str, Any] = {"cmap": "Greys", "bins": "log", "mincnt": 1, "linewidths": 0, "alpha": 0.7}
+"""The look of densities of points."""
 DPI = 110
 
 _STYLE: dict[Any, Any] = {
@@ -71,9 +73,18 @@ def png(picture: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def band(ax: Axes, x: Array, curve: tuple[Array, Array, Array], *, color: str, label: str, dashes: str = "-") -> None:
-    """Draw a line with its interval: estimate, low and high, each (n,)."""
-    value, low, high = curve
+def band(
+    ax: Axes,
+    x: Array,
+    curve: tuple[Array, Array, Array],
+    *,
+    color: str,
+    label: str,
+    dashes: str = "-",
+    scale: float = 1.0,
+) -> None:
+    """Draw a line with its interval, estimate, low and high, each (n,), over a scale."""
+    value, low, high = (part / scale for part in curve)
     ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     ax.plot(x, value, color=color, ls=dashes, label=label)
 
@@ -94,8 +105,7 @@ def bin_edges(values: Array, ends: tuple[float, float], n_bins: int) -> Array:
 def integer_ticks(ax: Axes, values: NDArray[np.int64]) -> None:
     """Put ticks of the horizontal axis on whole numbers, few enough to be read."""
     step = max(1, -(-len(values) // 9))
-    kept = [int(value) for value in values if value % step == 0]
-    ax.set_xticks(kept)
+    ax.set_xticks([int(value) for value in values if value % step == 0])
 
 
 def legend_above(picture: Figure, ax: Axes, columns: int, **options: Any) -> None:
@@ -105,15 +115,7 @@ def legend_above(picture: Figure, ax: Axes, columns: int, **options: Any) -> Non
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
-    """The distribution of one number given another, in bins of the other.
-
-    Attributes
-    ----------
-    X : (bin,) array
-        Mean of the other in each bin.
-    mean, low, high : (bin,) array
-        Mean, and 10th and 90th percentile.
-    """
+    """Mean, 10th and 90th percentile of U in bins of X, and the mean X of each bin; each (bin,)."""
 
     X: Array
     mean: Array
@@ -124,11 +126,7 @@ class Conditional:
 def conditional(X: Array, U: Array, n_bins: int = 40) -> Conditional:
     """Return mean and 80 % range of U in bins of X between its 0.1 and 99.9 percentiles; X and U of one shape."""
     x, u = X.ravel(), U.ravel()
-    edges = bin_edges(x, (0.1, 99.9), n_bins)
-    places = np.digitize(x, edges) - 1
-    rows = []
-    for i in range(n_bins):
-        inside = places == i
-        if inside.sum() >= 5:
-            rows.append((x[inside].mean(), u[inside].mean(), *np.percentile(u[inside], (10, 90))))
+    places = np.digitize(x, bin_edges(x, (0.1, 99.9), n_bins)) - 1
+    bins = [inside for inside in (places == i for i in range(n_bins)) if inside.sum() >= 5]
+    rows = [(x[inside].mean(), u[inside].mean(), *np.percentile(u[inside], (10, 90))) for inside in bins]
     return Conditional(*np.array(rows).reshape(-1, 4).T)

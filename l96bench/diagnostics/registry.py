@@ -1,4 +1,4 @@
-"""Diagnostics: what they are, what they show, and where all of them are found by name."""
+"""Diagnostics, the sections that they make, and the registry in which they are found by name."""
 
 from __future__ import annotations
 
@@ -36,14 +36,12 @@ class Section:
     ----------
     caption : str
         What the picture shows and how it was computed; of a diagnostic that was left out, why.
-    header : sequence of str
-        The columns of the table.
-    rows : sequence of sequences of str
-        The key numbers, a cell for each column.
+    header, rows : sequences
+        The columns of the table, and the key numbers as text, a cell for each column.
     figure : Figure or None
         None when the diagnostic was left out.
     name, title : str
-        Of the diagnostic, which fills them in.
+        Filled in by the diagnostic.
     """
 
     caption: str
@@ -55,7 +53,7 @@ class Section:
 
 
 Make = Callable[[Any, Results], Section]
-"""What computes and draws the section of a subject."""
+"""A function that computes and draws the section of a subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,6 @@ class Diagnostic:
     name : str
         Small letters, digits, - and _; also the name of the picture's file.
     title : str
-        The heading.
     make : (Subject, sequence of Result) -> Section
         Computes and draws it, from the entry's runs and the rows of the board. It raises `LeftOutError` for an entry
         that it makes no sense for.
@@ -89,20 +86,19 @@ class Diagnostic:
 
     @property
     def __wrapped__(self) -> Make:
-        """The function, where others look for what this object stands for."""
+        """The function that this object stands for."""
         return self.make
 
     def suits(self, subject: Subject) -> bool:
-        """Return whether it is for such entries."""
+        """Return whether it is for such an entry."""
         return self.kind in (None, subject.kind, subject.task.family)
 
     def __call__(self, subject: Subject, results: Results = ()) -> Section:
         """Return its section, with its name and title; one without a picture, and why, where it makes no sense."""
         try:
             if not self.suits(subject):
-                raise LeftOutError(
-                    f"it is for {self.kind}, and {subject.entry.name} is an entry of {subject.task.family}"
-                )
+                family = subject.task.family
+                raise LeftOutError(f"it is for {self.kind}, and {subject.entry.name} is an entry of {family}")
             section = self.make(subject, results)
         except LeftOutError as reason:
             section = Section(f"Left out: {reason}.")
@@ -122,7 +118,7 @@ _DIAGNOSTICS: Registry[Diagnostic] = Registry("diagnostic", _PACKAGE, _checked)
 
 @functools.cache
 def _import_own() -> None:
-    """Import the modules of this room, each of which registers its diagnostic."""
+    """Import the modules of this package, which register their diagnostics."""
     for module in pkgutil.walk_packages(importlib.import_module(_PACKAGE).__path__, f"{_PACKAGE}."):
         importlib.import_module(module.name)
 
@@ -179,19 +175,9 @@ def list_diagnostics(subject: Subject | None = None) -> list[str]:
 
 
 def diagnose(diagnostic: str | Diagnostic, subject: Subject, results: Results = ()) -> Section:
-    """Return the section of one diagnostic; one without a picture, and why, where it makes no sense for the entry.
+    """Return the section of one diagnostic of a subject, made by `train`; see `find_diagnostic` for errors.
 
-    Parameters
-    ----------
-    diagnostic : str or Diagnostic
-    subject : Subject
-        From `train`.
-    results : sequence of Result
-        The rows of the board, for the diagnostics that compare entries.
-
-    Raises
-    ------
-    UnknownIdError
-        If there is no such diagnostic.
+    It has no picture, and says why, where it makes no sense for the entry. Diagnostics that compare entries need the
+    rows of the board as `results`.
     """
     return find_diagnostic(diagnostic)(subject, results)

@@ -1,4 +1,4 @@
-"""One self-contained page of all diagnostics of an entry, and the pictures beside it."""
+"""Make a self-contained page of all diagnostics of an entry, and the pictures beside it."""
 
 from __future__ import annotations
 
@@ -46,33 +46,29 @@ def make_report(
     entry : str or Entry
         An entry, or what `l96bench.submissions.names.resolve` takes: an entry, a submission's folder, an artifact or a
         result file.
-    place : str, optional
-        A regime or track; see `l96bench.diagnostics.train`.
+    place, seed : str and int, optional
+        See `l96bench.diagnostics.train`.
     output : Path, optional
         The folder; files of the same names are replaced, each all or nothing. See `default_folder`.
     results : sequence of Result
         The rows of the board that the entry is compared with.
     only : sequence of str or Diagnostic, optional
         The diagnostics; all that are for such an entry if not given.
-    seed : int, optional
-        Training seed; the entry's first if not given.
     progress : bool, optional
         Show progress; by default when standard error is a terminal.
 
     Returns
     -------
     path : Path
-        Of the page.
+        The page's file.
     sections : list of Section
 
     Raises
     ------
     UnknownIdError
-        For an unknown entry, regime, track or diagnostic.
+        For an unknown entry or diagnostic; for other errors of the entry see `l96bench.diagnostics.train`.
     L96BenchError
-        If the entry enters no task there, or the folder cannot be written.
-    ModelError
-        If the entry's own code raises.
+        If the folder cannot be written.
     """
     chosen = None if only is None else [find_diagnostic(each) for each in only]
     if isinstance(entry, Entry):
@@ -126,9 +122,10 @@ def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, byte
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    sources = {
-        name: "data:image/png;base64," + base64.b64encode(picture).decode() for name, picture in pictures.items()
-    }
-    template = environment.get_template("report.html.j2")
-    tasks = " and ".join(task.id for task in subject.tasks)
-    return template.render(entry=subject.entry, place=subject.place, sections=sections, sources=sources, tasks=tasks)
+    return environment.get_template("report.html.j2").render(
+        entry=subject.entry,
+        place=subject.place,
+        sections=sections,
+        sources={name: f"data:image/png;base64,{base64.b64encode(each).decode()}" for name, each in pictures.items()},
+        tasks=" and ".join(task.id for task in subject.tasks),
+    )

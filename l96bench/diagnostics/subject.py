@@ -1,4 +1,4 @@
-"""What diagnostics look at: a trained entry and a task."""
+"""A trained entry and a task, as diagnostics look at them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,12 @@ from l96bench.tasks.base import Task
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained entry and the task that it is looked at with; subclasses make its runs when they are first asked for.
-
-    Parameters
-    ----------
-    entry : Entry
-    model : object
-        What the entry made for the task, trained.
-    task : Task
-    seed : int
-        The training seed.
-    """
+    """A trained entry, with its model for a task and its training seed; subclasses make its runs on demand."""
 
     kind: ClassVar[str] = "any"
-    """Which diagnostics it gets besides those for any entry: closure, increment or equations, as `Task.kind`."""
+    """The `Task.kind` whose diagnostics it gets besides those for any entry."""
     needs: ClassVar[tuple[str, ...]] = ()
-    """What a task must offer to be looked at with this kind of subject."""
+    """The attributes that a task must have for this kind of subject."""
 
     entry: Entry
     model: Any
@@ -39,14 +29,9 @@ class Subject:
 
     @classmethod
     def of(cls, entry: Entry, model: Any, task: Task, seed: int, others: Mapping[str, Task]) -> Subject | None:
-        """Return the subject of a task, or None where the task lacks what it takes.
+        """Return the subject of a task, or None where the task lacks what it `needs`.
 
-        Parameters
-        ----------
-        entry, model, task, seed
-            As of the subject.
-        others : mapping of family to Task
-            The tasks on the same system.
+        The other tasks on the same system are given by family.
         """
         fits = all(hasattr(type(task), each) for each in cls.needs)
         return cls(entry, model, task, seed=seed) if fits else None

@@ -1,4 +1,4 @@
-"""Entries trained to be looked at."""
+"""Train entries for diagnostics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
 
     Parameters
     ----------
-    entry : Entry
     place : str, optional
         A regime, or a track; for an entry that enters none of that name, the system of a track. A default one of the
         family that the entry enters if not given.
@@ -59,7 +58,7 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
 
 
 def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:
-    """Return a trained model as a subject of diagnostics, given all tasks that there are."""
+    """Return a trained model as a subject of diagnostics; `tasks` are those among which its system's are found."""
     others = {each.family: each for each in tasks if each.regime_id == _system(task)}
     kind = _SUBJECTS.get(task.kind, Subject)
     return kind.of(entry, model, task, seed, others) or Subject(entry, model, task, seed=seed)

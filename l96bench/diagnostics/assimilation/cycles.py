@@ -1,4 +1,4 @@
-"""Errors of background and analysis against time."""
+"""Show errors of background and analysis against time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Increments that a model predicts, beside those of the analysis and the true error."""
+"""Show increments that a model predicts, beside those of the analysis and the true error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from l96bench.diagnostics.assimilation.subject import AssimilationSubject
-from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, VERMILION, Array, conditional, figure
+from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, HEXBIN, VERMILION, Array, conditional, figure
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
@@ -21,22 +21,10 @@ from l96bench.tasks.subgrid_forcing import predict, within_reach
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Increments:
-    """Increments at backgrounds of the archive, predicted and true, each (segment, cycle, K).
+    """Increments at backgrounds of the archive, each (segment, cycle, K): predicted, and actual of the analysis.
 
-    Attributes
-    ----------
-    background : array
-        The mean X of the background.
-    predicted : array
-        The increment that the model predicts from it.
-    actual : array
-        The increment that the analysis made.
-    error : array
-        Truth minus background: the increment of a perfect analysis.
-    observed : array of bool
-        Whether the point was observed in that cycle.
-    mean_actual, mean_error : float
-        Means over the training archive, about which R² is taken.
+    The background is its mean X; the error is truth minus background, the increment of a perfect analysis; R² is taken
+    about the two means, over the training archive.
     """
 
     background: Array
@@ -56,13 +44,7 @@ class Increments:
 
 
 def predicted_increments(subject: AssimilationSubject) -> Increments:
-    """Return the predictions for the test archive, limited as in the score.
-
-    Raises
-    ------
-    LeftOutError
-        If the entry is no model of increments.
-    """
+    """Return the predictions for the test archive, limited as in the score; left out for other systems."""
     if isinstance(subject.model, AssimilationSystem):
         raise LeftOutError("the entry brings a forecast model of its own, and predicts no increments")
     archive = subject.task.to_xarray()
@@ -120,7 +102,7 @@ def draw(found: Increments, r2: Mapping[str, tuple[float, float]]) -> Figure:
     left, middle, right = made.subplots(1, 3, width_ratios=(1.2, 1.0, 0.9))
     ends = tuple(np.percentile(found.actual, (0.1, 99.9)))
     reach = max(abs(float(end)) for end in ends)
-    grey = {"gridsize": 55, "cmap": "Greys", "bins": "log", "mincnt": 1, "linewidths": 0, "alpha": 0.7}
+    grey = HEXBIN | {"gridsize": 55}
     span = tuple(np.percentile(found.background, (0.01, 99.99)))
     left.hexbin(found.background.ravel(), found.actual.ravel(), extent=(*span, -reach, reach), **grey)
     lines = (("analysis", found.actual, BLACK, ":"), ("true error", found.error, GREEN, "--"))
@@ -129,23 +111,15 @@ def draw(found: Increments, r2: Mapping[str, tuple[float, float]]) -> Figure:
         left.plot(mean.X, mean.mean, color=color, ls=dashes, label=label)
         if color == BLUE:
             left.fill_between(mean.X, mean.low, mean.high, color=BLUE, alpha=0.3, lw=0)
-    left.set(
-        xlabel="background X$_k$",
-        ylabel="increment (units of X)",
-        title="increments given the background",
-        ylim=(-reach, reach),
-    )
+    left.set(xlabel="background X$_k$", ylabel="increment (units of X)", title="increments given the background")
+    left.set_ylim(-reach, reach)
     left.legend(loc="lower left", title="mean", title_fontsize=9)
     middle.hexbin(found.actual.ravel(), found.predicted.ravel(), extent=(-reach, reach, -reach, reach), **grey)
     middle.plot((-reach, reach), (-reach, reach), color=VERMILION, lw=1.2, label="equal")
     mean = conditional(found.actual, found.predicted)
     middle.plot(mean.X, mean.mean, color=BLUE, label="mean")
-    middle.set(
-        xlabel="increment of the analysis (units of X)",
-        ylabel="predicted increment (units of X)",
-        title="predicted and actual",
-    )
-    middle.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    middle.set(xlabel="increment of the analysis (units of X)", ylabel="predicted increment (units of X)")
+    middle.set(title="predicted and actual", xlim=(-reach, reach), ylim=(-reach, reach))
     middle.legend(loc="upper left")
     _draw_shares(right, r2)
     return made

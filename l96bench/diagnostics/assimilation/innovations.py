@@ -1,4 +1,4 @@
-"""Innovations: their distribution, variances and correlation in time."""
+"""Show innovations: their distribution, variances and correlation in time."""
 
 from __future__ import annotations
 
@@ -85,15 +85,11 @@ def draw(runs: Mapping[str, Cycled]) -> Figure:
     places = np.arange(len(runs))
     assumed = [(each.expected, each.expected - noise, noise) for each in statistics]
     diagnosed = [(each.variance, each.background_variance, each.observation_variance) for each in statistics]
-    for i, (color, marker) in enumerate(((BLUE, "o"), (VERMILION, "s"), (GREEN, "D"))):
+    kinds = {"innovation": (BLUE, "o"), "background": (VERMILION, "s"), "observation": (GREEN, "D")}
+    for i, (label, (color, marker)) in enumerate(kinds.items()):
         at = places + 0.25 * (i - 1)
         middle.plot(at, [each[i] for each in diagnosed], ls="", marker=marker, color=color, ms=8)
         middle.hlines([each[i] for each in assumed], at - 0.1, at + 0.1, color=BLACK, lw=2.0)
-    for label, color, marker in (
-        ("innovation", BLUE, "o"),
-        ("background", VERMILION, "s"),
-        ("observation", GREEN, "D"),
-    ):
         middle.plot([], [], ls="", marker=marker, color=color, ms=7, label=label)
     middle.plot([], [], color=BLACK, lw=2.0, label="assumed")
     middle.set_xticks(places, [name.replace(" ", "\n") for name in runs])

@@ -1,4 +1,4 @@
-"""Spread, error and ranks of the cycled ensemble."""
+"""Show spread, error and ranks of the cycled ensemble."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Ranks:
 
     @property
     def away(self) -> int:
-        """Ranks whose interval does not hold 1."""
+        """The number of ranks whose interval does not hold 1."""
         return int(((self.low > 1.0) | (self.high < 1.0)).sum())
 
 
@@ -87,8 +87,7 @@ def reliability(subject: AssimilationSubject, results: Results) -> Section:
         "is too little spread, a dome too much, a slope a bias."
     )
     header = ("run", "spread / error", "slope", "outermost ranks", "ranks away from 1")
-    picture = draw(runs, own, "model")
-    return Section(caption, header, table, picture)
+    return Section(caption, header, table, draw(runs, own, "model"))
 
 
 def draw(runs: Mapping[str, Cycled], histogram: Ranks, name: str) -> Figure:

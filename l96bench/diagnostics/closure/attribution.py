@@ -1,4 +1,4 @@
-"""Where forecast errors come from: the resolved model with exact U, and with one thing made worse at a time.
+"""Show where forecast errors come from: the resolved model with exact U, and with one thing made worse at a time.
 
 After the chapter on sources of uncertainty of the book "Learning machine learning with Lorenz-96"
 (https://m2lines.github.io/L96_demo/notebooks/gcm-parameterization-problem.html).
@@ -28,13 +28,7 @@ from l96bench.tasks.online_rollout import OnlineRollout
 
 
 class ExactForcing:
-    """A model whose closure gives the next of a sequence of U at each step, whatever the state is.
-
-    Parameters
-    ----------
-    U : (step, member, K) array
-        At every `MODEL_DT`.
-    """
+    """A model whose closure plays a sequence of U (step, member, K), at every `MODEL_DT`, whatever the state is."""
 
     def __init__(self, U: Array) -> None:
         self.U = U
@@ -63,16 +57,9 @@ class _Prescribed:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By how much each thing is made worse.
+    """How much is added to F, by which factor the model's time step is multiplied, and how large initial errors are.
 
-    Attributes
-    ----------
-    forcing : float
-        Added to F.
-    time_step : int
-        The model's time step is multiplied by it; U is then held for as long.
-    initial : float
-        Standard deviation of the errors of the initial state, over the climatological one.
+    U is held for the longer time step. Initial errors are a standard deviation over the climatological one.
     """
 
     forcing: float = 1.0
@@ -82,21 +69,13 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What each source of error does to forecasts.
-
-    Attributes
-    ----------
-    sources : dict of str to (lead, case, K) array
-        The forecast with one change minus the one without any.
-    control : (lead, case, K) array
-        The forecast without any change.
-    """
+    """The forecast without any change, and each with one change minus that; (lead, case, K) arrays."""
 
     sources: dict[str, Array]
     control: Array
 
     def curves(self, weights: Array) -> dict[str, Curve]:
-        """Root-mean-square effect of each source by lead, with intervals over blocks of cases."""
+        """Return the root-mean-square effect of each source by lead, with intervals over blocks of cases."""
         zero = np.zeros_like(self.control)
         return {name: rmse_curve(zero, effect[:, :, None], weights) for name, effect in self.sources.items()}
 
@@ -104,12 +83,7 @@ class Attribution:
 def true_forcing(task: OnlineRollout) -> Array:
     """Return the exact U at every step of the resolved model, from each case's start to its last lead: (step, case, K).
 
-    The test trajectories are made again from their seeds, sampled at every step.
-
-    Raises
-    ------
-    DataError
-        If what is made again is not the test data.
+    The test trajectories are made again from their seeds, sampled at every step; a `DataError` says if they differ.
     """
     cases = task.cases
     fine = whole_multiple(cases.interval, MODEL_DT)
@@ -175,18 +149,15 @@ def attribute(
     Parameters
     ----------
     model : object
-        Anything that `as_closure` takes: `ExactForcing`, or a trained model.
+        `ExactForcing`, or a trained model, as `as_closure` takes it.
     X0 : (case, K) array
-        Initial states.
-    task : OnlineRollout
-        Whose cases are forecast.
+        Initial states of the task's cases.
     rng : numpy Generator
         For the errors of the initial states, and the seed of stochastic models.
     history : (past, case, K) array, optional
         For models with memory.
     members : int
-        Of each forecast; their means are compared.
-    changes : Changes, optional
+        Number in each forecast; their means are compared.
     others : mapping of name to (lead, case, K) array
         Forecasts made elsewhere, to be compared with the unchanged one as well.
     """
@@ -233,8 +204,7 @@ def attribution(subject: ClosureSubject, results: Results) -> Section:
         for name, curve in (*curves.items(), ("unchanged, against the truth", control))
     ]
     changes = Changes()
-    noise = f" Means of members, of {members} at the right, whose sampling noise is in the differences."
-    sampling = "" if subject.deterministic else noise
+    sampling = f" Means of members, of {members} at the right, whose sampling noise is in the differences."
     caption = (
         "Left: forecasts by the resolved model that is told the exact U of the truth at the start of each step, "
         "and what one change at a time does to them: U = 0 (missing physics), U from the closure, F + "
@@ -243,11 +213,10 @@ def attribution(subject: ClosureSubject, results: Results) -> Section:
         "which lets errors grow faster than in the coupled system. Right: the same changes to the resolved model "
         "under the closure, whose U reacts. Shown is the root-mean-square difference from the unchanged "
         "forecast, with 95 % intervals; the dotted line is the error of the unchanged forecast itself."
-        f"{sampling}"
+        f"{'' if subject.deterministic else sampling}"
     )
     header = ("model", "change", *(f"RMS / std at {leads[i]:g} MTU" for i in places))
-    picture = draw(leads, panels, std)
-    return Section(caption, header, table, picture)
+    return Section(caption, header, table, draw(leads, panels, std))
 
 
 def draw(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], std: float) -> Figure:
@@ -258,8 +227,7 @@ def draw(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], 
     for ax, (title, (curves, control)) in zip(axes, panels.items(), strict=True):
         for name, curve in curves.items():
             color = colors.setdefault(name, PALETTE[len(colors) % len(PALETTE)])
-            value, low, high = (part / std for part in curve.parts)
-            band(ax, leads, (value, low, high), color=color, label=name)
+            band(ax, leads, curve.parts, color=color, label=name, scale=std)
         ax.plot(leads, control.value / std, color=BLACK, ls=":", label="unchanged forecast, against the truth")
         ax.set(xlabel="lead (MTU)", title=title, xlim=(0, leads[-1]))
         ax.set_ylim(bottom=0)

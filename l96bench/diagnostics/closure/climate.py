@@ -1,4 +1,4 @@
-"""The climate of a long free run: density, tails, memory in time, spectrum."""
+"""Show the climate of a long free run: density, tails, memory in time, spectrum."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from l96bench.tasks.online_scores import INTERVAL
 
 @dataclass(frozen=True, slots=True)
 class ClimateCurves:
-    """Density, autocorrelation and spectrum of a run.
+    """Density (bin,), autocorrelation (lag,) and spectrum (frequency,) of a run.
 
-    Attributes
-    ----------
-    X, density : (bin,) array
-        Centres of the bins, and probability per unit of X.
-    lag, autocorrelation : (lag,) array
-        Lag in MTU.
-    frequency, spectrum : (frequency,) array
-        Cycles per MTU, and power in units of X² MTU.
+    X are the centres of the bins, lags are in MTU, frequencies in cycles per MTU, the spectrum in units of X² MTU.
     """
 
     X: Array
@@ -67,12 +60,11 @@ def climate(subject: ClosureSubject, results: Results) -> Section:
         distances = metrics.wasserstein(*pooled, task.grids[""])
         cells = [f"{value:.2f}" for value in (own.mean, own.std, own.percentile_0_1, own.percentile_99_9)]
         table.append((name, *cells, *(f"{distance:.3f}" for distance in distances)))
-    survived = subject.climate.survived
     caption = (
         f"A free run of {task.n_members} members, {task.spin_up:g} MTU of spin-up and {task.duration:g} MTU each, "
-        f"of which {int(survived.sum())} stayed on the attractor, beside two independent samples of the truth of "
-        "the same size; where the samples differ, nothing can be said. Distances are 1-Wasserstein over the "
-        "standard deviation, of X_k, of its change over 0.2 MTU, and of X_{k+1} - X_k. Spectrum: Welch, "
+        f"of which {int(subject.climate.survived.sum())} stayed on the attractor, beside two independent samples of "
+        "the truth of the same size; where the samples differ, nothing can be said. Distances are 1-Wasserstein over "
+        "the standard deviation, of X_k, of its change over 0.2 MTU, and of X_{k+1} - X_k. Spectrum: Welch, "
         "segments of 20 MTU."
     )
     header = ("run", "mean", "std", "0.1 %", "99.9 %", "distance: value", "change", "difference")

@@ -1,4 +1,4 @@
-"""The subgrid tendency U against X, with the closure over it."""
+"""Show the subgrid tendency U against X, with the closure over it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from l96bench.diagnostics.closure.subject import ClosureSubject
-from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, VERMILION, Array, bin_edges, conditional, figure, plain
+from l96bench.diagnostics.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    HEXBIN,
+    VERMILION,
+    Array,
+    bin_edges,
+    conditional,
+    figure,
+    plain,
+)
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.dynamics.polynomial import PUBLISHED
 from l96bench.estimators.regressors import PolynomialRegressor
@@ -29,12 +40,9 @@ def density(subject: ClosureSubject, results: Results) -> Section:
             others["Wilks 2005"] = (x, published.polynomial.predict(x))
     table = []
     tails = np.percentile(X, (5, 95))
-    parts = (
-        ("all", np.ones_like(X, dtype=bool)),
-        ("lowest 5 %", tails[0] > X),
-        ("middle 90 %", (tails[0] <= X) & (tails[1] >= X)),
-    )
-    for label, inside in (*parts, ("highest 5 %", tails[1] < X)):
+    low, high = tails[0] > X, tails[1] < X
+    parts = {"all": np.ones_like(low), "lowest 5 %": low, "middle 90 %": ~(low | high), "highest 5 %": high}
+    for label, inside in parts.items():
         true, own = U[inside], predicted[inside]
         r2 = pointwise.r2(true, own, subject.offline.mean_U)
         table.append((label, f"{r2:.3f}", f"{pointwise.rmse(true, own):.3f}", f"{pointwise.bias(true, own):+.3f}"))
@@ -44,8 +52,8 @@ def density(subject: ClosureSubject, results: Results) -> Section:
         f"alone. Middle: predicted against true U_k. Right: the error that is left, given X_k. {len(X)} test "
         f"trajectories of {subject.offline.id}, {X.size:,} values; R² about the training mean."
     )
-    picture = draw(X, U, predicted, subject.entry.name, others)
-    return Section(caption, ("X_k", "R²", "RMSE of U", "bias of U"), table, picture)
+    header = ("X_k", "R²", "RMSE of U", "bias of U")
+    return Section(caption, header, table, draw(X, U, predicted, subject.entry.name, others))
 
 
 def draw(X: Array, U: Array, predicted: Array, name: str, others: Mapping[str, tuple[Array, Array]]) -> Figure:
@@ -53,7 +61,7 @@ def draw(X: Array, U: Array, predicted: Array, name: str, others: Mapping[str, t
     made = figure(11, 4.2)
     left, middle, right = made.subplots(1, 3)
     own, true = conditional(X, predicted), conditional(X, U)
-    left.hexbin(X.ravel(), U.ravel(), gridsize=60, cmap="Greys", bins="log", mincnt=1, linewidths=0, alpha=0.7)
+    left.hexbin(X.ravel(), U.ravel(), gridsize=60, **HEXBIN)
     left.plot(true.X, true.mean, color=BLACK, lw=1.6, ls=":", label="mean of the truth")
     left.fill_between(own.X, own.low, own.high, color=BLUE, alpha=0.35, lw=0)
     left.plot(own.X, own.mean, color=BLUE, label=f"{plain(name, 26)} (80 %)")
@@ -62,17 +70,7 @@ def draw(X: Array, U: Array, predicted: Array, name: str, others: Mapping[str, t
     left.set(xlabel="X$_k$", ylabel="U$_k$", title="U given X$_k$", ylim=tuple(np.percentile(U, (0.01, 99.99))))
     left.legend(loc="lower left", fontsize=8)
     ends = tuple(np.percentile(U, (0.02, 99.98)))
-    middle.hexbin(
-        U.ravel(),
-        predicted.ravel(),
-        gridsize=60,
-        cmap="Greys",
-        bins="log",
-        mincnt=1,
-        linewidths=0,
-        alpha=0.7,
-        extent=(*ends, *ends),
-    )
+    middle.hexbin(U.ravel(), predicted.ravel(), gridsize=60, extent=(*ends, *ends), **HEXBIN)
     middle.plot(ends, ends, color=VERMILION, lw=1.2)
     middle.set(xlabel="true U$_k$", ylabel="predicted U$_k$", title="predicted and true", xlim=ends, ylim=ends)
     left_over = conditional(X, predicted - U)

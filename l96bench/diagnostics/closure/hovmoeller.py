@@ -1,4 +1,4 @@
-"""One forecast beside the truth, in space and time."""
+"""Show one forecast beside the truth, in space and time."""
 
 from __future__ import annotations
 
@@ -92,20 +92,12 @@ def draw(fields: Hovmoeller, name: str) -> Figure:
     K = fields.truth.shape[1]
     reach = float(np.ceil(np.percentile(np.abs(fields.truth), 99.5)))
     extent = (0.5, K + 0.5, 0.0, float(fields.time[-1] + fields.time[1] - fields.time[0]))
+    look: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
     axes = made.subplots(1, 4, width_ratios=(1, 1, 1, 0.8), sharey=True)
     panels = ((fields.truth, "truth"), (fields.model, name), (fields.model - fields.truth, "model - truth"))
     for ax, (field, title) in zip(axes, panels, strict=False):
         ax.set_facecolor("0.75")
-        image = ax.imshow(
-            field,
-            origin="lower",
-            aspect="auto",
-            cmap=DIVERGING,
-            vmin=-reach,
-            vmax=reach,
-            interpolation="nearest",
-            extent=extent,
-        )
+        image = ax.imshow(field, cmap=DIVERGING, vmin=-reach, vmax=reach, extent=extent, **look)
         ax.set(title=plain(title, 26), xlabel="point k")
         ax.set_xticks([int(k) for k in np.unique(np.linspace(1, K, 4).astype(int))])
     axes[0].set_ylabel("time (MTU)")

@@ -1,4 +1,4 @@
-"""Where a closure looks: permutation importance, its Jacobian, gradient times input, and how local they are."""
+"""Show what a closure looks at: permutation importance, Jacobian, gradient times input, and how local they are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from l96bench.metrics import pointwise
 Forcing = Callable[[Array], Array]
 """X (n, K) -> U (n, K), of the present state alone."""
 N_STATES = 400
-"""States at which slopes and relevance are looked at."""
+"""Number of states at which slopes and relevance are computed."""
 
 
 def instant_forcing(model: Any) -> Forcing:
@@ -71,14 +71,7 @@ def jacobian(forcing: Forcing, X: Array, step: float = 0.1) -> Array:
 
     ``(8 (U(+h) - U(-h)) - (U(+2h) - U(-2h))) / (12 h)``: exact for polynomials up to degree 4, and wide enough that
     closures in single precision lose nothing. Of a closure that is constant in pieces, such as a forest, it is the
-    slope over 4 steps.
-
-    Parameters
-    ----------
-    forcing : X (n, K) -> U (n, K)
-    X : (n, K) array
-    step : float
-        h, in units of X.
+    slope over 4 steps. The step h is in units of X.
     """
     n, K = X.shape
     out = np.empty((n, K, K))
@@ -115,18 +108,9 @@ def permutation_importance(
 ) -> Importance:
     """Return the R² that is lost when one input is shuffled among states (Breiman 2001, doi:10.1023/A:1010933404324).
 
-    scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k.
-
-    Parameters
-    ----------
-    forcing : X (n, K) -> U (n, K)
-    X, U : (n, K) array
-        States, and the true tendency at them.
-    reference_mean : float
-        Of the R² (`l96bench.metrics.pointwise.r2`): the training mean of U.
-    n_repeats : int
-        Shuffles of each input.
-    seed : int
+    scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k, at states X with the true
+    tendency U, both (n, K). R² is about the reference, the training mean of U (`l96bench.metrics.pointwise.r2`); each
+    input is shuffled `n_repeats` times.
     """
     from sklearn.inspection import permutation_importance as shuffled
 
@@ -143,7 +127,7 @@ def permutation_importance(
 
 
 class _View:
-    """A forcing as scikit-learn wants an estimator to be: fitted, with predict."""
+    """A forcing as a fitted estimator of scikit-learn."""
 
     def __init__(self, forcing: Forcing) -> None:
         self.forcing = forcing
@@ -170,19 +154,13 @@ def importance(subject: ClosureSubject, results: Results) -> Section:
     measures = {"permutation": permuted.mean, "Jacobian": slopes, "gradient x input": products}
     radii = range(len(offsets) // 2 + 1)
     scores = {name: np.array([locality(measure, offsets, n) for n in radii]) for name, measure in measures.items()}
+    means = [each.mean(axis=(0, 1)) for each in (slopes, np.abs(slopes), np.abs(products))]
     table: list[tuple[str, ...]] = [
         (f"{offset:+d}", f"{loss:.4f}", f"{slope:+.4f}", f"{size:.4f}", f"{product:.4f}")
-        for offset, loss, slope, size, product in zip(
-            offsets,
-            permuted.mean,
-            slopes.mean(axis=(0, 1)),
-            np.abs(slopes).mean(axis=(0, 1)),
-            np.abs(products).mean(axis=(0, 1)),
-            strict=True,
-        )
+        for offset, loss, slope, size, product in zip(offsets, permuted.mean, *means, strict=True)
     ]
     for n in list(radii)[:3]:
-        within = [f"{scores[measure][n]:.3f}" for measure in ("permutation", "Jacobian", "gradient x input")]
+        within = [f"{score[n]:.3f}" for score in scores.values()]
         table.append((f"locality, n = {n}", within[0], "", *within[1:]))
     caption = (
         f"Left: the R² of U_k that is lost when X_{{k+r}} is shuffled among {len(X):,} test states (5 shuffles; "

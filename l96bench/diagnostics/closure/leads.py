@@ -13,7 +13,7 @@ from l96bench.metrics.uncertainty import interval
 from l96bench.tasks.online_scores import Forecasts
 
 LEADS = (0.5, 1.0, 2.0)
-"""The leads in MTU that tables show."""
+"""The leads of tables, in MTU."""
 
 
 @dataclass(frozen=True, slots=True)

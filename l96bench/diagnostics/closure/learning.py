@@ -1,4 +1,4 @@
-"""Learning curves: R² against the length of the training trajectory."""
+"""Show learning curves: R² against the length of the training trajectory."""
 
 from __future__ import annotations
 

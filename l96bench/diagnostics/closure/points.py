@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -154,9 +155,9 @@ def _draw(points: Sequence[Point], name: str, axes: Callable[[Axes], None]) -> F
     axes(ax)
     for point in points:
         xerr, yerr = ([[at - low], [high - at]] for at, low, high in (point.x, point.y))
-        look = {"color": VERMILION, "ms": 9, "zorder": 3} if point.name == name else {"color": BLUE, "ms": 7, "zorder": 2}
-        look |= {"fmt": _MARKS.get(point.kind, "v"), "ecolor": GREY, "elinewidth": 1}
-        ax.errorbar(point.x[0], point.y[0], xerr=xerr, yerr=yerr, **look)
+        color, size, zorder = (VERMILION, 9, 3) if point.name == name else (BLUE, 7, 2)
+        look: dict[str, Any] = {"fmt": _MARKS.get(point.kind, "v"), "color": color, "ms": size, "zorder": zorder}
+        ax.errorbar(point.x[0], point.y[0], xerr=xerr, yerr=yerr, ecolor=GREY, elinewidth=1, **look)
     for kind in sorted({point.kind if point.kind in _MARKS else "other" for point in points}):
         ax.plot([], [], ls="", marker=_MARKS.get(kind, "v"), color=BLUE, ms=7, label=plain(kind))
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
@@ -172,7 +173,7 @@ def _number(made: Figure, ax: Axes, points: Sequence[Point]) -> None:
     taken = list(places)
     around = [(np.cos(angle), np.sin(angle)) for angle in np.linspace(0.25 * np.pi, 2.25 * np.pi, 8, endpoint=False)]
     offsets = [(reach * x, reach * y) for reach in (11.0, 20.0) for x, y in around]
-    look = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
+    look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
     for number, (point, place) in enumerate(zip(points, places, strict=True), 1):
         if ax.bbox.contains(*place):
             free = [min(np.hypot(*(place + scale * np.array(offset) - other)) for other in taken) for offset in offsets]

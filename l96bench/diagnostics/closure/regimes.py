@@ -1,4 +1,4 @@
-"""Regimes of the ring: which of its two leading waves dominates, and for how long."""
+"""Show regimes of the ring: which of its two leading waves dominates, and for how long."""
 
 from __future__ import annotations
 
@@ -36,16 +36,9 @@ def leading_waves(amplitudes: Array) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """How often each of two waves dominates, and for how long in a row.
+    """Wavenumbers of two waves, the share of the time in which each dominates, and the mean length of a visit in MTU.
 
-    Attributes
-    ----------
-    waves : (int, int)
-        Their wavenumbers.
-    occupation : (float, float)
-        Shares of the time; they add to 1.
-    persistence : (float, float)
-        Mean length of a visit in MTU; 0 for one that never dominates.
+    The shares add to 1; the length is 0 for a wave that never dominates.
     """
 
     waves: tuple[int, int]
@@ -91,11 +84,9 @@ class JointDensity:
 def joint_density(truth: tuple[Array, Array], model: tuple[Array, Array], n_bins: int = 40) -> JointDensity:
     """Return the densities of pairs (x, y), in bins that the truth sets: between its 0.05 and 99.95 percentiles."""
     edges = [bin_edges(part, (0.05, 99.95), n_bins) for part in truth]
-    densities = []
-    for x, y in (truth, model):
-        counts, _, _ = np.histogram2d(x.ravel(), y.ravel(), bins=edges)
-        densities.append(counts / (x.size * np.diff(edges[0])[:, None] * np.diff(edges[1])))
-    return JointDensity(densities[0], densities[1], edges[0], edges[1])
+    counts = [np.histogram2d(x.ravel(), y.ravel(), bins=edges)[0] for x, y in (truth, model)]
+    cells = [pair[0].size * np.diff(edges[0])[:, None] * np.diff(edges[1]) for pair in (truth, model)]
+    return JointDensity(counts[0] / cells[0], counts[1] / cells[1], *edges)
 
 
 @register_diagnostic("regimes", "Regimes", kind="closure", order=60)
@@ -144,17 +135,10 @@ def draw(neighbours: JointDensity, waves: JointDensity, numbers: tuple[int, int]
         change = density.model - density.truth
         # Differences smaller than a quarter of the peak would look alarming on a scale of their own.
         reach = max(float(np.abs(change).max()), 0.25 * top)
-        for ax, field, title in zip(row, (density.truth, density.model, change), titles, strict=True):
-            is_change = title == titles[2]
-            mesh = ax.pcolormesh(
-                density.x,
-                density.y,
-                field.T,
-                cmap=DIVERGING if is_change else SEQUENTIAL,
-                vmin=-reach if is_change else 0.0,
-                vmax=reach if is_change else top,
-                rasterized=True,
-            )
+        looks = (*2 * ((SEQUENTIAL, 0.0, top, "density"),), (DIVERGING, -reach, reach, "difference"))
+        fields = (density.truth, density.model, change)
+        for ax, field, title, (cmap, low, high, label) in zip(row, fields, titles, looks, strict=True):
+            mesh = ax.pcolormesh(density.x, density.y, field.T, cmap=cmap, vmin=low, vmax=high, rasterized=True)
             ax.set(xlabel=x, ylabel=y, title=title)
-            made.colorbar(mesh, ax=ax, pad=0.02, label="difference" if is_change else "density")
+            made.colorbar(mesh, ax=ax, pad=0.02, label=label)
     return made

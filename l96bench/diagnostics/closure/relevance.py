@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation through a network, by captum: how much each input adds to an output."""
+"""Show how much each input adds to an output, by layer-wise relevance propagation through a network (captum)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from l96bench.diagnostics.closure.importance import (
-    N_STATES,
-    by_offset,
-    gradient_times_input,
-    instant_forcing,
-    jacobian,
-    locality,
-    offsets_of,
-)
+from l96bench.diagnostics.closure import importance
+from l96bench.diagnostics.closure.importance import by_offset, locality, offsets_of
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, DIVERGING, PALETTE, Array, bin_edges, figure, integer_ticks
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
@@ -28,15 +21,10 @@ from l96bench.parallel import one_thread
 
 @dataclass(frozen=True, slots=True)
 class RelevanceNetwork:
-    """A chain of fully connected layers, and where its inputs come from.
+    """A chain of fully connected layers, with weights (units out, units in) and biases (units out,).
 
-    Attributes
-    ----------
-    weights, biases : tuple of arrays, each (units out, units in) and (units out,)
-    activation : str
-        Between layers: gelu, relu, silu or tanh.
-    radius : int or None
-        The inputs are X_{k-r} .. X_{k+r} and the output is U_k; None for all points in, all points out.
+    The activation between them is gelu, relu, silu or tanh. With a radius r the inputs are X_{k-r} .. X_{k+r} and the
+    output is U_k; with None both are all points.
     """
 
     weights: tuple[Array, ...]
@@ -58,8 +46,7 @@ def find_network(model: Any) -> RelevanceNetwork:
     LeftOutError
         If the model is no plain chain of fully connected layers of the present state.
     """
-    radius = None
-    inner = model
+    radius, inner = None, model
     for _ in range(4):
         if isinstance(getattr(inner, "coefs_", None), list) and isinstance(getattr(inner, "activation", None), str):
             break
@@ -96,28 +83,21 @@ def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0,
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
 
+    activations = {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU, "silu": torch.nn.SiLU, "tanh": torch.nn.Tanh}
     modules: list[Any] = []
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+    for weight, bias in zip(network.weights, network.biases, strict=True):
         layer = torch.nn.utils.skip_init(torch.nn.Linear, weight.shape[1], weight.shape[0], dtype=torch.float64)
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
         layer.rule = EpsilonRule(epsilon)
         modules.append(layer)
-        if i + 1 < len(network.weights):
-            between = _activation(network.activation)
-            between.rule = IdentityRule()
-            modules.append(between)
+        modules.append(activations[network.activation]())
+        modules[-1].rule = IdentityRule()
     inputs = torch.tensor(rows, dtype=torch.float64, requires_grad=True)
     with one_thread():
-        found = LRP(torch.nn.Sequential(*modules)).attribute(inputs, target=output)
+        found = LRP(torch.nn.Sequential(*modules[:-1])).attribute(inputs, target=output)
     return np.asarray(found.detach().numpy(), dtype=np.float64)
-
-
-def _activation(name: str) -> Any:
-    import torch
-
-    return {"gelu": torch.nn.GELU, "relu": torch.nn.ReLU, "silu": torch.nn.SiLU, "tanh": torch.nn.Tanh}[name]()
 
 
 def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
@@ -143,12 +123,12 @@ def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
 def relevance(subject: ClosureSubject, results: Results) -> Section:
     """Show gradient times input and layer-wise relevance; left out for what is no network."""
     network = find_network(subject.model)
-    X, _ = subject.states(N_STATES)
+    X, _ = subject.states(importance.N_STATES)
     mean = subject.climatology[0]
     offsets = offsets_of(X.shape[1])
-    gradient = jacobian(instant_forcing(subject.model), X)
+    gradient = importance.jacobian(importance.instant_forcing(subject.model), X)
     measures = {
-        "gradient x input": by_offset(gradient_times_input(gradient, X, mean)),
+        "gradient x input": by_offset(importance.gradient_times_input(gradient, X, mean)),
         "layer-wise relevance": ring_relevance(network, X, mean),
     }
     table = []

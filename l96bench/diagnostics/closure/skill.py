@@ -45,8 +45,7 @@ def draw(leads: Array, curves: Mapping[str, Mapping[str, Curve]], std: float) ->
     )
     for ax, (key, label, scale) in zip(made.subplots(1, 3), panels, strict=True):
         for (name, own), (color, dashes) in zip(curves.items(), LOOKS, strict=False):
-            value, low, high = (part / scale for part in own[key].parts)
-            band(ax, leads, (value, low, high), color=color, label=name, dashes=dashes)
+            band(ax, leads, own[key].parts, color=color, label=name, dashes=dashes, scale=scale)
         ax.set(xlabel="lead (MTU)", ylabel=label, xlim=(0, leads[-1]))
         ax.set_ylim(*((-0.12, 1.03) if key == "anomaly_correlation" else (0.0, None)))
         ax.grid(True)

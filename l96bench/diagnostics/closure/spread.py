@@ -1,4 +1,4 @@
-"""Spread against error, and rank histograms with a calibrated envelope."""
+"""Show spread against error, and rank histograms with a calibrated envelope."""
 
 from __future__ import annotations
 
@@ -17,15 +17,9 @@ from l96bench.metrics import ensemble
 
 @dataclass(frozen=True, slots=True)
 class RankHistogram:
-    """How often the truth takes each rank, and what chance alone does to a reliable ensemble.
+    """How often the truth takes each rank, (member + 1,), and the count that is expected of each.
 
-    Attributes
-    ----------
-    counts : (member + 1,) array
-    expected : float
-        Of each rank.
-    low, high : (member + 1,) array
-        A reliable ensemble stays inside at all ranks at once with probability 0.95.
+    A reliable ensemble stays between low and high at all ranks at once with probability 0.95.
     """
 
     counts: Array
@@ -35,7 +29,7 @@ class RankHistogram:
 
     @property
     def outside(self) -> int:
-        """Ranks outside of the envelope; any is evidence against reliability at the level of 5 %."""
+        """The number of ranks outside of the envelope; any is evidence against reliability at the level of 5 %."""
         return int(((self.counts < self.low) | (self.counts > self.high)).sum())
 
 
@@ -110,14 +104,12 @@ def draw(
     first.legend(loc="lower right")
     first.grid(True)
     for ax, (lead, histogram) in zip(others, ranks.items(), strict=True):
-        n = len(histogram.counts)
-        edges = np.arange(n + 1) + 0.5
-        ax.bar(np.arange(1, n + 1), histogram.counts / histogram.expected, width=0.8, color=SKY)
-        ax.stairs(
-            histogram.high / histogram.expected, edges, baseline=None, color=BLACK, ls="--", label="reliable, 95 %"
-        )
-        ax.stairs(histogram.low / histogram.expected, edges, baseline=None, color=BLACK, ls="--")
+        edges = np.arange(len(histogram.counts) + 1) + 0.5
+        counts, high, low = (each / histogram.expected for each in (histogram.counts, histogram.high, histogram.low))
+        ax.bar(edges[1:] - 0.5, counts, width=0.8, color=SKY)
+        for ends, label in ((high, "reliable, 95 %"), (low, None)):
+            ax.stairs(ends, edges, baseline=None, color=BLACK, ls="--", label=label)
         ax.set(xlabel="rank of the truth", ylabel="count / expected", title=f"ranks at {lead:g} MTU")
-        ax.set_ylim(0, 1.25 * float(max(histogram.counts.max(), histogram.high.max()) / histogram.expected))
+        ax.set_ylim(0, 1.25 * float(max(counts.max(), high.max())))
         ax.legend(loc="upper center")
     return made

@@ -21,19 +21,14 @@ from l96bench.tasks.online_scores import BLOCK, ClimateRun, Forecasts
 from l96bench.tasks.subgrid_forcing import SubgridForcing, predict
 
 _N_TRAJECTORIES = 2
-"""Test trajectories that offline pictures are made of."""
+"""Number of test trajectories in offline pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClosureSubject(Subject):
-    """A trained closure, looked at alone and coupled to the resolved model of one regime.
+    """A trained closure with the offline and the online task of one regime.
 
-    Parameters
-    ----------
-    entry, model, task, seed
-        As of `Subject`; the model is anything that `l96bench.as_closure` takes.
-    offline : SubgridForcing
-    online : OnlineRollout
+    The model is anything that `l96bench.as_closure` takes; the other parameters are those of `Subject`.
     """
 
     kind: ClassVar[str] = "closure"
@@ -51,7 +46,7 @@ class ClosureSubject(Subject):
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The offline and the online task, and last that of another family which the entry is made for."""
+        """The offline and the online task, and last the entry's own where that is of another family."""
         own = self.offline, self.online
         return own if self.task.family in [each.family for each in own] else (*own, self.task)
 
@@ -62,7 +57,7 @@ class ClosureSubject(Subject):
 
     @property
     def deterministic(self) -> bool:
-        """Whether one member is a whole forecast."""
+        """Whether a forecast has one member."""
         return bool(as_closure(self.model).deterministic)
 
     @property
@@ -72,7 +67,7 @@ class ClosureSubject(Subject):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The values of X outside of which a run has left the attractor."""
+        """The values of X beyond which a run has left the attractor."""
         return bounds(*self.climatology)
 
     @cached_property

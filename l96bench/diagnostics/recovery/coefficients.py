@@ -18,15 +18,10 @@ _VARIABLE = re.compile(r"X\[(\d+)\]|Y\[(\d+), (\d+)\]|sum\(Y\[(\d+)\]\)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Term:
-    """A monomial in the equation of X[k] or Y[k,j], named relative to that variable.
+    """A monomial in the equation of X[k] or Y[k,j] (letter "X" or "Y"), named relative to that variable.
 
-    Attributes
-    ----------
-    letter : str
-        "X" or "Y": whose equation.
-    factors : tuple of (int or str, int)
-        As in a `Monomial`, with the variables turned around the ring so that the target is X[0] or Y[0,0]; functions
-        have their variables named relative to it. -1, -2, .. are the sums of Y over the sectors k, k+1, ..
+    The factors are those of a `Monomial` with the variables turned around the ring so that the target is X[0] or
+    Y[0,0], also inside functions; -1, -2, .. are the sums of Y over the sectors k, k+1, ..
     """
 
     letter: str

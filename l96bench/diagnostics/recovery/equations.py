@@ -1,4 +1,4 @@
-"""True and discovered coefficients side by side."""
+"""Show true and discovered coefficients side by side."""
 
 from __future__ import annotations
 
@@ -40,16 +40,12 @@ def equations(subject: RecoverySubject, results: Results) -> Section:
             number, size = (0.0, 0.0) if some is None else spurious(some, right, letter)
             cells.append("none" if some is None else f"{number:.1f}, up to {size:.2g}" if number else "0")
         table.append((left, "others in an equation", "0", *cells))
-    best = (
-        " True are the resolved terms with the coefficients that fit the tendency of X best, since Y is hidden."
-        if subject.instance.hidden
-        else ""
-    )
+    best = " True are the resolved terms with the coefficients that fit the tendency of X best, since Y is hidden."
     caption = (
         f"Instance {subject.instance.index} of {subject.task.id}, observed for {budget:g} MTU. Above: each found "
         "coefficient over the true one, its mean over the ring and its range where every point has an equation of its "
         "own; what is beyond the axis is drawn at its end. Below: the equations in words, coefficients averaged over "
-        f"the ring.{best}"
+        f"the ring.{best if subject.instance.hidden else ''}"
     )
     header = ("equation", "term", "true", *(f"noise {100 * noise:g} %" for noise in found))
     return Section(caption, header, table, draw(true, found))

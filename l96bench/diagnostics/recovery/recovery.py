@@ -1,4 +1,4 @@
-"""Recovery against noise and budget."""
+"""Show recovery against noise and budget."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ METRICS: Mapping[str, str] = {
     "coefficient_error": "coefficient error",
     "valid_prediction_time": "valid time",
 }
-"""The metrics that rows hold for each noise and budget, and their labels."""
+"""The metrics of rows for each noise and budget, and their labels."""
 _FLOOR = 1e-5
-"""Errors below this are drawn here on logarithmic axes."""
+"""Smaller errors are drawn at this value on logarithmic axes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from l96bench.data.instances import Instance
 from l96bench.diagnostics.subject import Subject
@@ -24,9 +24,8 @@ class RecoverySubject(Subject):
 
     @property
     def instance(self) -> Instance:
-        """The one whose equations are looked at: the first."""
-        first: Instance = self.task.instances[0]
-        return first
+        """The instance whose equations are shown: the first."""
+        return cast(Instance, self.task.instances[0])
 
     @property
     def problems(self) -> tuple[Problem, ...]:

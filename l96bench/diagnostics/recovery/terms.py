@@ -1,4 +1,4 @@
-"""The terms that are found for each noise and budget."""
+"""Show the terms that are found for each noise and budget."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def terms(subject: RecoverySubject, results: Results) -> Section:
         numbers = (scores.precision, scores.recall, scores.f1, scores.operator_residual, scores.coefficient_error)
         cells = [f"{value:.3g}" for value in numbers]
         outcome = f"{scores.fault}: {' '.join(scores.message.split())[:80]}" if scores.fault else "scored"
-        seconds = f"{discovery.seconds:.1f}"
-        row = (f"{100 * problem.noise:g} %", f"{problem.budget:g}", *cells, f"{scores.n_terms:.0f}", seconds, outcome)
-        table.append(row)
+        cells += [f"{scores.n_terms:.0f}", f"{discovery.seconds:.1f}", outcome]
+        table.append((f"{100 * problem.noise:g} %", f"{problem.budget:g}", *cells))
     caption = (
         f"Instance {subject.instance.index} of {subject.task.id} with every noise and budget: the share of equations "
         "around the ring that have a term, the true terms above the line, and below it those that are found most often "
