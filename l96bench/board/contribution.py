@@ -35,7 +35,7 @@ class Contribution:
     facts : dict of str to str
         Name, authors, license, files and their digests.
     rows : list of (Result, int or None)
-        Its results, and the rank that each gets on the board.
+        Its results, each with its rank on the board.
     """
 
     folder: Path

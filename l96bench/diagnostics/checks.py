@@ -41,10 +41,10 @@ def check_diagnostic(
     drawn, faults = False, []
     for subject in subjects:
         rows = _rows(subject) if results is None else results
-        (section, picture), (other, repeated) = (_drawn(diagnostic, subject, rows) for _ in range(2))
-        drawn |= picture is not None
+        (section, *first), (_, *second) = (_drawn(diagnostic, subject, rows) for _ in range(2))
+        drawn |= section.figure is not None
         found = _faults(section)
-        if (_text(section), picture) != (_text(other), repeated):
+        if first != second:
             found.append("expected the same text and picture each time, got two")
         faults += [f"of {subject.entry.name!r}: {fault}" for fault in found]
     if not drawn:
@@ -74,14 +74,11 @@ def _faults(section: Section) -> list[str]:
     return faults
 
 
-def _drawn(diagnostic: Diagnostic, subject: Subject, results: Sequence[Result]) -> tuple[Section, bytes | None]:
+def _drawn(diagnostic: Diagnostic, subject: Subject, results: Sequence[Result]) -> tuple[Section, Any, bytes | None]:
     with style():
         section = diagnostic(subject, results)
-        return section, None if section.figure is None else png(section.figure)
-
-
-def _text(section: Section) -> Any:
-    return section.caption, [*section.header], [[*row] for row in section.rows]
+        text = section.caption, [*section.header], [[*row] for row in section.rows]
+        return section, text, None if section.figure is None else png(section.figure)
 
 
 @functools.lru_cache(maxsize=8)
@@ -113,7 +110,7 @@ _EXAMPLE_TASKS = (
 
 
 def _example_entries() -> list[tuple[Entry, str]]:
-    """Return entries and the tasks that they are trained for."""
+    """Return entries and the ids of the tasks that they are trained for."""
     from l96bench.equations.discoverers import KnownEquations
     from l96bench.estimators.network import TorchRegressor
     from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor

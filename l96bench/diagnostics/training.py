@@ -41,8 +41,8 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
     if place is None:
         here = [task for task in entered if task.regime_id in task.default_regimes] or entered
     else:
-        here = [task for task in entered if task.regime_id == place]
-        here = here or [task for task in entered if _system(task) == place]
+        named = [task for task in entered if task.regime_id == place]
+        here = named or [task for task in entered if _system(task) == place]
     if not here:
         known = {name for task in tasks for name in (task.regime_id, _system(task))}
         if place is not None and place not in known:
@@ -53,8 +53,7 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
             f"expected one of its regimes or tracks: {choice}"
         )
     seed = next(iter(entry.seeds)) if seed is None else seed
-    model, _ = entry.train(here[0], seed)
-    return subject_of(entry, model, here[0], tasks, seed)
+    return subject_of(entry, entry.train(here[0], seed)[0], here[0], tasks, seed)
 
 
 def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:

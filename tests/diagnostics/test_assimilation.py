@@ -13,10 +13,9 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.record import Cycled
 from l96bench.assimilation.statistics import innovation_statistics, rank_counts
 from l96bench.diagnostics import AssimilationSubject, diagnose, write_report
-from l96bench.diagnostics.assimilation.cycles import blocked_rmse
 from l96bench.diagnostics.assimilation.increments import Increments
 from l96bench.diagnostics.assimilation.innovations import innovation_correlation, normalized_innovations
-from l96bench.diagnostics.assimilation.reliability import BLOCK, binned_spread, ranks
+from l96bench.diagnostics.assimilation.reliability import BLOCK, binned_spread, blocked_rmse, ranks
 from l96bench.tasks.da_increment import AssimilationSystem
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from l96bench.diagnostics.closure.leads import skill_by_lead
+from l96bench.diagnostics.closure.skill import skill_by_lead
 from l96bench.diagnostics.closure.spread import rank_histogram
 from l96bench.metrics import ensemble
 from l96bench.tasks.online_scores import Forecasts
@@ -26,7 +26,7 @@ def test_undisturbed_weights_give_the_estimates_themselves() -> None:
         "spread": ensemble.spread_by_lead(forecasts.X),
     }
     for name, value in expected.items():
-        for part in curves[name].parts:
+        for part in curves[name]:
             np.testing.assert_allclose(part, value, rtol=1e-12)
 
 

@@ -52,12 +52,10 @@ def predicted_increments(subject: AssimilationSubject) -> Increments:
         {str(key): array.to_numpy() for key, array in archive[name].to_dataset().items()} for name in ("test", "train")
     )
     background = test["background"]
-    rows = background.reshape(-1, background.shape[-1])
-    predicted = predict(subject.model, rows, np.random.default_rng(0))[0]
+    predicted = predict(subject.model, background.reshape(-1, background.shape[-1]), np.random.default_rng(0))[0]
     usable = within_reach(predicted, 0.0, BOUND * float(train["truth"].std()))[0]
-    run = subject.runs["model"]
     observed = np.zeros(background.shape, dtype=bool)
-    np.put_along_axis(observed, run.points, True, axis=2)
+    np.put_along_axis(observed, subject.runs["model"].points, True, axis=2)
     return Increments(
         background,
         usable.reshape(background.shape),

@@ -51,11 +51,10 @@ def innovations(subject: AssimilationSubject, results: Results) -> Section:
     for name, run in subject.runs.items():
         found = innovation_statistics(run)
         correlation = innovation_correlation(run)[1]
-        ratio, diagnosed = f"{found.ratio:.3f}", (found.background_variance, found.observation_variance)
-        bias, variances = f"{found.bias:+.4f}", (found.variance, found.expected, *diagnosed)
-        table.append((name, bias, *(f"{each:.4f}" for each in variances), ratio, f"{correlation:+.3f}"))
-    noise = np.unique(np.square(subject.task.track.network.std))
-    assumed = ", ".join(f"{each:g}" for each in noise)
+        variances = found.variance, found.expected, found.background_variance, found.observation_variance
+        cells = [f"{found.bias:+.4f}", *(f"{each:.4f}" for each in variances), f"{found.ratio:.3f}"]
+        table.append((name, *cells, f"{correlation:+.3f}"))
+    assumed = ", ".join(f"{each:g}" for each in np.unique(np.square(subject.task.track.network.std)))
     caption = (
         "What can be seen without the truth. Left: observation minus background mean over the standard deviation that "
         "the filter expects of it. Middle: variances that the filter assumes (bars) and those that innovations and "

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from l96bench.checks import whole_multiple
 from l96bench.data.splits import split_seed
-from l96bench.diagnostics.closure.leads import LEADS, Curve, interval_text, nearest_lead, rmse_curve
+from l96bench.diagnostics.closure.skill import LEADS, Curve, interval_text, nearest_lead, rmse_curve
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, PALETTE, Array, band, figure, legend_above
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
@@ -189,21 +189,19 @@ def attribution(subject: ClosureSubject, results: Results) -> Section:
         subject.rng("diagnostics exact"),
         others={"missing physics": task.without_closure[0].X.mean(axis=2), "closure": subject.forecasts.X.mean(axis=2)},
     )
-    members = 1 if subject.deterministic else 5
+    members, changes = 1 if subject.deterministic else 5, Changes()
     own = attribute(subject.model, X0, task, subject.rng("diagnostics own"), history=history, members=members)
     std, weights = subject.climatology[1], subject.case_weights
-    truth = task.forecast_truth[:, :, None]
-    panels = {}
-    for title, found in (("resolved model with exact U", exact), ("resolved model with the closure", own)):
-        curves = found.curves(weights)
-        panels[title] = (curves, rmse_curve(truth[:, :, 0], found.control[:, :, None], weights))
+    panels = {
+        title: (found.curves(weights), rmse_curve(task.forecast_truth, found.control[:, :, None], weights))
+        for title, found in (("resolved model with exact U", exact), ("resolved model with the closure", own))
+    }
     places = [nearest_lead(leads, lead) for lead in LEADS]
     table = [
         (title, name, *(interval_text(curve, i, std) for i in places))
         for title, (curves, control) in panels.items()
         for name, curve in (*curves.items(), ("unchanged, against the truth", control))
     ]
-    changes = Changes()
     sampling = f" Means of members, of {members} at the right, whose sampling noise is in the differences."
     caption = (
         "Left: forecasts by the resolved model that is told the exact U of the truth at the start of each step, "
@@ -227,7 +225,7 @@ def draw(leads: Array, panels: Mapping[str, tuple[Mapping[str, Curve], Curve]], 
     for ax, (title, (curves, control)) in zip(axes, panels.items(), strict=True):
         for name, curve in curves.items():
             color = colors.setdefault(name, PALETTE[len(colors) % len(PALETTE)])
-            band(ax, leads, curve.parts, color=color, label=name, scale=std)
+            band(ax, leads, curve, color=color, label=name, scale=std)
         ax.plot(leads, control.value / std, color=BLACK, ls=":", label="unchanged forecast, against the truth")
         ax.set(xlabel="lead (MTU)", title=title, xlim=(0, leads[-1]))
         ax.set_ylim(bottom=0)

@@ -35,17 +35,17 @@ def density(subject: ClosureSubject, results: Results) -> Section:
     quartic = PolynomialRegressor().fit(np.array(train.X), np.array(train.U)).closure()
     is_quartic = isinstance(subject.model, PolynomialRegressor) and subject.model.degree == 4
     others = {} if is_quartic else {"fitted quartic": (x, quartic.predict(x))}
-    for key, published in PUBLISHED.items():
-        if key == f"wilks2005_{subject.regime.id.removeprefix('wilks-')}":
-            others["Wilks 2005"] = (x, published.polynomial.predict(x))
+    published = PUBLISHED.get(f"wilks2005_{subject.regime.id.removeprefix('wilks-')}")
+    if published is not None:
+        others["Wilks 2005"] = (x, published.polynomial.predict(x))
     table = []
     tails = np.percentile(X, (5, 95))
     low, high = tails[0] > X, tails[1] < X
     parts = {"all": np.ones_like(low), "lowest 5 %": low, "middle 90 %": ~(low | high), "highest 5 %": high}
     for label, inside in parts.items():
-        true, own = U[inside], predicted[inside]
-        r2 = pointwise.r2(true, own, subject.offline.mean_U)
-        table.append((label, f"{r2:.3f}", f"{pointwise.rmse(true, own):.3f}", f"{pointwise.bias(true, own):+.3f}"))
+        pair = U[inside], predicted[inside]
+        r2 = pointwise.r2(*pair, subject.offline.mean_U)
+        table.append((label, f"{r2:.3f}", f"{pointwise.rmse(*pair):.3f}", f"{pointwise.bias(*pair):+.3f}"))
     caption = (
         "Left: where the truth lies in the plane of X_k and its subgrid tendency U_k (grey, logarithmic), with "
         "the mean of the closure given X_k and its 80 % range, which is a line for a closure that sees X_k "

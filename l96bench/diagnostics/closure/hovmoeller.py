@@ -72,8 +72,7 @@ def hovmoeller(subject: ClosureSubject, results: Results) -> Section:
         limits=subject.limits,
         rng=subject.rng("diagnostics hovmoeller"),
     )
-    std = subject.climatology[1]
-    places = [round(time / test.interval) for time in (0.5, 1.0, 2.0, 4.0)]
+    places, std = [round(time / test.interval) for time in (0.5, 1.0, 2.0, 4.0)], subject.climatology[1]
     kind = "the run of the model" if subject.deterministic else "one member of the model"
     caption = (
         f"The first forecast case of {subject.online.id}: the truth, {kind} from the same state, and their "

@@ -77,8 +77,8 @@ def draw(curves: Sequence[LearningCurve], name: str) -> Figure:
             ax.fill_between(curve.budget, 1.0 - curve.high, 1.0 - curve.low, color=BLUE, alpha=0.2, lw=0)
             ax.plot(curve.budget, 1.0 - curve.value, color=BLUE, lw=2.6, marker="o", label=plain(curve.name))
     ax.set(xlabel="training budget (MTU)", ylabel="1 - R$^2$ of U on the test data", xscale="log", yscale="log")
-    top = ax.get_ylim()[1]
-    ticks = [tick for tick in (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0) if ax.get_ylim()[0] <= tick <= top]
+    low, high = ax.get_ylim()
+    ticks = [tick for tick in (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0) if low <= tick <= high]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     budgets = sorted({float(budget) for curve in curves for budget in curve.budget})

@@ -1,15 +1,91 @@
-"""Forecast skill by lead, beside the floor and the ceiling."""
+"""Show forecast skill by lead, and compute curves against the lead with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from l96bench.diagnostics.closure.leads import LEADS, Curve, interval_text, nearest_lead, skill_by_lead
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import LOOKS, Array, band, figure, legend_above
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
+from l96bench.metrics import ensemble
+from l96bench.metrics.uncertainty import interval
+from l96bench.tasks.online_scores import Forecasts
+
+LEADS = (0.5, 1.0, 2.0)
+"""The leads of tables, in MTU."""
+
+
+class Curve(NamedTuple):
+    """An estimate at each lead and its 95 % interval, each (lead,)."""
+
+    value: Array
+    low: Array
+    high: Array
+
+
+def interval_text(curve: Curve, i: int, scale: float = 1.0) -> str:
+    """Return a curve at one lead over a scale, such as ``1.996 [1.876, 2.108]``."""
+    value, low, high = (float(part[i]) / scale for part in curve)
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def nearest_lead(leads: NDArray[np.float64], lead: float) -> int:
+    """Return the index of the lead that is closest to one in MTU."""
+    return int(np.argmin(np.abs(leads - lead)))
+
+
+def _curve(value: Array, replicates: Array) -> Curve:
+    """Return a curve with the interval of each lead from replicates (replicate, lead), widened to hold the estimate."""
+    ends = np.array([interval(column) for column in replicates.T])
+    return Curve(value, np.minimum(ends[:, 0], value), np.maximum(ends[:, 1], value))
+
+
+def _resampled(per_case: Array, weights: Array) -> Array:
+    """Return means over resampled blocks of cases, (replicate, lead), of values (lead, case)."""
+    blocks = per_case.reshape(len(per_case), weights.shape[1], -1).mean(axis=2)
+    return np.asarray(weights @ blocks.T / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def rmse_curve(truth: Array, forecast: Array, weights: Array) -> Curve:
+    """Return the RMSE of the ensemble mean by lead with its interval; see `skill_by_lead`."""
+    error = np.square(forecast.mean(axis=2) - truth).mean(axis=2)
+    return _curve(ensemble.rmse_by_lead(truth, forecast), np.sqrt(_resampled(error, weights)))
+
+
+def skill_by_lead(truth: Array, forecasts: Forecasts, mean: float, weights: Array) -> dict[str, Curve]:
+    """Return RMSE, CRPS, anomaly correlation and spread by lead, with 95 % intervals over blocks of cases.
+
+    The keys are ``rmse``, ``crps``, ``anomaly_correlation`` and ``spread``, defined in `l96bench.metrics.ensemble`.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+    forecasts : Forecasts
+    mean : float
+        Climatological mean of X.
+    weights : (replicate, block) array
+        How often each replicate holds each block of consecutive cases (`Task.weights`).
+    """
+    X = forecasts.X
+    members = X.shape[2]
+    own, observed = X.mean(axis=2) - mean, truth - mean
+    cross, power, true_power = (
+        _resampled(product.mean(axis=2), weights) for product in (own * observed, own**2, observed**2)
+    )
+    norm = np.sqrt(power * true_power)
+    correlation = np.divide(cross, norm, out=np.zeros_like(cross), where=norm > 0)
+    variance = np.zeros(X.shape[:2]) if members == 1 else X.var(axis=2, ddof=1).mean(axis=2)
+    return {
+        "rmse": rmse_curve(truth, X, weights),
+        "crps": _curve(forecasts.crps.mean(axis=1), _resampled(forecasts.crps, weights)),
+        "anomaly_correlation": _curve(ensemble.anomaly_correlation_by_lead(truth, X, mean), correlation),
+        "spread": _curve(ensemble.spread_by_lead(X), np.sqrt((members + 1) / members * _resampled(variance, weights))),
+    }
 
 
 @register_diagnostic("skill", "Forecast skill by lead", kind="closure", order=30)
@@ -45,7 +121,7 @@ def draw(leads: Array, curves: Mapping[str, Mapping[str, Curve]], std: float) ->
     )
     for ax, (key, label, scale) in zip(made.subplots(1, 3), panels, strict=True):
         for (name, own), (color, dashes) in zip(curves.items(), LOOKS, strict=False):
-            band(ax, leads, own[key].parts, color=color, label=name, dashes=dashes, scale=scale)
+            band(ax, leads, own[key], color=color, label=name, dashes=dashes, scale=scale)
         ax.set(xlabel="lead (MTU)", ylabel=label, xlim=(0, leads[-1]))
         ax.set_ylim(*((-0.12, 1.03) if key == "anomaly_correlation" else (0.0, None)))
         ax.grid(True)

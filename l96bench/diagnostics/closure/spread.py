@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from l96bench.diagnostics.closure.leads import LEADS, Curve, interval_text, nearest_lead, skill_by_lead
+from l96bench.diagnostics.closure.skill import LEADS, Curve, interval_text, nearest_lead, skill_by_lead
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, BLUE, GREY, SKY, Array, band, figure
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
@@ -97,8 +97,8 @@ def draw(
     made = figure(11, 3.7)
     first, *others = made.subplots(1, 1 + len(ranks), width_ratios=(1.3, *(1.0 for _ in ranks)))
     for curves, color, name in ((own, BLUE, "model"), (perfect, GREY, "perfect physics")):
-        band(first, leads, curves["rmse"].parts, color=color, label=f"error, {name}")
-        band(first, leads, curves["spread"].parts, color=color, label=f"spread, {name}", dashes="--")
+        band(first, leads, curves["rmse"], color=color, label=f"error, {name}")
+        band(first, leads, curves["spread"], color=color, label=f"spread, {name}", dashes="--")
     first.set(xlabel="lead (MTU)", ylabel="units of X", xlim=(0, leads[-1]), title="spread and error")
     first.set_ylim(bottom=0)
     first.legend(loc="lower right")

@@ -52,7 +52,7 @@ class ClosureSubject(Subject):
 
     @property
     def regime(self) -> Regime:
-        """The system."""
+        """The regime of its tasks."""
         return self.online.regime
 
     @property

@@ -1,4 +1,4 @@
-"""Show true and discovered coefficients side by side."""
+"""Show true and discovered coefficients side by side, and the terms found for each noise and budget."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from l96bench.diagnostics.figures import BLACK, GREY, MARKS, PALETTE, Array, figure
+from l96bench.diagnostics.figures import BLACK, GREY, MARKS, PALETTE, SEQUENTIAL, VERMILION, Array, figure
 from l96bench.diagnostics.recovery.coefficients import Term, coefficients, in_latex, readable, spurious
 from l96bench.diagnostics.recovery.subject import RecoverySubject
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
@@ -35,10 +35,10 @@ def equations(subject: RecoverySubject, results: Results) -> Section:
         cells = ["none" if some is None else _cell(some.get(term, np.zeros_like(values))) for some in own]
         table.append((term.left, term.text(true.K, true.J), f"{values.mean():.5g}", *cells))
     for left, letter in sorted({(term.left, term.letter) for term in right}):
-        cells = []
-        for some in own:
-            number, size = (0.0, 0.0) if some is None else spurious(some, right, letter)
-            cells.append("none" if some is None else f"{number:.1f}, up to {size:.2g}" if number else "0")
+        others = [None if some is None else spurious(some, right, letter) for some in own]
+        cells = [
+            "none" if each is None else "{:.1f}, up to {:.2g}".format(*each) if each[0] else "0" for each in others
+        ]
         table.append((left, "others in an equation", "0", *cells))
     best = " True are the resolved terms with the coefficients that fit the tendency of X best, since Y is hidden."
     caption = (
@@ -48,18 +48,18 @@ def equations(subject: RecoverySubject, results: Results) -> Section:
         f"the ring.{best if subject.instance.hidden else ''}"
     )
     header = ("equation", "term", "true", *(f"noise {100 * noise:g} %" for noise in found))
-    return Section(caption, header, table, draw(true, found))
+    return Section(caption, header, table, _draw_equations(true, found))
 
 
 def _cell(values: np.ndarray) -> str:
-    """Return the mean of a coefficient over the ring, and at how many points it was found where that is not all."""
+    """Return the mean of a coefficient over the ring, and at how many points it was found if not at all of them."""
     present = int((values != 0).sum())
     if not present:
         return "not found"
     return f"{values.mean():.5g}" + (f" (at {present} of {values.size})" if present < values.size else "")
 
 
-def draw(true: EquationSet, found: Mapping[float, EquationSet | None]) -> Figure:
+def _draw_equations(true: EquationSet, found: Mapping[float, EquationSet | None]) -> Figure:
     """Draw found over true coefficients for each noise, and the equations in words; None where there are none."""
     K, J = true.K, true.J
     right = coefficients(true)
@@ -115,3 +115,54 @@ def _draw_ratios(
     ax.grid(True, axis="x")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
+@register_diagnostic("terms", "Terms that are found", kind="equations", order=20)
+def terms(subject: RecoverySubject, results: Results) -> Section:
+    """Show which terms are found in each problem of the instance, and the scores of the equations found."""
+    columns = {
+        f"{100 * problem.noise:g} %\n{problem.budget:g}": each
+        for problem, each in zip(subject.problems, subject.equations, strict=True)
+    }
+    table = []
+    for problem, discovery, scores in zip(subject.problems, subject.found, subject.scores, strict=True):
+        numbers = (scores.precision, scores.recall, scores.f1, scores.operator_residual, scores.coefficient_error)
+        cells = [f"{value:.3g}" for value in numbers]
+        outcome = f"{scores.fault}: {' '.join(scores.message.split())[:80]}" if scores.fault else "scored"
+        cells += [f"{scores.n_terms:.0f}", f"{discovery.seconds:.1f}", outcome]
+        table.append((f"{100 * problem.noise:g} %", f"{problem.budget:g}", *cells))
+    caption = (
+        f"Instance {subject.instance.index} of {subject.task.id} with every noise and budget: the share of equations "
+        "around the ring that have a term, the true terms above the line, and below it those that are found most often "
+        "though they are not true."
+    )
+    header = (
+        *("noise", "budget (MTU)", "precision", "recall", "F1", "operator residual", "coefficient error"),
+        *("terms", "seconds", "outcome"),
+    )
+    return Section(caption, header, table, _draw_terms(subject.true, columns))
+
+
+def _draw_terms(true: EquationSet, columns: Mapping[str, EquationSet | None], n_others: int = 10) -> Figure:
+    """Draw the share of equations with each term, in a column for each problem: the true terms, then `n_others`."""
+    right = list(coefficients(true))
+    found = [{} if each is None else coefficients(each) for each in columns.values()]
+    shares = {
+        term: [float((one[term] != 0).mean()) if term in one else 0.0 for one in found] for one in found for term in one
+    }
+    others = sorted((term for term in shares if term not in right), key=lambda term: (-sum(shares[term]), str(term)))
+    rows = right + others[:n_others]
+    image = np.array([shares.get(term, [0.0] * len(columns)) for term in rows])
+    made = figure(11, 1.8 + 0.3 * len(rows))
+    ax = made.subplots()
+    drawn = ax.imshow(image, aspect="auto", cmap=SEQUENTIAL, vmin=0, vmax=1, interpolation="nearest")
+    ax.axhline(len(right) - 0.5, color=VERMILION, lw=2.0)
+    names = [f"d{term.letter}: {term.text(true.K, true.J)[:44]}" for term in rows]
+    ax.set_yticks(np.arange(len(rows)), names)
+    ax.set_xticks(np.arange(len(columns)), list(columns))
+    ax.set_xlabel("noise (% of the std), and budget (MTU) below")
+    for column, each in enumerate(columns.values()):
+        if each is None:
+            ax.text(column, 0.5 * len(rows) - 0.5, "no equations", rotation=90, color="white", ha="center", va="center")
+    made.colorbar(drawn, ax=ax, label="share of equations with the term", pad=0.01)
+    return made

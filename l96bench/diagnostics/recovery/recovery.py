@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,24 +26,15 @@ _FLOOR = 1e-5
 """Smaller errors are drawn at this value on logarithmic axes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grids:
-    """Metrics (noise, budget) by the keys of `METRICS`."""
-
-    noises: tuple[float, ...]
-    budgets: tuple[float, ...]
-    values: dict[str, Array]
-
-
-def grids_of(result: Result, noises: Sequence[float], budgets: Sequence[float]) -> Grids | None:
-    """Return the metrics of a row for each noise and budget; None if it lacks them."""
+def grids_of(result: Result, noises: Sequence[float], budgets: Sequence[float]) -> dict[str, Array] | None:
+    """Return the metrics of a row, (noise, budget) by the keys of `METRICS`; None if it lacks them."""
     values = {}
     for name in METRICS:
         rows = [result.series.get(f"{name}_noise_{percent(noise)}", []) for noise in noises]
         if any(len(row) != len(budgets) for row in rows):
             return None
         values[name] = np.array(rows, dtype=np.float64)
-    return Grids(tuple(noises), tuple(budgets), values)
+    return values
 
 
 @register_diagnostic("recovery", "Recovery against noise and budget", kind="equations", order=30)
@@ -59,14 +49,13 @@ def recovery(subject: RecoverySubject, results: Results) -> Section:
         origin += " the coefficient error."
     else:
         shape = (len(track.noises), len(track.budgets))
-        values = {name: np.array([getattr(each, name) for each in subject.scores]).reshape(shape) for name in METRICS}
-        grids = Grids(track.noises, track.budgets, values)
+        grids = {name: np.array([getattr(each, name) for each in subject.scores]).reshape(shape) for name in METRICS}
         faults = Counter(each.fault for each in subject.scores if each.fault)
         lost, of, note = sum(faults.values()), len(subject.scores), ", ".join(f"{n} {f}" for f, n in faults.items())
         origin = f"Instance {subject.instance.index} alone: {subject.entry.name} has no row on {task.id} yet."
     clock = "MTU" if subject.instance.J else "Lyapunov times"
     table = [
-        (f"{100 * noise:g} %", f"{budget:g}", *(f"{grids.values[name][i, j]:.4g}" for name in METRICS))
+        (f"{100 * noise:g} %", f"{budget:g}", *(f"{grids[name][i, j]:.4g}" for name in METRICS))
         for i, noise in enumerate(track.noises)
         for j, budget in enumerate(track.budgets)
     ]
@@ -75,21 +64,20 @@ def recovery(subject: RecoverySubject, results: Results) -> Section:
         f"Without equations: {lost} of {of}{f' ({note})' if lost else ''}; such a problem scores 0, with errors of 1."
     )
     header = ("noise", "budget (MTU)", *METRICS.values())
-    return Section(caption, header, table, draw(grids, clock))
+    return Section(caption, header, table, draw(grids, track.noises, track.budgets, clock))
 
 
-def draw(grids: Grids, clock: str) -> Figure:
+def draw(grids: Mapping[str, Array], noises: Sequence[float], budgets: Sequence[float], clock: str) -> Figure:
     """Draw four metrics against the noise, a line for each budget; `clock` is the unit of the prediction time."""
     made = figure(11, 6.4)
     axes = made.subplots(2, 2, sharex=True)
-    noises = 100.0 * np.array(grids.noises)
+    percents = 100.0 * np.array(noises)
     for ax, (name, label) in zip(axes.flat, METRICS.items(), strict=True):
         logarithmic = name in ("operator_residual", "coefficient_error")
-        for i, budget in enumerate(grids.budgets):
-            values = grids.values[name][:, i]
-            values = np.maximum(values, _FLOOR) if logarithmic else values
+        for i, budget in enumerate(budgets):
+            values = np.maximum(grids[name][:, i], _FLOOR) if logarithmic else grids[name][:, i]
             color, dashes = (BLUE, VERMILION, GREEN)[i % 3], ("-", "--", ":")[i % 3]
-            ax.plot(noises, values, color=color, ls=dashes, marker=MARKS[i % 4], ms=6, label=f"{budget:g} MTU")
+            ax.plot(percents, values, color=color, ls=dashes, marker=MARKS[i % 4], ms=6, label=f"{budget:g} MTU")
         ax.set_ylabel(f"{label} ({clock})" if name == "valid_prediction_time" else label)
         ax.grid(True)
         if logarithmic:
@@ -101,6 +89,6 @@ def draw(grids: Grids, clock: str) -> Figure:
             ax.set_ylim(bottom=0)
     for ax in axes[1]:
         ax.set_xlabel("observation noise (% of the std)")
-        ax.set_xticks(noises)
-    legend_above(made, axes[0, 0], len(grids.budgets), title="length of the trajectory")
+        ax.set_xticks(percents)
+    legend_above(made, axes[0, 0], len(budgets), title="length of the trajectory")
     return made
