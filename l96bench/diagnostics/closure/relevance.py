@@ -75,9 +75,9 @@ def find_network(model: Any) -> RelevanceNetwork:
 def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
     """Return how much each input (n, input) adds to one output, by the epsilon rule.
 
-    Bach et al. (2015), doi:10.1371/journal.pone.0130140, eq. 58. Relevance passes activations unchanged and is shared among
-    the inputs of a layer as their terms share its sum, to whose size `epsilon` is added. Biases keep what they add:
-    without biases, the relevance of all inputs adds to the output.
+    Bach et al. (2015), doi:10.1371/journal.pone.0130140, eq. 58. Relevance passes activations unchanged and is shared
+    among the inputs of a layer as their terms share its sum, to whose size `epsilon` is added. Biases keep what they
+    add: without biases, the relevance of all inputs adds to the output.
     """
     import torch
     from captum.attr import LRP

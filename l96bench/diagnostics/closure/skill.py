@@ -58,9 +58,9 @@ def rmse_curve(truth: Array, forecast: Array, weights: Array) -> Curve:
 
 
 def skill_by_lead(truth: Array, forecasts: Forecasts, mean: float, weights: Array) -> dict[str, Curve]:
-    """Return RMSE, CRPS, anomaly correlation and spread by lead, with 95 % intervals over blocks of cases.
+    """Return ``rmse``, ``crps``, ``anomaly_correlation`` and ``spread`` by lead, with intervals over blocks of cases.
 
-    The keys are ``rmse``, ``crps``, ``anomaly_correlation`` and ``spread``, defined in `l96bench.metrics.ensemble`.
+    They are those of `l96bench.metrics.ensemble`.
 
     Parameters
     ----------
