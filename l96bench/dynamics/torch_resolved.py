@@ -69,10 +69,7 @@ def rollout(
     dtype : torch.dtype, optional
         float32 or float64; that of X0 if not given.
 
-    Raises
-    ------
-    L96BenchError
-        For states of the wrong shape or kind, or steps that are no multiple of `every`.
+    States of the wrong shape or kind, or steps that are no multiple of `every`, are an `L96BenchError`.
     """
     X0 = torch.as_tensor(X0, dtype=dtype, device=device)
     if X0.ndim != 2 or X0.shape[1] < 4 or not X0.dtype.is_floating_point:

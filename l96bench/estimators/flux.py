@@ -86,10 +86,6 @@ class FluxRegressor(RingRegressor):
     estimator : regressor of one output, default LinearRegression()
     radius : int
         Of the stencil that s sees.
-
-    Attributes
-    ----------
-    estimator_ : the fitted clone of `estimator`
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2) -> None:

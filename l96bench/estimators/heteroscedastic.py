@@ -67,13 +67,11 @@ class HeteroscedasticRegressor(RingRegressor):
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Return the mean of U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
-        X = self._checked_states(X)
-        return np.asarray(self.estimators_[0].predict(X), dtype=np.float64)
+        return np.asarray(self.estimators_[0].predict(self._checked_states(X)), dtype=np.float64)
 
     def std(self, X: ArrayLike) -> NDArray:
         """Return the standard deviation s(X) of U about `predict`, in its shape."""
-        X = self._checked_states(X)
-        return self.scale_ * np.exp(np.asarray(self.estimators_[1].predict(X), dtype=np.float64))
+        return self.scale_ * np.exp(np.asarray(self.estimators_[1].predict(self._checked_states(X)), dtype=np.float64))
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draw U (member, n, K) along a trajectory X (n, K) in time order."""

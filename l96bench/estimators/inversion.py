@@ -41,9 +41,8 @@ class InvertedPolynomial(PolynomialFit):
         Highest power of X.
     regime : str or Regime
         The resolved model.
-    n_ensemble : int
-        Members, each with parameters of its own.
-    n_iterations : int
+    n_ensemble, n_iterations : int
+        Members, each with parameters of its own, and updates.
     n_runs : int
         Model runs for each member, from rows of X that are evenly spread.
     spin_up, duration : float

@@ -119,25 +119,17 @@ class CoupledOnlineRegressor(StencilRegressor):
     ----------
     regime : str or Regime
         The truth that is run.
-    network : TorchRegressor, default TorchRegressor()
-        Architecture, and how it is fitted to U at first; its `random_state` is replaced.
-    radius : int
-        Neighbours seen on either side; 2 radius + 1 <= K.
-    start : {"least squares", "random"} or mapping
-        Initial weights: the fit to U, random ones, or the `TorchRegressor.state_dict` of a network.
+    network, radius, start, learning_rate
+        As for `OnlineNetworkRegressor`.
     pairs : int
         Number of pairs of runs.
-    duration : float
-        MTU that each pair runs while the network learns.
-    spin_up : float
-        MTU of the truth before that.
+    duration, spin_up : float
+        MTU that each pair runs while the network learns, and of the truth before that.
     tau, tau_model : float
         Times in MTU with which the truth follows the model, and the model the truth: infinite, as in Rasp (2020), if it
         does not.
     every : int
         Steps of the model, of 0.01 MTU, for each step of the optimizer.
-    learning_rate : float
-        Peak of the learning rate, which falls to zero along a cosine.
     random_state : int or None
         Seed of the network and of the runs; None draws a new one.
 

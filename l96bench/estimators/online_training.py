@@ -131,10 +131,8 @@ class OnlineNetworkRegressor(_OnlineRegressor):
         Length in MTU of the forecasts, a whole multiple of `interval`.
     start : {"least squares", "random"} or mapping
         Initial weights: the fit to U, random ones, or the `TorchRegressor.state_dict` of a network.
-    steps : int
-        Steps of the optimizer.
-    batch_size : int
-        Forecasts in each step.
+    steps, batch_size : int
+        Steps of the optimizer, and forecasts in each.
     learning_rate : float
         Peak of the learning rate, which falls to zero along a cosine.
     offline_weight : float

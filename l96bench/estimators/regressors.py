@@ -88,7 +88,6 @@ class LocalRegressor(RingRegressor):
 
     Attributes
     ----------
-    estimator_ : the fitted clone of `estimator`
     stencil_names_ : list of str
         The columns that `estimator_` sees, in order: offsets -r .. r now, then the same for each lag.
     """
@@ -260,7 +259,6 @@ class AR1Regressor(RingRegressor):
 
     Attributes
     ----------
-    estimator_ : the fitted clone of `estimator`
     phi_ : float
         Autocorrelation of the residual over `interval`, pooled over points; 0 if it came out negative.
     sigma_ : float

@@ -20,14 +20,14 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         K, the number of points.
+    estimator_ : the fitted clone of `estimator`, where that is a parameter
     """
 
     estimator_: Any
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The added tendency U (n, K), or its mean, for the states X (n, K); that of point 0 if fitted to it alone."""
-        X = self._checked_states(X)
-        return np.asarray(self.estimator_.predict(X), dtype=np.float64)
+        return np.asarray(self.estimator_.predict(self._checked_states(X)), dtype=np.float64)
 
     def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
         """Return X (n, K) as float64 and y as U (n, K), or (n, 1) if it is given for point 0 alone."""

@@ -112,8 +112,7 @@ class RingNetwork(TrainedLayers, RingRegressor):
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
-        states = self._checked_states(X)
-        return self._like_y(self.predict_unchecked(states)[:, self._points()])
+        return self._like_y(self.predict_unchecked(self._checked_states(X))[:, self._points()])
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
         """U (n, K) for states X (n, K) that are known to be right: what a closure calls thousands of times."""

@@ -53,7 +53,6 @@ class StochasticRegressor(RingRegressor):
 
     Attributes
     ----------
-    estimator_ : the fitted clone of `estimator`
     scale_ : tuple of two floats
         s_0 and s_1, at least 0. Where both are free they are fitted to the standard deviation of the residual in bins
         of abs(X) or abs(mean(X)). In every form the noise has the variance of the residual.
