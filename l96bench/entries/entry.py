@@ -1,4 +1,4 @@
-"""Entries: what a baseline script defines, and what `l96bench run` finds by name."""
+"""Define entries, which baseline scripts make, and find them by name."""
 
 from __future__ import annotations
 
@@ -42,36 +42,32 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A competitor: how its models are made, and how its rows are called.
+    """A competitor: how its models are made, and how its rows are described.
 
     Parameters
     ----------
-    name : str
-        Of the rows.
-    kind : str
-        Of the method: polynomial, network, trees, ...
+    name, kind : str
+        Title of the rows, and kind of the method: polynomial, network, trees, ...
     inputs : str
         What it sees, such as ``"X_k"`` or ``"X_{k-2..k+2}"``.
     make : (Task, int) -> model
-        A fresh model for a task and a training seed. One with ``fit`` is fitted to ``task.train``, unless `trained_on`
-        says that `make` has done it.
+        Makes a new model for a task and a training seed. A model with ``fit`` is fitted to ``task.train``, unless
+        `trained_on` says that `make` has done it.
     seeds : sequence of int
-        Training seeds: one where training is not random, five where it is.
+        Training seeds: one if training is deterministic, five if it is random.
     families : sequence of str
-        The families that it enters.
     regimes : sequence of str, optional
-        The regimes for which it makes sense; all if not given.
+        All if not given.
     source, description : str
         A citation, and one line.
     trained_on : str, optional
-        What `make` itself trains on, where that is not the task's training set.
+        What `make` itself trains on, if not the task's training set.
     quick : bool
-        Whether it runs with the quick baselines, those of a run that names none; they are also fitted to less data, for
-        their learning curves.
+        Whether it is one of the quick baselines, run by default and also fitted to less data for learning curves.
     slow : bool
-        Whether it trains for minutes a seed: such a one begins first, and only when it is named or all are asked for.
+        Whether a seed trains for minutes: it then starts first, and only if it is named or all entries are requested.
     declared : bool
-        Whether somebody has written the entry; False for one made of a model, which may be fitted already.
+        Whether somebody wrote the entry; False for one made from a model, which may already be fitted.
     """
 
     name: str
@@ -89,9 +85,9 @@ class Entry:
     declared: bool = True
 
     def tasks(self, regimes: Sequence[str] | None = None) -> list[Task]:
-        """The entry's tasks on these regimes and tracks; without them on the default ones of its families.
+        """Return the entry's tasks on these regimes and tracks, by default those of its families' quick board.
 
-        Where the entry has none of these, all of its tasks.
+        If it has no task there, all its tasks are returned.
         """
         entered = [
             task for family in self.families for task in map(make_task, list_tasks(family)) if self.accepts(task)
@@ -102,12 +98,12 @@ class Entry:
         return quick or entered
 
     def model(self, task: Task, seed: int) -> Any:
-        """What `make` gives, fresh and not fitted.
+        """Make a new, unfitted model.
 
         Raises
         ------
         ModelError
-            If it raises; the message has the line.
+            If `make` raises; the message has the line.
         """
         try:
             return self.make(task, seed)
@@ -117,9 +113,9 @@ class Entry:
             raise user_error(f"make of {self.name!r}", error) from error
 
     def train(self, task: Task, seed: int) -> tuple[Any, float | None]:
-        """A model made for a task and trained on its data, and the processor seconds; None if there was no training.
+        """Make a model, train it on a task's data, and return it with the processor seconds (None without training).
 
-        On one thread, so that it is the same model wherever it is trained again: to be scored, exported or verified.
+        It trains on one thread, so that the model is the same wherever it is trained.
         """
         start = time.process_time()
         with one_thread():
@@ -130,15 +126,15 @@ class Entry:
         return model, seconds if self.is_trained(model) else None
 
     def is_trained(self, model: Any) -> bool:
-        """Whether there is a training to speak of: `make` did it, or the model has ``fit``."""
+        """Return whether the model was trained: `make` did it, or the model has ``fit``."""
         return self.trained_on is not None or callable(getattr(model, "fit", None))
 
     def accepts(self, task: Task) -> bool:
-        """Whether the entry enters this task."""
+        """Return whether the entry enters this task."""
         return task.family in self.families and (self.regimes is None or task.regime_id in self.regimes)
 
     def info(self, task: Task, model: Any, seed: int, command: str) -> ModelInfo:
-        """How the row of one training seed is described."""
+        """Return the description of the row of one training seed."""
         return ModelInfo(
             name=self.name,
             kind=self.kind,
@@ -153,19 +149,19 @@ class Entry:
 
 
 def baselines_folder() -> Path:
-    """The folder of the baseline scripts: in the installed package, or beside the package in a source tree."""
+    """Return the folder of the baseline scripts, in the installed package or the source tree."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "baselines"
     return installed if installed.is_dir() else package.parent / "baselines"
 
 
 def baseline_names() -> list[str]:
-    """The keys of all baselines, which are the names of their scripts."""
+    """Return the keys of all baselines, which are the names of their scripts."""
     return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
 def baseline_titles() -> dict[str, str]:
-    """The titles of all baselines, which are the names of their rows, by their keys; no script is run."""
+    """Return the titles of all baselines, as their rows have them, by key; no script is run."""
     return _titles(baselines_folder(), *baseline_names())
 
 
@@ -188,10 +184,7 @@ def _titles(folder: Path, *keys: str) -> dict[str, str]:
 
 
 def _baseline(name: str) -> str | None:
-    """The key of the baseline with this key or title, in any case and with any separators.
-
-    A title that several baselines share stands for the one of the first family.
-    """
+    """Return the key of the baseline with this key or title, whatever the case and separators; the first if several."""
     titles, folded = baseline_titles(), _folded(name)
     found = [key for key in titles if key == name] or [key for key in titles if _folded(key) == folded]
     found = found or [key for key, title in titles.items() if _folded(title) == folded]
@@ -207,18 +200,18 @@ def _folded(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EntryCode:
-    """The code that defines an entry, whole: enough to have the entry on a machine that lacks the file.
+    """The complete code of an entry, which can be loaded on a machine without its files.
 
     Attributes
     ----------
     name : str
         The key of a baseline, the path of a script, or ``module:object``.
     path : str
-        Of the file here, absolute.
+        Absolute path of the file here.
     text : bytes
-        What the file holds.
+        Content of the file.
     beside : tuple of (str, bytes)
-        The files beside it that it imports: paths from its folder, and what they hold.
+        Relative paths and contents of the files beside it that it imports.
     """
 
     name: str
@@ -228,7 +221,7 @@ class EntryCode:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the code; of an object of a module, with the object's name."""
+        """SHA-256 of the code, and for an object of a module also of its name."""
         _, _, attribute = self._parts
         code = hashlib.sha256(self.text)
         for name, text in self.beside:
@@ -240,20 +233,11 @@ class EntryCode:
         return self.name.partition(":") if _OBJECT.fullmatch(self.name) else ("", "", "")
 
     def load(self) -> Entry:
-        """The entry.
+        """Run the script or import the module, and return the entry.
 
-        A script is run as Python runs it; a module is imported. Where the files are missing or are others, they are
-        written into a temporary folder and run from there; a module must then be a file that imports nothing but what
-        is installed or beside it.
-
-        Raises
-        ------
-        UnknownIdError
-            If the module has no such object.
-        ModelError
-            If the code raises.
-        L96BenchError
-            If the script defines no entry.
+        Missing or changed files are written into a temporary folder and run from there; a module must then be a file
+        that imports only what is installed or beside it. Raises UnknownIdError if the module lacks the object,
+        ModelError if the code raises, and L96BenchError if the script defines no entry.
         """
         module_name, _, attribute = self._parts
         module = None
@@ -274,7 +258,7 @@ class EntryCode:
         return _as_entry(getattr(module, attribute), attribute)
 
     def _file(self) -> str:
-        """The path of the file with this text; of a copy, if the file is missing or another one."""
+        """Return the path of the file with this text, or of a copy if the file is missing or differs."""
         folder = Path(self.path).parent
         files = {Path(self.path).name: self.text} | dict(self.beside)
         if all((folder / name).is_file() and (folder / name).read_bytes() == text for name, text in files.items()):
@@ -288,7 +272,7 @@ class EntryCode:
 
 @cache
 def _copies() -> tempfile.TemporaryDirectory[str]:
-    """A folder that lives as long as the process."""
+    """Return a folder that exists as long as the process."""
     return tempfile.TemporaryDirectory(prefix="l96bench-scripts-")
 
 
@@ -297,7 +281,7 @@ def _folder_of_copy(digest: str) -> Path:
 
 
 def find_code(name: str) -> EntryCode:
-    """The code of the entry called `name`; see `find_entry`."""
+    """Return the code of the entry called `name`; see `find_entry`."""
     if _OBJECT.fullmatch(name):
         module = _import(name.partition(":")[0])
         path, text = getattr(module, "__file__", None) or "", _text(module)
@@ -321,23 +305,21 @@ def find_code(name: str) -> EntryCode:
 
 
 def find_entry(name: str) -> tuple[Entry, str]:
-    """The entry called `name`, and a digest of the code that defines it.
+    """Return the entry called `name`, and a digest of the code that defines it.
 
     Parameters
     ----------
     name : str
         The key (``probabilistic_rnn``) or title (``probabilistic RNN``) of a baseline, the path of a script that
-        defines ``entry``, or ``module:object``, the object being an entry, a model, a class of models or a function
-        that makes one (of the training seed, if it has an argument).
+        defines ``entry``, or ``module:object``: an entry, a model, a class of models, or a function that makes a model
+        (of the training seed, if it has an argument).
 
     Raises
     ------
     UnknownIdError
         If there is no such baseline, module or object; the message names the closest ones.
-    ModelError
-        If the code raises.
-    L96BenchError
-        If a script defines no entry.
+    ModelError, L96BenchError
+        If the code raises; if a script defines no entry.
     """
     code = find_code(name)
     return code.load(), code.digest
@@ -364,7 +346,7 @@ def _text(module: ModuleType) -> bytes:
 
 
 def _as_entry(thing: Any, name: str) -> Entry:
-    """An entry of any object that makes or is a model."""
+    """Return an entry for any object that makes or is a model."""
     if isinstance(thing, Entry):
         return thing
     is_maker = isinstance(thing, type) or (inspect.isfunction(thing) and len(inspect.signature(thing).parameters) == 0)
@@ -386,6 +368,6 @@ def _as_entry(thing: Any, name: str) -> Entry:
 
 
 def _fresh(model: Any) -> Any:
-    """A copy of a scikit-learn estimator, fitted or not, that training may change; any other model as it is."""
+    """Return a copy of a scikit-learn estimator that training may change, and any other model as it is."""
     base = sys.modules.get("sklearn.base")
     return copy.deepcopy(model) if base is not None and isinstance(model, base.BaseEstimator) else model

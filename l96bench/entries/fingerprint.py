@@ -1,4 +1,4 @@
-"""The key of a kept result: a digest of everything that a score depends on, so that a change is never overlooked."""
+"""Compute the cache key of a result: a digest of everything that its score depends on."""
 
 from __future__ import annotations
 
@@ -22,18 +22,9 @@ __all__ = ["code_digest", "fingerprint"]
 
 
 def fingerprint(code: str, task: Task, data: dict[str, str], seed: int) -> str:
-    """Return the SHA-256 of what a result depends on.
+    """Return the SHA-256 of everything that a result depends on: entry code, task, data digests and training seed.
 
-    Parameters
-    ----------
-    code : str
-        Digest of the entry's code.
-    task : Task
-        Its parameters and regime count, and the code of the package that defines its class, if that is another one.
-    data : dict of str to str
-        Digests of the arrays that it reads.
-    seed : int
-        Training seed.
+    Of the task it covers the parameters, the regime count, and the code of the package that defines its class.
     """
     regime = repr(get_regime(task.regime_id)) if task.regime_id in list_regimes() else ""
     libraries = {name: version for name, version in installed().items() if name != "l96bench"}
@@ -43,7 +34,7 @@ def fingerprint(code: str, task: Task, data: dict[str, str], seed: int) -> str:
 
 
 def _packages(task: Task) -> set[tuple[str, Path]]:
-    """The packages, or the single files, that define the class of a task, this package among them."""
+    """Return the packages, or single files, that define the class of a task, this package among them."""
     found = set()
     for name in {each.__module__.partition(".")[0] for each in type(task).__mro__} - sys.stdlib_module_names:
         module = sys.modules.get(name)
@@ -54,10 +45,9 @@ def _packages(task: Task) -> set[tuple[str, Path]]:
 
 @lru_cache(maxsize=8)
 def code_digest(root: Path) -> str:
-    """Return the SHA-256 of the code in a folder or file: of the syntax of every module, without its docstrings.
+    """Return the SHA-256 of the syntax of all modules in a folder or file, without comments and docstrings.
 
-    Comments and docstrings change no score, so that models need not be trained again for them. The syntax of a file
-    is parsed once: its digest is kept in the cache under that of its bytes.
+    The syntax digest of each file is kept in the cache under the digest of its bytes.
     """
     kept, known = cache_folder() / "code.json", {}
     with suppress(OSError, ValueError, TypeError):  # there is none yet, or it is damaged
@@ -76,7 +66,7 @@ def code_digest(root: Path) -> str:
 
 
 _KEPT = 2000
-"""Files whose digest is remembered, the newest."""
+"""The number of files, newest first, whose digest is kept."""
 
 
 def _syntax(content: bytes) -> str:

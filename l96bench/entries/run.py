@@ -1,9 +1,8 @@
-"""The program that trains entries and scores them: in parallel, resumable, one result a task.
+"""Train entries and score them: in parallel, resumable, one result for each task.
 
-A unit of work is an entry, a regime and a training seed: the model is trained once and scored in every family. Its
-results are kept in the cache under a fingerprint of everything that they depend on, so that a run that was interrupted
-carries on, and one that is repeated only reads. Only this process writes there; units may be run by others, on other
-machines, and give back what they found.
+A unit of work is an entry, a regime and a training seed: the model is trained once and scored in every family. Results
+are cached under a fingerprint of everything that they depend on, so that interrupted runs continue and repeated ones
+only read. Only this process writes to the cache; units may run on other machines, and return their results.
 """
 
 from __future__ import annotations
@@ -33,15 +32,7 @@ __all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One entry on one task.
-
-    Attributes
-    ----------
-    entry : str
-        As `find_entry` takes it, or `CEILING`.
-    task : str
-        Id of the task.
-    """
+    """One entry (as `find_entry` takes it, or `CEILING`) on one task, by its id."""
 
     entry: str
     task: str
@@ -55,28 +46,12 @@ def plan(
     every: bool = False,
     slow: bool = True,
 ) -> list[Job]:
-    """Every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of all these tasks.
+    """Return every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of these tasks.
 
-    Parameters
-    ----------
-    entries : sequence of str, optional
-        As `find_entry` takes them; without them the quick baselines, each on those of the tasks that it enters.
-    tasks : sequence of str, optional
-        Ids.
-    regimes : sequence of str, optional
-        Regimes and tracks, without `tasks`; by default those of the quick board, for a named entry those of its
-        families' quick board, or all with `every`.
-    every : bool
-        All baselines, and not only the quick ones, when none is named.
-    slow : bool
-        With those that train for minutes a seed.
-
-    Raises
-    ------
-    UnknownIdError
-        For unknown names.
-    L96BenchError
-        If a named entry does not enter a task that was asked for, or there is nothing to run.
+    Without `entries`, these are the quick baselines (all with `every`; those that train for minutes only with `slow`),
+    each on the tasks that it enters. Without `regimes` and `tasks`, they run on the quick board's regimes (all with
+    `every`). Raises UnknownIdError for unknown names, and L96BenchError if a named entry does not enter a requested
+    task, or there is nothing to run.
     """
     known = list(dict.fromkeys(id for family in families().values() for id in family.regime_ids()))
     for regime in regimes or ():
@@ -102,7 +77,7 @@ def plan(
 
 
 def _require_entered(entry: Entry, tasks: Sequence[Task], regimes: Sequence[str] | None) -> None:
-    """Raise unless an entry that was asked for by its name enters these tasks, or has any on these regimes."""
+    """Raise unless an entry that was requested by name enters these tasks, or has any on these regimes."""
     entered = list(dict.fromkeys(task.regime_id for task in map(make_task, list_tasks()) if entry.accepts(task)))
     only = f"families {list(entry.families)}, regimes or tracks {entered}"
     for task in tasks:
@@ -123,32 +98,12 @@ def run_jobs(
     progress: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
-    """Train and score; write one result a job into `output` and return them in the order of the jobs.
+    """Train and score; write one result file a job below `output`, and return the results in the order of the jobs.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-    output : Path
-        Folder of the result files, `result_path` below it.
-    n_jobs : int, optional
-        Processes; as many as processors if not given.
-    n_seeds : int, optional
-        At most so many of each entry's training seeds.
-    fresh : bool
-        Train and score again what the cache already holds.
-    dask : str, optional
-        Address of a Dask scheduler whose workers run the units instead, and make the data that they lack.
-    progress : bool, optional
-        Show progress; by default when standard error is a terminal.
-    report : callable
-        Gets a line when a result is written.
-
-    Raises
-    ------
-    ClusterError
-        If the cluster, or a process, cannot be used or is lost. The results that were complete are written.
-    L96BenchError
-        At the end, if an entry failed: the message names each and its error. The results of all others are written.
+    `n_jobs` processes are used (all processors if not given), or with `dask` the workers of the scheduler at that
+    address. `n_seeds` limits each entry's training seeds, `fresh` ignores cached results, and `report` gets a line a
+    result. Raises ClusterError if the cluster or a process is lost, and L96BenchError at the end if entries failed,
+    naming each and its error. The results of all others are written in both cases.
     """
     units = units_of(jobs, n_seeds)
     todo = _todo(units, fresh)
@@ -180,7 +135,7 @@ def run_jobs(
 
 
 class _Rows:
-    """The rows of jobs, each written as soon as the results of all its seeds are kept."""
+    """The rows of jobs, each written when the results of all its seeds are available."""
 
     def __init__(self, units: Iterable[Unit], missing: set[str], output: Path, report: Callable[[str], None]) -> None:
         self.finished: dict[Job, Result] = {}
@@ -188,7 +143,7 @@ class _Rows:
         self._keys_of, self._jobs_of = _links(units)
 
     def keep(self, texts: Mapping[str, str]) -> None:
-        """Keep results, texts by their fingerprints, and write the rows that are complete now."""
+        """Store result texts by fingerprint, and write the rows that are now complete."""
         for key, text in texts.items():
             with cache_errors():
                 write_atomic(_kept(key), text)
@@ -196,7 +151,7 @@ class _Rows:
             self.collect(self._jobs_of[key])
 
     def collect(self, jobs: Iterable[Job]) -> None:
-        """Write those rows that are complete."""
+        """Write the rows that are complete."""
         for job in jobs:
             keys = self._keys_of[job]
             if job not in self.finished and self._missing.isdisjoint(keys):
@@ -204,7 +159,7 @@ class _Rows:
 
 
 def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[Outcome]:
-    """The outcome of each unit as it is finished."""
+    """Yield the outcome of each unit as it is finished."""
     if dask is not None:
         return in_parallel(partial(run_unit, prepare=True), units, dask=dask)
     # What a unit may use that works in parallel itself; a ceiling is soon done.
@@ -213,12 +168,12 @@ def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[
 
 
 def result_path(output: Path, result: Result) -> Path:
-    """Where a result lies below a folder of results: ``family/regime-vN/entry.json``."""
+    """Return the path of a result below a folder of results: ``family/regime-vN/entry.json``."""
     return output / result.task / f"{result.slug}.json"
 
 
 def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
-    """The units of work behind jobs, tasks of one regime together, for at most so many of each entry's seeds."""
+    """Return the units of work of jobs, grouping tasks of one regime, for at most `n_seeds` of each entry's seeds."""
     tasks: dict[tuple[str, str], list[Task]] = {}
     for job in jobs:
         task = make_task(job.task)
@@ -236,7 +191,7 @@ def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
 
 
 def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[Job]]]:
-    """The fingerprints of the results of each job, one a seed; and the jobs of each fingerprint."""
+    """Return the result fingerprints of each job, one a seed, and the jobs of each fingerprint."""
     keys_of: dict[Job, list[str]] = {}
     jobs_of: dict[str, list[Job]] = {}
     for unit in units:
@@ -248,7 +203,7 @@ def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[
 
 
 def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
-    """What is not kept yet, without repetitions, the longest units first."""
+    """Return the units without cached results, each once, the longest first."""
     done = {key for unit in units for key in unit.keys if not fresh and _kept(key).exists()}
     todo = []
     for unit in units:
@@ -260,7 +215,7 @@ def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
 
 
 def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str], None]) -> Result:
-    """One row from the kept results of a job's seeds, written into the output folder."""
+    """Combine the cached results of a job's seeds into one row, and write it into the output folder."""
     kept = [Result.read(_kept(key)) for key in keys]
     result = kept[0] if job.entry == CEILING else combine_seeds(kept)
     path = result_path(output, result)
@@ -276,5 +231,5 @@ def _kept(key: str) -> Path:
 
 
 def _data_of(task: Task) -> dict[str, str]:
-    """The digests of the arrays of a task's regime or track, and of all others that the task reads."""
+    """Return the digests of the arrays of a task's regime or track, and of all others that the task reads."""
     return {key: value for key, value in digests().items() if key.startswith(f"{task.regime_id}/")} | task.data_digests

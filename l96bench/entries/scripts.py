@@ -1,4 +1,4 @@
-"""Scripts run as Python runs them: their module is known by its name, and the files beside them can be imported."""
+"""Run scripts as importable modules that can import the files beside them, as Python would run them."""
 
 from __future__ import annotations
 
@@ -15,32 +15,21 @@ from l96bench.errors import L96BenchError, user_error
 __all__ = ["enter", "files_beside", "forget", "run_script_file"]
 
 _folders: dict[str, dict[str, ModuleType]] = {}
-"""The folders of scripts, and their modules that had to make room for others of the same names."""
+"""The folders of scripts, and their modules that were replaced by others of the same names."""
 _OWN = "l96bench_entry_"
-"""How the names of modules begin that cannot have the name of their file."""
+"""The prefix of module names for scripts that cannot use the name of their file."""
 _added: set[str] = set()
-"""Those that were not on the path before."""
+"""The folders that were not on the path before."""
 _loaded: dict[tuple[str, bytes], ModuleType] = {}
-"""The modules of scripts by path and text: one that has not changed is run once."""
+"""Script modules by path and text; an unchanged script is run once."""
 
 
 def run_script_file(path: str, text: bytes) -> ModuleType:
-    """Run a script as a module, and return the module.
+    """Run the text of a script, which lies at an absolute path, as a module, and return the module.
 
-    It is in ``sys.modules`` under the name of its file, and its folder first on ``sys.path``, so that what it defines
-    can be pickled, and other processes import it themselves. Its ``__name__`` is not ``"__main__"``.
-
-    Parameters
-    ----------
-    path : str
-        Absolute path of the file.
-    text : bytes
-        What the file holds.
-
-    Raises
-    ------
-    ModelError
-        If the script raises; the message has the line.
+    It is in ``sys.modules`` under the name of its file, and its folder first on ``sys.path``, so that its objects can
+    be pickled and other processes can import it. Its ``__name__`` is not ``"__main__"``. Raises ModelError, with the
+    line, if the script raises.
     """
     enter(os.path.dirname(path))
     if (path, text) in _loaded:
@@ -66,10 +55,7 @@ def run_script_file(path: str, text: bytes) -> ModuleType:
 
 
 def enter(folder: str) -> None:
-    """Make a folder the first on ``sys.path``, in place of that of another script.
-
-    Modules of other scripts' folders leave ``sys.modules`` when this folder has one of the same name.
-    """
+    """Put a folder first on ``sys.path``, replacing that of another script and its modules of the same names."""
     for other in _folders.keys() - {folder}:
         if other in _added:
             sys.path.remove(other)
@@ -85,7 +71,7 @@ def enter(folder: str) -> None:
 
 
 def files_beside(path: str, text: bytes) -> dict[str, bytes]:
-    """The files beside a script that it imports, directly or through each other, by their paths from its folder."""
+    """Return the files beside a script that it imports, directly or indirectly, by relative path."""
     folder, found, todo = Path(path).parent, dict[str, bytes](), [text]
     while todo:
         for name in sorted(_imported(todo.pop()) - {"l96bench"}):
@@ -101,7 +87,7 @@ def files_beside(path: str, text: bytes) -> dict[str, bytes]:
 
 
 def _imported(text: bytes) -> set[str]:
-    """The first names of everything that a file imports, wherever in it."""
+    """Return the top-level names of everything that a file imports."""
     names: list[str] = []
     try:
         nodes = list(ast.walk(ast.parse(text)))
@@ -116,7 +102,7 @@ def _imported(text: bytes) -> set[str]:
 
 
 def _name_of(path: str) -> str:
-    """The name of a script's module: that of the file, or a longer one where another module has this name."""
+    """Return the module name of a script: that of the file, or a longer one if it is taken."""
     stem, folder = Path(path).stem, os.path.dirname(path)
     taken = stem in sys.stdlib_module_names or "." in stem
     if not taken and (stem not in sys.modules or stem in _modules_in(folder)):
@@ -125,7 +111,7 @@ def _name_of(path: str) -> str:
 
 
 def _modules_in(folder: str) -> dict[str, ModuleType]:
-    """The loaded modules whose files lie in a folder, or in a package there."""
+    """Return the loaded modules whose files lie in a folder, or in a package there."""
     found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -138,7 +124,7 @@ def _modules_in(folder: str) -> dict[str, ModuleType]:
 
 
 def forget() -> None:
-    """Forget all scripts: the next time, each is run again."""
+    """Forget all scripts, so that each is run again next time."""
     _folders.clear()
     _loaded.clear()
     _added.clear()

@@ -1,4 +1,4 @@
-"""Units of work: what one process trains and scores by itself, whichever machine it runs on."""
+"""Define units of work, which one process trains and scores by itself on any machine."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from l96bench.tasks.base import Task, shared
 __all__ = ["CEILING", "Unit", "discoveries", "run_unit"]
 
 CEILING = "@ceiling"
-"""The name under which a task's own ceiling is scored, as a row to compare with."""
+"""The entry name of a task's ceiling, which is scored as a row for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One entry, trained once for one regime and seed, and all the tasks that it is scored on.
 
-    It holds all that another machine needs besides the package: the data are made there.
+    It holds all that another machine needs besides the package; the data are made there.
 
     Attributes
     ----------
     entry : str
         As `EntryCode.name`, or `CEILING`.
     code : EntryCode or None
-        Its code; None for a ceiling.
+        None for a ceiling.
     tasks : tuple of Task
-        All of one regime; they bring what another process lacks of their regime.
+        All of one regime.
     keys : tuple of str
         Fingerprints of the results, one a task.
     seed : int
@@ -39,7 +39,7 @@ class Unit:
     slow : bool
         Whether the entry trains for minutes.
     command : str
-        What makes the rows, where that is not ``l96bench run``; they have no learning curves then.
+        The command that makes the rows, if not ``l96bench run``; they have no learning curves then.
     """
 
     entry: str
@@ -55,17 +55,17 @@ class Unit:
 
     @property
     def weight(self) -> float:
-        """A rough number of seconds, to begin with the longest."""
+        """Estimated seconds, for starting the longest units first."""
         return 100.0 * self.slow + sum(5.0 if self.code is None else task.seconds for task in self.tasks)
 
     def without(self, keys: set[str]) -> Unit:
-        """The unit without the tasks whose results have these fingerprints."""
+        """Return the unit without the tasks whose results have these fingerprints."""
         left = [(task, key) for task, key in zip(self.tasks, self.keys, strict=True) if key not in keys]
         return replace(self, tasks=tuple(task for task, _ in left), keys=tuple(key for _, key in left))
 
 
 def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, str]:
-    """Train a model and score it on its tasks: the text of each result's file by its fingerprint.
+    """Train a model, score it on its tasks, and return the text of each result file by its fingerprint.
 
     Parameters
     ----------
@@ -105,11 +105,11 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
 
 
 def discoveries(key: str) -> Path:
-    """The equations of a unit that is not finished: an interrupted run carries on from them."""
+    """Return the path of an unfinished unit's equations, from which an interrupted run continues."""
     return cache_folder() / "discoveries" / key
 
 
 @cache
 def _prepare(task: Task) -> None:
-    """Make a task's data where the cache of this machine lacks them; once a process."""
+    """Make a task's data, once a process, if the cache of this machine lacks them."""
     task.prepare(progress=False)

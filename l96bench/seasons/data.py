@@ -1,8 +1,7 @@
-"""Seasons: test data that nobody can know before a secret is revealed, and anybody can make afterwards.
+"""Derive a season's test data from a secret: unknown before it is revealed, reproducible by anybody afterwards.
 
-A season is a secret of 32 random bytes, of which only the SHA-256 is published: its commitment. Seeds and parameters
-come from the secret by HMAC-SHA-256 (RFC 2104) of what they are for, so that they are as unpredictable as the secret,
-differ from each other, and are the same for everybody once it is known.
+A season is a secret of 32 random bytes, of which only the SHA-256 (the commitment) is published. Seeds and parameters
+are HMAC-SHA-256 (RFC 2104) of their purpose, keyed by the secret: unpredictable, distinct and reproducible.
 """
 
 from __future__ import annotations
@@ -26,29 +25,17 @@ __all__ = ["RANGES", "SEASON_SPLITS", "SEASON_VERSION", "SECRET_BYTES", "Season"
 
 Arrays = dict[str, NDArray[np.float64]]
 SEASON_VERSION = 1
-"""Version of how data come from a secret; a change that moves one bit is a new one."""
+"""Version of the derivation of data from a secret; any change of a bit needs a new one."""
 SECRET_BYTES = 32
 RANGES = {"F": 0.10, "h": 0.05, "c": 0.10}
-"""How far drawn parameters are from the named regime's at most, as fractions of those."""
+"""The largest relative deviations of drawn parameters from those of the named regime."""
 SEASON_SPLITS = ("test", "perfect", "climate", "climate-twin")
-"""The splits that a season has of its own; what models are trained on is everybody's."""
+"""The splits that a season has of its own; training splits are those of the benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Season:
-    """A season whose secret is known here.
-
-    Attributes
-    ----------
-    name : str
-    secret : bytes
-        32 of them; never shown.
-
-    Raises
-    ------
-    DataError
-        If the secret has another length.
-    """
+    """A season whose secret, 32 bytes that are never shown, is known here; DataError for another length."""
 
     name: str
     secret: bytes = field(repr=False)
@@ -59,16 +46,16 @@ class Season:
 
     @property
     def commitment(self) -> str:
-        """SHA-256 of the secret, in hex: what is published when the season is opened."""
+        """SHA-256 of the secret, in hex, which is published when the season is opened."""
         return hashlib.sha256(self.secret).hexdigest()
 
     def words(self, *purpose: str) -> tuple[int, ...]:
-        """Eight 32-bit words for a purpose: HMAC-SHA-256 of the season's name and the purpose, keyed by the secret."""
+        """Return eight 32-bit words: the HMAC-SHA-256 of the season's name and a purpose, keyed by the secret."""
         text = json.dumps(["l96bench season", SEASON_VERSION, self.name, *purpose], separators=(",", ":"))
         return struct.unpack(">8I", hmac.digest(self.secret, text.encode(), "sha256"))
 
     def regime(self, regime: str | Regime, drawn: bool) -> Regime:
-        """The named regime, or one drawn around it: F, h and c uniform within `RANGES`, rounded to four digits."""
+        """Return the named regime, or one with F, h and c drawn uniformly within `RANGES`, rounded to four digits."""
         regime = get_regime(regime)
         if not drawn:
             return regime
@@ -79,24 +66,15 @@ class Season:
         return replace(regime, F=F, h=h, c=c)
 
     def seed_of(self, drawn: bool) -> SeedOf:
-        """The seed words of the season's streams, at the named or at the drawn parameters."""
+        """Return the function for seed words of the season's streams, at the named or at the drawn parameters."""
         return lambda regime, stream: self.words(regime.id, "drawn" if drawn else "named", stream)
 
     def arrays(
         self, regime_id: str, split: Split, drawn: bool, cases: Cases = CASES, progress: bool | None = None
     ) -> dict[str, NDArray[np.float64]]:
-        """The arrays of a split of the season, from the cache; made first when it does not hold them intact.
+        """Return the arrays of one of `SEASON_SPLITS` from the cache, making them first if it lacks them intact.
 
-        Parameters
-        ----------
-        regime_id : str
-        split : Split
-            One of `SEASON_SPLITS`.
-        drawn : bool
-            At the drawn parameters.
-        cases : Cases
-            Of the forecasts, for ``perfect``.
-        progress : bool, optional
+        `drawn` selects the drawn parameters; `cases` are those of the forecasts of ``perfect``.
         """
         regime = self.regime(regime_id, drawn)
 

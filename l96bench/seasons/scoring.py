@@ -1,4 +1,4 @@
-"""Seasons: opened with a commitment to a secret, scored by who keeps it, revealed, and verified by anybody."""
+"""Open a season with a commitment to a secret, score entries on it, reveal it, and verify it."""
 
 from __future__ import annotations
 
@@ -32,23 +32,10 @@ Report = Callable[[str], None]
 def open_season(
     board: Path, name: str, secret: Path, families: Sequence[str], regimes: Sequence[str], opened: date | None = None
 ) -> SeasonRecord:
-    """Draw a secret, keep it in a new file, and publish the commitment to it in the season's record.
+    """Draw a secret, keep it in the new file `secret`, and publish its commitment in the season's record.
 
-    Parameters
-    ----------
-    board : Path
-        The folder ``leaderboard/``.
-    name : str
-    secret : Path
-        The file to keep the secret in.
-    families, regimes : sequence of str
-    opened : date, optional
-        Today if not given.
-
-    Raises
-    ------
-    L96BenchError
-        If there is a season of that name, or the secret cannot be kept there.
+    `board` is the folder ``leaderboard/``; `opened` is today if not given. Raises L96BenchError if there is a season of
+    that name, or the secret cannot be kept there.
     """
     path = record_path(board, name)
     if path.exists():
@@ -66,12 +53,9 @@ def open_season(
 
 
 def reveal_season(board: Path, name: str, secret: bytes, revealed: date | None = None) -> SeasonRecord:
-    """Write the secret into the season's record, from when on anybody can verify the season.
+    """Write the secret into the season's record, so that anybody can verify the season.
 
-    Raises
-    ------
-    DataError
-        If it is not the secret that the commitment was made of, or the season is revealed already.
+    Raises DataError if it does not match the commitment, or the season is revealed already.
     """
     path = record_path(board, name)
     record = SeasonRecord.read(path)
@@ -95,7 +79,7 @@ def _today() -> date:
 
 
 def results_folder(board: Path, name: str, drawn: bool) -> Path:
-    """Where the rows of a season lie: ``seasons/NAME/named`` or ``drawn``, and in it as in ``results/``."""
+    """Return the folder of a season's rows, ``seasons/NAME/named`` or ``drawn``, laid out as ``results/``."""
     return board / "seasons" / name / ("drawn" if drawn else "named")
 
 
@@ -110,26 +94,9 @@ def score_season(
 ) -> list[Result]:
     """Score entries on a season that is not revealed yet, and write their rows and the digests of its data.
 
-    Parameters
-    ----------
-    board : Path
-    name : str
-        Of the season.
-    secret : bytes
-    entries : sequence of str
-        Baselines by name, and submissions by their names on the board or the paths of their folders. The ceilings of
-        all tasks are scored with them.
-    n_jobs : int
-        Processes.
-    report : callable
-        Gets a line for each row.
-
-    Raises
-    ------
-    DataError
-        If it is not the season's secret, its data are other than recorded, or the season is over.
-    L96BenchError
-        In the end, if an entry failed; the rows of all others are written.
+    `entries` are baselines, and submissions by their names on the board or folders; ceilings are scored with them.
+    Raises DataError if the secret or data do not match the record, or the season is over, and L96BenchError at the end
+    if an entry failed; the rows of all others are written.
     """
     path = record_path(board, name)
     record = SeasonRecord.read(path)
@@ -153,27 +120,10 @@ def score_season(
 def verify_season(
     board: Path, name: str, entries: Sequence[str] | None = None, *, n_jobs: int = 1
 ) -> tuple[list[str], list[Verdict]]:
-    """Make a revealed season's data from its secret, and derive its rows again.
+    """Make a revealed season's data from its secret, and verify its rows, or those of `entries`.
 
-    Parameters
-    ----------
-    board : Path
-    name : str
-    entries : sequence of str, optional
-        Some of its entries, as for `score_season`; all if not given.
-    n_jobs : int
-
-    Returns
-    -------
-    list of str
-        The digests that differ from those recorded.
-    list of Verdict
-        One for each row.
-
-    Raises
-    ------
-    DataError
-        If the season is not revealed.
+    Returns the digests that differ from those recorded, and a verdict for each row. Raises DataError if the season is
+    not revealed.
     """
     record = SeasonRecord.read(record_path(board, name))
     scoring = _Scoring.of(board, record, None, n_jobs)
@@ -201,7 +151,7 @@ def _compare(row: Result, again: Result | None, faults: Sequence[str]) -> tuple[
 
 
 def _entry_of(row: Result, board: Path) -> str:
-    """What `score_season` is told to make a row: a submission, a baseline or the ceiling; "" if nothing makes it."""
+    """Return the name of a row's entry for `score_season`: a submission, baseline or ceiling; "" if there is none."""
     if row.submission is not None:
         return row.slug if (board / "submissions" / row.slug / SUBMISSION_FILE).is_file() else ""
     if row.model.kind == "reference":
@@ -212,7 +162,7 @@ def _entry_of(row: Result, board: Path) -> str:
 
 @dataclass(slots=True)
 class _Scoring:
-    """Everything that scoring a season needs, and what went wrong so far."""
+    """The inputs for scoring a season, and the failures so far."""
 
     board: Path
     record: SeasonRecord
@@ -227,7 +177,7 @@ class _Scoring:
         return cls(board, record, tasks, n_jobs, [])
 
     def data(self, check: bool = True) -> dict[str, str]:
-        """Make the data; their digests, which are those in the record if there are any."""
+        """Make the data and return their digests, which must match those recorded, if any."""
         made: dict[str, str] = {}
         for task in (each for tasks in self.tasks.values() for each in tasks):
             task.prepare()
@@ -240,7 +190,7 @@ class _Scoring:
         return made
 
     def rows(self, entries: Sequence[str]) -> Iterator[tuple[bool, Result]]:
-        """The rows of entries, and whether they are those at drawn parameters, as they are finished."""
+        """Yield the rows of entries as they are finished, and whether each is at drawn parameters."""
         folders = {name: folder for name in entries if (folder := self._folder(name)) is not None}
         yield from self._rows_of_code([name for name in entries if name not in folders])
         for name, folder in folders.items():

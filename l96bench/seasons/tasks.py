@@ -1,4 +1,4 @@
-"""Tasks of a season: with the ids of the benchmark, trained on its data and tested on the season's."""
+"""Make the tasks of a season: benchmark tasks with the same ids and training data, tested on the season's data."""
 
 from __future__ import annotations
 
@@ -18,22 +18,16 @@ __all__ = ["SeasonSource", "season_families", "season_task", "split_name"]
 
 
 def split_name(season: str, drawn: bool) -> str:
-    """Return what the rows of a season give as their split."""
+    """Return the split that the rows of a season name."""
     return f"season {season}, drawn parameters" if drawn else f"season {season}"
 
 
 @dataclass(frozen=True, slots=True)
 class SeasonSource:
-    """Test data from a season's secret, and training data from another source; there is no warmer climate.
+    """Test data from a season's secret, and training data from another source (`learned`); there is no warmer climate.
 
-    Parameters
-    ----------
-    season : Season
-    drawn : bool
-        Whether the test data are of the parameters that the season draws around the named ones, on which no model is
-        trained. The resolved model knows the drawn F; a closure knows neither h nor c.
-    learned : Source
-        Of the training data.
+    With `drawn` the test data have the parameters that the season draws around the named ones, on which no model is
+    trained. The resolved model knows the drawn F; a closure knows neither h nor c.
     """
 
     season: Season
@@ -42,24 +36,24 @@ class SeasonSource:
 
     @property
     def has_shift(self) -> bool:
-        """Whether there are splits in a warmer climate: no."""
+        """Whether there are splits in a warmer climate: False."""
         return False
 
     @property
     def label(self) -> str:
-        """What results give as their split."""
+        """The split that results name."""
         return split_name(self.season.name, self.drawn)
 
     def regime(self, regime_id: str) -> Regime:
-        """Return the system that is tested on."""
+        """Return the regime of the test data."""
         return self.season.regime(regime_id, self.drawn)
 
     def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
-        """Return the arrays of a split: the season's own, or those that models are trained on."""
+        """Return the arrays of a split: the season's own, or the public training data."""
         return task.make(split, progress) if split in SEASON_SPLITS else self.training(task).arrays(split, progress)
 
     def sized(self, split: Split) -> Split:
-        """Return the split as large as that of the source of the training data."""
+        """Return the split at the size that the source of the training data has."""
         return self.learned.sized(split)
 
     def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
@@ -71,7 +65,7 @@ class SeasonSource:
         raise L96BenchError(f"season {self.season.name!r} has no archives; expected a task of {season_families()}")
 
     def digests(self, task: Task) -> dict[str, str]:
-        """Return those of the public training data and of the season's own arrays, which are made first."""
+        """Return the digests of the public training data and of the season's own arrays, making these first."""
         learned = {f"{task.key('train')}/{name}": value for name, value in recorded_digests(task.key("train")).items()}
         return learned | self.own_digests(task)
 
@@ -92,13 +86,7 @@ def season_families() -> list[str]:
 
 
 def season_task(task: Task, season: Season, drawn: bool = False) -> Task:
-    """Return a task with the same id that is tested on a season's data.
-
-    Raises
-    ------
-    L96BenchError
-        If its family has no seasons.
-    """
+    """Return a task with the same id that is tested on a season's data; L96BenchError if its family has no seasons."""
     if not task.seasonal:
         raise L96BenchError(f"expected a task of {', '.join(season_families())}, got {task.id}")
     return shared(replace(task, source=SeasonSource(season, drawn, task.source)))

@@ -1,4 +1,4 @@
-"""Artifacts: the files of a submission, opened once, checked before they are unpacked, never executed."""
+"""Read the artifact files of a submission once, and check them before they are unpacked; nothing is executed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["Artifact", "read_content", "read_equations", "read_file", "read_pred
 _NAMES = {ONNX: "a closure (.onnx)", EQUATIONS: "equations (.yaml or .json)", PREDICTIONS: "predictions (.npz)"}
 _KINDS = {".onnx": ONNX, ".yaml": EQUATIONS, ".json": EQUATIONS, ".npz": PREDICTIONS}
 SUFFIXES = tuple(_KINDS)
-"""Of the files that are artifacts."""
+"""The suffixes of artifact files."""
 MAX_YAML_BYTES, MAX_JSON_BYTES = 1_000_000, 20_000_000
-"""Of equations as YAML, and as JSON."""
+"""The largest equations file, as YAML and as JSON."""
 MAX_NPZ_BYTES = 100_000_000
 _MAX_HEADER = 4096
 _SIZES = {
@@ -44,13 +44,7 @@ _SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The bytes of an artifact file, read once: what is checked is what is scored.
-
-    Attributes
-    ----------
-    name : str
-    data : bytes
-    """
+    """The bytes of an artifact file, read once, so that what is checked is what is scored."""
 
     name: str
     data: bytes
@@ -67,20 +61,12 @@ class Artifact:
 
     @classmethod
     def read(cls, folder: Path, name: str) -> Artifact:
-        """The artifact of that name in a folder; see `read_file`."""
+        """Read the artifact of that name from a folder; see `read_file`."""
         return cls(name, read_file(folder, name, _SIZES[Path(name).suffix]))
 
 
 def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
-    """The bytes of a plain file that lies in a folder itself.
-
-    Symbolic links, devices, pipes and folders are refused by the system call that opens the file, or right after it.
-
-    Raises
-    ------
-    SubmissionError
-        If there is no such file, it is no plain file, or it is too large.
-    """
+    """Read a plain file directly inside a folder; links, devices, folders and large files raise SubmissionError."""
     if name != os.path.basename(name) or name in {"", ".", ".."} or "\0" in name:
         raise SubmissionError(f"{name!r:.100}: expected the name of a file in the folder")
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -106,13 +92,7 @@ def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
 
 
 def read_equations(artifact: Artifact) -> list[str] | dict[str, list[str]]:
-    """The texts of an equations file: one list, or lists by the ids of problems. They are not parsed here.
-
-    Raises
-    ------
-    SubmissionError
-        If the file holds anything else.
-    """
+    """Return the texts of an equations file, unparsed: one list, or lists by problem id; SubmissionError otherwise."""
     name = artifact.name
     is_json = name.endswith(".json")
     found = _read_json(artifact) if is_json else read_yaml(artifact.data, name, MAX_YAML_BYTES)
@@ -134,7 +114,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _read_json(artifact: Artifact) -> Any:
-    """Plain data from JSON; no key twice, nothing that is not finite."""
+    """Parse JSON, refusing duplicate keys and numbers that are not finite."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -152,19 +132,9 @@ def _read_json(artifact: Artifact) -> Any:
 
 
 def read_content(artifact: Artifact, task: Task, *, private: bool = False) -> Content:
-    """Return what an artifact holds, checked and unpacked, for a task to score.
+    """Return the checked content of an artifact for a task to score, or raise SubmissionError.
 
-    Parameters
-    ----------
-    artifact : Artifact
-    task : Task
-    private : bool
-        Whether it is scored for its author alone: predictions then need not name their data, nor be finite.
-
-    Raises
-    ------
-    SubmissionError
-        If the file is damaged, too large or of a kind that the task cannot score.
+    With `private` it is scored for its author alone: predictions then need not name their data, nor be finite.
     """
     if artifact.kind not in task.artifact_kinds:
         kinds = " or ".join(_NAMES[kind] for kind in task.artifact_kinds)
@@ -179,16 +149,10 @@ def read_content(artifact: Artifact, task: Task, *, private: bool = False) -> Co
 def read_predictions(
     artifact: Artifact, expected: Expected, *, private: bool = False
 ) -> dict[str, NDArray[np.float64]]:
-    """The arrays ``test`` and, if given, ``shift`` of a file of predictions.
+    """Return the arrays ``test`` and, if given, ``shift`` of a predictions file, or raise SubmissionError.
 
     The file is a zip archive of plain .npy files: ``test``, ``shift`` (optional) and ``data``, the SHA-256 of the test
-    X as a text, which tells for which data the predictions were made. Headers are read first; then never more than
-    the bytes that an array of the expected shape has.
-
-    Raises
-    ------
-    SubmissionError
-        If it is anything else.
+    X as a text. Headers are read first; then never more than the bytes that an array of the expected shape has.
     """
     name = artifact.name
     try:
@@ -239,7 +203,7 @@ def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool
 def _read_array(
     archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]], finite: bool
 ) -> NDArray[np.float64]:
-    """One array, after its header says that it is what is expected."""
+    """Read one array, after its header has been checked against what is expected."""
     key = member.removesuffix(".npy")
     label = f"{name}: {key}"
     if key not in shapes:
@@ -269,7 +233,7 @@ def _read_array(
 
 
 def unexpected_files(folder: Path, expected: Sequence[str]) -> list[str]:
-    """A line for everything in a folder that is none of these files."""
+    """Return a line for everything in a folder that is none of these files."""
     faults = []
     for index, entry in enumerate(sorted(os.scandir(folder), key=lambda each: each.name)):
         if index == 100:

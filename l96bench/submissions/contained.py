@@ -1,7 +1,7 @@
-"""Work on untrusted files, in a process of its own with bounds on time, memory and output.
+"""Process untrusted files in a separate process with bounds on time, memory and output.
 
-The process gets its work as objects of ours and answers in JSON: what comes back is never unpickled. One process does
-many items; if it takes too long over one or dies of it, that item has a fault, and another process does the rest.
+The process gets pickled objects of this package and answers in JSON, so that nothing it returns is unpickled. An item
+that takes too long or ends the process is reported as a fault, and another process does the rest.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from l96bench.errors import L96BenchError
 __all__ = ["ContainedOutcome", "Limits", "run_contained", "stop_contained"]
 
 _MAX_ANSWER = 64_000_000
-"""Bytes of an answer."""
+"""The largest answer, in bytes."""
 _START_SECONDS = 300.0
-"""Of the clock, in which a process must have started and imported what it needs."""
+"""Seconds of wall-clock time in which a process must start and finish its imports."""
 _CLOCK = 10.0
-"""Seconds of the clock for each of the processor's, of which a busy machine gives few."""
+"""Seconds of wall-clock time allowed for each second of processor time, because the machine may be busy."""
 _running: set[subprocess.Popen[bytes]] = set()
 _stops: list[None] = []
-"""The processes at work, and an item for each time that all of them were stopped."""
+"""The running processes, and an item for each time that all of them were stopped."""
 _COMMAND = "from l96bench.submissions.contained import serve; serve()"
 
 
@@ -46,12 +46,11 @@ class Limits:
     Attributes
     ----------
     seconds : float
-        Of the processor, all threads together: the same on a busy machine.
+        Processor time of all threads together.
     memory : int
         Bytes of address space, beyond what the process has when it starts.
     clock : float, optional
-        Seconds of the clock, which end what waits and does not work; ten times `seconds`, and at least a minute, if
-        not given.
+        Wall-clock seconds; ten times `seconds`, and at least a minute, if not given.
     """
 
     seconds: float = 300.0
@@ -60,23 +59,13 @@ class Limits:
 
     @property
     def patience(self) -> float:
-        """Seconds of the clock."""
+        """The wall-clock limit in seconds."""
         return max(60.0, _CLOCK * self.seconds) if self.clock is None else self.clock
 
 
 @dataclass(frozen=True, slots=True)
 class ContainedOutcome:
-    """What came of an item.
-
-    Attributes
-    ----------
-    value : Any
-        Plain data; None if there is a fault.
-    fault : str
-        Empty, or why there is no value.
-    seconds : float
-        Of the clock.
-    """
+    """The result of one item: a value of plain data (None after a fault), the fault's text, and wall-clock seconds."""
 
     value: Any
     fault: str
@@ -86,17 +75,9 @@ class ContainedOutcome:
 def run_contained(
     function: str, items: Sequence[Any], limits: Limits | None = None, n_jobs: int = 1
 ) -> list[ContainedOutcome]:
-    """What ``function(item)`` gives for each item, in their order.
+    """Return the outcome of ``function(item)`` for each item, in order, computed in `n_jobs` separate processes.
 
-    Parameters
-    ----------
-    function : str
-        ``module:function``, of l96bench; its value is plain data, as JSON has it.
-    items : sequence
-        Objects of ours that can be pickled.
-    limits : Limits, optional
-    n_jobs : int
-        Processes; items next to each other are done by the same one.
+    `function` is ``module:function`` of l96bench and returns plain JSON data; items must be picklable.
     """
     limits = Limits() if limits is None else limits
     n_jobs = max(1, min(n_jobs, len(items)))
@@ -112,7 +93,7 @@ def run_contained(
 
 
 def stop_contained() -> None:
-    """End all processes at work, and what called for them: nothing new is begun there."""
+    """End all running processes, and start no new ones for the calls that wait for them."""
     _stops.append(None)
     for process in list(_running):
         _kill(process)
@@ -133,7 +114,7 @@ def _all(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedO
 
 
 def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
-    """The outcomes of the first items, at least one: up to the item that the process does not survive."""
+    """Return the outcomes of the first items, at least one: up to the item that ends the process."""
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as errors:
         pickle.dump((function, list(items), limits), work)
         work.seek(0)
@@ -164,14 +145,14 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
 
 
 def _environment() -> dict[str, str]:
-    """The caller's, with this package first, and one thread for every library."""
+    """Return the caller's environment, with this package first on the path, and one thread for every library."""
     root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[bytes | None, float]]:
-    """The lines that a process answers and what each took; None in the end if the next is not there in time."""
+    """Yield each answer line and its seconds; None at the end if the next line is not there in time."""
     assert process.stdout is not None
     buffer, start, limit = b"", time.monotonic(), _START_SECONDS
     with selectors.DefaultSelector() as selector:
@@ -214,7 +195,7 @@ def _outcome(
 
 
 def serve() -> None:
-    """Read the work from standard input, do it, answer one line an item on what was standard output."""
+    """Read the work from standard input, do it, and answer one line an item on the original standard output."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
     name, items, limits = pickle.load(sys.stdin.buffer)
@@ -242,7 +223,7 @@ def serve() -> None:
 
 
 def _limit(limits: Limits, n_items: int) -> None:
-    """Bound this process, where the system can: memory, processor time, size of files; no core dumps."""
+    """Limit memory, processor time and file size of this process where the system can, and disable core dumps."""
     try:
         import resource
     except ImportError:  # not on this system: the clock is what is left

@@ -1,4 +1,4 @@
-"""Entries as submissions: trained, exported and described in a folder that anybody can score without their code."""
+"""Train entries and export them as submission folders that can be scored without their code."""
 
 from __future__ import annotations
 
@@ -29,32 +29,11 @@ def export_entry(
     authors: Sequence[str] = ("l96bench",),
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train an entry, once for each regime as `l96bench run` does, and write it as a submission into a new folder.
+    """Train an entry once for each regime, as `l96bench run` does, and write it as a submission into a new folder.
 
-    The folder holds an artifact for each regime and the `submission.yaml` of all the entry's tasks there. It appears
-    when all of it is written.
-
-    Parameters
-    ----------
-    name : str
-        As `l96bench.submissions.names.resolve` takes it.
-    folder : Path
-    regimes : sequence of str, optional
-        Regimes and tracks; those of the quick board if not given, or all of the entry's where these are none of them.
-    seed : int
-        Training seed.
-    authors : sequence of str
-    report : callable
-        Gets a line for each artifact.
-
-    Raises
-    ------
-    UnknownIdError
-        If there is no such entry, or it does not enter a regime.
-    ModelError
-        If no artifact can hold the model: it is stochastic, has a memory, or is a filter.
-    L96BenchError
-        If the folder exists.
+    Regimes may be tracks too; by default they are those of the quick board. The folder appears when all of it is
+    written. Raises UnknownIdError for an unknown entry or a regime that it does not enter, ModelError for a model that
+    no artifact can hold (stochastic, with memory, or a filter), and L96BenchError if the folder exists.
     """
     named = resolve(name)
     if named.kind == "folder":
@@ -96,7 +75,7 @@ def export_entry(
 
 
 def _tasks(entry: Entry, regimes: Sequence[str] | None) -> list[Task]:
-    """The tasks of an entry on these regimes."""
+    """Return the tasks of an entry on these regimes."""
     everywhere = list(dict.fromkeys(make_task(id).regime_id for id in list_tasks()))
     entered = list(dict.fromkeys(task.regime_id for task in entry.tasks(everywhere)))
     for regime in regimes or ():
@@ -108,7 +87,7 @@ def _tasks(entry: Entry, regimes: Sequence[str] | None) -> list[Task]:
 
 
 def _training(entry: Entry, task: Task) -> dict[str, str]:
-    """What a submission says about the training data of a regime."""
+    """Return what a submission declares about the training data of a regime."""
     data = entry.trained_on or task.training_set
     if "train" in data:
         return {"regime": task.regime_id, "split": "train", "note": data}

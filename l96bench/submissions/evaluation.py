@@ -1,4 +1,4 @@
-"""The work on one artifact for one task, inside of a contained process: look through it, try it, score it."""
+"""Check, try and score one artifact for one task inside a contained process."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ __all__ = ["Item", "evaluate", "examine", "inspect", "look_through", "try_out"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An artifact and a task that it enters.
-
-    Attributes
-    ----------
-    task : Task
-    artifact : Artifact
-    info : ModelInfo
-        How the row is described, up to the number of parameters.
-    """
+    """An artifact, a task that it enters, and the description of its row (without the number of parameters)."""
 
     task: Task
     artifact: Artifact
@@ -34,13 +26,7 @@ class Item:
 
 
 def evaluate(item: Item) -> dict[str, Any]:
-    """Return the fields of the result of an artifact on a task.
-
-    Raises
-    ------
-    SubmissionError, ModelError
-        If the artifact cannot be used.
-    """
+    """Return the fields of the result of an artifact on a task; SubmissionError or ModelError if it cannot be used."""
     task = shared(item.task)
     result = task.evaluate_content(read_content(item.artifact, task), item.info)
     fields: dict[str, Any] = json.loads(result.to_json())
@@ -48,13 +34,13 @@ def evaluate(item: Item) -> dict[str, Any]:
 
 
 def examine(work: tuple[str, Item]) -> Any:
-    """Return what `inspect` or `try_out`, by the name that comes with the item, gives for it."""
+    """Call `inspect` or `try_out`, whichever is named with the item."""
     step, item = work
     return {"inspect": inspect, "try_out": try_out}[step](item)
 
 
 def inspect(item: Item) -> str:
-    """Raise unless the artifact is of a kind, size and form that the task can score; return an empty text.
+    """Raise unless the artifact has a kind, size and form that the task can score; return an empty text.
 
     No data set is needed: closures are called with normally distributed states.
     """
@@ -63,7 +49,7 @@ def inspect(item: Item) -> str:
 
 
 def look_through(artifact: Artifact) -> list[str]:
-    """Return what is wrong with an artifact whatever it is for, a line each."""
+    """Return a line for each fault of an artifact that does not depend on the task."""
     try:
         if artifact.kind == EQUATIONS:
             read_equations(artifact)
@@ -73,7 +59,7 @@ def look_through(artifact: Artifact) -> list[str]:
 
 
 def try_out(item: Item) -> float | None:
-    """Return the score of an artifact on the task's miniature; None for what can only be scored on the whole."""
+    """Return the score of an artifact on the task's miniature; None if it can only be scored on the whole task."""
     task, artifact = item.task.miniature(), item.artifact
     if artifact.kind == PREDICTIONS:
         return None

@@ -1,4 +1,4 @@
-"""Example submissions: small, honest, and working as they are."""
+"""Small example submissions that can be scored as they are."""
 
 from __future__ import annotations
 
@@ -40,14 +40,10 @@ Made by `l96bench init --family {family}`: {description}
 
 
 def write_example(folder: Path, family: str) -> list[Path]:
-    """Write a small, honest submission for a family into a new folder, and return the paths of its files.
+    """Write a small example submission for a family into a new folder, and return the paths of its files.
 
-    Raises
-    ------
-    L96BenchError
-        If the folder exists and is not empty, or the family has no example.
-    UnknownIdError
-        If there is no such family.
+    Raises UnknownIdError for an unknown family; L96BenchError if it has no example, or the folder exists and is not
+    empty.
     """
     example = find_family(family).example()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

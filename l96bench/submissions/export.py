@@ -1,7 +1,7 @@
-"""Fitted models as artifacts of submissions: `closure.onnx`, `equations.yaml`, `predictions.npz`.
+"""Export fitted models as artifacts of submissions: `closure.onnx`, `equations.yaml`, `predictions.npz`.
 
-An exported model is tried before its file is written, and has the scores of the original: tasks run what they are given
-as it would be exported (`l96bench.graphs.models.as_submitted`).
+An exported model is tried before its file is written, and scores as the original does: tasks run a model as its export
+(`l96bench.graphs.models.as_submitted`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
     Parameters
     ----------
     model : object
-        A closure of `l96bench.estimators`, or a regressor that makes one: polynomials, regressors of stencils and
-        fluxes, networks of the ring, sums and products of equations, emulators; a scikit-learn estimator or pipeline of
-        K inputs and K outputs; a ``torch.nn.Module`` of the same kind; a stable-baselines3 model that was trained in an
-        environment of l96bench, or its `PolicyClosure`.
+        A closure of `l96bench.estimators` or a regressor that makes one; a scikit-learn estimator or pipeline or a
+        ``torch.nn.Module`` with K inputs and K outputs; a stable-baselines3 model trained in an environment of
+        l96bench, or its `PolicyClosure`.
     path : path
     K : int
         Number of points.
@@ -44,7 +43,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
     Raises
     ------
     ModelError
-        If the model is none of these, is stochastic or has a memory, or does not come out as it went in.
+        If the model is none of these, is stochastic or has a memory, or its graph gives another U.
     """
     path = Path(path)
     write_atomic(path, exported(_policy_of(model), K, path.name).data)
@@ -52,7 +51,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
 
 
 def _policy_of(model: Any) -> Any:
-    """The closure of a stable-baselines3 model; other models as they are."""
+    """Return the closure of a stable-baselines3 model, and any other model as it is."""
     if "stable_baselines3" not in sys.modules:
         return model
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -63,20 +62,20 @@ def _policy_of(model: Any) -> Any:
 
 
 def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
-    """Write equations as a YAML or JSON file: those of a polynomial closure, of whatever found some, or ready texts.
+    """Write equations as a YAML or JSON file.
 
     Parameters
     ----------
     model : object
         A `Polynomial` or a regressor that makes one; an `EquationClosure` or `EquationSet`; a fitted pysindy model or
-        anything with ``equations()``; a list of texts; or, for `equation-recovery`, lists by the ids of the problems.
+        anything with ``equations()``; a list of texts; or, for `equation-recovery`, lists by problem id.
     path : path
-        JSON where it ends in ``.json``, which may be larger and is read faster.
+        JSON if it ends in ``.json``, which may be larger and is read faster.
 
     Raises
     ------
     ModelError
-        For anything else.
+        For any other model.
     """
     import yaml
 

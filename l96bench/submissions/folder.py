@@ -1,4 +1,4 @@
-"""Folders of submissions: read, checked, scored, put on the board."""
+"""Read, check and score submission folders, and put them on the board."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 CHECK_LIMITS = Limits(seconds=60.0, memory=2 * 2**30)
-"""Of each trial of `check_folder`; the first one on a machine compiles, which takes 20 s of the processor."""
+"""The limits of each trial in `check_folder`; the first one on a machine spends 20 s of the processor on compiling."""
 _README = "README.md"
 _EVALUATION = "l96bench.submissions.evaluation"
 Status = Literal["verified", "self-reported"]
@@ -44,12 +44,7 @@ Status = Literal["verified", "self-reported"]
 class SubmissionFolder:
     """A submission and its files, read once.
 
-    Attributes
-    ----------
-    path : Path
-    submission : Submission
-    files : dict of str to bytes
-        Everything that is copied when it is submitted: `submission.yaml`, the artifacts, perhaps a README.md.
+    `files` holds everything that is copied on submission: `submission.yaml`, the artifacts, perhaps a README.md.
     """
 
     path: Path
@@ -58,31 +53,25 @@ class SubmissionFolder:
 
     @classmethod
     def read(cls, path: Path) -> SubmissionFolder:
-        """The submission in a folder.
-
-        Raises
-        ------
-        SubmissionError
-            With a line for everything that is wrong with the description and the files; nothing is run.
-        """
+        """Read the submission in a folder, running nothing; SubmissionError has a line for each fault."""
         submission, files, faults = _read(path)
         if submission is None or faults:
             raise SubmissionError("\n".join(faults))
         return cls(path, submission, files)
 
     def artifact(self, task: Task) -> Artifact | None:
-        """The artifact for a task; None for ``python:``."""
+        """Return the artifact for a task; None for ``python:``."""
         name = self.submission.artifact(task)
         return Artifact(name, self.files[name]) if name in self.files else None
 
     def item(self, task: Task) -> Item | None:
-        """The work on a task; None for ``python:``."""
+        """Return the work item for a task; None for ``python:``."""
         artifact = self.artifact(task)
         return None if artifact is None else Item(task, artifact, self.submission.model_info(task))
 
 
 def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
-    """The submission as far as it can be read, the files that can be, and a line for everything that is wrong."""
+    """Return the submission and files as far as they can be read, and a line for each fault."""
     faults: list[str] = []
     if path.is_symlink() or not path.is_dir():
         return None, {}, [f"{path}: expected a folder with {SUBMISSION_FILE}; make one with `l96bench init`"]
@@ -110,7 +99,7 @@ def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
 
 
 def _artifact_names(fields: Any) -> list[str]:
-    """The names of artifact files in a description that may be faulty elsewhere."""
+    """Return the names of artifact files in a description that may have faults elsewhere."""
     given = fields.get("artifacts") if isinstance(fields, dict) else None
     values = list(given.values()) if isinstance(given, dict) else [given]
     names = [each for each in values if isinstance(each, str) and ARTIFACT_NAMES.fullmatch(each)]
@@ -119,17 +108,9 @@ def _artifact_names(fields: Any) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What `check_folder` found.
+    """The findings of `check_folder`: faults (empty if it can be scored), notes for its author, and scores.
 
-    Attributes
-    ----------
-    faults : list of str
-        Everything that is wrong; empty for a submission that can be scored.
-    notes : list of str
-        What its author should know.
-    scores : dict of str to float
-        Scores on miniature tasks, by the ids of the tasks; they are no forecast of the real ones.
-    submission : Submission or None
+    `scores` are those on miniature tasks by task id, and do not predict the real ones.
     """
 
     faults: list[str] = field(default_factory=list)
@@ -139,19 +120,10 @@ class Check:
 
 
 def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHECK_LIMITS) -> Check:
-    """Everything that is wrong with a submission, found without the data sets and in seconds.
+    """Find all faults of a submission in seconds and without the data sets.
 
-    The description and the files are checked, every artifact is looked through for every task that it is for, and
-    scored in miniature on the first of them of each family.
-
-    Parameters
-    ----------
-    path : Path
-        Of the folder.
-    allow_python : bool
-        Also run ``python:`` artifacts, which is running the code of whoever wrote them.
-    limits : Limits
-        Of each trial.
+    Checks the description, the files and every artifact for each of its tasks, and scores each artifact in miniature on
+    its first task of each family, within `limits`. `allow_python` also runs the code of ``python:`` artifacts.
     """
     submission, files, faults = _read(path)
     if submission is None:
@@ -175,7 +147,7 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
 
 
 def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
-    """Look through all items, and score each artifact in miniature on its first task of each family, in one process."""
+    """Check all items, and score each artifact in miniature on its first task of each family, in one process."""
     distinct = list({(item.artifact.name, item.task.family, item.task.form): item for item in reversed(items)}.values())
     firsts = list({(item.artifact.name, item.task.family): item for item in reversed(items)}.values())
     work = [("inspect", item) for item in reversed(distinct)] + [("try_out", item) for item in reversed(firsts)]
@@ -213,7 +185,7 @@ def _ready(name: str, task: Task) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The results of a submission, and a line for each task that it cannot be scored on."""
+    """The results of a submission, and a line for each task on which it cannot be scored."""
 
     results: list[Result]
     faults: list[str]
@@ -228,21 +200,10 @@ def score_folder(
     limits: Limits | None = None,
     n_jobs: int = 1,
 ) -> Scored:
-    """Score a submission on the tasks that it enters.
+    """Score a submission on the tasks that it enters, or on `tasks`: some of them, or others with the same ids.
 
-    Parameters
-    ----------
-    folder : SubmissionFolder
-    tasks : sequence of Task, optional
-        Some of its tasks, or others with the same ids, such as a season's; all if not given.
-    status : {"verified", "self-reported"}
-        What the rows say; those of ``python:`` are self-reported whatever is given.
-    allow_python : bool
-        Run ``python:`` artifacts in this process.
-    limits : Limits, optional
-        Of each task.
-    n_jobs : int
-        Processes.
+    Rows get `status`, but those of ``python:`` artifacts are always self-reported; these run in this process, and only
+    with `allow_python`. `limits` apply to each task.
     """
     submission = folder.submission
     chosen = [make_task(id) for id in submission.tasks] if tasks is None else list(tasks)
@@ -290,23 +251,11 @@ def submit_folder(
     n_jobs: int = 1,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
-    """Check a submission, score it, and put it on the board: into ``submissions/``, its rows into ``results/``.
+    """Check a submission, score it, and add it to the board's ``submissions/`` and its rows to ``results/``.
 
-    Parameters
-    ----------
-    path : Path
-        Of the submission's folder.
-    board : Path
-        The folder ``leaderboard/``.
-    allow_python, limits, n_jobs
-        As for `score_folder`.
-    report : callable
-        Gets a line for each file that is written.
-
-    Raises
-    ------
-    SubmissionError
-        With a line for everything that is wrong, or if the name is another's; the board is left as it is then.
+    `board` is the folder ``leaderboard/``; `report` gets a line for each written file; the rest is as for
+    `score_folder`. Raises SubmissionError, with a line for each fault, and leaves the board as it is if anything is
+    wrong.
     """
     checked = check_folder(path, allow_python=allow_python)
     if checked.faults:
@@ -330,13 +279,7 @@ def submit_folder(
 
 
 def require_own(submission: Submission, board: Path) -> None:
-    """Raise if the name belongs to a baseline of a board, or to a submission by others.
-
-    Raises
-    ------
-    SubmissionError
-        Whose it is.
-    """
+    """Raise SubmissionError if the name belongs to a baseline of a board, or to a submission by others."""
     place = board / "submissions" / submission.slug
     for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
         if Result.read(file).submission is None:
@@ -349,7 +292,7 @@ def require_own(submission: Submission, board: Path) -> None:
 
 
 def _replace(place: Path, files: dict[str, bytes]) -> None:
-    """Put a folder with these files in place: written beside it first, then renamed."""
+    """Replace a folder by one with these files, written beside it first and then renamed."""
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:

@@ -1,4 +1,4 @@
-"""What a name on the command line stands for: an entry, a submission's folder, an artifact or a result file."""
+"""Resolve names on the command line: entries, submission folders, artifacts and result files."""
 
 from __future__ import annotations
 
@@ -24,17 +24,9 @@ _ARTIFACTS = (".onnx", ".yaml", ".json", ".npz")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name stands for.
+    """What a name stands for: an entry, a submission folder, an artifact or a result.
 
-    Attributes
-    ----------
-    text : str
-        The name as it was given; for an entry its key, path or ``module:object``.
-    kind : {"entry", "folder", "artifact", "result"}
-    code : EntryCode or None
-        The entry's code.
-    folder : SubmissionFolder or None
-    result : Result or None
+    `text` is the name as given; for an entry its key, path or ``module:object``.
     """
 
     text: str
@@ -45,7 +37,7 @@ class Named:
 
     @property
     def title(self) -> str:
-        """The name of its rows."""
+        """The title of its rows."""
         if self.code is not None:
             return self.code.load().name
         if self.folder is not None:
@@ -53,13 +45,7 @@ class Named:
         return Path(self.text).stem if self.result is None else self.result.model.name
 
     def script(self) -> str:
-        """What `find_code` takes; of a result, that of the entry that made it.
-
-        Raises
-        ------
-        L96BenchError
-            If there is nothing to train.
-        """
+        """The name for `find_code`, for a result of the entry that made it; L96BenchError if nothing can be trained."""
         if self.code is not None:
             return self.text
         if self.result is not None and self.result.submission is None:
@@ -68,13 +54,7 @@ class Named:
         raise L96BenchError(f"{self.text}: expected something to train, got what is ready; try `l96bench score`")
 
     def entry(self) -> Entry:
-        """The entry that is meant: of a result the one that made it, of an artifact one that is ready.
-
-        Raises
-        ------
-        L96BenchError
-            If there is none: predictions are no model, and the script of a result may be missing.
-        """
+        """Return the entry, for a result the one that made it, or for an artifact a ready one; else L96BenchError."""
         if self.code is not None:
             return self.code.load()
         if self.result is not None:
@@ -90,18 +70,9 @@ class Named:
 
 
 def resolve(text: str) -> Named:
-    """What a name stands for.
+    """Resolve the name of an entry, a submission folder, an artifact or predictions file, or a result file.
 
-    Parameters
-    ----------
-    text : str
-        The key or title of a baseline, the path of a script, ``module:object``, a submission's folder, an artifact
-        (``.onnx``, equations in ``.yaml`` or ``.json``), predictions (``.npz``) or a result file.
-
-    Raises
-    ------
-    UnknownIdError
-        If it is nothing of these; the message names the nearest entries and where they were looked for.
+    Raises UnknownIdError, naming the nearest entries and where they were looked for, if it is none of these.
     """
     path = Path(text)
     if (path / SUBMISSION_FILE).is_file():
@@ -117,13 +88,7 @@ def resolve(text: str) -> Named:
 
 
 def entry_of(row: Result, shown: str) -> Entry:
-    """The entry that made a row: a submission on the board, or the script that its command names.
-
-    Raises
-    ------
-    L96BenchError
-        If it is not here.
-    """
+    """Return the entry that made a row: a submission on the board, or the script in its command; else L96BenchError."""
     if row.submission is not None:
         place = find_board() / "submissions" / row.slug
         if not (place / SUBMISSION_FILE).is_file():
@@ -139,7 +104,7 @@ def entry_of(row: Result, shown: str) -> Entry:
 
 
 def script_named(row: Result) -> str:
-    """What the command of a row trains, as `find_code` takes it; empty if it is no ``l96bench run``."""
+    """Return the entry in the command of a row, as `find_code` takes it; empty if it is no ``l96bench run``."""
     try:
         words = shlex.split(row.model.command)
     except ValueError:
@@ -148,7 +113,7 @@ def script_named(row: Result) -> str:
 
 
 def _ready(folder: SubmissionFolder) -> Entry:
-    """A submission as an entry, on its own tasks."""
+    """Return a submission as an entry on its own tasks."""
     submission, tasks = folder.submission, [make_task(id) for id in folder.submission.tasks]
 
     def make(task: Task, seed: int) -> Any:

@@ -1,7 +1,7 @@
 """Read untrusted YAML as plain data, with bounds on its size.
 
-What JSON can say is allowed, and nothing else: no tags, anchors, aliases or merges, and no key twice. Scalars follow
-the core schema of YAML 1.2, so that ``no`` and ``2024-01-01`` are texts.
+Only what JSON can express is allowed: no tags, anchors, aliases, merges or duplicate keys. Scalars follow the core
+schema of YAML 1.2, so that ``no`` and ``2024-01-01`` are texts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from l96bench.errors import SubmissionError
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml"]
 
 MAX_BYTES = 262_144
-"""The largest text that is read, in bytes, unless the caller gives another bound."""
+"""The default limit on the size of a text, in bytes."""
 MAX_DEPTH = 16
 """The deepest nesting of lists and mappings."""
 MAX_NODES = 50_000
-"""The most values: scalars, lists and mappings together."""
+"""The largest number of values: scalars, lists and mappings together."""
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -35,21 +35,9 @@ class _Open:
 
 
 def read_yaml(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Any:
-    """Return the plain data in a YAML text: None, booleans, numbers, texts, lists, and mappings with texts as keys.
+    """Return the plain data in a UTF-8 YAML text: None, booleans, numbers, texts, lists, and mappings with text keys.
 
-    Parameters
-    ----------
-    data : bytes
-        The text in UTF-8.
-    name : str
-        The name of the file, for messages.
-    max_bytes : int
-        The largest text that is read.
-
-    Raises
-    ------
-    SubmissionError
-        If it is not valid YAML or uses what is not allowed; the message gives the line.
+    Raises SubmissionError, with the file's `name` and the line, if it is not valid YAML or uses what is not allowed.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""Scoring what is ready: a model from a module of the user's, or a file of predictions or equations."""
+"""Score a ready model from a user's module, or a file of predictions, equations or a closure."""
 
 from __future__ import annotations
 
@@ -19,21 +19,11 @@ __all__ = ["score_model"]
 
 
 def score_model(model: str, task_id: str) -> Result:
-    """The result of a ready model on a task.
+    """Score a ready model on a task.
 
-    Parameters
-    ----------
-    model : str
-        ``file.npz`` with an array ``test`` (and, if wanted, ``shift``) of predicted U in the shape of ``task.test.U``,
-        for the families that score predictions; ``file.json`` with equations for `equation-recovery`: a list of texts
-        for all problems, or such lists by the ids of the problems; ``file.onnx`` or ``file.yaml``, a closure or
-        equations as in a submission; or ``module:object``, a fitted model, function or closure.
-    task_id : str
-
-    Raises
-    ------
-    UnknownIdError, ModelError, L96BenchError
-        If there is no such task or module, or the predictions are unusable.
+    `model` is ``file.npz`` (predicted U as ``test`` and optionally ``shift``), ``file.json``, ``file.yaml`` or
+    ``file.onnx`` as in a submission, or ``module:object``: a fitted model, function or closure.
+    Raises UnknownIdError, ModelError or L96BenchError for an unknown task or module, or unusable predictions.
     """
     task = make_task(task_id)
     command = f"l96bench score {model} --task {task.id}"
@@ -58,7 +48,7 @@ def score_model(model: str, task_id: str) -> Result:
 
 
 def _score_file(path: Path, task: Task, command: str) -> Result:
-    """Score a file of predictions or equations here, and a closure in a process of its own, as in a submission."""
+    """Score a file of predictions or equations in this process, and a closure in a contained process."""
     artifact = Artifact.read(path.parent, path.name)
     info = ModelInfo(name=path.stem, kind=artifact.kind, inputs="unknown", command=command)
     if artifact.kind == PREDICTIONS or task.kind == "equations":

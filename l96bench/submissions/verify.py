@@ -1,7 +1,7 @@
-"""Rows of the board derived again: submissions from their artifacts, baselines from their scripts.
+"""Verify rows of the board: score submissions again from their artifacts, and train baselines again.
 
-A baseline's script is code of this repository, and is run: the model is trained again with the first of the row's
-seeds, and has to reach that seed's score. What a submission sends is not run.
+A baseline's script is code of this repository, and is run: the model is trained again with the first of the row's seeds
+and must reach that seed's score. Code from submissions is not run.
 """
 
 from __future__ import annotations
@@ -45,18 +45,21 @@ __all__ = [
 ]
 
 IDENTICAL, CLOSE, CONSISTENT, UNVERIFIED, DIFFERENT = "identical", "close", "consistent", "unverified", "DIFFERENT"
-"""Verdicts: the same numbers; the same within what rounding does to a chaotic run; a baseline's row that fits the data
-and the scoring program, but was not trained again; a row whose artifact is code; and all others."""
+"""The verdicts on a row.
+
+In turn: identical numbers; equal within rounding of a chaotic run; a baseline's row that fits data and scoring, but was
+not trained again; a row whose artifact is code; and everything else.
+"""
 _TOLERANCE = 0.25
-"""Of the width of the row's interval, by which rounding on another processor may move a score."""
+"""The fraction of the row's interval width by which rounding on another processor may change a score."""
 _LEAST = 0.005
-"""What it may move by in any case."""
+"""The smallest tolerance of a score."""
 _LONG = 30.0
-"""Seconds of training, as the row records them, from which on a baseline is trained again only on request."""
+"""Seconds of recorded training time from which a baseline is trained again only on request."""
 
 
 class Train(StrEnum):
-    """On which of its regimes and tracks a baseline is trained again."""
+    """The regimes and tracks on which a baseline is trained again."""
 
     NONE = "none"
     FIRST = "first"
@@ -65,16 +68,7 @@ class Train(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a row.
-
-    Attributes
-    ----------
-    path : Path
-        Of the result file.
-    status : str
-        `IDENTICAL`, `CLOSE`, `CONSISTENT`, `UNVERIFIED` or `DIFFERENT`.
-    reason : str
-    """
+    """The verdict on a result file: a status such as `IDENTICAL`, and the reason."""
 
     path: Path
     status: str
@@ -82,25 +76,12 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether the row may stay."""
+        """Whether the row may stay on the board."""
         return self.status != DIFFERENT
 
 
 def rows_of(name: str, board: Path) -> list[Path]:
-    """The result files that a name stands for: a file itself, all of a folder of results, or an entry's on the board.
-
-    Parameters
-    ----------
-    name : str
-        A result file, a folder of results, or an entry in any way that `l96bench.submissions.names.resolve` takes.
-    board : Path
-        The folder ``leaderboard/``.
-
-    Raises
-    ------
-    L96BenchError
-        If there are none.
-    """
+    """Return the result files of a name: a file, all of a folder, or an entry's on the board; L96BenchError if none."""
     path = Path(name)
     if path.is_file() and path.suffix == ".json":
         return [path]
@@ -129,26 +110,10 @@ def verify_rows(
     n_jobs: int = 1,
     progress: bool | None = False,
 ) -> list[Verdict]:
-    """Derive rows again, from scripts and from the artifacts in a folder of submissions; compare data and scores.
+    """Verify result files against artifacts below `submissions` and baseline scripts; compare data and scores.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Result files.
-    submissions : Path
-        The folder of the submissions' folders.
-    allow_python : bool
-        Also run ``python:`` artifacts.
-    limits : Limits, optional
-        Of each row.
-    train : Train
-        On which of its regimes and tracks a baseline is trained again: the first that there is a row of, all, or none.
-    slow : bool
-        Also where that takes more than half a minute.
-    n_jobs : int
-        Processes.
-    progress : bool, optional
-        Show progress; None shows it when standard error is a terminal.
+    `train` says on which regimes baselines are trained again; those that take over half a minute only with `slow`.
+    `limits` apply to each row; `allow_python` also runs ``python:`` artifacts.
     """
     rows, verdicts = _readable(paths)
     scripts: dict[Path, Result] = {}
@@ -172,7 +137,7 @@ def verify_rows(
 
 
 def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Verdict]]:
-    """The rows that are of a task of this version and its data, and the verdicts on the others."""
+    """Return the rows of this version's tasks and data, and the verdicts on all others."""
     rows, verdicts = {}, {}
     for path in paths:
         try:
@@ -196,7 +161,7 @@ def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Ver
 
 
 def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
-    """The verdicts on rows of scripts, in the order in which they are trained; the board's must be of baselines."""
+    """Yield the verdicts on rows of scripts, in training order; rows on the board must be of baselines."""
     jobs: dict[Job, Path] = {}
     first: dict[str, str] = {}
     for path, row in rows.items():
@@ -227,7 +192,7 @@ def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: 
 
 
 def _script_of(row: Result, own: bool) -> str | None:
-    """The baseline, `CEILING`, or the user's own script whose row it is: named by its command, and so called."""
+    """Return the baseline, `CEILING`, or user's script of a row, if its command and its title agree on it."""
     task = make_task(row.task)
     if row.model.name == task.references["ceiling"].info.name:
         return CEILING
@@ -245,7 +210,7 @@ def _script_of(row: Result, own: bool) -> str | None:
 def _from_artifacts(
     groups: dict[Path, list[Path]], allow_python: bool, limits: Limits | None, n_jobs: int
 ) -> Iterator[Verdict]:
-    """The verdicts on the rows of each submission's folder."""
+    """Yield the verdicts on the rows of each submission folder."""
     from joblib import Parallel, delayed
 
     # Threads, because they only wait: rows are scored in processes of their own.
@@ -260,7 +225,7 @@ def _from_artifacts(
 
 
 def _parts(groups: dict[Path, list[Path]], n_jobs: int) -> list[tuple[Path, list[Path]]]:
-    """The rows of each submission, in parts of at least one that keep all processes busy."""
+    """Split the rows of each submission into parts of at least one row that keep all processes busy."""
     n_rows = sum(map(len, groups.values()))
     size = max(1, n_rows // (4 * max(1, n_jobs)))
     return [
@@ -294,10 +259,10 @@ def _verify(folder: Path, paths: Sequence[Path], allow_python: bool, limits: Lim
 
 
 def compare(row: Result, again: Result) -> tuple[str, str]:
-    """The verdict on a row, given what its artifact scores here, and the reason.
+    """Return the verdict on a row, given its artifact's result here, and the reason.
 
-    Everything but costs, environment and status counts. Predictions that differ in their last bits, as they do on
-    other processors, make another run of a chaotic system; the score must then agree within a quarter of its interval.
+    Everything but costs, environment and status is compared. Last-bit differences of predictions between processors
+    change a chaotic run; the score must then agree within a quarter of its interval.
     """
     ours, theirs = again.submission, row.submission
     if ours is None or theirs is None or ours.model_copy(update={"status": theirs.status}) != theirs:
@@ -306,9 +271,9 @@ def compare(row: Result, again: Result) -> tuple[str, str]:
 
 
 def compare_seed(row: Result, again: Result) -> tuple[str, str]:
-    """The verdict on a baseline's row, given the result of one of its seeds, and the reason.
+    """Return the verdict on a baseline's row, given the result of one of its seeds, and the reason.
 
-    A row of one seed has all the same numbers. Of several, it keeps each seed's score, and its description.
+    A row of one seed must have the same numbers; a row of several, that seed's score and the description.
     """
     if row.model.seeds == again.model.seeds:
         return _compare_models(row.model, again.model) or compare_numbers(row, again)
@@ -335,7 +300,7 @@ def _compare_models(model: ModelInfo, again: ModelInfo) -> tuple[str, str] | Non
 
 
 def compare_numbers(row: Result, again: Result) -> tuple[str, str]:
-    """As `compare`, of the scores, metrics, failures and predictions alone."""
+    """Compare as `compare` does, but only scores, metrics, failures and predictions."""
     same = all(getattr(row, name) == getattr(again, name) for name in ("score", "metrics", "series", "failures"))
     if same and row.predictions_digest == again.predictions_digest:
         return IDENTICAL, f"score {again.score.value:.2f}"
