@@ -26,17 +26,7 @@ _MUST_FIX = frozenset({"duplicate"})
 
 @dataclass(slots=True)
 class Contribution:
-    """The findings about a contributed submission; all its texts may be untrusted.
-
-    Attributes
-    ----------
-    faults, notes : list of str
-        What its authors must fix, and what a maintainer should look at.
-    facts : dict of str to str
-        Name, authors, license, files and their digests.
-    rows : list of (Result, int or None)
-        Its results, each with its rank on the board.
-    """
+    """Facts, faults, notes and ranked result rows of a contributed submission; all texts may be untrusted."""
 
     folder: Path
     faults: list[str] = field(default_factory=list)
@@ -82,12 +72,7 @@ def _listed(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def review_contribution(folder: Path, board: Path, *, limits: Limits | None = None, n_jobs: int = 1) -> Contribution:
-    """Check a submission as `check_folder` does, derive its rows from its artifacts, and compare them with the board.
-
-    No code of the submission is run, ``python:`` artifacts included; ONNX files run in processes with limits.
-    The submission's folder lies on the board, the folder ``leaderboard/``, or elsewhere; the limits are those of each
-    row, scored in `n_jobs` processes.
-    """
+    """Check a submission without running its code, score its artifacts within limits, and compare with the board."""
     checked = check_folder(folder)
     found = Contribution(folder, [*checked.faults], [*checked.notes])
     if checked.submission is None or checked.faults:

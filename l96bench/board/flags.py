@@ -57,10 +57,7 @@ class Flag:
 
 
 def flags(results: Sequence[Result]) -> dict[Key, list[Flag]]:
-    """Return the flags of all rows that have some, by task and slug; the order of the results does not matter.
-
-    A duplicate is a submission that equals any other row; baselines may share their predictions.
-    """
+    """Return the flags of all rows that have some, by task and slug, whatever the order of the results."""
     found: dict[Key, list[Flag]] = {}
     ordered = sorted(results, key=lambda result: (result.task, result.slug))
     for _, group in groupby(ordered, key=lambda result: result.task):

@@ -44,11 +44,7 @@ Pictures = Mapping[str, Mapping[str, bytes]]
 
 
 def page(tables: Sequence[Table], pictures: Pictures | None = None) -> str:
-    """Return the page's HTML; the same tables and pictures, PNG files as of `thumbnails`, give the same bytes.
-
-    Every string of a result is escaped in the HTML and in the data of the script, whose code only ever sets text. The
-    content security policy lets nothing be loaded, and nothing run but the page's own script.
-    """
+    """Return the board's HTML page, all strings escaped, under a content security policy; deterministic."""
     script, style = _own_text("page.js"), _own_text("page.css")
     static = [
         (family(name), [(one, _static_rows(one)) for one in group])

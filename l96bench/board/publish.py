@@ -81,13 +81,7 @@ def text(results: Path) -> str:
 
 
 def card(results: Path, name: str) -> str:
-    """The card of one entry, by the name of its rows or in any way that `resolve` takes.
-
-    Raises
-    ------
-    UnknownIdError
-        If no row has that name.
-    """
+    """Return the card of one entry, named as `resolve` takes it; raise `UnknownIdError` if no row has the name."""
     tables = _tables(results, results.parent)
     slugs = {row.result.model.name: row.result.slug for one in tables for row in one.rows}
     slug = slug_of(name)

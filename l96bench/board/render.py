@@ -42,15 +42,7 @@ CARDS = "cards"
 
 
 def render(tables: Sequence[Table]) -> dict[str, str]:
-    """Return the text of each of the board's files by its name, relative to the board's folder.
-
-    ``README.md`` holds the tables, ``cards/<slug>.md`` one entry across all families and regimes.
-
-    Raises
-    ------
-    ResultError
-        If two names make the same file name.
-    """
+    """Return the text of the board's files (``README.md``, ``cards/<slug>.md``) by relative name."""
     entries: dict[str, list[Row]] = {}
     for one in tables:
         for row in one.rows:
@@ -103,13 +95,7 @@ def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None)
 
 
 def embed(text: str, marker: str, content: str) -> str:
-    """Return a page with the part between ``<!-- l96bench:MARKER -->`` and ``<!-- /l96bench:MARKER -->`` replaced.
-
-    Raises
-    ------
-    ResultError
-        If the page does not hold the two markers once each, in this order.
-    """
+    """Replace a page's part between its two ``l96bench:MARKER`` comments; raise `ResultError` if one is missing."""
     start, end = f"<!-- l96bench:{marker} -->", f"<!-- /l96bench:{marker} -->"
     if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
         raise ResultError(

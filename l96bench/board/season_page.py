@@ -37,13 +37,7 @@ class _Row:
 
 
 def season_page(board: Path, name: str) -> str:
-    """Return the Markdown page of a season, from its record, its rows and those of the public board.
-
-    Raises
-    ------
-    ResultError
-        If there is no such season, or its rows cannot stand together.
-    """
+    """Return the Markdown page of a season; raise `ResultError` if it does not exist or its rows do not match."""
     record = SeasonRecord.read(record_path(board, name))
     found = [load_rows(results_folder(board, name, drawn)) for drawn in (False, True)]
     public = load_rows(board / "results")

@@ -29,13 +29,7 @@ class SeasonRows:
 
 
 def revealed_seasons(board: Path) -> dict[str, SeasonRows]:
-    """Return, by task, the season revealed last among those with rows of it at the named parameters.
-
-    Raises
-    ------
-    ResultError
-        If a record is not valid, or the rows of a task on a season cannot stand together.
-    """
+    """Return the season revealed last for each task with rows of it; raise `ResultError` if they are not valid."""
     records = [SeasonRecord.read(record_path(board, name)) for name in season_names(board)]
     found: dict[str, SeasonRows] = {}
     for _, name in sorted((record.revealed, record.name) for record in records if record.revealed is not None):
@@ -55,16 +49,7 @@ def load_rows(folder: Path) -> dict[Key, Result]:
 
 
 def difference(one: Result, other: Result) -> Value:
-    """Return the score of one row minus that of another, on independent test data, with a bootstrap interval.
-
-    Each replicate is compared with the next one of the other row, which is drawn with other indices: they are not
-    paired. Of models trained with several seeds the interval holds their variance twice, and is wider than it should.
-
-    Raises
-    ------
-    ResultError
-        If the rows have different levels or numbers of replicates.
-    """
+    """Return the score of one row minus another's on independent data, with an unpaired bootstrap interval."""
     replicates = [np.array(row.score.replicates) for row in (one, other)]
     if len(replicates[0]) != len(replicates[1]) or one.score.level != other.score.level:
         raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
@@ -80,10 +65,7 @@ def is_apart(change: Value) -> bool:
 
 
 def summary(changes: Sequence[Value], level: float) -> str:
-    """Return in words how many differences exclude 0, beside how many do by chance.
-
-    The differences are public test less season, of each entry, with intervals of that level.
-    """
+    """Return in words how many differences of scores exclude 0, and how many would by chance."""
     if not changes:
         return "No entry has a row on both the season and the public board yet."
     lower = sum(is_apart(change) and change.value > 0 for change in changes)

@@ -19,10 +19,7 @@ from l96bench.tasks.registry import families
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A result with its rank (None for references), its flags, and the gap to the season of its table.
-
-    The gap is the score on the public test less that on the season; None without both.
-    """
+    """A result with its rank (None for references), its flags, and its public score minus its season score, if any."""
 
     result: Result
     rank: int | None
@@ -68,16 +65,7 @@ def family(name: str) -> Family:
 
 
 def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:
-    """Return one table for every task, ordered by family and task id; the order of the results does not matter.
-
-    `seasons` holds the rows of seasons by task, see `revealed_seasons`.
-
-    Raises
-    ------
-    ResultError
-        If rows of a task differ in task version, data, scorer, split, level or number of replicates, or two have the
-        same name.
-    """
+    """Return one table for every task, by family and id; raise `ResultError` if rows of a task are not comparable."""
     by_task: dict[str, list[Result]] = {}
     for result in results:
         by_task.setdefault(result.task, []).append(result)
@@ -122,10 +110,7 @@ def _require_one_table(results: Sequence[Result]) -> None:
 
 
 def table_markdown(table_of_task: Table, cards: str) -> Markdown:
-    """Return a task's table with the columns of its family; entries link to the folder `cards`, relative to the page.
-
-    Columns that are optional are shown where a row has their metric.
-    """
+    """Return a task's table with the columns of its family; entries link to the folder `cards` beside the page."""
     columns = [
         column
         for column in family(table_of_task.family).columns
@@ -170,10 +155,7 @@ def status_cells(table_of_task: Table) -> dict[str, str]:
 
 
 def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
-    """Return a task's table with rank, entry and score alone; `cards` as in `table_markdown`.
-
-    Given `best`, only the best that many of the ranked rows, below those that have no rank.
-    """
+    """Return rank, entry and score of a task's table, limited to the `best` ranked rows and references if given."""
     ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
     rows = [_cells(row, cards) for row in table_of_task.rows if row.rank is None or row in ranked]
     return markdown_table(_header(table_of_task), rows, left=("entry",))

@@ -22,10 +22,7 @@ class Markdown(str):
 
 
 def escape(text: object) -> Markdown:
-    """Return one line of Markdown that shows ``text`` as it is; `Markdown` passes unchanged.
-
-    HTML and Markdown lose their meaning; line breaks and characters that do not print become spaces.
-    """
+    """Return one line of Markdown that shows ``text`` literally; `Markdown` passes unchanged."""
     if isinstance(text, Markdown):
         return text
     return Markdown(one_line(str(text)).translate(_ESCAPES))

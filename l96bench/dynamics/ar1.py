@@ -15,22 +15,7 @@ __all__ = ["AR1Closure", "AR1Noise", "NoisyClosure", "ar1_noise"]
 
 
 class AR1Noise:
-    """A first-order autoregression in steps of `dt`, independent for each member and point.
-
-    e' = phi_dt e + sigma sqrt(1 - phi_dt^2) z with phi_dt = phi ** (dt / interval), so that it forgets at the same rate
-    for every dt; z is standard normal. It starts from its stationary distribution.
-
-    Parameters
-    ----------
-    phi : float
-        Autocorrelation over `interval`, 0 <= phi < 1.
-    interval, dt : float
-        Times in MTU.
-    sigma : float
-        Stationary standard deviation (not of the innovations).
-    every : int
-        Steps for which a draw is held.
-    """
+    """A stationary AR(1) with std `sigma` and autocorrelation `phi` over `interval`, for each member and point."""
 
     def __init__(self, phi: float, interval: float, dt: float, sigma: float = 1.0, every: int = 1) -> None:
         if not 0 <= phi < 1:

@@ -1,8 +1,4 @@
-"""Closures: what stands in for the fast variables while the resolved model runs.
-
-A closure is called once at the start of each step of the resolved model, with the whole batch, and its U is held
-through the step.
-"""
+"""Closures: models that give U at the start of each step of the resolved model, which holds it through the step."""
 
 from __future__ import annotations
 
@@ -129,10 +125,7 @@ class FunctionClosure(_Adapter):
 
 
 class PredictorClosure(_Adapter):
-    """An object with ``predict`` (X (n, K) -> U (n, K)) as a deterministic closure without memory.
-
-    scikit-learn's own test for NaN and infinity is switched off meanwhile: the rollout counts members that leave.
-    """
+    """An object with ``predict`` (X (n, K) -> U (n, K)) as a deterministic closure without memory."""
 
     def predict(self, X: NDArray) -> Any:
         """Whatever ``estimator.predict`` returns for X (n, K)."""
@@ -257,13 +250,7 @@ def as_closure(model: Any, dt: float = 0.01) -> Closure:
 
 
 def checked_start(closure: Closure, n_members: int, rng: np.random.Generator, history: NDArray | None = None) -> None:
-    """Start a closure for `n_members` rows, and tell it the past (past, member, K) if it wants to remember one.
-
-    Raises
-    ------
-    ModelError
-        When the closure's own code raises.
-    """
+    """Start a closure for `n_members` rows and pass it the past (past, member, K); its errors become `ModelError`."""
     try:
         closure.start(n_members, rng)
         if history is not None and _offers(closure, "remember"):
@@ -275,16 +262,7 @@ def checked_start(closure: Closure, n_members: int, rng: np.random.Generator, hi
 
 
 def checked_step(closure: Closure, X: NDArray) -> NDArray:
-    """The closure's U (n, K), float64, for the states X (n, K); NaN and infinity pass, for the caller to count.
-
-    The closure gets a copy of X, so that it may keep, change or return it. Integers, float32, lists and torch tensors
-    are converted.
-
-    Raises
-    ------
-    ModelError
-        When the closure's own code raises, or when it returns anything but real numbers in the shape of X.
-    """
+    """Return the closure's U (n, K), float64, for states X (n, K), or raise `ModelError` if it is not of this form."""
     try:
         U = closure.step(X.copy())
     except ModelError:

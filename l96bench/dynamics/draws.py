@@ -64,10 +64,7 @@ def _ratio(table: tuple[tuple[float, ...], ...], r: float) -> float:
 
 @kernel
 def _quantiles(uniforms: NDArray) -> None:
-    """Standard normal quantiles, in place, of numbers in [0, 1) that are multiples of 2^-53, each raised by 2^-54.
-
-    Algorithm AS 241, PPND16 (Wichura 1988, Applied Statistics 37, 477), exact to about 1e-16.
-    """
+    """Turn uniform numbers into standard normal quantiles in place (AS 241, Wichura 1988, Appl. Stat. 37, 477)."""
     for i in range(uniforms.size):
         u = uniforms[i]
         q = (u - 0.5) + 2.0**-54
@@ -112,10 +109,6 @@ def words_of(seed: Seed, n_experiments: int) -> list[list[int]]:
 
 
 def streams(seed: Seed, n_experiments: int, purpose: int) -> list[np.random.Generator]:
-    """One generator for each experiment; those of different purposes are independent.
-
-    A number s as seed stands for the words ``[s, i]`` of experiment i; a sequence gives the number or the words of
-    every experiment, so that equal entries draw equal numbers.
-    """
+    """Return a generator for each experiment; different purposes are independent, equal seeds give equal numbers."""
     sequences = [np.random.SeedSequence(words, spawn_key=(purpose,)) for words in words_of(seed, n_experiments)]
     return [np.random.Generator(np.random.PCG64(sequence)) for sequence in sequences]

@@ -24,22 +24,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """What stands in front of the terms of a Lorenz-96 system.
+    """Coefficients of the terms of a Lorenz-96 system, one or two-scale, on periodic rings.
 
-    Every index is periodic; m = k J + j runs over the K J variables of the fast ring::
+    m = k J + j runs over the K J variables of the fast ring; damping is per MTU::
 
         dX_k/dt = a1 X_{k-1} X_{k+1} - a2 X_{k-1} X_{k-2} - d X_k + F - hx sum_j Y_{j,k}
         dY_m/dt = -p1 Y_{m+1} Y_{m+2} + p2 Y_{m+1} Y_{m-1} - c Y_m + hy X_{m // J}
 
-    Lorenz (1996) has a1 = a2 = d = 1, p1 = p2 = c b and hx = hy = h c / b. Where a1 differs from a2, or p1 from p2,
-    advection does not conserve the sum of squares; where they differ much, a system may run away.
-
-    Parameters
-    ----------
-    a1, a2, d, F, hx : float
-        Of X: advection, damping per MTU, forcing, and the coupling of Y on it.
-    p1, p2, c, hy : float
-        Of Y: advection, damping per MTU, and the coupling of X on it.
+    Lorenz (1996) has a1 = a2 = d = 1, p1 = p2 = c b and hx = hy = h c / b; advection conserves energy if a1 = a2, p1 =
+    p2.
     """
 
     a1: float
@@ -83,11 +76,7 @@ def record(
     dt: float = TRUTH_DT,
     store_fast: bool = True,
 ) -> tuple[Array, Array, Array]:
-    """Samples of X (n, K), U (n, K) and Y (n, K, J), `every` RK4 steps apart, the first being the given state.
-
-    X and Y are advanced in place, `every` steps past the last sample. U is that of the sample's own Y; Y has no samples
-    unless `store_fast`.
-    """
+    """Return X (n, K), U (n, K) and Y (n, K, J) every `every` RK4 steps; the given state is advanced in place."""
     K, J = Y.shape
     xs, us, ys = np.empty((n_samples, K)), np.empty((n_samples, K)), np.empty((n_samples * store_fast, K, J))
     kernels.record(X, Y, *astuple(coefficients), dt, every, xs, us, ys)
@@ -97,12 +86,7 @@ def record(
 def lyapunov_exponent(
     coefficients: Coefficients, K: int, duration: float = 3000.0, words: Sequence[int] = (0,)
 ) -> float:
-    """The largest Lyapunov exponent of a single-scale system, per MTU; its bits are the same everywhere.
-
-    The mean growth rate of a tangent vector along a trajectory after 100 MTU of spin-up (Benettin et al. 1980,
-    Meccanica 15, 9-20), both by RK4 with dt = 0.01, which is the tangent-linear model of the discrete one.
-    Coefficients of fast variables are an L96BenchError.
-    """
+    """Return the largest Lyapunov exponent of a single-scale system per MTU (Benettin et al. 1980, Meccanica 15, 9)."""
     if any(astuple(coefficients)[4:]):
         raise L96BenchError("expected a single-scale system: with fast variables, the exponent is the fast scale's")
     x, _ = random_state(coefficients, K, 0, words)

@@ -1,7 +1,4 @@
-"""The kernels of `l96bench.dynamics.generalized`, by the rules of `l96bench.dynamics.kernels`.
-
-The arguments a1, a2, d, F, hx, p1, p2, c, hy are the fields of `Coefficients`, in order.
-"""
+"""Numba kernels of `l96bench.dynamics.generalized`; a1 .. hy are the fields of `Coefficients`, in order."""
 
 from __future__ import annotations
 
@@ -102,10 +99,7 @@ def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
 
 @kernel
 def record(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every, X, U, Y):
-    """Store the state and its U in X (n, K), U (n, K) and, unless empty, Y (n, K, J), `every` steps apart.
-
-    x and y are advanced in place, `every` steps past the last sample.
-    """
+    """Store X (n, K), U (n, K) and, unless empty, Y (n, K, J) every `every` steps, advancing x and y in place."""
     for i in range(X.shape[0]):
         X[i] = x
         coupling(y, hx, U[i])

@@ -26,16 +26,10 @@ def _linear_slope(x: Array, v: Array, out: Array) -> None:
 def solve_forcing(
     X: Array, target: Array, dt: float, tolerance: float, max_iterations: int, forcing: Array
 ) -> NDArray[np.int64]:
-    """Fill `forcing` with F + U (member, K) that take X (member, K) to `target` in one RK4 step of dt, U held.
+    """Fill `forcing` with F + U (member, K) that take X to `target` in one RK4 step; return iterations (member,).
 
-    Newton's iteration with the inverse of the step's derivative to second order, (1 - dt/2 J) / dt, J being the
-    Jacobian of the resolved tendency: errors shrink by some (dt J)² / 12 each time. It stops one correction after the
-    step lands within `tolerance` of the target at every point, or after `max_iterations`.
-
-    Returns
-    -------
-    (member,) array
-        Iterations that it took; `max_iterations` where it did not arrive.
+    Newton's method with the step's inverse derivative approximated by (1 - dt/2 J) / dt, J the Jacobian of the
+    tendency.
     """
     n, K = X.shape
     ring, work, zero = np.empty(K + 3), np.empty(K + 3), np.zeros(K)

@@ -122,10 +122,7 @@ def _exchange(mode, stages, i, stage, x):
 
 @kernel
 def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
-    """Advance x (K,) and y (K, J) in place by n_steps RK4 steps.
-
-    `stages` is (n_steps, 4, K) for the modes RECORD and DRIVEN, else empty. In mode DRIVEN x is not advanced.
-    """
+    """Advance x (K,), y (K, J) in place by RK4; `stages` is (n_steps, 4, K) in the modes RECORD and DRIVEN."""
     K, J = y.shape
     M = K * J
     z, r, s, t = np.empty(M + 4), np.empty(M + 4), np.empty(M + 4), np.empty(M + 4)
@@ -179,10 +176,7 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
 
 @kernel
 def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
-    """Store the state and its U in X (n, K), U (n, K) and, unless empty, Y (n, K, J), `every` steps apart.
-
-    x and y are advanced in place, `every` steps past the last sample, so that one call carries on where another ended.
-    """
+    """Store X (n, K), U (n, K) and, unless empty, Y (n, K, J) every `every` steps, advancing x and y in place."""
     no_stages = np.empty((0, 4, x.shape[0]))
     for i in range(X.shape[0]):
         X[i] = x
@@ -196,10 +190,7 @@ def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
 
 @kernel
 def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, mode, stages):
-    """Advance x (K,), y (K, J) and z (K, J, I) in place by n_steps RK4 steps; `mode`, `stages` as in the two-scale one.
-
-    The Z ring is the Y ring read backwards: e d Z_{n-1} (Z_{n+1} - Z_{n-2}) has its neighbours mirrored.
-    """
+    """Advance x (K,), y (K, J) and z (K, J, I) in place by RK4; `mode` and `stages` as in `advance_two_scale`."""
     K, J, I = z.shape  # noqa: E741
     M, N = K * J, K * J * I
     ys, zs = np.empty((4, M + 4)), np.empty((4, N + 4))

@@ -1,8 +1,4 @@
-"""The resolved model as Numba kernels: classical RK4 of many members side by side, in strict IEEE arithmetic.
-
-As in `kernels`, every operation and its order is fixed: a member's bits depend neither on the members beside it nor on
-the CPU.
-"""
+"""Numba kernels of the resolved model by classical RK4, bit for bit the same for any batch and CPU (see `kernels`)."""
 
 from __future__ import annotations
 
@@ -33,11 +29,10 @@ def _pad(rings, lanes):
 
 @kernel
 def block_step(x, y, k, total, F, U, lanes, dt):
-    """One RK4 step of several members of the resolved model side by side, U held through the stages.
+    """Make one RK4 step of several members of the resolved model side by side, U held through the stages.
 
-    In x ((K + 3) lanes,) point j of member m lies at (j + 2) lanes + m, so that the neighbours of all points of all
-    members are four slices of one buffer, and LLVM vectorizes over members, or over points where there is one member.
-    y is work space like x, k and total (K lanes,) like its inside, which is how F and U lie as well.
+    In x ((K + 3) lanes,) point j of member m lies at (j + 2) lanes + m, so that LLVM vectorizes over members, or over
+    points of one member. y is work space like x; k, total, F and U (K lanes,) lie like its inside.
     """
     n = k.shape[0]
     half, sixth = 0.5 * dt, dt / 6.0
@@ -100,11 +95,7 @@ def _leave(x, members, lanes, K, low, high, rest, left, now):
 
 @kernel
 def advance_resolved(X, U, F, dt, low, high, rest, left, now):
-    """One step of every member that is still inside its limits.
-
-    X, U (member, K); F, low, high, rest (member,). A member with an X outside [low, high], or not finite, gets
-    left[member] = now and rests at `rest` from there on.
-    """
+    """Step the members inside [low, high]; one that leaves or is not finite gets left = now and stays at `rest`."""
     n, K = X.shape
     members = np.empty(min(LANES, n), np.int64)
     work = np.empty((6, (K + 3) * members.shape[0]))
@@ -132,10 +123,7 @@ def _lay_back(x, members, lanes, X):
 
 @kernel
 def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, now):
-    """As n_steps calls of `advance_resolved` under U = sum_d c_d X^d (Horner), members side by side.
-
-    coefficients (member, degree + 1), or (1, degree + 1) for all members.
-    """
+    """Step n_steps times as `advance_resolved`, under polynomials with coefficients (member or 1, degree + 1)."""
     n, K = X.shape
     shared, n_coefficients = coefficients.shape[0] == 1, coefficients.shape[1]
     members = np.empty(min(LANES, n), np.int64)

@@ -1,7 +1,4 @@
-"""The resolved model in torch, through which gradients flow: the same RK4 step, on any device and in either precision.
-
-It is for training. Scores come from `l96bench.dynamics.resolved`, whose bits are the same everywhere.
-"""
+"""The resolved model in torch, differentiable, for training; scores come from `l96bench.dynamics.resolved`."""
 
 from __future__ import annotations
 
@@ -23,10 +20,7 @@ def tendency(X: torch.Tensor, forcing: torch.Tensor) -> torch.Tensor:
 
 
 def step(X: torch.Tensor, U: torch.Tensor, F: float | torch.Tensor, dt: float = MODEL_DT) -> torch.Tensor:
-    """The states one step of classical RK4 later, U held through the four stages.
-
-    X and U are (..., K); the forcing F broadcasts against them, one for each member as (member, 1).
-    """
+    """Return the states X (..., K) one classical RK4 step later, with U (..., K) held and F broadcast to X."""
     forcing = U + F
     k1 = tendency(X, forcing)
     k2 = tendency(torch.add(X, k1, alpha=dt / 2), forcing)

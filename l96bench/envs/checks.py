@@ -112,10 +112,7 @@ def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) ->
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
-    """The actions as a float32 array of their own, if they have that shape, a floating dtype, and fit the box.
-
-    What lies outside by a rounding error of wrappers is cut off; anything else is an ActionError.
-    """
+    """Return the actions as a new float32 array in the box; raise `ActionError` for a wrong shape, dtype or value."""
     try:
         array = np.asarray(actions)
     except (TypeError, ValueError) as error:

@@ -26,10 +26,7 @@ from l96bench.metrics.bounds import BOUND
 __all__ = ["INFLATIONS", "DAIncrementEnv", "DAIncrementVectorEnv"]
 
 INFLATIONS = {"dense": 1.3, "sparse": 1.2}
-"""Inflation of every track: what `da-increment` chooses for the network of increments.
-
-It is too little for the model without correction, whose error grows to 1.06 (dense, .84 with an inflation of 1.6).
-"""
+"""Inflation of every track: what `da-increment` chooses for the network of increments."""
 WORST = 2.0
 """Climatological standard deviations beyond which a point's error counts no more: a state drawn at random has 1.4."""
 

@@ -25,11 +25,7 @@ __all__ = ["ACTION_SCALE", "CHARGE", "DEAD_ZONE", "EquationRecoveryEnv", "Equati
 Array = NDArray[np.float64]
 
 ACTION_SCALE = 3.0
-"""What an action of 1 means: so many times the coefficient with which the term alone is as large as the tendency.
-
-True terms of the tracks are between 0.010 (the sum of Y in X) and 2.5 (advection of Y); but up to 17 for the Y of
-`two-scale-coarse`, whose samples are too far apart for any such regression.
-"""
+"""Coefficient of a term for an action of 1, over the one with which the term alone is as large as the tendency."""
 DEAD_ZONE = 0.003
 """Smaller actions leave a term out."""
 CHARGE = 0.002
@@ -244,11 +240,7 @@ def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:
 
 @cache
 def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array, Array, Array]:
-    """Sums over windows of products of both sides of the equations, which say all about any coefficients.
-
-    They are terms times terms (kind, block, K, term, term), terms times tendency (kind, block, K, term), and tendency
-    times tendency (kind, block, K).
-    """
+    """Return products terms x terms, terms x tendency, tendency x tendency (kind, block, K, ..), summed over time."""
     about = get_track(track)
     candidates = _candidates(about)
     n_blocks, n_terms = round(max(about.budgets) / BLOCK), len(candidates[0].terms)

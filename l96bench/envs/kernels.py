@@ -1,7 +1,4 @@
-"""The environments' actions, rewards, observations and clocks as Numba kernels, for the systems `first` .. `last` - 1.
-
-Every system is treated apart, in a fixed order of operations, so that its bits do not depend on the others.
-"""
+"""Numba kernels of the environments for the systems `first` .. `last` - 1; a system's bits depend on no other."""
 
 from __future__ import annotations
 
@@ -93,10 +90,7 @@ def judge_forcing(actions, truth, at, active, mean, reach, variance, first, last
 def roll(
     actions, X, U, truth, at, active, mean, reach, F, dt, bounds, left, kind, variance, first, last, rewards, terminated
 ):
-    """One step of the resolved model under U = mean + reach action, its reward, and who left the bounds (low, high).
-
-    The truth of system i, truth[at[i]], moves on by one sample. A system that leaves rests at the upper bound.
-    """
+    """Step the resolved model under U = mean + reach action, and fill rewards and which systems left the bounds."""
     K = X.shape[1]
     low, high = bounds
     for i in range(first, last):
@@ -136,10 +130,10 @@ def _raise_function(value, low, width, weight, function):
 def judge_climate(
     X, active, terminated, steps, limit, past, functions, truth, low, width, std, distance, first, last, rewards
 ):
-    """The fall of the climate distance in a step that `roll` has made; `steps` are those made before it.
+    """Fill the rewards with the decrease of the climate distance in a step that `roll` has made.
 
-    functions (system, 3, cells) are the distribution functions of value, change and difference so far, each sample with
-    the weight that it has in the whole episode; past (system, lag, K) are the latest states; distance (system,).
+    functions (system, 3, cells) are distribution functions of value, change and difference so far, with weights for the
+    whole episode; past (system, lag, K) are the latest states; distance (system,).
     """
     K, lag, cells = X.shape[1], past.shape[1], truth.shape[1]
     totals = (limit, limit - lag + 1, limit)

@@ -214,10 +214,7 @@ class StochasticPolicyClosure(PolicyClosure):
 
 
 def find_environment(env: Any) -> ClosureEnv:
-    """The batched environment inside wrappers of Gymnasium and stable-baselines3, or behind a scalar one.
-
-    Raises `ModelError` if there is none.
-    """
+    """Return the batched environment inside wrappers or behind a scalar one, or raise `ModelError` if there is none."""
     inner = env
     while not isinstance(inner, ClosureEnv):
         if isinstance(inner, DummyVecEnv):

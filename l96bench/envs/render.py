@@ -34,10 +34,7 @@ _STATE_COLOURS, _ERROR_COLOURS = "RdBu_r", "PuOr_r"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One strip of a picture, whose colours run from ``centre - reach`` to ``centre + reach`` and stay the same beyond.
-
-    An `error` has colours of its own, so that nobody reads it as a state.
-    """
+    """One strip of a picture, coloured from ``centre - reach`` to ``centre + reach``; an `error` has other colours."""
 
     title: str
     centre: float
@@ -55,18 +52,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class EpisodePicture:
-    """Pictures of one environment: every frame has the same size, scales and titles.
-
-    Parameters
-    ----------
-    title, panels : str, tuple of Panel
-    K : int
-        Points of the ring.
-    n_times, interval : int, float
-        Samples that fit from top to bottom (of longer records the latest are shown), and MTU between them.
-    n_lines : int
-        Lines of text below the strips.
-    """
+    """Pictures of one environment, all with the same size, scales and titles."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -83,21 +69,7 @@ class EpisodePicture:
         start: float = 0.0,
         corner: str | None = None,
     ) -> NDArray[np.uint8]:
-        """The picture after some samples, uint8 (HEIGHT, WIDTH, 3); `L96BenchError` if the records do not fit.
-
-        Parameters
-        ----------
-        records : sequence of (time, K) arrays
-            One for every panel, oldest sample first; NaN where there is nothing to show.
-        status : str
-            What else there is to say of this moment, such as the reward.
-        lines : sequence of str
-            Text below the strips; what does not fit is left out.
-        start : float
-            MTU at the first sample.
-        corner : str, optional
-            Text at the upper right; the time of the last sample by default.
-        """
+        """Return the picture (HEIGHT, WIDTH, 3) of records (time, K), one per panel, or raise `L96BenchError`."""
         from PIL import Image, ImageDraw
 
         arrays = [np.asarray(record, dtype=np.float64) for record in records]

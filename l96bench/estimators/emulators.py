@@ -143,10 +143,7 @@ class EmulatorRegressor(BaseEstimator):
 
 
 def _forcing(builder: GraphBuilder, x: str, target: str, K: int, dt: float) -> str:
-    """F + U (n, K) that, held through one RK4 step of dt, takes the resolved model from x (n, K) to the target.
-
-    Newton's iteration of `solve_forcing`, whose errors shrink a hundredfold and more each time.
-    """
+    """Return F + U (n, K) that take the model from x (n, K) to the target in one RK4 step, by Newton iteration."""
     scalars = {each: builder.constant(each, np.float64) for each in (0.5, 2.0, 0.5 * dt, dt, dt / 6, 1 / dt)}
 
     def at(x: str, shift: int) -> str:

@@ -206,10 +206,7 @@ class GANRegressor(TrainedLayers, DrawnPaths):
 
 
 class GeneratorNetwork:
-    """A trained generator as a recurrence whose state is its last U and the noise that went into it.
-
-    Its layers take (stencil, previous U, noise); a zero in the state stands for `u_mean`, the mean of U.
-    """
+    """A trained generator of (stencil, previous U, noise) as a recurrence whose state is its last U and noise."""
 
     def __init__(
         self, coefs: list[NDArray], intercepts: list[NDArray], u_mean: float, n_noise: int, noise_correlation: float

@@ -1,11 +1,11 @@
-"""What X says about U before: the part of its last change that the resolved tendency does not explain.
+"""Infer the recent U from X: the part of its last change that the resolved tendency does not explain.
 
-From one row to the next, 0.05 MTU later, X moves by the resolved tendency and by U. So the trapezoidal rule gives
+Over one row, 0.05 MTU, X changes by the resolved tendency and by U, so the trapezoidal rule gives
 
     (X(t) - X(t - 0.05)) / 0.05 - (R(X(t)) + R(X(t - 0.05))) / 2  =  F + mean of U from t - 0.05 to t + O(0.05^2),
 
-with R_k = X_{k-1} (X_{k+1} - X_{k-2}) - X_k. It holds the forcing F of the model: under another one than in training,
-the difference is mistaken for U. Source: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809.
+with R_k = X_{k-1} (X_{k+1} - X_{k-2}) - X_k. A change of F after training is mistaken for U.
+Source: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809.
 """
 
 from __future__ import annotations
@@ -35,12 +35,7 @@ def past_forcing(X: NDArray) -> NDArray:
 
 
 class WithPastForcing:
-    """A recurrence whose last input is `past_forcing`; for that it keeps X_k and R_k of 0.05 MTU before.
-
-    Its state is that of `recurrence`, then weight * X_k, weight * R_k and the weight, which is 1 once a state was seen
-    and 0 before, when the input is 0. The recurrence takes stencils (row, 2 radius + 2) with a radius of at least
-    `SEEN`, the forcing being the last column.
-    """
+    """A recurrence with `past_forcing` as last input, 0 at first; its state keeps X_k and R_k of 0.05 MTU before."""
 
     def __init__(self, recurrence: Recurrence, radius: int) -> None:
         self.recurrence = recurrence

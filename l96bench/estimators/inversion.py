@@ -138,19 +138,7 @@ class InvertedPolynomial(PolynomialFit):
 
 @dataclass(slots=True)
 class Inversion:
-    """The result of `ensemble_kalman_inversion`.
-
-    Attributes
-    ----------
-    members : (member, parameter) array
-        The last ensemble.
-    data : (member, datum) array
-        The data that the model gives for it.
-    misfits : list of float
-        Squared misfit of the ensemble's mean, normalized by noise and number of data, before each update.
-    n_failed : int
-        Number of parameters for which the data were not finite.
-    """
+    """The last ensemble and its data, the misfit before each update, and the number of failed parameters."""
 
     members: NDArray
     data: NDArray
@@ -240,10 +228,7 @@ def _advance(forward: Callable[[NDArray], NDArray], found: Inversion, step: NDAr
 
 
 def climate_statistics(X: NDArray) -> NDArray:
-    """Return statistics (member, 8 or fewer) of X (time, member, K), pooled over points; NaN if a member blew up.
-
-    The mean, the second, third and fourth moment, and the mean of X_k X_{k+j} for j = 1 to 4, or K / 2 if that is less.
-    """
+    """Return four moments of X (time, member, K) and means of X_k X_{k+j}, j <= min(4, K / 2), (member, statistic)."""
     neighbours = [X * np.roll(X, -j, axis=-1) for j in range(1, min(X.shape[-1] // 2, 4) + 1)]
     square = X * X
     return np.stack([each.mean(axis=(0, 2)) for each in (X, square, square * X, square * square, *neighbours)], axis=-1)

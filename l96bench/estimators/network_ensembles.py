@@ -1,8 +1,4 @@
-"""Stochastic closures from the disagreement of networks: deep ensembles and Monte Carlo dropout.
-
-A forecast member keeps its network, or its dropout mask, for the whole run, since the error of a network depends on the
-state: another network at every step would be white noise, which averages out within a tenth of an MTU.
-"""
+"""Stochastic closures from ensembles of networks or Monte Carlo dropout, each member keeping its network or mask."""
 
 from __future__ import annotations
 

@@ -30,28 +30,7 @@ __all__ = ["CoupledOnlineRegressor", "CoupledRuns"]
 
 
 class CoupledRuns:
-    """Pairs of a truth run and a run of the resolved model, nudged towards each other.
-
-    In each step of `dt`, each X is first moved by ``dt / tau`` of its difference to the other one; then both models
-    make the step by themselves. The target of the network at the model's X is
-
-        target = U + (dX/dt of the truth - dX/dt of the model under U),
-
-    both tendencies being the change of X over the step, without the nudging.
-
-    Parameters
-    ----------
-    regime : Regime
-        The truth, which has fast variables.
-    states : list of (X, Y) or (X, Y, Z)
-        States of the truth runs, advanced in place.
-    X : (pair, K) array
-        States of the resolved model at the start.
-    tau, tau_model : float
-        Times in MTU with which the truth follows the model, and the model the truth: infinite, if it does not.
-    dt : float
-        Step of the resolved model in MTU.
-    """
+    """Pairs of a truth run and a resolved-model run that are nudged towards each other before every step of `dt`."""
 
     def __init__(
         self,
@@ -96,10 +75,7 @@ class CoupledRuns:
         return np.where(np.isfinite(target), target, U)  # a truth run that blew up teaches nothing
 
     def rescue(self, low: float, high: float) -> int:
-        """Reset members of the model outside of limits to the state of the truth; return their number.
-
-        A truth run that was pulled out of the limits is reset to its start.
-        """
+        """Reset members outside the limits to the truth (truth runs to their start); return the number of members."""
         for state, first in zip(self.states, self._first, strict=True):
             if not ((state[0] > low) & (high > state[0])).all():
                 for part, before in zip(state, first, strict=True):

@@ -64,10 +64,7 @@ class _OnlineRegressor(StencilRegressor):
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Train on ONE trajectory: states X (n, K) in time order, `interval` apart, and y, which is U (n, K).
-
-        y, or the U of point 0 alone, is used by the least-squares start and if `offline_weight` is not 0.
-        """
+        """Train on one trajectory: states X (n, K) in time order, `interval` apart, and their U, y (n, K) or (n,)."""
         X, U = self._checked_training(X, y)
         self._every = whole_multiple(self.interval, self.dt, "interval", "the model step dt")
         leads = whole_multiple(self.horizon, self.interval, "horizon", "interval")
@@ -298,11 +295,7 @@ def started(
     rows: NDArray,
     U: NDArray,
 ) -> TorchRegressor:
-    """Return the network with one output that training starts from.
-
-    `network` gives its architecture and is not changed. The initial weights are, by `start`, the fit to the added
-    tendencies U of the stencils `rows`, random ones, or those of a state_dict; another start is a ValueError.
-    """
+    """Return the network that training starts from: fitted to U at the stencils `rows`, random, or a state_dict."""
     network = clone(TorchRegressor() if network is None else network).set_params(random_state=random_state)
     if isinstance(start, Mapping):
         return network.load_state_dict(start)

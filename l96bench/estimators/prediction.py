@@ -19,10 +19,7 @@ _BLOCK = 256
 
 
 def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
-    """The predict of a fitted regressor of one output without its checks, or with them where that is not known.
-
-    The same values: exactly for trees and forests, to rounding for gradient boosting.
-    """
+    """Return the predict of a fitted regressor of one output without scikit-learn's checks, if its kind is known."""
     if hasattr(estimator, "predict_unchecked"):
         unchecked: Callable[[NDArray], NDArray] = estimator.predict_unchecked
         return unchecked

@@ -45,20 +45,13 @@ class Recurrence(Protocol):
 
 
 class GatedUnit:
-    """A gated recurrent unit with a linear output, U = w h + b, and optional noise among its inputs.
+    """A gated recurrent unit with linear output U = w h + b and `n_noise` last inputs of noise (arXiv:1406.1078).
 
         r = sigmoid(W_r x + b_r + V_r h + c_r),        n = tanh(W_n x + b_n + r (V_n h + c_n)),
         z = sigmoid(W_z x + b_z + V_z h + c_z),        h' = (1 - z) n + z h
 
-    Parameters
-    ----------
-    weights : dict of str to ndarray of float32
-        ``input`` (3 units, width), ``state`` (3 units, units) and their biases ``input_bias`` and ``state_bias`` in
-        the order r, z, n; ``output`` (1, units) and ``output_bias`` (1,).
-    n_noise : int
-        Inputs of noise after those of the stencil.
-
-    Sources: Cho et al. (2014), arXiv:1406.1078, with the reset gate behind the product, as in torch.
+    Its weights are float32: ``input`` (3 units, width), ``state`` (3 units, units) and their biases ``input_bias`` and
+    ``state_bias`` in the order r, z, n; ``output`` (1, units) and ``output_bias`` (1,).
     """
 
     def __init__(self, weights: dict[str, NDArray], n_noise: int = 0) -> None:
@@ -150,11 +143,7 @@ class RecurrentClosure:
 def along(
     recurrence: Recurrence, index: NDArray, X: NDArray, n_members: int = 1, rng: np.random.Generator | None = None
 ) -> NDArray:
-    """Return U (member, n, points) of a recurrence along a trajectory X (n, K), 0.05 MTU a row, from a zero state.
-
-    `index` (points, width) holds the stencils of the points that U is wanted for; each of `n_members` draws noise of
-    its own from `rng`, seed 0 if not given.
-    """
+    """Return U (member, n, points) of a recurrence along a trajectory X (n, K), 0.05 MTU a row, from a zero state."""
     rng = np.random.default_rng(0) if rng is None else rng
     n_rows = n_members * len(index)
     state = torch.zeros(n_rows, recurrence.n_state)

@@ -14,14 +14,7 @@ from l96bench.dynamics.polynomial import Polynomial
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A scikit-learn regressor from states X (n, K) to added tendencies U (n, K), or to that of point 0 alone.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        K, the number of points.
-    estimator_ : the fitted clone of `estimator`, where that is a parameter
-    """
+    """A scikit-learn regressor from states X (n, K) to added tendencies U (n, K), or to that of point 0 alone."""
 
     estimator_: Any
 

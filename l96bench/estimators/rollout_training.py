@@ -24,18 +24,7 @@ _LOG_SIGMA = (-5.0, 2.0)
 
 
 class SharedNetwork:
-    """A `TorchRegressor` in training: scaled weights with gradients, applied at every point of the ring.
-
-    Parameters
-    ----------
-    network : TorchRegressor
-        A fitted network; not changed.
-    index : (K, width) array of int
-        The points in the stencil of each point.
-    scales : (x_mean, x_std, u_mean, u_std)
-        Moments of X and U over all points; inputs and first output are scaled to mean 0 and std 1.
-    device : str
-    """
+    """A copy of a fitted `TorchRegressor` in training, on standardized inputs and outputs, applied at every point."""
 
     def __init__(
         self, network: TorchRegressor, index: NDArray, scales: tuple[float, float, float, float], device: str = "cpu"
@@ -84,12 +73,7 @@ def descend(
     learning_rate: float,
     clip: float = 1.0,
 ) -> tuple[list[float], int]:
-    """Minimize a random loss by Adam with a short warm-up, a cosine decay of the rate and clipped gradients.
-
-    `loss_of` gives the loss on a new batch, `clip` is the largest norm of a gradient (Pascanu et al. 2013,
-    arXiv:1211.5063). Steps with a gradient that is not finite are skipped. Returns the loss at each step, and how many
-    steps were skipped.
-    """
+    """Minimize a random loss by Adam with clipped gradients; return the loss curve and the number of skipped steps."""
     optimizer = torch.optim.Adam(weights, lr=learning_rate)
     curve, skipped = [], 0
     for i in range(steps):
@@ -108,12 +92,7 @@ def descend(
 
 
 def fair_crps(members: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Return the fair CRPS (...) of at least two members (member, ...) about a truth (...).
-
-        1/M sum_a |x_a - x*| - 1/(2 M (M - 1)) sum_{a, b} |x_a - x_b|
-
-    (Ferro 2014, Q. J. R. Meteorol. Soc. 140, 1917-1923.)
-    """
+    """Return the fair CRPS (...) of members (member, ...) (Ferro 2014, Q. J. R. Meteorol. Soc. 140, 1917-1923)."""
     M = len(members)
     apart = (members[:, None] - members).abs().sum(dim=(0, 1))
     return (members - truth).abs().mean(dim=0) - apart / (2 * M * (M - 1))

@@ -48,31 +48,7 @@ class Trainable(Protocol):
 
 
 class Layers:
-    """Fully connected layers in training: hidden ones of matrix, batch norm, activation and dropout, then a plain one.
-
-    Parameters
-    ----------
-    units : sequence of int
-        Inputs, units of each hidden layer, outputs.
-    generator : torch.Generator
-        Of the initial weights and of what is dropped.
-    activation : str
-        A name in `ACTIVATIONS`.
-    residual : bool
-        Whether a hidden layer adds its inputs, where they are the outputs of a hidden layer as wide as itself.
-    dropout : float
-        Probability with which an activation is set to 0; the others are scaled by 1 / (1 - dropout).
-    batch_norm : bool
-        Whether every hidden layer is normalized by the moments of the batch before its activation.
-    mixing : callable, optional
-        Applied to the inputs of every hidden layer before its matrix; `taps` is by how much it widens them.
-    taps : int
-
-    Attributes
-    ----------
-    weights : list of tensors
-        Matrix and bias of each layer in turn, then the scale and shift of each batch norm.
-    """
+    """Fully connected layers in training: hidden ones (matrix, batch norm, activation, dropout), then a linear one."""
 
     def __init__(
         self,
@@ -132,10 +108,7 @@ def forward(
     mixing: Mixing | None = None,
     masks: Sequence[torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """The outputs (..., outputs) of trained layers (matrix, bias) for inputs (..., features); see `Layers`.
-
-    `masks`, if given, are what each hidden layer's activations are multiplied by.
-    """
+    """Return outputs (..., outputs) of trained layers for x (..., features), hidden units multiplied by any `masks`."""
     function = ACTIVATIONS[activation]
     for i, (weight, bias) in enumerate(layers[:-1]):
         z = function(functional.linear(x if mixing is None else mixing(x), weight, bias))
@@ -264,11 +237,7 @@ def train(
     recipe: Recipe,
     random_state: int | None,
 ) -> tuple[Any, list[float], float]:
-    """Train a network from its random start.
-
-    `make` takes all its randomness from the generator; inputs and targets are float32, one row a sample. Returns the
-    network, the mean training loss of each epoch, and the peak of the learning rate, as given or as found.
-    """
+    """Train a network; return it, the mean training loss of each epoch, and the peak of the learning rate."""
     generator = torch_generator(random_state)
     n, batch = len(inputs), min(recipe.batch_size, len(inputs))
     rate = recipe.learning_rate
@@ -304,14 +273,7 @@ def train(
 
 
 def range_test(optimizer: torch.optim.Optimizer, loss_of: Callable[[], torch.Tensor]) -> float:
-    """The learning rate that a range test finds: a tenth of the rate at which the loss is least.
-
-    The rate grows by the same factor with each of 200 steps, from 1e-6 to 10, until the loss, smoothed over some 10
-    steps, is four times its least. `loss_of` gives the loss on a random batch of the weights of the optimizer, which
-    the test changes.
-
-    Sources: Smith (2017), "Cyclical learning rates for training neural networks", WACV, arXiv:1506.01186, section 3.3.
-    """
+    """Return a tenth of the learning rate that has the least loss in a sweep (Smith 2017, arXiv:1506.01186)."""
     low, high = _RATES
     growth = (high / low) ** (1 / (_RANGE_STEPS - 1))
     smoothed, least, best = 0.0, np.inf, low

@@ -151,11 +151,7 @@ class OrthonormalPolynomials:
 
 
 def forecast_error(closure: Polynomial, truth: NDArray, regime: Regime, interval: float = 0.05) -> float:
-    """Return the mean squared error of forecasts over the variance of the truth; always finite.
-
-    The true states (lead, case, K) are `interval` MTU apart, and forecasts start from the first. From a blow-up on the
-    error counts as 20 standard deviations, the largest between two states within 10 of the mean.
-    """
+    """Return the mean squared forecast error over the variance of the truth (lead, case, K); always finite."""
     mean, std = float(truth.mean()), float(truth.std()) or 1.0
     options: dict[str, Any] = {"regime": regime, "interval": interval, "limits": bounds(mean, std), "progress": False}
     run = rollout(closure, truth[0], len(truth) * interval, **options)

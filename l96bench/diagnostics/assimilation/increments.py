@@ -21,11 +21,7 @@ from l96bench.tasks.subgrid_forcing import predict, within_reach
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Increments:
-    """Increments at backgrounds of the archive, each (segment, cycle, K): predicted, and actual of the analysis.
-
-    The background is its mean X; the error is truth minus background, the increment of a perfect analysis; R² is taken
-    about the two means, over the training archive.
-    """
+    """Background mean, predicted and actual increments (segment, cycle, K), and R² about the training means."""
 
     background: Array
     predicted: Array

@@ -15,11 +15,7 @@ from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 
 
 def normalized_innovations(run: Cycled) -> Array:
-    """Return innovations over the standard deviation that the filter expects of them, (n,).
-
-    The expected variance is that of the ensemble at the observed point, H P_b H', plus that of the observation error.
-    Normal with variance 1 for a consistent filter of a linear system with Gaussian errors.
-    """
+    """Return innovations over the standard deviation that the filter expects, that of H P_b H' + R, (n,)."""
     seen = np.isfinite(run.innovations)
     spread = np.take_along_axis(run.background_spread, run.points, axis=2)[seen]
     expected = np.sqrt(spread * spread + run.observation_std[seen] ** 2)
@@ -27,12 +23,7 @@ def normalized_innovations(run: Cycled) -> Array:
 
 
 def innovation_correlation(run: Cycled, n_lags: int = 10) -> Array:
-    """Return the correlation of innovations at a point over 0, 1, .., n_lags cycles, (1 + n_lags,).
-
-    Innovations of an optimal filter are white (Kailath 1968, IEEE Trans. Autom. Control 13, 646-655): a correlation is
-    error that a better model or gain would have removed. Pairs of which one is not observed are
-    left out, and the mean is not subtracted: a bias counts. NaN where there is no pair.
-    """
+    """Return the innovation correlation at lags 0 .. n_lags, mean kept (Kailath 1968, IEEE TAC 13, 646)."""
     E, C, _ = run.innovations.shape
     field = np.full((E, C, run.truth.shape[2]), np.nan)
     np.put_along_axis(field, run.points, run.innovations, axis=2)

@@ -22,10 +22,7 @@ _SHORT = 10
 
 
 def blocked_rmse(rmse: Array, length: int = _SHORT) -> Array:
-    """Return RMSE pooled over segments and blocks of consecutive cycles, (block,), from RMSE (segment, cycle).
-
-    Cycles at the end that fill no block are dropped.
-    """
+    """Return RMSE pooled over segments and full blocks of cycles, (block,), from RMSE (segment, cycle)."""
     n = rmse.shape[1] // length
     squares = np.square(rmse[:, : n * length]).reshape(len(rmse), n, length)
     return np.asarray(np.sqrt(squares.mean(axis=(0, 2))), dtype=np.float64)
@@ -79,11 +76,7 @@ def _draw_errors(runs: Mapping[str, Cycled]) -> Figure:
 
 
 def binned_spread(run: Cycled, n_bins: int = 10) -> tuple[Array, Array]:
-    """Return spread and RMSE of the background, each (bin,), in bins of the spread that hold equally many.
-
-    A reliable ensemble lies on the diagonal: where it is spread wider, its mean errs more. The spread has the factor
-    sqrt((m + 1) / m) of Fortin et al. (2014), J. Hydrometeorol. 15, 1708-1713. Cycles after a divergence are left out.
-    """
+    """Return background spread and RMSE (bin,) in equal-count bins (Fortin et al. 2014, J. Hydrometeorol. 15, 1708)."""
     kept = np.isfinite(run.background_spread)
     spread = np.sqrt((run.n_members + 1) / run.n_members) * run.background_spread[kept]
     error = (run.background_mean - run.truth)[kept]
@@ -107,11 +100,7 @@ class Ranks:
 
 
 def ranks(run: Cycled, weights: Array) -> Ranks:
-    """Return the rank histogram (Hamill 2001, Mon. Wea. Rev. 129, 550-560) with 95 % intervals.
-
-    Neighbouring cycles and points depend on each other: the weights (replicate, block) say how often each bootstrap
-    replicate holds each block of `BLOCK` cycles of a segment.
-    """
+    """Return the rank histogram (Hamill 2001, Mon. Wea. Rev. 129, 550-560) with 95 % block-bootstrap intervals."""
     n_ranks = run.n_members + 1
     blocks = run.ranks.reshape(weights.shape[1], -1)
     counts = np.stack([(blocks == rank).sum(axis=1) for rank in range(n_ranks)], axis=1)

@@ -1,7 +1,6 @@
-"""Show where forecast errors come from: the resolved model with exact U, and with one thing made worse at a time.
+"""Attribute forecast errors to U, the forcing, the time step and the initial state by degrading one at a time.
 
-After the chapter on sources of uncertainty of the book "Learning machine learning with Lorenz-96"
-(https://m2lines.github.io/L96_demo/notebooks/gcm-parameterization-problem.html).
+After https://m2lines.github.io/L96_demo/notebooks/gcm-parameterization-problem.html.
 """
 
 from __future__ import annotations
@@ -57,10 +56,7 @@ class _Prescribed:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How much is added to F, by which factor the model's time step is multiplied, and how large initial errors are.
-
-    U is held for the longer time step. Initial errors are a standard deviation over the climatological one.
-    """
+    """Amount added to F, factor of the model's time step, and relative standard deviation of initial errors."""
 
     forcing: float = 1.0
     time_step: int = 5
@@ -81,10 +77,7 @@ class Attribution:
 
 
 def true_forcing(task: OnlineRollout) -> Array:
-    """Return the exact U at every step of the resolved model, from each case's start to its last lead: (step, case, K).
-
-    The test trajectories are made again from their seeds, sampled at every step; a `DataError` says if they differ.
-    """
+    """Return the exact U (step, case, K) of the regenerated test trajectories, or raise `DataError` if they differ."""
     cases = task.cases
     fine = whole_multiple(cases.interval, MODEL_DT)
     first = cases.starts * fine
@@ -109,10 +102,7 @@ def true_forcing(task: OnlineRollout) -> Array:
 def forecast(
     task: OnlineRollout, model: Any, X0: Array, F: float, dt: float, members: int, history: Array | None, seed: int
 ) -> Array:
-    """Return the ensemble mean of forecasts of all cases of a task from the states X0 (case, K): (lead, case, K).
-
-    A member that leaves the attractor is the climatological mean from there on.
-    """
+    """Return ensemble-mean forecasts (lead, case, K) from X0 (case, K); members that blow up become the climatology."""
     run = rollout(
         model,
         np.repeat(X0, members, axis=0),
@@ -141,26 +131,7 @@ def attribute(
     changes: Changes | None = None,
     others: Mapping[str, Array] | None = None,
 ) -> Attribution:
-    """Return what a change of the forcing, the time step and the initial state does to forecasts, one at a time.
-
-    Every run of a stochastic model draws the same random numbers. A closure that cannot be run with another time step
-    goes without that change.
-
-    Parameters
-    ----------
-    model : object
-        `ExactForcing`, or a trained model, as `as_closure` takes it.
-    X0 : (case, K) array
-        Initial states of the task's cases.
-    rng : numpy Generator
-        For the errors of the initial states, and the seed of stochastic models.
-    history : (past, case, K) array, optional
-        For models with memory.
-    members : int
-        Number in each forecast; their means are compared.
-    others : mapping of name to (lead, case, K) array
-        Forecasts made elsewhere, to be compared with the unchanged one as well.
-    """
+    """Return how forecasts from X0 (case, K) change with forcing, time step and initial state, one at a time."""
     changes = Changes() if changes is None else changes
     F, std = task.regime.F, task.climatology[1]
     errors, seed = changes.initial * std * rng.standard_normal(X0.shape), int(rng.integers(2**32))

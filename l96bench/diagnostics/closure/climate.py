@@ -17,10 +17,7 @@ from l96bench.tasks.online_scores import INTERVAL
 
 @dataclass(frozen=True, slots=True)
 class ClimateCurves:
-    """Density (bin,), autocorrelation (lag,) and spectrum (frequency,) of a run.
-
-    X are the centres of the bins, lags are in MTU, frequencies in cycles per MTU, the spectrum in units of X² MTU.
-    """
+    """Density (bin,), autocorrelation (lag,) in MTU, and spectrum (frequency,) in X² MTU by cycles per MTU."""
 
     X: Array
     density: Array
@@ -33,10 +30,7 @@ class ClimateCurves:
 def climate_curves(
     X: Array, interval: float, edges: Array, max_lag: float = 5.0, segment: float = 20.0
 ) -> ClimateCurves:
-    """Return the curves of a run X (time, member, K), sampled every `interval` MTU; bins between `edges`.
-
-    Autocorrelation and spectrum are those of `l96bench.metrics.climate`. Values outside of the edges count in no bin.
-    """
+    """Return density, autocorrelation and spectrum of a run X (time, member, K), sampled every `interval` MTU."""
     counts, _ = np.histogram(X, edges)
     lag, correlation = metrics.autocorrelation(X, interval, max_lag)
     frequency, power = metrics.spectrum(X, interval, segment)

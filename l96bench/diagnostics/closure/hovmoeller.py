@@ -39,10 +39,7 @@ def run_beside(
     limits: tuple[float, float] | None = None,
     rng: np.random.Generator | None = None,
 ) -> Hovmoeller:
-    """Run one member of a model from the first state of a true trajectory (time, K), for as long as that is.
-
-    The options are those of `l96bench.rollout`; `history` (past, K) are the true states before.
-    """
+    """Run one member of a model from the first state of a true trajectory (time, K), for the same duration."""
     run = rollout(
         model,
         truth[0],

@@ -65,10 +65,7 @@ def _score(result: Result) -> Interval:
 
 
 def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
-    """Return which points no other one beats, being at least as cheap and as good, and better in one of them.
-
-    Equal points are all on the front. Pareto (1896), Cours d'économie politique.
-    """
+    """Return a mask of the Pareto front: no other point is at least as cheap and as good, and better in one."""
     costs, scores = np.asarray(cost, dtype=np.float64), np.asarray(score, dtype=np.float64)
     no_dearer, no_worse = costs[None] <= costs[:, None], scores[None] >= scores[:, None]
     better = (costs[None] < costs[:, None]) | (scores[None] > scores[:, None])

@@ -16,9 +16,7 @@ from l96bench.tasks.online_scores import INTERVAL
 def wave_amplitudes(X: Array, mean: float) -> Array:
     """Return the amplitudes of waves 1 .. K // 2 around the ring, (time, member, K // 2), in units of X.
 
-    The amplitude a of a pure wave ``mean + a cos(2 pi m k / K + phase)`` (of the alternating wave m = K / 2, the value
-    at its crests). On a ring whose points are all alike the covariance depends on the distance alone, so the empirical
-    orthogonal functions are Fourier modes, in pairs of one wavenumber; the amplitude is the length of such a pair.
+    On a homogeneous ring these Fourier modes are the empirical orthogonal functions.
     """
     K = X.shape[-1]
     waves = np.abs(np.fft.rfft(X - mean, axis=-1))[..., 1:] * (2.0 / K)
@@ -36,10 +34,7 @@ def leading_waves(amplitudes: Array) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Regimes:
-    """Wavenumbers of two waves, the share of the time in which each dominates, and the mean length of a visit in MTU.
-
-    The shares add to 1; the length is 0 for a wave that never dominates.
-    """
+    """Wavenumbers of two waves, the share of time in which each dominates, and the mean length of a visit in MTU."""
 
     waves: tuple[int, int]
     occupation: tuple[float, float]
@@ -47,12 +42,9 @@ class Regimes:
 
 
 def wave_regimes(amplitudes: Array, waves: tuple[int, int], interval: float) -> Regimes:
-    """Return two regimes of the ring, according to which of two waves is the larger one.
+    """Return two regimes by which of two waves has the larger amplitude (time, member, wave), `interval` MTU apart.
 
-    The standard regime has two waves around the ring of 8 points, the rarer one has one wave: Lorenz (2006), J. Atmos.
-    Sci. 63, 2056, doi:10.1175/JAS3727.1; Christensen, Moroz and Palmer (2015), Clim. Dyn. 44, 2195,
-    doi:10.1007/s00382-014-2239-9, who project on the two leading pairs of empirical orthogonal functions. Amplitudes
-    are (time, member, wave), `interval` MTU apart.
+    Sources: Lorenz (2006), doi:10.1175/JAS3727.1; Christensen, Moroz and Palmer (2015), doi:10.1007/s00382-014-2239-9.
     """
     second = amplitudes[..., waves[1] - 1] > amplitudes[..., waves[0] - 1]
     changes = int((second[1:] != second[:-1]).sum())

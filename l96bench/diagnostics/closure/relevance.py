@@ -21,11 +21,7 @@ from l96bench.parallel import one_thread
 
 @dataclass(frozen=True, slots=True)
 class RelevanceNetwork:
-    """A chain of fully connected layers, with weights (units out, units in) and biases (units out,).
-
-    The activation between them is gelu, relu, silu or tanh. With a radius r the inputs are X_{k-r} .. X_{k+r} and the
-    output is U_k; with None both are all points.
-    """
+    """A chain of fully connected layers from the stencil of radius r (None: all points) to U_k (None: all U)."""
 
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
@@ -39,13 +35,7 @@ class RelevanceNetwork:
 
 
 def find_network(model: Any) -> RelevanceNetwork:
-    """Return the network inside a trained model: itself, that of a `LocalRegressor`, or the mean of an `AR1Regressor`.
-
-    Raises
-    ------
-    LeftOutError
-        If the model is no plain chain of fully connected layers of the present state.
-    """
+    """Return the plain fully connected network inside a trained model, or raise `LeftOutError` if there is none."""
     radius, inner = None, model
     for _ in range(4):
         if isinstance(getattr(inner, "coefs_", None), list) and isinstance(getattr(inner, "activation", None), str):
@@ -73,12 +63,7 @@ def find_network(model: Any) -> RelevanceNetwork:
 
 
 def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0, epsilon: float = 1e-6) -> Array:
-    """Return how much each input (n, input) adds to one output, by the epsilon rule.
-
-    Bach et al. (2015), doi:10.1371/journal.pone.0130140, eq. 58. Relevance passes activations unchanged and is shared
-    among the inputs of a layer as their terms share its sum, to whose size `epsilon` is added. Biases keep what they
-    add: without biases, the relevance of all inputs adds to the output.
-    """
+    """Return the relevance of inputs (n, input) for one output: epsilon rule (doi:10.1371/journal.pone.0130140)."""
     import torch
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import EpsilonRule, IdentityRule
@@ -101,10 +86,7 @@ def layerwise_relevance(network: RelevanceNetwork, rows: Array, output: int = 0,
 
 
 def ring_relevance(network: RelevanceNetwork, X: Array, mean: float) -> Array:
-    """Return the relevance of every X_{k+r} for U_k at states X (n, K), (n, K, r), r in the order of `offsets_of`.
-
-    Inputs are anomalies about the mean: a point in its mean state has no relevance.
-    """
+    """Return the relevance (n, K, r) of every X_{k+r} for U_k at states X (n, K), for anomalies about the mean."""
     n, K = X.shape
     anomalies = X - mean
     own = network.anomalous(mean)

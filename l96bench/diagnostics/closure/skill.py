@@ -58,19 +58,7 @@ def rmse_curve(truth: Array, forecast: Array, weights: Array) -> Curve:
 
 
 def skill_by_lead(truth: Array, forecasts: Forecasts, mean: float, weights: Array) -> dict[str, Curve]:
-    """Return ``rmse``, ``crps``, ``anomaly_correlation`` and ``spread`` by lead, with intervals over blocks of cases.
-
-    They are those of `l96bench.metrics.ensemble`.
-
-    Parameters
-    ----------
-    truth : (lead, case, K) array
-    forecasts : Forecasts
-    mean : float
-        Climatological mean of X.
-    weights : (replicate, block) array
-        How often each replicate holds each block of consecutive cases (`Task.weights`).
-    """
+    """Return RMSE, CRPS, anomaly correlation and spread by lead, with bootstrap intervals, for (lead, case, K)."""
     X = forecasts.X
     members = X.shape[2]
     own, observed = X.mean(axis=2) - mean, truth - mean

@@ -17,10 +17,7 @@ from l96bench.metrics import ensemble
 
 @dataclass(frozen=True, slots=True)
 class RankHistogram:
-    """How often the truth takes each rank, (member + 1,), and the count that is expected of each.
-
-    A reliable ensemble stays between low and high at all ranks at once with probability 0.95.
-    """
+    """Count of each rank of the truth (member + 1,), its expected count, and joint 95 % bounds if reliable."""
 
     counts: Array
     expected: float

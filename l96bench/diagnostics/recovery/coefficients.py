@@ -18,11 +18,7 @@ _VARIABLE = re.compile(r"X\[(\d+)\]|Y\[(\d+), (\d+)\]|sum\(Y\[(\d+)\]\)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Term:
-    """A monomial in the equation of X[k] or Y[k,j] (letter "X" or "Y"), named relative to that variable.
-
-    The factors are those of a `Monomial` with the variables turned around the ring so that the target is X[0] or
-    Y[0,0], also inside functions; -1, -2, .. are the sums of Y over the sectors k, k+1, ..
-    """
+    """A monomial in the equation of X[k] or Y[k,j], its factors relative to the target at X[0] or Y[0,0]."""
 
     letter: str
     factors: Monomial
@@ -43,11 +39,7 @@ class Term:
 
 
 def coefficients(equations: EquationSet) -> dict[Term, Array]:
-    """Return the coefficients of every term in every equation of X (K,) or of Y (K J,).
-
-    0 where an equation has no such term. In equations of X, single Y of a sector are gathered to the sector's sum,
-    whose coefficient is their mean.
-    """
+    """Return the coefficients of every term in every equation of X (K,) or Y (K J,), 0 where it is absent."""
     K, J = equations.K, equations.J
     found: dict[Term, Array] = {}
     for target in range(equations.n_targets):
@@ -94,10 +86,7 @@ def spurious(found: Mapping[Term, Array], true: Mapping[Term, Array], letter: st
 
 
 def readable(found: Mapping[Term, Array], letter: str, K: int, J: int, n_terms: int = 6) -> str:
-    """Return one equation of X[k] or Y[k,j] in LaTeX, coefficients averaged over the ring.
-
-    Terms beyond the `n_terms` that are present at most points are counted, not shown.
-    """
+    """Return one equation of X[k] or Y[k,j] in LaTeX, with coefficients averaged over the ring."""
     own = {term: values for term, values in found.items() if term.letter == letter}
     kept = sorted(own, key=lambda term: (-(own[term] != 0).mean(), -np.abs(own[term]).mean(), term.factors))[:n_terms]
     pieces = []
