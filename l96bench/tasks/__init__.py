@@ -1,4 +1,4 @@
-"""Tasks: the questions, their data and miniatures, the registry, and what a family of one's own is made of."""
+"""Tasks: what models are scored on, with their data, references and registry; and the base of new families."""
 
 import lazy_loader
 

@@ -1,7 +1,4 @@
-"""Contents of the files that hold models: what a task is given of them, and gives for them.
-
-Files are read by `l96bench.submissions`, which bounds and checks what they hold; a task never opens one.
-"""
+"""Contents of model files, as `l96bench.submissions` reads and checks them for a task, which opens no files."""
 
 from __future__ import annotations
 
@@ -17,15 +14,15 @@ ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds.
+    """What a file holds: an ONNX model, equations or predictions.
 
     Attributes
     ----------
     name : str
-        What messages call it: the file's name.
+        The file's name, for messages.
     kind : {"onnx", "equations", "predictions"}
     value : bytes, list of str, dict of str to list of str, or dict of str to array
-        An ONNX model; equations for all problems, or those of each problem by its id; predictions by split.
+        An ONNX model; equations for all problems, or by the id of the problem; predictions by split.
     """
 
     name: str
@@ -40,7 +37,7 @@ class Expected:
     Attributes
     ----------
     shapes : dict of str to tuple of int
-        Shape of each array; only the first one is obligatory.
+        By array; only the first array is obligatory.
     digest : str
         SHA-256 of the states that the predictions are for.
     """
@@ -55,12 +52,10 @@ class Example:
 
     Attributes
     ----------
-    name, kind, inputs, description : str
-    task : str
-        Its id.
+    name, kind, inputs, description, task : str
     content : Content
     training : sequence of dict
-        What the model was fitted to.
+        The data that the model was fitted to.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What every task has: an id, data, a score with its interval, and references scored by the same program."""
+"""The base class of all tasks: an id, data sets, a score with its interval, and references scored the same way."""
 
 from __future__ import annotations
 
@@ -34,44 +34,41 @@ KINDS = ("closure", "increment", "equations")
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """One question on one regime (or track). A family of tasks is a subclass, which says everything about itself.
+    """One benchmark task: a question about one regime (or track). Each family of tasks is a subclass.
 
     Parameters
     ----------
     regime_id : str
         The regime (or track) whose data are used.
     version : int
-        A change that would move a score is a new version.
+        Raised by every change that moves a score.
     source : Source, optional
-        Where the data come from; the registered data sets if not given.
+        Where the data come from; the registered data sets by default.
 
     Attributes
     ----------
     family : str
-        The first part of the ids of the family's tasks.
+        The first part of the task ids.
     kind : {"closure", "increment", "equations"}
-        What a model of it is: a closure of the resolved model, a model of analysis increments, or a method that
-        finds equations.
+        What a model is: a closure of the resolved model, a model of analysis increments, or a discoverer of equations.
     title, question : str
         Heading and text of the family's tables; the text says what scores 0 and what scores 100.
     columns : tuple of Column
-        The metrics in its tables.
-    splits : tuple of str
-        The data sets that its tasks read.
-    default_regimes : tuple of str
-        The regimes or tracks of a run that names none.
+        The metrics in the tables.
+    splits, default_regimes : tuple of str
+        The data sets that the tasks read; the regimes (or tracks) of a run that names none.
     training_set : str
         What models are fitted to, in words.
     artifact_kinds : tuple of {"onnx", "equations", "predictions"}
-        The kinds of files that its tasks can score.
+        The kinds of files that can be scored.
     seconds : float
-        What an evaluation takes, roughly, to begin with the longest.
+        Rough duration of an evaluation; the longest are started first.
     env_id : str or None
-        Gymnasium's id of the family's environment, where it has one.
+        Id of the family's Gymnasium environment, if any.
     env_option : str
         The environment's argument that names the regime (or track).
     seasonal : bool
-        Whether its test data can be those of a season.
+        Whether test data can be those of a season.
     """
 
     regime_id: str
@@ -105,12 +102,11 @@ class Task(ABC):
     # Data.
 
     def make(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-        """Make the arrays of one of the family's own splits, from recorded seeds; `arrays` keeps them.
+        """Generate the arrays of one of `splits` from recorded seeds, without the cache, which `arrays` uses.
 
         Parameters
         ----------
         split : str
-            One of `splits`.
         progress : bool, optional
             Show progress; by default when standard error is a terminal.
         """
@@ -121,7 +117,7 @@ class Task(ABC):
         return f"{self.family}/{self.regime_id}/{split}"
 
     def recipe(self, split: str) -> str:
-        """Return all that a split depends on beside the code: data of another recipe lie in another place."""
+        """Return all that a split depends on beside the code, which decides its place in the cache."""
         return repr((type(self).__name__, self.regime_id, self.version, split))
 
     def arrays(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
@@ -130,11 +126,11 @@ class Task(ABC):
 
     @property
     def available_splits(self) -> tuple[str, ...]:
-        """Those of the family's splits that the regime has."""
+        """The splits of the family that exist for this regime."""
         return self.splits
 
     def prepare(self, progress: bool | None = None) -> None:
-        """Make the data that the task reads, where the cache does not hold them."""
+        """Make the data sets that the cache does not hold yet."""
         for split in self.available_splits:
             self.arrays(split, progress)
 
@@ -144,7 +140,7 @@ class Task(ABC):
         return self.source.digests(self)
 
     def to_xarray(self) -> xarray.DataTree:
-        """All splits as an xarray tree, one dataset a split."""
+        """Return all splits as an xarray tree, one dataset per split."""
         import xarray
 
         trees = {
@@ -160,52 +156,49 @@ class Task(ABC):
         return xarray.DataTree.from_dict(trees)
 
     def miniature(self) -> Self:
-        """Return the task in miniature: the same code on minutes of data, made in a second, to try a model on."""
+        """Return a small copy of the task, with the same code on data made in a second, for trying out models."""
         return shared(self.in_miniature())
 
     def in_miniature(self) -> Self:
-        """Return a copy whose sizes are those of the miniature; a family with sizes of its own extends it."""
+        """Return a copy with the sizes of the miniature; families with sizes of their own extend it."""
         return replace(self, source=MINIATURE)
 
     @property
     def training_task(self) -> Task:
-        """The task that models are made for and trained on: this one, but for the tasks of a season."""
+        """The task whose training data models are fitted to: this one, except for the tasks of a season."""
         return shared(self.source.training(self))
 
     # Models.
 
     def fit(self, model: Any, budget: float | None = None) -> float:
-        """Fit a model in place to the training data; return the processor seconds that it took.
-
-        A family whose models are fitted before they are scored extends it; in others nothing happens.
-        """
+        """Fit a model in place to the training data, if the family does so, and return the CPU seconds."""
         return 0.0
 
     def as_run(self, model: Any) -> Any:
-        """Return the model as it is run, once for all parts of an evaluation."""
+        """Return the model in the form in which all parts of an evaluation run it."""
         return model
 
     @abstractmethod
     def assess(self, model: Any, work: Work) -> Parts:
-        """Measure what the family is about: the score of a model, its replicates, and its metrics.
+        """Score a model: return its score, the bootstrap replicates and the metrics.
 
         Raises
         ------
         ModelError
-            If the model cannot be used: not fitted, wrong shape or dtype, or its own code raises. Predictions that are
-            not finite and runs that blow up are no errors: they are counted, and score as the definition says.
+            If the model is not fitted, gives a wrong shape or dtype, or raises. Predictions that are not finite and
+            runs that blow up are no errors: they are counted and lower the score.
         """
 
     def learning_curve(self, model: Any) -> dict[str, Any]:
-        """Return metrics of clones of the model that are fitted to less data, where the family reports them."""
+        """Return metrics of clones of the model fitted to less data, for the families that report them."""
         return {}
 
     def cost(self, model: Any, training_seconds: float | None) -> Cost:
-        """Return what the model costs."""
+        """Return the computational cost of a model."""
         return Cost(training_seconds=training_seconds)
 
     def score(self, model: Any) -> float:
-        """Return the model's score: 100 is the ceiling of the family, 0 its floor. `evaluate` gives the interval."""
+        """Return the score of a model, from 0 (floor) to 100 (ceiling); `evaluate` also gives its interval."""
         return self.evaluate(model).score.value
 
     def evaluate(
@@ -224,25 +217,25 @@ class Task(ABC):
         Parameters
         ----------
         model : object
-            What the family takes (see the family's class), fitted where the family does not fit it itself.
+            What the family takes (see its class), fitted unless the family fits it itself.
         info : ModelInfo, optional
-            How the row is called; made from the model when not given.
+            Name and description of the model for the record; derived from the model by default.
         budgets : bool
             Also refit clones of the model at every training budget, for the families that report it.
         training_seconds : float, optional
-            What the training took of all processors together, for the record.
+            CPU time of the training, for the record.
         progress : bool, optional
             Show progress; by default when standard error is a terminal.
         n_jobs : int, optional
-            Processes, for the families whose evaluation fits many models, as in joblib: None is 1 unless a
-            ``joblib.parallel_config`` says otherwise, -1 all processors.
+            Processes, for families that fit many models, as in joblib: None is 1 unless a ``joblib.parallel_config``
+            says otherwise, -1 all processors.
         checkpoint : Path, optional
-            A folder from which an interrupted evaluation of such a family carries on.
+            Folder from which such an evaluation resumes after an interruption.
 
         Raises
         ------
         ModelError
-            If the model cannot be used; see `assess`.
+            As `assess`.
         """
         info = describe(model) if info is None else info
         run = self.as_run(model)
@@ -254,16 +247,16 @@ class Task(ABC):
 
     @property
     def references(self) -> Mapping[str, Reference]:
-        """Floor, ceiling and the literature's method, by name; each is scored when its result is asked for."""
+        """Reference models by name: floor, ceiling and the literature's method, scored when results are needed."""
         return MappingProxyType({})
 
     @property
     def word(self) -> int:
-        """The 32-bit word that stands for the regime (or track) in the seeds of the evaluation."""
+        """The 32-bit seed word of the regime (or track) in the evaluation."""
         return seed_word(self.regime_id)
 
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
-        """Return how often each bootstrap replicate holds each block: the same for all entries of the task."""
+        """Return how often each bootstrap replicate draws each block (replicate, block), alike for all models."""
         seed = (self.word, self.version, seed_word(f"bootstrap {purpose}"))
         return resampling_weights(bootstrap_indices(n_blocks, N_REPLICATES, seed), n_blocks)
 
@@ -305,17 +298,11 @@ class Task(ABC):
 
     @property
     def expected_predictions(self) -> Expected:
-        """The arrays that a file of predictions must hold, for the families that score some."""
+        """The arrays that a file of predictions must hold, for the families that score predictions."""
         raise L96BenchError(f"{self.id} runs its models and cannot score predictions; try an .onnx")
 
     def read_model(self, content: Content) -> Any:
-        """Return the model in a file, ready for `evaluate`.
-
-        Raises
-        ------
-        SubmissionError
-            If the file holds none that the task can score.
-        """
+        """Return the model in a file, ready for `evaluate`; raise `SubmissionError` if the task cannot score it."""
         raise L96BenchError(f"{self.id} has no files of models; expected {self.family} to say how one is loaded")
 
     def check_content(self, content: Content) -> None:
@@ -327,35 +314,29 @@ class Task(ABC):
         return self.evaluate(self.read_model(content), info, progress=False)
 
     def check_trial(self, model: Any, result: Result) -> None:
-        """Raise `SubmissionError` if a result on the miniature shows that a model (or `Content`) is unfit."""
+        """Raise `SubmissionError` if a result on the miniature shows that a model (or `Content`) is unusable."""
         return
 
     def export(self, model: Any) -> Content:
-        """Return a trained model as the content of a file that scores what the model scores.
-
-        Raises
-        ------
-        ModelError
-            If no file can hold the model.
-        """
+        """Return a trained model as content of a file with the same score; `ModelError` if no file can hold it."""
         raise L96BenchError(f"{self.id} has no files of models; expected {self.family} to say how one is made")
 
     @classmethod
     def example(cls) -> Example:
-        """Return a small, honest submission that works as it is."""
+        """Return a small, complete submission that works as it is."""
         raise L96BenchError(f"{cls.family} has no example of a submission")
 
     # Environment.
 
     def make_env(self, num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:
-        """Return the task as a Gymnasium environment, of one row or, given `num_envs`, natively batched.
+        """Return the task as a Gymnasium environment, or as a batched vector environment if `num_envs` is given.
 
         Parameters
         ----------
         num_envs : int, optional
             Rows of a vector environment.
         **options
-            What the environment takes besides the regime (or track); see the family's class in `l96bench.envs`.
+            Further arguments of the environment; see the family's class in `l96bench.envs`.
 
         Raises
         ------
@@ -389,5 +370,5 @@ _shared: dict[Task, Task] = {}
 
 
 def shared(task: T) -> T:
-    """Return the same object for equal tasks, so that what one has read and computed serves all that ask."""
+    """Return one shared object for all equal tasks, so that data and results are read and computed once."""
     return cast("T", _shared.setdefault(task, task))

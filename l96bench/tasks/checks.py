@@ -1,4 +1,4 @@
-"""Checks that every task and every closure must pass, ours and those of other packages."""
+"""Contract checks for tasks and closures, including those of other packages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["check_closure", "check_task"]
 
 
 def check_task(task: Task) -> None:
-    """Raise unless a task keeps the contract of `Task`, tried on its miniature; takes seconds.
+    """Check, within seconds, that a task keeps the contract of `Task`, by trying its miniature.
 
-    The task is rebuilt from its pickle; its splits are the same bits when they are made again, and read-only; its
-    references lie at 0 and 100; its example is read, checked and scored, twice alike; a result has the metrics of the
-    family's columns; and nothing draws from NumPy's global random state.
+    A pickled copy works; splits are reproduced bit by bit and are read-only; references score 0 and 100; the example is
+    read, checked and scored, twice alike; results have the metrics of the family's columns; and nothing draws from
+    NumPy's global random state.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def check_task(task: Task) -> None:
     Raises
     ------
     L96BenchError
-        At the first thing that is wrong.
+        At the first violation.
     """
     mini = task.miniature()
     before = _global_state()
@@ -97,7 +97,7 @@ def _require(good: bool, task: Task, expected: str) -> None:
 
 
 def check_closure(closure: Any, K: int = 8, n_members: int = 16) -> None:
-    """Raise unless a model works as a closure of the resolved model; takes well under a second.
+    """Check, within a second, that a model works as a closure of the resolved model.
 
     U has the shape of X and is finite for states of the attractor's size; X is not changed; the same generator gives
     the same U again; members of a deterministic closure do not depend on each other; a pickled copy gives the same U.
@@ -106,16 +106,15 @@ def check_closure(closure: Any, K: int = 8, n_members: int = 16) -> None:
     ----------
     closure : object
         Anything that `l96bench.as_closure` takes, fitted.
-    K : int
-        Number of points.
-    n_members : int
+    K, n_members : int
+        Number of points and of ensemble members.
 
     Raises
     ------
     ModelError
         If its own code raises, or gives U of the wrong shape or type.
     L96BenchError
-        At the first thing that is wrong otherwise.
+        At the first other violation.
     """
     states = np.random.default_rng(0).normal(2.5, 3.5, (5, n_members, K))
     name = type(closure).__name__
@@ -137,7 +136,7 @@ def check_closure(closure: Any, K: int = 8, n_members: int = 16) -> None:
 
 
 def _run(closure: Any, states: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return U (time, member, K) of a closure that is started afresh and stepped through states."""
+    """Return U (time, member, K) of a restarted closure that is stepped through states."""
     running = as_closure(closure)
     checked_start(running, states.shape[1], np.random.default_rng(2))
     U = []

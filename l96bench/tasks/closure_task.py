@@ -1,4 +1,4 @@
-"""What the families of closures have in common: trajectories of X and U to learn from, and files of closures."""
+"""Base class of the families that score closures: training samples of X and U, and files of closures."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _EXAMPLE_REGIME, _EXAMPLE_MTU = "wilks-f20", 40
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """One split, memory-mapped and read-only.
+    """The X and U of one split, memory-mapped and read-only.
 
     Attributes
     ----------
@@ -61,11 +61,11 @@ class Samples:
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """MTU since the first sample of a trajectory, (time,)."""
+        """Time of each sample since the trajectory's first, in MTU, (time,)."""
         return np.asarray(self.interval * np.arange(self.X.shape[-2]), dtype=np.float64)
 
     def prefix(self, duration: float) -> Samples:
-        """Return the first `duration` MTU of every trajectory: a training budget."""
+        """Return the first `duration` MTU of every trajectory, as a smaller training set."""
         n = round(duration / self.interval)
         if not 1 <= n <= self.X.shape[-2]:
             longest = self.X.shape[-2] * self.interval
@@ -75,7 +75,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class ClosureTask(Task):
-    """A task for closures of the resolved model, which are fitted to pairs of X and U.
+    """Base class of tasks for closures of the resolved model, which are fitted to pairs of X and U.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class ClosureTask(Task):
         return tuple(name for name in self.splits if self.has_shift or "shift" not in name)
 
     def make(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-        """Simulate a split of the regime; the families share them."""
+        """Simulate a split of the regime; all families of closures share it."""
         return self.source.simulated(self.regime, split, self.cases, progress)
 
     def key(self, split: str) -> str:
@@ -117,27 +117,27 @@ class ClosureTask(Task):
 
     @cached_property
     def train(self) -> Samples:
-        """2,000 MTU in one trajectory, every 0.05 MTU."""
+        """Training split: one trajectory of 2,000 MTU, every 0.05 MTU."""
         return self.samples("train")
 
     @cached_property
     def train_fine(self) -> Samples:
-        """The same trajectory every 0.01 MTU, for models that are trained through rollouts."""
+        """The training trajectory every 0.01 MTU, for models that are trained through rollouts."""
         return self.samples("train-fine")
 
     @cached_property
     def valid(self) -> Samples:
-        """200 MTU in one trajectory, for the choice of models."""
+        """Validation split: one trajectory of 200 MTU."""
         return self.samples("valid")
 
     @cached_property
     def test(self) -> Samples:
-        """10 trajectories of 200 MTU, each from its own seed."""
+        """Test split: 10 trajectories of 200 MTU, each from its own seed."""
         return self.samples("test")
 
     @cached_property
     def shift(self) -> Samples:
-        """As test, in a warmer climate: forcing F + 4. Only two-scale regimes have it."""
+        """Test split in a warmer climate (forcing F + 4), for two-scale regimes only."""
         return self.samples("shift")
 
     def samples(self, name: str) -> Samples:
@@ -148,7 +148,7 @@ class ClosureTask(Task):
         return Samples(X, U, split.interval)
 
     def to_xarray(self) -> xarray.DataTree:
-        """All splits as an xarray tree, one dataset a split, with dimensions, units and the regime's parameters."""
+        """Return all splits as an xarray tree, one dataset per split, with units and the regime's parameters."""
         import xarray
 
         parts = {}
@@ -172,14 +172,9 @@ class ClosureTask(Task):
     # Models.
 
     def fit(self, model: Any, budget: float | None = None) -> float:
-        """Fit a model in place to the training split, or to its first `budget` MTU; return the processor seconds.
+        """Fit a model in place to the training split, or its first `budget` MTU, and return the CPU seconds.
 
-        A model without ``fit`` is left as it is.
-
-        Raises
-        ------
-        ModelError
-            If the model's own code raises.
+        A model without ``fit`` is left as it is. Raises `ModelError` if the model's own code raises.
         """
         if not callable(getattr(model, "fit", None)):
             return 0.0
@@ -192,11 +187,11 @@ class ClosureTask(Task):
         return time.process_time() - start
 
     def as_run(self, model: Any) -> Any:
-        """Return the model as a file of it is run: its ONNX graph, where that rounds otherwise."""
+        """Return the model as its exported file would run: the ONNX graph, where that rounds differently."""
         return as_submitted(model, self.regime.K)
 
     def cost(self, model: Any, training_seconds: float | None) -> Cost:
-        """Return what training and a call of the closure take."""
+        """Return the cost of training and of calling the closure."""
         return (
             Cost(training_seconds=training_seconds)
             if model is None
@@ -204,7 +199,7 @@ class ClosureTask(Task):
         )
 
     def evaluate_literature(self) -> Result:
-        """Score the literature's closure: a quartic, fitted to the training split."""
+        """Score the literature's closure: a quartic fitted to the training split."""
         from l96bench.estimators.regressors import PolynomialRegressor
 
         model = PolynomialRegressor(degree=4)
@@ -214,7 +209,7 @@ class ClosureTask(Task):
 
     @property
     def form(self) -> str:
-        """The number of points."""
+        """The number of points, which a file's closure must fit."""
         return str(self.regime.K)
 
     def read_model(self, content: Content) -> OnnxClosure | EquationClosure:
@@ -232,17 +227,17 @@ class ClosureTask(Task):
         )
 
     def check_content(self, content: Content) -> None:
-        """Raise unless the file's closure gives finite U for normally distributed states, each on its own."""
+        """Raise unless the file's closure gives finite U for normal random states, each computed on its own."""
         check_closure(self.read_model(content), np.random.default_rng(0).normal(2.5, 3.5, (64, self.regime.K)), content)
 
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
-        """Score the closure in a file, after a look at its U on 64 training states."""
+        """Score the closure in a file, after checking its U on 64 training states."""
         model, rows = self.read_model(content), self.train.X
         check_closure(model, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
         return self.evaluate(model, info.model_copy(update={"parameters": model.n_parameters}), progress=False)
 
     def export(self, model: Any) -> Content:
-        """Return equations of a closure of equations, and of all other closures the ONNX graph."""
+        """Return a closure of equations as equations, any other closure as an ONNX graph."""
         closure = as_closure(model)
         if isinstance(closure, EquationClosure):
             return Content("equations", EQUATIONS, closure.equations.texts("U"))
@@ -250,13 +245,13 @@ class ClosureTask(Task):
 
     @classmethod
     def example(cls) -> Example:
-        """Return a quartic fitted to 40 MTU of the exact coupling."""
+        """Return a quartic closure fitted to 40 MTU of training data."""
         task = cls(cls.default_regimes[0])
         return quartic_example(task, task.export(example_quartic()))
 
 
 def example_quartic() -> Polynomial:
-    """Return a quartic closure that is fitted to the first 40 MTU of the training data of `wilks-f20`."""
+    """Return a quartic closure fitted to the first 40 MTU of the training data of `wilks-f20`."""
     from l96bench.estimators.regressors import PolynomialRegressor
 
     arrays = MINIATURE.simulated(get_regime(_EXAMPLE_REGIME), "train", CASES, False)
@@ -265,7 +260,7 @@ def example_quartic() -> Polynomial:
 
 
 def quartic_example(task: Task, content: Content, more: str = "") -> Example:
-    """Return the submission of `example_quartic` to a task."""
+    """Return the closure of `example_quartic` as a submission to a task."""
     description = (
         f"A quartic {'closure' if more else 'in X'}, fitted to {_EXAMPLE_MTU} MTU of the exact coupling{more}."
     )
@@ -274,7 +269,7 @@ def quartic_example(task: Task, content: Content, more: str = "") -> Example:
 
 
 def check_closure(model: OnnxClosure | EquationClosure, X: NDArray[np.float64], content: Content) -> None:
-    """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each on its own."""
+    """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each computed independently."""
     if isinstance(model, OnnxClosure):
         model.check_rows(X)
     elif not np.isfinite(model.predict(X)).all():

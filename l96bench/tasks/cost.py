@@ -1,4 +1,4 @@
-"""What a model is made of, and what it takes to call it."""
+"""The size of a model and the time of a call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["count_parameters", "measure_cost"]
 
 
 def count_parameters(model: Any) -> int | None:
-    """The number of fitted numbers in a model, where it can be told: weights, coefficients, thresholds, leaf values."""
+    """Return the number of fitted parameters of a model (weights, coefficients, thresholds and leaves), if known."""
     try:
         return _count_parameters(model)
     except Exception:  # a user's model may mean anything by these names
@@ -52,7 +52,7 @@ def _count_parameters(model: Any) -> int | None:
 
 
 def measure_cost(regime: Regime, model: Any, training_seconds: float | None, n_members: int = 100) -> Cost:
-    """Microseconds of a closure call per member (in a batch of 100), and over the cost of one step of the truth."""
+    """Measure a closure call in microseconds per member, and relative to one step of the two-scale model."""
     rng = np.random.default_rng(0)
     try:
         closure = as_closure(model)

@@ -1,4 +1,4 @@
-"""`da-increment`: learn the analysis increments of a biased model, so that it assimilates better."""
+"""The family `da-increment`: learn the analysis increments of a biased model to improve its data assimilation."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ if TYPE_CHECKING:
 __all__ = ["AssimilationSystem", "Cycles", "DAIncrement"]
 
 _BLOCK = 40
-"""Consecutive cycles in a block of the bootstrap."""
+"""Cycles per bootstrap block."""
 _TUNING_CYCLES = 300
-"""Cycles of the validation segment on which the inflation is chosen, the spin-up not counted."""
+"""Cycles of the validation segment, after the spin-up, on which the inflation is chosen."""
 _METHOD = "paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; percentile interval"
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class AssimilationSystem:
-    """An entry that is not a model of increments: a forecast model of its own, and perhaps a filter of its own.
+    """A forecast model, and optionally a filter, submitted in place of a model of increments.
 
     Attributes
     ----------
     model : ForecastModel
         Such as ``ResolvedModel(task.regime, closure)``.
     filter : Filter, optional
-        Instead of the track's.
+        Replaces the track's.
     closure : model, optional
-        What free forecasts and the climate are run with; none if they make no sense for the entry.
+        Used for free forecasts and the climate, which are skipped without it.
     increments : model, optional
-        The model of increments behind it; set by `DAIncrement.system`.
+        The model of increments behind the system; set by `DAIncrement.system`.
     """
 
     model: ForecastModel
@@ -70,16 +70,7 @@ class AssimilationSystem:
 
 @dataclass(frozen=True, eq=False)
 class Cycles:
-    """A system's cycles over the test segments.
-
-    Attributes
-    ----------
-    run : Cycled
-    inflation : float
-        Chosen on the validation segment.
-    squared : (segment, cycle) array
-        Squared error of the background mean, averaged over points.
-    """
+    """A system's cycled test segments, the chosen inflation, and the squared background errors (segment, cycle)."""
 
     run: Cycled
     inflation: float
@@ -90,21 +81,20 @@ class Cycles:
 class DAIncrement(ClosureTask):
     """Assimilation skill: ``100 (E_none - E) / (E_none - E_perfect)``, E the background RMSE of the cycle.
 
-    A model maps the background mean X ``(n, K)`` to the increment of the analysis ``(n, K)``: an estimator with
-    ``predict``, a function, or a closure; ``task.train.X`` and ``task.train.U`` are backgrounds and increments. Its
-    prediction over the window becomes a tendency of the forecast model, and the cycle is run again on the test
-    segments. An `AssimilationSystem` brings a forecast model of its own instead. Inflation is chosen for every entry
-    alike, from the track's grid, on the validation segment. A segment whose filter diverged scores 0 and is counted.
-
-    ``regime_id`` is the track, dense or sparse.
+    A model maps the background mean X ``(n, K)`` to the analysis increment ``(n, K)``: an estimator with ``predict``, a
+    function, or a closure; ``task.train.X`` and ``task.train.U`` are backgrounds and increments. Its prediction becomes
+    a tendency of the forecast model over the window, and the test segments are assimilated again. An
+    `AssimilationSystem` brings its own forecast model instead. The inflation is chosen for every entry alike, from the
+    track's grid, on the validation segment. A segment whose filter diverged scores 0 and is counted. ``regime_id`` is
+    the track, dense or sparse.
 
     Parameters
     ----------
     n_members : int, optional
     inflations : tuple of float, optional
-        Instead of the track's.
+        Replace the track's.
     spin_up, duration : float
-        MTU of the climate run before it is sampled, and sampled.
+        Spin-up and sampled length of the climate run, in MTU.
     """
 
     n_members: int | None = None
@@ -137,7 +127,7 @@ class DAIncrement(ClosureTask):
 
     @property
     def track(self) -> Track:
-        """What is observed, and the filter."""
+        """The observations and the filter of the task."""
         given: dict[str, Any] = {"n_members": self.n_members, "inflations": self.inflations}
         return replace(get_track(self.regime_id), **{key: value for key, value in given.items() if value is not None})
 
@@ -148,7 +138,7 @@ class DAIncrement(ClosureTask):
 
     @property
     def has_shift(self) -> bool:
-        """There is no warmer climate in this family."""
+        """False: this family has no warmer climate."""
         return False
 
     @classmethod
@@ -157,27 +147,27 @@ class DAIncrement(ClosureTask):
         return tuple(TRACKS)
 
     def make(self, split: str, progress: bool | None = None) -> dict[str, Array]:
-        """Cycle a part of the track's archive."""
+        """Generate a part of the track's archive by cycling the filter."""
         return self.source.archived(self.track, split, progress)
 
     def recipe(self, split: str) -> str:
-        """Return the track, whose archives are all recorded."""
+        """Return the track."""
         return repr((self.track, split))
 
     def samples(self, name: str) -> Samples:
-        """Return a part as backgrounds and increments, in the places of X and U."""
+        """Return a part of the archive as samples with backgrounds as X and increments as U."""
         arrays = self.arrays(name)
         X, U = (arrays[key][0] if PARTS[name].n_segments == 1 else arrays[key] for key in ("background", "increment"))
         return Samples(X, U, self.track.window)
 
     def in_miniature(self) -> Self:
-        """Return a copy on a small archive: few members, but enough that the uncorrected model does not diverge."""
+        """Return a copy on a small archive, with just enough members that the uncorrected model does not diverge."""
         return replace(
             super().in_miniature(), n_members=10, inflations=(1.05, 1.2, 1.6), spin_up=5.0, duration=CLIMATE[1]
         )
 
     def to_xarray(self) -> xarray.DataTree:
-        """The archive as an xarray tree, one dataset a part; truth at the times of the analyses."""
+        """Return the archive as an xarray tree, one dataset per part; the truth is at analysis times."""
         import xarray
 
         dims = ("segment", "time", "k")
@@ -194,22 +184,22 @@ class DAIncrement(ClosureTask):
         return xarray.DataTree.from_dict(parts)
 
     def as_run(self, model: Any) -> AssimilationSystem:
-        """Return the system that is cycled."""
+        """Return the assimilation system of a model."""
         return self.system(model)
 
     def assess(self, model: AssimilationSystem, work: Work) -> Parts:
-        """Cycle the system over the test segments; a model of increments is also compared with the analyses'."""
+        """Cycle the system over the test segments; also compare predicted with actual increments."""
         parts = self._parts(self.cycles(model, work.progress), model)
         if model.increments is not None:
             parts.metrics.update(self._offline(model.increments))
         return parts
 
     def cost(self, model: AssimilationSystem | None, training_seconds: float | None) -> Cost:
-        """Return what training and a call of the model of increments take."""
+        """Return the cost of training and of calling the model of increments."""
         return super().cost(None if model is None else model.increments, training_seconds)
 
     def system(self, model: Any) -> AssimilationSystem:
-        """The model without closure, corrected by a model of increments; an `AssimilationSystem` as it is submitted."""
+        """Return the resolved model corrected by a model of increments, or an `AssimilationSystem` as it is."""
         K = self.regime.K
         if isinstance(model, AssimilationSystem):
             forecast = model.model
@@ -224,7 +214,7 @@ class DAIncrement(ClosureTask):
         return AssimilationSystem(ResolvedModel(self.regime, closure), None, closure, increments)
 
     def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:
-        """Choose the inflation on the validation segment, then cycle over the test segments."""
+        """Choose the inflation on the validation segment, then cycle the system over the test segments."""
         track, filter = self.track, system.filter
         with show_progress(f"assimilating ({track.id})", 2, progress) as report:
             truth = self.arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
@@ -236,11 +226,10 @@ class DAIncrement(ClosureTask):
         return Cycles(run, inflation, np.square(run.background_rmse))
 
     def train_again(self, model: Any, progress: bool | None = False) -> Samples:
-        """Backgrounds and total increments of the training segment under a corrected model.
+        """Return backgrounds and total increments of the training segment, cycled again under a corrected model.
 
-        The cycle is run again with the model's correction, from the same observations. What the analyses still change,
-        added to what the correction did over the window (the model's increment at the background), is the next
-        training set: learning is iterated on the model's own analyses.
+        The observations are the same. The total increment is the new analysis increment plus the model's own increment
+        at the background, so that training can be iterated on the model's own analyses.
 
         Parameters
         ----------
@@ -257,22 +246,18 @@ class DAIncrement(ClosureTask):
 
     @cached_property
     def without_correction(self) -> Cycles:
-        """The resolved model without closure: 0 points."""
+        """Cycles of the resolved model without closure, which scores 0."""
         return self.cycles(AssimilationSystem(ResolvedModel(self.regime)))
 
     @cached_property
     def perfect(self) -> Cycles:
-        """The two-scale model: 100 points."""
+        """Cycles of the two-scale model, which scores 100."""
         return self.cycles(AssimilationSystem(TruthModel(self.regime)))
 
     # Files of models.
 
     def check_trial(self, model: Any, result: Result) -> None:
-        """Raise `SubmissionError` unless a model of increments, or a system, is fit to be cycled.
-
-        The filter must not diverge, and a model that assimilates worse than none must not have increments that are
-        opposed to those of the analyses.
-        """
+        """Raise `SubmissionError` if the filter diverged or increments of negative skill have the wrong sign."""
         failures, score = result.failures, result.score.value
         if failures.diverged:
             raise SubmissionError(
@@ -291,7 +276,7 @@ class DAIncrement(ClosureTask):
             )
 
     def export(self, model: Any) -> Content:
-        """Return a model of increments; the closure of a forecast model becomes one, its tendency times the window."""
+        """Return a model of increments as a file; a forecast model's closure is multiplied by the window."""
         if not isinstance(model, AssimilationSystem):
             return super().export(model)
         forecast = model.model
@@ -304,7 +289,7 @@ class DAIncrement(ClosureTask):
 
     @classmethod
     def example(cls) -> Example:
-        """Return a quartic fitted to 40 MTU of the exact coupling, times the window."""
+        """Return a quartic closure fitted to 40 MTU of training data, times the window."""
         task = cls(cls.default_regimes[0])
         model = Polynomial(task.track.window * example_quartic().coefficients)
         return quartic_example(task, task.export(model), ", times the window")
@@ -344,10 +329,7 @@ class DAIncrement(ClosureTask):
         return Parts(score, recentre(score_replicates, score), _METHOD, metrics, failures, digest, series)
 
     def _offline(self, model: Any) -> dict[str, Value]:
-        """R² of the predicted increments: against the increments, and against the background's true error.
-
-        What is not finite counts as no increment, and what exceeds 10 climatological standard deviations as these.
-        """
+        """Return R² of predicted increments (finite, bounded) against actual increments and background errors."""
         arrays, train = self.arrays("test"), self.arrays("train")
         background = np.array(arrays["background"])
         rows = background.reshape(-1, self.regime.K)
@@ -372,13 +354,13 @@ class DAIncrement(ClosureTask):
 
     @cached_property
     def free_runs(self) -> FreeRuns:
-        """Free forecasts and climates of the resolved model, from the truth of the test segments."""
+        """Free forecasts and climate runs of the resolved model that start from the truth of the test segments."""
         truth, long = self.arrays("test")["truth"], self.arrays("train")["truth"].swapaxes(0, 1)
         return FreeRuns(self.regime, self.track.window, truth, long, self.spin_up, self.duration, self.weights)
 
     @property
     def references(self) -> Mapping[str, Reference]:
-        """No correction (0) and the two-scale model as forecast model (100)."""
+        """Reference models: no correction (0) and the two-scale model as forecast model (100)."""
         return MappingProxyType(
             {"floor": Reference(_FLOOR, self._evaluate_floor), "ceiling": Reference(_CEILING, self._evaluate_ceiling)}
         )

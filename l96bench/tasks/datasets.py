@@ -1,4 +1,4 @@
-"""Every data set that a task reads, whichever part of the package makes it: what `l96bench data` works on."""
+"""A list of every data set that tasks read, for the commands `l96bench data`."""
 
 from __future__ import annotations
 
@@ -35,22 +35,10 @@ __all__ = ["DataSet", "data_sets", "make_data_sets"]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """One split of a regime, one part of an assimilation archive, or one instance of a track of equation recovery.
+    """A data set of one owner (a regime or track) and the functions that load, check and remake it.
 
-    Attributes
-    ----------
-    owner, name : str
-        The regime or track, and the split, part or instance.
-    arrays : tuple of str
-        What it holds.
-    size : str
-        How much, for listings.
-    purpose : str
-        One line for listings.
-    make : (progress, threads) -> arrays by name
-        Makes it, without the cache.
-    kept_as : str
-        Its place in the cache, where no digest of it is recorded.
+    `make(progress, threads)` bypasses the cache; `kept_as` is the place in the cache of arrays without recorded
+    digests.
     """
 
     owner: str
@@ -67,33 +55,27 @@ class DataSet:
         return f"{self.owner}/{self.name}"
 
     def load(self, progress: bool | None = None, threads: int | None = None) -> dict[str, NDArray[np.float64]]:
-        """The arrays, from the cache; made first when it does not hold them intact."""
+        """Return the arrays from the cache, making them first unless it holds them intact."""
         if self.kept_as:
             return fetch_unrecorded(self.kept_as, lambda: self.make(progress, threads))
         return fetch(self.key, self.arrays, lambda: self.make(progress, threads))
 
     def state(self) -> str:
-        """Whether the cache holds it: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+        """Return whether the cache holds the data set: ``"intact"``, ``"absent"`` or ``"damaged"``."""
         return state_of(self.kept_as or self.key, self.digests)
 
     @property
     def digests(self) -> dict[str, str]:
-        """The SHA-256 of its arrays by name: those recorded, or those of its first making here."""
+        """Return the SHA-256 of each array: those recorded, or else those of the first making on this machine."""
         return kept_digests(self.kept_as) if self.kept_as else recorded_digests(self.key)
 
     def remake(self, progress: bool | None = None, threads: int | None = None) -> dict[str, str]:
-        """Make it anew, without the cache: the digests of its arrays by name."""
+        """Make the data set again without the cache and return the SHA-256 of each array."""
         return {name: array_digest(array) for name, array in self.make(progress, threads).items()}
 
 
 def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None = None) -> list[DataSet]:
-    """All data sets, or those that tasks on some regimes and tracks read, or with some names.
-
-    Raises
-    ------
-    UnknownIdError
-        For an owner or a name that no data set has.
-    """
+    """Return all data sets, or those of some owners or with some names; `UnknownIdError` if one does not exist."""
     every = [*_splits(), *_archives(), *_instances(), *_others()]
     # Tracks of one base sample the same trajectories.
     owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
@@ -110,24 +92,10 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
 def make_data_sets(
     sets: Sequence[DataSet], *, n_jobs: int | None = None, dask: str | None = None, progress: bool | None = None
 ) -> Iterator[str]:
-    """Make the data sets that the cache does not hold; their keys, as each is there.
+    """Make the data sets that the cache lacks, in parallel processes or on the Dask scheduler at address `dask`.
 
-    Parameters
-    ----------
-    sets : sequence of DataSet
-    n_jobs : int, optional
-        Processes; as many as processors if not given.
-    dask : str, optional
-        Address of a Dask scheduler, whose workers make them, keep them in their own caches, and send them here.
-    progress : bool, optional
-        Show progress; by default when standard error is a terminal.
-
-    Raises
-    ------
-    ClusterError
-        If the cluster, or a process, cannot be used or is lost.
-    DataError
-        At the end, if some could not be made; the message names each.
+    Yields the key of each when it is there; Dask's results are sent to this machine's cache. Raises `ClusterError` if a
+    cluster or process is lost and, at the end, `DataError` that names the data sets that could not be made.
     """
     n_jobs = n_jobs or available_processors()
     absent = [each for each in sets if each.state() != "intact"]
@@ -149,7 +117,7 @@ def make_data_sets(
 
 
 def _make(name: tuple[str, str], threads: int, send: bool) -> dict[str, NDArray[np.float64]] | None:
-    """Make one data set in this machine's cache; its arrays, if they are to be sent."""
+    """Make one data set in this machine's cache, and return its arrays if `send`."""
     (each,) = data_sets([name[0]], [name[1]])
     arrays = each.load(progress=False, threads=threads)
     return {key: np.array(array) for key, array in arrays.items()} if send else None

@@ -1,8 +1,7 @@
-"""The discovery of equations by other people's code: seeded, in a process that can be killed, resumable.
+"""Discovery of equations by user code in child processes: seeded, killed at a time limit, and resumable.
 
-Fitting is a call that may never return, even from a loop in C, or take its whole process with it. It is therefore made
-in a child process, which has a time limit and is replaced when it has to be killed or dies. A child is started once and
-serves many problems; children run in parallel over instances.
+A fit may never return, even from a loop in C, or crash its process. A child serves many problems and is replaced only
+when it is killed or dies; children run in parallel over instances.
 """
 
 from __future__ import annotations
@@ -30,30 +29,16 @@ from l96bench.progress import progress as show_progress
 __all__ = ["DIED", "RAISED", "TOO_SLOW", "Discovery", "Solvable", "discover", "discover_all"]
 
 RAISED, TOO_SLOW, DIED = "raised", "too slow", "died"
-"""Why there may be no equations: the model's code raised, took too long, or ended its process."""
+"""Faults: the model's code raised, exceeded the time limit, or ended its process."""
 _START_LIMIT = 120.0
-"""Seconds in which a child must have started and imported what the model needs."""
+"""Seconds allowed to start a child and import what the model needs."""
 _MAX_CHARACTERS = 2_000_000
-"""Equations longer than this in all are an error of the model: nothing that long is ever parsed."""
+"""Longer equations are an error of the model and are never parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What a model found for one problem.
-
-    Attributes
-    ----------
-    texts : tuple of str or None
-        The equations; None if there are none.
-    seconds : float
-        What fitting took, in the child.
-    fault : str
-        Empty, or `RAISED`, `TOO_SLOW` or `DIED`.
-    message : str
-        What happened then.
-    place : str
-        Where the model's code raised.
-    """
+    """Equations found for one problem (None after a `fault`), fitting time, and what was raised where."""
 
     texts: tuple[str, ...] | None
     seconds: float
@@ -63,49 +48,35 @@ class Discovery:
 
 
 class Solvable(Protocol):
-    """A problem as this module sees it."""
+    """The interface of a problem that `discover_all` can solve."""
 
     @property
     def id(self) -> str:
-        """A name, unique among the problems."""
+        """A unique name of the problem."""
         ...
 
     @property
     def group(self) -> Hashable:
-        """Problems of one group are solved one after another, and kept in one file."""
+        """Problems of one group are solved in sequence and stored in one file."""
         ...
 
     @property
     def words(self) -> Sequence[int]:
-        """Seed words."""
+        """Seed words of the problem."""
         ...
 
     def observed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The states (time, n) and the times (time,)."""
+        """Return the states (time, n) and the times (time,)."""
         ...
 
 
 def discover(
     model: Any, X: NDArray[np.float64], t: NDArray[np.float64], *, seed: int = 0, limit: float | None = 10.0
 ) -> Discovery:
-    """The equations that a fresh copy of a model finds in one data set, in a process of its own.
+    """Return the equations that a copy of a model finds in states X (time, n) at times t (time,), in a child process.
 
-    Parameters
-    ----------
-    model : object with ``fit(X, t)`` and ``equations() -> list of str``
-        Left as it is.
-    X : (time, n) array
-    t : (time,) array
-    seed : int
-        Of NumPy's and Python's global generators in that process, and of every parameter of the model that is called
-        ``random_state``.
-    limit : float or None
-        Seconds; then the process is killed.
-
-    Raises
-    ------
-    ModelError
-        If the model cannot be sent to a process.
+    `seed` sets the global generators of NumPy and Python there, and all ``random_state`` parameters; the process is
+    killed after `limit` seconds. Raises `ModelError` if the model cannot be pickled.
     """
     with _Child(_pickled(model)) as child:
         return child.discover(X, t, seed, limit)
@@ -121,22 +92,10 @@ def discover_all(
     checkpoint: Path | None = None,
     progress: bool | None = None,
 ) -> list[Discovery]:
-    """What a model finds for each problem, in their order; groups of problems in parallel.
+    """Return what a model finds for each problem, with groups of problems in parallel; see `discover`.
 
-    Parameters
-    ----------
-    model, limit
-        As for `discover`.
-    problems : sequence of Solvable
-    seed : int
-        Goes into the seed of every problem, with the problem's own words.
-    n_jobs : int, optional
-        Children, as in joblib: None is 1 unless a ``joblib.parallel_config`` says otherwise, -1 all processors.
-    checkpoint : Path, optional
-        A folder in which what is found is kept, and looked up first: an interrupted call carries on. It must belong to
-        this model and these problems.
-    progress : bool, optional
-        Show progress; by default when standard error is a terminal.
+    Each problem's seed combines `seed` with its own words; `n_jobs` is as in joblib. Results kept in the folder
+    `checkpoint`, which must belong to this model and these problems, are reused after an interruption.
     """
     from joblib import Parallel, delayed, effective_n_jobs
 
@@ -175,7 +134,7 @@ def discover_all(
 
 
 def _warn(name: str, discoveries: Sequence[Discovery]) -> None:
-    """Warn of each kind of fault, with the first message: they are counted, and nobody sees why otherwise."""
+    """Warn of each kind of fault, with its first message."""
     faults = [each for each in discoveries if each.fault]
     for kind in dict.fromkeys(each.fault for each in faults):
         own = [each for each in faults if each.fault == kind]
@@ -184,7 +143,7 @@ def _warn(name: str, discoveries: Sequence[Discovery]) -> None:
 
 
 class _Child:
-    """A process that fits copies of one model, started when it is first needed and again when it is gone."""
+    """A process that fits copies of one model; it is started on demand and again after it ends."""
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
@@ -217,7 +176,7 @@ class _Child:
             return Discovery(None, time.perf_counter() - start, DIED, message)
 
     def _start(self) -> None:
-        """Start the process and import there what the model needs: neither counts as fitting."""
+        """Start the process and import what the model needs, which does not count as fitting time."""
         if self._pool is None:
             from joblib.externals.loky.backend import get_context
             from pebble import ProcessPool
@@ -244,7 +203,7 @@ class _Child:
 
 
 def _load(payload: bytes) -> str:
-    """Import what the model needs; the error if that fails."""
+    """Import what the model needs, and return the error if that fails."""
     import cloudpickle
 
     sys.path.append("")  # modules of the user's, beside the script
@@ -272,7 +231,7 @@ def _discover(payload: bytes, X: NDArray[np.float64], t: NDArray[np.float64], se
 
 
 def _seed(model: Any, seed: int) -> None:
-    """Seed the model's parameters, and the global generators, which pysindy and gplearn draw from."""
+    """Seed the model's parameters and the global generators, which pysindy and gplearn draw from."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
     if callable(getattr(model, "get_params", None)):
@@ -289,7 +248,7 @@ def _texts(equations: Any) -> tuple[str, ...]:
 
 
 def _pickled(model: Any) -> bytes:
-    """The model as bytes, with the classes of scripts and notebooks by value."""
+    """Return the pickled model, including classes defined in scripts and notebooks."""
     import cloudpickle
 
     missing = [name for name in ("fit", "equations") if not callable(getattr(model, name, None))]
@@ -305,7 +264,7 @@ def _pickled(model: Any) -> bytes:
 
 
 class _Kept:
-    """What is found for the problems of one group, and its file."""
+    """The checkpoint file with the results of one group of problems."""
 
     def __init__(self, folder: Path | None, name: Hashable) -> None:
         self._path = None if folder is None else folder / f"{name}.json"

@@ -1,4 +1,4 @@
-"""`equation-recovery`: find the governing equations, or the resolved ones with a closure, from trajectories."""
+"""The family `equation-recovery`: find the governing equations of a system from its trajectories."""
 
 from __future__ import annotations
 
@@ -41,22 +41,21 @@ Equations = Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Sequence[str]
 class EquationRecovery(Task):
     """Recovery of equations whose coefficients are drawn: ``100 (F1 + max(0, 1 - operator residual)) / 2``.
 
-    A model has ``fit(X, t)``, with X ``(time, n)`` and t ``(time,)``, and ``equations()``, which gives a list of
+    A model has ``fit(X, t)``, with X ``(time, n)`` and t ``(time,)``, and ``equations()``, which returns a list of
     strings (see `l96bench.EquationSet.parse`); pysindy's models and linear regressors of scikit-learn are adapted. A
-    fresh copy is fitted for every problem: 10 instances x 4 levels of noise x 3 budgets. Its equations are scored by
-    their terms, and by their right-hand side on unseen states of the same attractor. A problem for which there are no
-    equations, or none that are finite, scores 0 and is counted.
-
-    ``regime_id`` is the track.
+    fresh copy is fitted to every problem: 10 instances x 4 levels of noise x 3 budgets. Its equations are scored by
+    their terms, and by their right-hand side on unseen states of the same attractor. A problem without equations, or
+    with any that are not finite, scores 0 and is counted. ``regime_id`` is the track; where Y is hidden, the equations
+    are the resolved ones with a closure.
 
     Parameters
     ----------
     seed : int, optional
-        None for the registered instances; any other number draws a set of its own.
+        None for the registered instances; any other number draws a new set.
     noises, budgets : tuple of float, optional
-        Instead of the track's.
+        Replace the track's.
     indices : tuple of int, optional
-        Some of the instances.
+        Selects some instances.
     """
 
     seed: int | None = None
@@ -90,7 +89,7 @@ class EquationRecovery(Task):
     env_option: ClassVar[str] = "track"
     training_set: ClassVar[str] = "each problem's observations"
     time_limit: ClassVar[float | None] = 10.0
-    """Seconds that the fit for one problem may take."""
+    """Time limit of the fit to one problem, in seconds."""
 
     @classmethod
     def regime_ids(cls) -> tuple[str, ...]:
@@ -99,7 +98,7 @@ class EquationRecovery(Task):
 
     @property
     def track(self) -> RecoveryTrack:
-        """What is observed, how often, with which noise, for how long."""
+        """The observed variables, sampling interval, noise levels and budgets."""
         n_instances = None if self.indices is None else len(self.indices)
         given: dict[str, Any] = {"noises": self.noises, "budgets": self.budgets, "n_instances": n_instances}
         track = RECOVERY_TRACKS[self.regime_id]
@@ -114,7 +113,7 @@ class EquationRecovery(Task):
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
-        """Every instance with every level of noise and every budget, in this order."""
+        """Every instance with every level of noise and every budget, in this order of loops."""
         track = self.track
         return tuple(
             Problem(track, instance, noise, budget)
@@ -124,11 +123,11 @@ class EquationRecovery(Task):
         )
 
     def fresh(self, seed: int) -> EquationRecovery:
-        """The same task on instances that nobody has seen, drawn from a seed."""
+        """Return the same task on a new set of instances drawn from a seed."""
         return replace(self, seed=seed)
 
     def to_xarray(self) -> xarray.DataTree:
-        """The trajectories as an xarray tree, one dataset an instance, without noise and at the track's interval."""
+        """Return the trajectories as an xarray tree, one dataset per instance, noise-free, at the track's interval."""
         import xarray
 
         parts = {}
@@ -148,7 +147,7 @@ class EquationRecovery(Task):
 
     @property
     def data_digests(self) -> dict[str, str]:
-        """SHA-256 of the arrays of all instances; those of fresh ones are computed, and named by their seed."""
+        """Return the SHA-256 of the arrays of all instances; those of fresh ones are computed and keyed by seed."""
         base = self.track.base
         if self.seed is None:
             names = tuple(f"{base}/instance-{instance.index}/" for instance in self.instances)
@@ -161,7 +160,7 @@ class EquationRecovery(Task):
         }
 
     def prepare(self, progress: bool | None = None) -> None:
-        """Make the trajectories of the instances, where the cache does not hold them."""
+        """Make the trajectories that the cache does not hold yet."""
         with show_progress(f"simulating ({self.track.id})", len(self.instances), progress) as report:
             for instance in self.instances:
                 load_instance(instance)
@@ -174,10 +173,7 @@ class EquationRecovery(Task):
         return as_discoverer(model, self.problems[0].J)
 
     def assess(self, model: Any, work: Work) -> Parts:
-        """Discover the equations of every problem with copies of the model, and score them.
-
-        What goes wrong for a problem is no error: it is counted. The cost is what fitting took, added up.
-        """
+        """Fit copies of the model to every problem and score their equations, counting failures and adding up times."""
         found = self.discover(
             model, seed=work.seed, progress=work.progress, n_jobs=work.n_jobs, checkpoint=work.checkpoint
         )
@@ -192,7 +188,7 @@ class EquationRecovery(Task):
         checkpoint: Path | None = None,
         progress: bool | None = None,
     ) -> list[Discovery]:
-        """What copies of a model find for every problem, not scored; see `evaluate`."""
+        """Return the equations that copies of a model find for every problem, unscored; parameters as in `evaluate`."""
         self.prepare(progress)
         return discover_all(
             self.as_run(model),
@@ -205,7 +201,7 @@ class EquationRecovery(Task):
         )
 
     def evaluate_equations(self, equations: Equations, info: ModelInfo | None = None) -> Result:
-        """Score ready equations, without a model.
+        """Score given equations, without a model.
 
         Parameters
         ----------
@@ -217,7 +213,7 @@ class EquationRecovery(Task):
         Raises
         ------
         ModelError
-            If there are not as many as there are problems.
+            If their number is not that of the problems.
         """
         found = [
             Discovery(tuple(each), 0.0)
@@ -228,7 +224,7 @@ class EquationRecovery(Task):
         return self.result(info or _EQUATIONS, self._parts(found))
 
     def _given(self, equations: Equations) -> list[Any]:
-        """The equations of every problem, whatever they are."""
+        """Return the equations given for each problem, unchecked."""
         if callable(equations):
             return [equations(problem) for problem in self.problems]
         if isinstance(equations, Mapping):
@@ -247,14 +243,14 @@ class EquationRecovery(Task):
         return list(equations)
 
     def in_miniature(self) -> Self:
-        """Return a copy with two instances that are not registered, and four problems with each."""
+        """Return a copy with two unregistered instances and four problems for each."""
         # One instance of each strength of coupling, where the track has two.
         return replace(super().in_miniature(), seed=11, noises=(0.0, 0.05), budgets=(5.0, 20.0), indices=(0, 5))
 
     # Files of equations.
 
     def check_content(self, content: Content) -> None:
-        """Raise unless all equations can be read, and are there for every problem."""
+        """Raise unless the file has readable equations for every problem."""
         given = self._texts(content)
         if isinstance(given, list):
             EquationSet.parse(given, self.problems[0].K, self.problems[0].J)
@@ -280,7 +276,7 @@ class EquationRecovery(Task):
         return texts
 
     def export(self, model: Any) -> Content:
-        """Fit copies of the model to every problem, and return what they find; "0" where nothing was found."""
+        """Fit copies of the model to every problem and return their equations, "0" where none was found."""
         found = self.discover(model)
         texts = {problem.id: list(each.texts or ["0"]) for problem, each in zip(self.problems, found, strict=True)}
         return Content("equations", EQUATIONS, texts)
@@ -311,7 +307,7 @@ class EquationRecovery(Task):
 
     @property
     def references(self) -> Mapping[str, Reference]:
-        """Empty equations (0), the true ones (100; with an effective closure where Y is hidden), the textbook's."""
+        """Reference equations: empty (0), true (100; with the best closure where Y is hidden), and the textbook's."""
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, lambda: self.evaluate_equations(["0"], _FLOOR)),
@@ -325,7 +321,7 @@ class EquationRecovery(Task):
 
     @cached_property
     def _exact(self) -> dict[str, list[str]]:
-        """The true equations of each instance; where Y is hidden, with the best coefficients."""
+        """The true equations of each instance, with best-fit closure coefficients where Y is hidden."""
         return {
             group: (scorer.best(scorer.true) if scorer.instance.hidden else scorer.true).texts()
             for group, scorer in self._scorers.items()

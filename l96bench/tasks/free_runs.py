@@ -1,4 +1,4 @@
-"""Free runs of a corrected model, from true states: how good its forecasts and its climate are without analyses."""
+"""Free forecasts and climate runs of a model corrected by learned increments, without assimilation."""
 
 from __future__ import annotations
 
@@ -28,21 +28,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class FreeRuns:
-    """Forecasts over 1 MTU and a climate run of the resolved model under a closure.
+    """Free forecasts over 1 MTU and a climate run of the resolved model under a closure, compared with the truth.
 
-    Parameters
-    ----------
-    regime : Regime
-    window : float
-        MTU between samples.
-    truth : (segment, time, K) array
-        What runs start from, and are compared with.
-    climate_truth : (time, 1, K) array
-        The run whose distributions the climate is compared with.
-    spin_up, duration : float
-        MTU of the climate run before it is sampled, and sampled.
-    weights : (int, str) -> array
-        See `Task.weights`.
+    Forecasts start from `truth` (segment, time, K), sampled every `window` MTU; the climate is sampled for `duration`
+    MTU after `spin_up` and compared with `climate_truth` (time, 1, K).
     """
 
     regime: Regime
@@ -86,7 +75,7 @@ class FreeRuns:
 
     @cached_property
     def _without_closure(self) -> tuple[Array, Array]:
-        """`_runs` without closure; the climatological mean where even that leaves."""
+        """Return `_runs` without closure, replaced by the climatological mean where even that diverges."""
         forecast, run = (np.nan_to_num(X, nan=self._grid.mean[0]) for X in self._runs(NoClosure()))
         return forecast, run
 
