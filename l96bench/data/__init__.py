@@ -1,1 +1,1 @@
-"""What is learned from and scored on: fixed splits, made when first needed, the same bits everywhere."""
+"""Training and test data: fixed splits, made when first needed, bit-identical everywhere."""

@@ -1,4 +1,4 @@
-"""Data sets as NetCDF files, for programs that are not Python."""
+"""Export of data sets as NetCDF files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ __all__ = ["write_netcdf"]
 
 
 def write_netcdf(tree: xarray.DataTree, folder: Path) -> list[Path]:
-    """Write every split of a task's tree as ``<folder>/<split>.nc`` (NetCDF 3, 64-bit offsets), each all or nothing.
-
-    Returns
-    -------
-    list of Path
-        The files.
-    """
+    """Write every split of a task's tree as ``<folder>/<split>.nc`` (NetCDF 3, 64-bit offsets); return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, node in tree.children.items():

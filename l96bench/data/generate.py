@@ -1,4 +1,4 @@
-"""How the data are made: truth trajectories, and the forecasts of the perfect model."""
+"""Generation of the data: truth trajectories, and forecasts of the perfect model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from l96bench.regimes import Regime
 __all__ = ["SeedOf", "generate"]
 
 SeedOf = Callable[[Regime, str], tuple[int, ...]]
-"""The seed words of a regime's stream."""
+"""Function from a regime and the name of a stream to its seed words."""
 
 
 def generate(
@@ -30,10 +30,7 @@ def generate(
     cases: Cases = CASES,
     seed_of: SeedOf = split_seed,
 ) -> dict[str, NDArray]:
-    """The arrays of a split, in the layout in which they are stored.
-
-    `seed_of` gives the seed words of a stream: those of the benchmark, or the secret ones of a season.
-    """
+    """Generate the arrays of a split, with the benchmark's seed words or, by `seed_of`, the secret ones of a season."""
     if split.name == "perfect":
         return {"X": perfect_forecast(regime, cases, progress, threads, seed_of)}
     run = simulate(
@@ -57,7 +54,7 @@ def perfect_forecast(
     threads: int | None = None,
     seed_of: SeedOf = split_seed,
 ) -> NDArray[np.float64]:
-    """Ensemble forecasts of the truth model from the exact X and from fast variables that only the past X explains.
+    """Return ensemble forecasts of the two-scale model from the exact X and fast variables estimated from the past X.
 
     Each member's fast variables start at random `cases.memory` MTU before the case and are driven by the true X up to
     its start (X at every Runge-Kutta stage is recorded from the truth and prescribed); then the member runs free.
@@ -94,7 +91,7 @@ def perfect_forecast(
 
 
 def _states_before(regime: Regime, cases: Cases, seed_of: SeedOf) -> list[tuple[NDArray, ...]]:
-    """The truth's full state `cases.memory` MTU before every case, from the test trajectories themselves."""
+    """Return the truth's full state `cases.memory` MTU before every case, from the test trajectories."""
     if cases.first != cases.memory:
         raise DataError(f"expected the first case at {cases.memory} MTU, the length of its memory, got {cases.first}")
     duration = cases.spacing * cases.per_trajectory

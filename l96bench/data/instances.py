@@ -1,4 +1,4 @@
-"""The systems whose equations are to be recovered: Lorenz-96 systems with drawn coefficients.
+"""Lorenz-96 systems with drawn coefficients, the instances of `equation-recovery`.
 
 Seeds are words, as in `l96bench.data.splits`: instance i of a base track is ``[track, version, "instance", i]``, of a
 fresh set ``[track, version, "fresh", seed, i]``, names becoming words by `l96bench.regimes.seed_word`; a word for the
@@ -35,22 +35,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RecoveryTrack:
-    """Which systems, and what of them is observed.
+    """A track of equation recovery: the systems, and what is observed of them.
 
-    Attributes
-    ----------
-    id : str
-    base : str
-        The track whose instances these are: tracks of one base sample the same trajectories.
-    K, J : int
-        Slow variables, and fast ones in each sector (0: single-scale).
-    interval : float
-        MTU between samples.
-    noises : tuple of float
-        Standard deviations of the observation noise, over that of each variable.
-    budgets : tuple of float
-        MTU of the training trajectory that a method gets: prefixes of one.
-    n_instances : int
+    K slow and, per sector, J fast variables (0: single-scale) are sampled every `interval` MTU. `noises` are standard
+    deviations over that of each variable; `budgets` are lengths in MTU of prefixes of the training trajectory. Tracks
+    with the same `base` sample the same trajectories.
     """
 
     id: str
@@ -81,42 +70,29 @@ _TEXTBOOK = {
     "single": Regime("single", 8, 0, 10.0, source="Lorenz 1996, with a forcing that is chaotic on 8 points"),
     "two-scale": Regime("two-scale", 8, 8, 20.0, source="Lorenz 1996, with 8 fast variables in each sector"),
 }
-"""What the instances are drawn around, where that is no registered regime."""
+"""Centres of the drawn coefficients, where they are no registered regime."""
 _HIDDEN, _GROUP = ("weak-h01", "wilks-f18"), 5
-"""What hidden instances are drawn around, and how many of each."""
+"""Centres of the hidden instances, and the number of instances of each."""
 
 _NEAREST, _FARTHEST = 0.1, 0.3
-"""How far coefficients are from the textbook's, as fractions of those: nothing can be recalled."""
+"""Smallest and largest relative distance from the textbook's coefficients."""
 _NEAREST_RATIO, _FARTHEST_RATIO = 0.05, 0.15
-"""How far a2 / a1 and p2 / p1 are from 1. Systems may run away from 0.3 on, where the sum of squares can grow fast."""
+"""Distances of a2 / a1 and p2 / p1 from 1; systems may diverge from 0.3 on, where the sum of squares can grow."""
 _SAFE = 10.0
-"""A system is bounded if |X| stays below so many F."""
+"""A system is bounded if |X| stays below this multiple of F."""
 _STILL = 0.1
-"""X moves if its standard deviation is more than so many F."""
+"""X is not steady if its standard deviation exceeds this multiple of F."""
 _FORGOTTEN = 0.2
-"""X forgets itself if the size of its autocorrelation stays below this between lags of 10 and 20 MTU."""
+"""X decorrelates if its absolute autocorrelation stays below this at lags of 10 to 20 MTU."""
 _MAX_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One system with coefficients of its own.
+    """One system with drawn coefficients, with K slow and, per sector, J fast variables, observed or not.
 
-    The *state* is X, or X and then Y[0, 0], Y[0, 1] .. Y[K - 1, J - 1] on ``two-scale``.
-
-    Attributes
-    ----------
-    base : str
-        ``"single"``, ``"two-scale"`` or ``"hidden"``.
-    index : int
-        Its number in its set.
-    words : tuple of int
-        Seed words; a purpose follows.
-    coefficients : Coefficients
-    textbook : Coefficients
-        What they were drawn around.
-    K, J : int
-        Slow variables, and fast ones in each sector, observed or not.
+    The *state* is X, or X and then Y[0, 0], Y[0, 1] .. Y[K - 1, J - 1] on ``two-scale``; `base` is ``"single"``,
+    ``"two-scale"`` or ``"hidden"``. `coefficients` were drawn around those of `textbook`.
     """
 
     base: str
@@ -129,43 +105,36 @@ class Instance:
 
     @property
     def hidden(self) -> bool:
-        """Whether the fast variables exist but are not observed."""
+        """Whether there are unobserved fast variables."""
         return self.base == "hidden"
 
     @property
     def observed_J(self) -> int:
-        """Fast variables in each sector that are part of the state: the J of its equations."""
+        """Observed fast variables per sector, the J of the equations."""
         return 0 if self.hidden else self.J
 
     @property
     def n_state(self) -> int:
-        """Variables of the state."""
+        """Number of state variables."""
         return self.K * (1 + self.observed_J)
 
     @property
     def clock(self) -> float:
-        """Units of valid time in an MTU: the Lyapunov exponent where there is a single scale, else 1."""
+        """Units of valid prediction time per MTU: the Lyapunov exponent of a single-scale system, else 1."""
         return 1.0 if self.J else _lyapunov(self.coefficients, self.K)
 
     @property
     def texts(self) -> list[str]:
-        """The true equations; where Y is hidden those of X without it, to which a closure is to be added."""
+        """Return the true equations; where Y is hidden, those of X without the closure."""
         return _texts(self.coefficients, self.observed_J)
 
     @property
     def textbook_texts(self) -> list[str]:
-        """The same equations with the textbook's coefficients."""
+        """Return the same equations with the textbook's coefficients."""
         return _texts(self.textbook, self.observed_J)
 
     def tendency(self, states: Array, U: Array | None = None) -> Array:
-        """The right-hand side (n, n_state) of the true equations.
-
-        Parameters
-        ----------
-        states : (n, n_state) array
-        U : (n, K) array, optional
-            The tendency of hidden fast variables, to be added.
-        """
+        """Return the true right-hand side (n, n_state) at states (n, n_state), plus U (n, K) of hidden variables."""
         o, X = self.coefficients, states[:, : self.K]
         before = np.roll(X, 1, axis=1)
         tendency = before * (o.a1 * np.roll(X, -1, axis=1) - o.a2 * np.roll(X, 2, axis=1)) - o.d * X + o.F
@@ -181,13 +150,7 @@ class Instance:
 
 
 def get_track(track: str | RecoveryTrack) -> RecoveryTrack:
-    """The track of that id; a `RecoveryTrack` is returned as it is.
-
-    Raises
-    ------
-    UnknownIdError
-        If no track has that id.
-    """
+    """Return the track of that id, or `UnknownIdError`; a `RecoveryTrack` is returned as it is."""
     if isinstance(track, RecoveryTrack):
         return track
     if track not in RECOVERY_TRACKS:
@@ -196,22 +159,15 @@ def get_track(track: str | RecoveryTrack) -> RecoveryTrack:
 
 
 def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Instance, ...]:
-    """The instances of a track: the registered ones, or a set of its own for every seed.
+    """Return the instances of a track: the registered ones, or a new set for every seed (at least 0).
 
     a1, d, F, hx, p1, c and hy are 10 to 30 % larger or smaller than the textbook's, a2 / a1 and p2 / p1 are 5 to 15 %
     larger or smaller than 1: all independent, uniform on either side, and rounded to four digits. A draw is repeated if
-    |X| does not stay below 10 F, or the autocorrelation of X below 0.2 at lags of 10 to 20 MTU, for 120 MTU: where
-    coupling is strong, that is every other draw, with an X that is a nearly periodic wave.
+    |X| does not stay below 10 F, or the autocorrelation of X below 0.2 at lags of 10 to 20 MTU, for 120 MTU: with
+    strong coupling, that is every other draw, whose X is a nearly periodic wave.
 
     Tracks of one base have the same instances. The first five of ``hidden`` are drawn around ``weak-h01``, the others
     around ``wilks-f18``.
-
-    Raises
-    ------
-    UnknownIdError
-        For an unknown track.
-    L96BenchError
-        For a negative seed.
     """
     track = get_track(track)
     seed = None if seed is None else checked_seed(seed)
@@ -219,7 +175,7 @@ def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Inst
 
 
 def textbook_instance(regime: str | Regime) -> Instance:
-    """A regime as an instance: with its fast variables hidden, if it has any.
+    """Return a regime as an instance, with its fast variables, if any, hidden.
 
     ``"single"`` and ``"two-scale"`` give the systems around which the instances of these tracks are drawn.
 
@@ -241,14 +197,14 @@ def textbook_instance(regime: str | Regime) -> Instance:
 
 
 def words_of(base: str, index: int, seed: int | None) -> tuple[int, ...]:
-    """The seed words of instance `index` of a set; see above."""
+    """Return the seed words of instance `index` of a set."""
     own = (seed_word("instance"), index) if seed is None else (seed_word("fresh"), seed, index)
     return seed_word(base), DATA_VERSION, *own
 
 
 @lru_cache(maxsize=256)
 def draw_instance(base: str, index: int, seed: int | None = None) -> Instance:
-    """Instance `index` of a set of `instances`: the first attempt that is bounded and forgets its past."""
+    """Return instance `index` of a set: the first draw that is bounded and decorrelates."""
     regime = get_regime(_HIDDEN[index // _GROUP]) if base == "hidden" else _TEXTBOOK[base]
     words = words_of(base, index, seed)
     textbook = Coefficients.of(regime)
@@ -261,7 +217,7 @@ def draw_instance(base: str, index: int, seed: int | None = None) -> Instance:
 
 
 def _draw(textbook: Coefficients, words: Sequence[int]) -> Coefficients:
-    """Coefficients around the textbook's, in decimals of four digits, which are exact as text."""
+    """Draw coefficients around the textbook's, as decimals of four digits, which are exact as text."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(words))))
     drawn: dict[str, float] = {}
     for field in fields(Coefficients):
@@ -275,9 +231,9 @@ def _draw(textbook: Coefficients, words: Sequence[int]) -> Coefficients:
 
 
 def _usable(coefficients: Coefficients, K: int, J: int, words: Sequence[int]) -> bool:
-    """Whether X stays bounded, moves, and forgets itself, over 100 MTU after 20 MTU of spin-up.
+    """Return whether X is bounded, varies and decorrelates over 100 MTU after a spin-up of 20 MTU.
 
-    Where coupling is strong, X is often a wave that hardly changes while Y is chaotic: the exponent would not tell.
+    With strong coupling X is often a wave while Y is chaotic, which the Lyapunov exponent would not tell.
     """
     X, Y = random_state(coefficients, K, J, words)
     advance(coefficients, X, Y, 20_000)
@@ -296,7 +252,7 @@ def _lyapunov(coefficients: Coefficients, K: int) -> float:
 
 
 def _texts(o: Coefficients, J: int) -> list[str]:
-    """Equations in the grammar of `l96bench.equations`; numbers are written so that they read back exactly."""
+    """Write equations in the grammar of `l96bench.equations`, with exact numbers."""
     slow = f"dX[k]/dt = {o.a1!r}*X[k-1]*X[k+1] - {o.a2!r}*X[k-1]*X[k-2] - {o.d!r}*X[k] + {o.F!r}"
     if not J:
         return [slow]

@@ -1,4 +1,4 @@
-"""The trajectories of the systems whose equations are to be recovered, and what is observed of them."""
+"""Trajectories of the instances of `equation-recovery`, and noisy observations of them."""
 
 from __future__ import annotations
 
@@ -35,17 +35,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Trajectories:
-    """What is made of every instance.
+    """Lengths and sampling of an instance's trajectories, in MTU.
 
-    Attributes
-    ----------
-    duration, interval : float
-        MTU of the training trajectory, and between its samples.
-    n_cases : int
-        Test cases, on one trajectory of its own seed and spin-up.
-    spacing, lead, test_interval : float
-        MTU from the start of a case to that of the next, length of a case, and between its samples. Between the end of
-        a case and the start of the next X forgets itself several times over.
+    The `n_cases` test cases of length `lead` start every `spacing` on one trajectory with its own seed and spin-up; X
+    decorrelates between them.
     """
 
     duration: float = 100.0
@@ -57,7 +50,7 @@ class Trajectories:
 
     @property
     def summary(self) -> str:
-        """How much it is, for listings."""
+        """The size in words, for listings."""
         test = f"{self.n_cases} x {self.lead:g} every {self.test_interval:g}"
         return f"{self.duration:g} MTU every {self.interval:g}, {test}"
 
@@ -67,18 +60,10 @@ TRAJECTORIES = Trajectories()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstanceData:
-    """The trajectories of an instance, read-only and without noise.
+    """The noise-free, read-only trajectories of an instance.
 
-    Attributes
-    ----------
-    train : (time, n_state) array
-        100 MTU every 0.01.
-    test : (case, lead, n_state) array
-        20 cases of 10 MTU every 0.05, unseen.
-    train_U, test_U : like X, or None
-        The tendency of the fast variables, from Y at the sample's own time, where they are hidden.
-    interval, test_interval : float
-        MTU between samples.
+    `train` is (time, n_state), 100 MTU every 0.01; `test` is (case, lead, n_state), 20 unseen cases of 10 MTU every
+    0.05. `train_U` and `test_U` are the simultaneous tendencies of hidden fast variables, or None.
     """
 
     train: Array
@@ -90,18 +75,12 @@ class InstanceData:
 
 
 def arrays_of(base: str) -> tuple[str, ...]:
-    """The names of the arrays that are kept of an instance of a base track."""
+    """Return the names of the arrays stored for an instance of a base track."""
     return ("train", "test", "train_U", "test_U") if base == "hidden" else ("train", "test")
 
 
 def make_instance(instance: Instance, progress: bool | None = None) -> dict[str, Array]:
-    """The arrays of an instance by name, without the cache: train and test and, where Y is hidden, their U.
-
-    Raises
-    ------
-    BlowUpError
-        If the system leaves the finite numbers.
-    """
+    """Make an instance's arrays without the cache: train, test and, where Y is hidden, their U; or `BlowUpError`."""
     sizes = TRAJECTORIES
     n_samples, n_leads = (
         whole_multiple(sizes.duration, sizes.interval),
@@ -128,7 +107,7 @@ def _cases(
     spacing: float,
     report: Callable[[int], None],
 ) -> tuple[Array, Array]:
-    """States (case, sample, n_state) and U (case, sample, K) along the trajectory of a purpose, after its spin-up."""
+    """Return states (case, sample, n_state) and U (case, sample, K) along one trajectory, after its spin-up."""
     o, every = instance.coefficients, whole_multiple(interval, TRUTH_DT, "interval", "dt")
     X, Y = random_state(o, instance.K, instance.J, [*instance.words, seed_word(purpose)])
     advance(o, X, Y, whole_multiple(SPIN_UP, TRUTH_DT))
@@ -146,14 +125,9 @@ def _cases(
 
 @lru_cache(maxsize=20)
 def load_instance(instance: Instance) -> InstanceData:
-    """The trajectories of an instance; those of registered ones are kept in the cache and have recorded digests.
+    """Return the trajectories of an instance, from the cache where it is registered.
 
-    Raises
-    ------
-    BlowUpError
-        If the system leaves the finite numbers.
-    DataError
-        If this machine makes other bits than the repository records.
+    Raises `BlowUpError` if the system diverges, `DataError` if the bits differ from the recorded digests.
     """
     base, index = instance.base, instance.index
     if instance.words == words_of(base, index, None) and instance == draw_instance(base, index):
@@ -168,16 +142,12 @@ def load_instance(instance: Instance) -> InstanceData:
 def observe(
     instance: Instance, track: str | RecoveryTrack, noise: float = 0.0, budget: float | None = None
 ) -> tuple[Array, Array]:
-    """What a method gets: states (time, n_state) and their times (time,) in MTU.
+    """Return what a method gets: noisy states (time, n_state) and their times (time,) in MTU.
 
     The noise is independent and normal, `noise` times the standard deviation of each variable over the whole training
     trajectory. Every fine sample of an instance has one draw, which each level of noise multiplies: problems of an
-    instance differ in level, budget or interval and in nothing else.
-
-    Raises
-    ------
-    L96BenchError
-        For an instance of another track, a negative noise, or a budget or interval that does not fit.
+    instance differ in level, budget or interval and in nothing else. Raises `L96BenchError` for an instance of another
+    track, a negative noise, or a budget or interval that does not fit.
     """
     track = _track_of(instance, track)
     train = load_instance(instance).train
@@ -192,13 +162,7 @@ def observe(
 
 
 def pairs(instance: Instance, track: str | RecoveryTrack, budget: float | None = None) -> tuple[Array, Array]:
-    """For hidden instances, X (time, K) and the tendency U (time, K) of the fast variables, both without noise.
-
-    Raises
-    ------
-    L96BenchError
-        As `observe`; also where nothing is hidden.
-    """
+    """Return noise-free X (time, K) and U (time, K) of hidden fast variables; raises `L96BenchError` as `observe`."""
     track = _track_of(instance, track)
     data = load_instance(instance)
     if data.train_U is None:
@@ -217,7 +181,7 @@ def _track_of(instance: Instance, track: str | RecoveryTrack) -> RecoveryTrack:
 
 
 def _prefix(track: RecoveryTrack, budget: float | None) -> tuple[int, int]:
-    """How many fine samples a budget holds, and how many of them a track's interval spans."""
+    """Return the number of fine samples in a budget, and in a track's sampling interval."""
     sizes = TRAJECTORIES
     budget = sizes.duration if budget is None else budget
     if not 0.0 < budget <= sizes.duration:

@@ -1,4 +1,4 @@
-"""Which data exist: the splits of every regime, the cases of the forecasts, and how each is made.
+"""Definitions of the data sets: the splits of every regime and the cases of the forecasts.
 
 Seeds are words: trajectory i of a split is drawn from ``SeedSequence([regime, version, split, i])``, names becoming
 words by `l96bench.regimes.seed_word`.
@@ -32,36 +32,23 @@ __all__ = [
 ]
 
 DATA_VERSION = 1
-"""Version of every data set; a change that moves one bit is a new one."""
+"""Version of every data set, raised by a change of any bit."""
 
 DATA_REGIMES = ("wilks-f18", "wilks-f20", "arnold-c4", "wide-k36", "conservative-f12", "three-scale")
-"""Our regimes that have data sets."""
+"""The built-in regimes that have data sets."""
 
 
 def data_regimes() -> tuple[str, ...]:
-    """Return the regimes that have data sets: ours, then those of `l96bench.register_regime` and other packages."""
+    """Return the regimes that have data sets: built-in ones, then registered ones and those of other packages."""
     return (*DATA_REGIMES, *other_regimes())
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One part of a regime's data.
+    """One split of a regime's data.
 
-    Attributes
-    ----------
-    name : str
-    n_trajectories : int
-        Each from its own seed, after its own spin-up of 100 MTU.
-    duration, interval : float
-        MTU per trajectory, and between samples.
-    arrays : tuple of str
-        What is stored: X, and U where it is a target.
-    shifted : bool
-        Whether the forcing is F + 4.
-    stream : str
-        The word that names its seeds; splits with one stream are the same trajectories, sampled differently.
-    purpose : str
-        One line for listings.
+    Each trajectory has its own seed and a spin-up of 100 MTU; `duration` and `interval` are in MTU; `shifted` means
+    forcing F + 4. Splits with the same `stream`, the word that names the seeds, sample the same trajectories.
     """
 
     name: str
@@ -76,13 +63,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    """The initial conditions of the forecasts, the same for every model: evenly spaced in every test trajectory.
+    """The initial conditions of the forecasts, evenly spaced in every test trajectory and the same for every model.
 
     Attributes
     ----------
     per_trajectory, n_trajectories : int
     first, spacing : float
-        MTU into the trajectory, and between two cases (at least 2 MTU, so that they are independent).
+        MTU before the first case and between two cases (at least 2 MTU, so that they are independent).
     lead, interval : float
         Longest lead time and the step between leads, in MTU.
     memory : float
@@ -105,26 +92,26 @@ class Cases:
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """Sample index of each case in its trajectory, (per_trajectory,)."""
+        """Return the sample index of each case in its trajectory, (per_trajectory,)."""
         return np.rint((self.first + self.spacing * np.arange(self.per_trajectory)) / self.interval).astype(np.int64)
 
     @property
     def leads(self) -> NDArray[float64]:
-        """Lead times in MTU, (lead,)."""
+        """Return the lead times in MTU, (lead,)."""
         return np.asarray(self.interval * np.arange(1, round(self.lead / self.interval) + 1), dtype=np.float64)
 
     def initial(self, X: NDArray[float64]) -> NDArray[float64]:
-        """Initial states (case, K) from the test trajectories X (trajectory, time, K)."""
+        """Return the initial states (case, K) from the test trajectories X (trajectory, time, K)."""
         return X[:, self.starts].reshape(-1, X.shape[-1])
 
     def truth(self, X: NDArray[float64]) -> NDArray[float64]:
-        """What came: (lead, case, K) from the test trajectories."""
+        """Return the true states (lead, case, K) at the lead times, from the test trajectories."""
         steps = np.arange(1, len(self.leads) + 1)
         windows = X[:, self.starts[:, None] + steps]
         return np.ascontiguousarray(windows.reshape(-1, *windows.shape[2:]).swapaxes(0, 1))
 
     def history(self, X: NDArray[float64]) -> NDArray[float64]:
-        """The past of every case, (past, case, K), newest last and without the initial state itself."""
+        """Return the past of every case, (past, case, K), newest last and without the initial state."""
         steps = np.arange(-round(self.memory / self.interval), 0)
         windows = X[:, self.starts[:, None] + steps]
         return np.ascontiguousarray(windows.reshape(-1, *windows.shape[2:]).swapaxes(0, 1))
@@ -152,19 +139,13 @@ SPLITS: tuple[Split, ...] = (
 
 
 def splits_of(regime: str | Regime) -> tuple[Split, ...]:
-    """The splits of a regime: all for two-scale regimes, those that are not shifted for others."""
+    """Return the splits of a regime: all for two-scale regimes, those without shifted forcing for others."""
     two_scale = get_regime(regime).scales == 2
     return tuple(split for split in SPLITS if two_scale or not split.shifted)
 
 
 def get_split(regime: str | Regime, name: str) -> Split:
-    """The split of that name.
-
-    Raises
-    ------
-    UnknownIdError
-        If the regime has no data, or no such split.
-    """
+    """Return the split of that name, or `UnknownIdError` if there is none."""
     regime = get_regime(regime)
     if regime.id not in data_regimes():
         raise UnknownIdError(f"regime {regime.id!r} has no data sets." + nearest(regime.id, data_regimes()))
@@ -177,11 +158,11 @@ def get_split(regime: str | Regime, name: str) -> Split:
 
 
 def split_regime(regime: str | Regime, split: Split) -> Regime:
-    """The regime whose equations make that split (F + 4 for a shifted one)."""
+    """Return the regime that generates a split: the forcing of a shifted one is F + 4."""
     regime = get_regime(regime)
     return regime.shifted() if split.shifted else regime
 
 
 def split_seed(regime: Regime, stream: str) -> tuple[int, ...]:
-    """The seed words of a stream; the trajectory's number follows."""
+    """Return the seed words of a stream, which the trajectory's number follows."""
     return regime.word, DATA_VERSION, seed_word(stream)

@@ -1,7 +1,6 @@
-"""Where the data are kept: memory-mapped files in a cache, each checked against the digest in the repository.
+"""The data cache: memory-mapped files, each checked against the digest recorded in the repository.
 
-A set is written into a folder beside its place and renamed, under a lock that other processes wait for. A file that is
-missing, truncated or altered is noticed by its digest and made again.
+Sets are written to a temporary folder and renamed, under a lock; damaged or missing files are made again.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = ["array_digest", "cache_errors", "cache_folder", "digests", "fetch", "
 
 
 def cache_folder() -> Path:
-    """The folder of the cache: ``$L96BENCH_CACHE``, or the user's cache directory."""
+    """Return the folder of the cache: ``$L96BENCH_CACHE``, or the user's cache directory."""
     from platformdirs import user_cache_path
 
     given = os.environ.get("L96BENCH_CACHE")
@@ -39,13 +38,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def cache_errors() -> Iterator[None]:
-    """Turn an error of the file system inside, where the cache is written, into one that says what to do.
-
-    Raises
-    ------
-    DataError
-        If the cache cannot be written: it is read-only, somebody else's, on a full disk, or a file is in its place.
-    """
+    """Turn file system errors inside the context into a `DataError` that says what to do."""
     try:
         yield
     except OSError as error:
@@ -56,7 +49,7 @@ def cache_errors() -> Iterator[None]:
 
 
 def require_writable(name: str) -> None:
-    """Raise `DataError` unless files can be written into the folder of the cache that has this name."""
+    """Raise `DataError` unless this folder of the cache is writable."""
     with cache_errors():
         folder = cache_folder() / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,19 +57,19 @@ def require_writable(name: str) -> None:
 
 
 def digests() -> dict[str, str]:
-    """The SHA-256 of every array, by ``regime/split/array``, as recorded in the repository."""
+    """Return the recorded SHA-256 of every array, by ``regime/split/array``."""
     text = resources.files("l96bench.data").joinpath("digests.json").read_text(encoding="utf-8")
     recorded: dict[str, str] = json.loads(text)
     return {**registered_digests(), **recorded}
 
 
 def recorded_digests(key: str) -> dict[str, str]:
-    """The recorded SHA-256 of a data set's arrays, by the arrays' names; empty where none is recorded."""
+    """Return the recorded SHA-256 of a data set's arrays by name; empty where none is recorded."""
     return {name.removeprefix(f"{key}/"): digest for name, digest in digests().items() if name.startswith(f"{key}/")}
 
 
 def array_digest(array: NDArray) -> str:
-    """SHA-256 of an array: of its dtype and shape, then its bytes in C order, little-endian."""
+    """Return the SHA-256 of an array: of its dtype and shape, then its bytes in C order, little-endian."""
     array = np.ascontiguousarray(array)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())
@@ -90,24 +83,10 @@ def fetch(
     make: Callable[[], Mapping[str, NDArray]],
     recorded: Mapping[str, str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """The arrays of a data set, read-only and memory-mapped; made first when the cache does not hold them intact.
+    """Return the arrays of a data set, read-only and memory-mapped, made first unless the cache holds them intact.
 
-    Parameters
-    ----------
-    key : str
-        The set's name, ``regime/split``; the digest of an array is recorded under ``key/name``.
-    names : sequence of str
-        Its arrays.
-    make : callable
-        Makes them.
-    recorded : mapping of str to str, optional
-        Digests by the arrays' names, for sets that the repository does not record.
-
-    Raises
-    ------
-    DataError
-        If no digest is recorded, this machine makes other bits than the repository records, or the cache lacks the
-        arrays and cannot be written.
+    Digests are `recorded`, or those of the repository under ``key/name``. Raises `DataError` if there is none, if new
+    bits differ from them, or if the cache cannot be written.
     """
     expected, place = _expected(key, names) if recorded is None else dict(recorded), _place(key)
     arrays = _read(place, expected)
@@ -123,7 +102,7 @@ def fetch(
 
 
 def fetch_unrecorded(key: str, make: Callable[[], Mapping[str, NDArray]]) -> dict[str, NDArray[np.float64]]:
-    """As `fetch`, for data whose digests nobody has recorded: those of the first making here are kept, and hold."""
+    """As `fetch`, for data without recorded digests: those of the first making on this machine are kept."""
     record = _record(key)
     if not record.is_file():
         made = make()
@@ -135,13 +114,7 @@ def fetch_unrecorded(key: str, make: Callable[[], Mapping[str, NDArray]]) -> dic
 
 
 def kept_digests(key: str) -> dict[str, str]:
-    """The SHA-256 by array that `fetch_unrecorded` keeps of a data set; empty where it has not been made.
-
-    Raises
-    ------
-    DataError
-        If the record cannot be read.
-    """
+    """Return the SHA-256 by array kept by `fetch_unrecorded`, empty before that; `DataError` if they cannot be read."""
     record = _record(key)
     try:
         found: dict[str, str] = json.loads(record.read_text(encoding="utf-8"))
@@ -158,22 +131,14 @@ def _record(key: str) -> Path:
 
 
 def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """The arrays of a split; see `fetch`.
-
-    Raises
-    ------
-    UnknownIdError
-        For a regime or split without data.
-    DataError
-        As `fetch`.
-    """
+    """Return the arrays of a split as `fetch` does, or `UnknownIdError` if it does not exist."""
     regime = get_regime(regime)
     spec = get_split(regime, split)
     return fetch(f"{regime.id}/{split}", spec.arrays, lambda: generate(regime, spec, progress))
 
 
 def state_of(key: str, recorded: Mapping[str, str]) -> str:
-    """Whether the cache holds arrays with these digests: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+    """Return whether the cache holds arrays with these digests: ``"intact"``, ``"absent"`` or ``"damaged"``."""
     place = _place(key)
     if not place.exists():
         return "absent"
@@ -193,7 +158,7 @@ def _place(key: str) -> Path:
 
 
 def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:
-    """The arrays of a folder if all are there and have the expected digests, else None."""
+    """Return the arrays of a folder if all have the expected digests, else None."""
     arrays: dict[str, NDArray[np.float64]] = {}
     for name, digest in expected.items():
         try:
@@ -207,7 +172,7 @@ def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64
 
 
 def _write(place: Path, arrays: Mapping[str, NDArray[np.float64]], expected: dict[str, str]) -> None:
-    """Check fresh arrays against their digests and put them in place by one rename."""
+    """Check new arrays against their digests and put them in place by one rename."""
     for name, array in arrays.items():
         came = array_digest(array)
         if came != expected[name]:
@@ -229,7 +194,7 @@ def _write(place: Path, arrays: Mapping[str, NDArray[np.float64]], expected: dic
 
 @contextmanager
 def _locked(place: Path) -> Iterator[None]:
-    """Hold the lock of a place; other processes wait."""
+    """Hold the lock of a place while other processes wait."""
     from filelock import FileLock
 
     with cache_errors():

@@ -1,1 +1,1 @@
-"""Results: the record of one entry on one task, and reading, writing and combining such records."""
+"""Results: records of one entry's score on one task, with functions to read, write and combine them."""

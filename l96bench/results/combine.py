@@ -1,4 +1,4 @@
-"""One row from the results of several training seeds."""
+"""Combination of the results of several training seeds into one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ __all__ = ["combine_seeds", "require_comparable"]
 
 
 def require_comparable(results: Sequence[Result]) -> None:
-    """Raise `ResultError` unless all results have one task, task version, split, scorer version and data digests.
-
-    The message says which of these differ, and which rows have which value.
-    """
+    """Raise `ResultError` unless all results have one task, version, split, scorer version and data digests."""
     for field in ("task", "task_version", "split", "scorer_version", "data_digests"):
         rows: dict[str, list[str]] = {}
         for result in results:
@@ -36,29 +33,28 @@ def require_comparable(results: Sequence[Result]) -> None:
 
 
 def combine_seeds(results: Sequence[Result]) -> Result:
-    """One row from the results of one entry on one task, trained with several seeds.
+    """Combine the results of one entry on one task, trained with several seeds.
 
     Parameters
     ----------
     results : sequence of Result
-        One result for each of ``n`` training seeds, each with exactly one seed in ``model.seeds``.
+        One for each of ``n`` training seeds, with exactly one seed in ``model.seeds``.
 
     Returns
     -------
     Result
-        *Score*: the mean over seeds.  Replicate ``b`` is the mean of the ``b``-th replicates of ``n - 1`` seeds drawn
-        with replacement, so that the interval carries the variance of training as well as that of the test data.
-        ``n - 1`` draws, not ``n``, make the between-seed variance unbiased, which matters for few seeds (Rao and Wu
-        1988, Resampling inference with complex survey data, J. Am. Stat. Assoc. 83, 231-241).  The draws come from
-        PCG64, seeded by the entry's name: entries are trained independently, so their draws must be independent too.
+        *Score*: the mean over seeds. Replicate ``b`` is the mean of the ``b``-th replicates of ``n - 1`` seeds drawn
+        with replacement, so that the interval includes the variance of training. ``n - 1`` draws, not ``n``, make the
+        between-seed variance unbiased (Rao and Wu 1988, Resampling inference with complex survey data, J. Am. Stat.
+        Assoc. 83, 231-241). The draws come from PCG64, seeded by the entry's name, so that those of different entries
+        are independent.
 
-        *Metrics*: the mean over seeds; each half-width is ``sqrt(w**2 + (z s)**2 / n)``, where ``w`` is the seeds' mean
-        half-width on that side (all are scored on the same test data, so it does not shrink), ``s`` their standard
-        deviation and ``z`` the normal quantile of the level.  A metric without an interval in some result has none;
-        metrics and series that some result lacks are left out.
+        *Metrics*: the mean over seeds; each half-width is ``sqrt(w**2 + (z s)**2 / n)``, with ``w`` the seeds' mean
+        half-width on that side (all share the test data, so it does not shrink), ``s`` their standard deviation and
+        ``z`` the normal quantile of the level. Intervals, metrics and series that some result lacks are left out.
 
-        Failures are summed.  Costs, series and the number of parameters are averaged.  The digest is the SHA-256 of
-        the results' digests, one a line.  Everything else is that of the first result.
+        Failures are summed; costs, series and numbers of parameters averaged. The digest is the SHA-256 of the results'
+        digests, one a line. Everything else is that of the first result.
 
     Raises
     ------

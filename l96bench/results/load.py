@@ -1,4 +1,4 @@
-"""Reading a folder of results."""
+"""Reading of folders of results."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from l96bench.results.record import Result
 
 
 def load_results(folder: str | os.PathLike[str]) -> list[Result]:
-    """Every result below a folder, in the order of the files' paths.
+    """Return every result below a folder, in the order of file paths.
 
     Raises
     ------
     ResultError
-        If the folder does not exist or a file is not a valid result; the message names it.
+        If the folder does not exist or a file is invalid; the message names it.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -25,17 +25,9 @@ def load_results(folder: str | os.PathLike[str]) -> list[Result]:
 
 
 def find_board(new: bool = False) -> Path:
-    """The folder of the board: ``leaderboard/`` here or further up, or that of the source tree of the package.
+    """Return the folder ``leaderboard/`` here, further up or in the source tree; `L96BenchError` if there is none.
 
-    Parameters
-    ----------
-    new : bool
-        Something is written, which may begin a board: where there is none here or further up, a new one here.
-
-    Raises
-    ------
-    L96BenchError
-        If there is none.
+    If `new`, the source tree is not searched; where there is none, it is one to be made here.
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (here, *here.parents, *(() if new else (source,))):

@@ -1,4 +1,4 @@
-"""`online-rollout`: couple the closure to the resolved model and ask for its forecasts, its climate, its stability."""
+"""The family `online-rollout`: couple a closure to the resolved model, and score forecasts, climate and stability."""
 
 from __future__ import annotations
 
@@ -51,10 +51,9 @@ class OnlineRollout(ClosureTask):
 
     A model is whatever `l96bench.as_closure` takes. *Forecast*: 500 cases, leads to 3 MTU, one member for deterministic
     closures and 20 for others; the part is ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over
-    leads up to 2 MTU. *Climate*: 50 members, 100 MTU of spin-up, then 200 MTU; the part is
-    ``(D_none - D) / (D_none - D_truth)``, D being the mean of three 1-Wasserstein distances. *Survival*: the fraction
-    of those members that stay finite and within 10 climatological standard deviations of the mean. A member that leaves
-    is continued by the run without closure.
+    leads up to 2 MTU. *Climate*: 50 members, 100 MTU of spin-up, then 200 MTU; the part is ``(D_none - D) / (D_none -
+    D_truth)``, D being the mean of three 1-Wasserstein distances. *Survival*: the fraction of those members that stay
+    finite and within 10 climatological standard deviations of the mean. Diverged members are continued without closure.
 
     Parameters
     ----------
@@ -63,7 +62,7 @@ class OnlineRollout(ClosureTask):
     n_members : int
         Members of a climate run.
     spin_up, duration : float
-        MTU of a climate run before it is sampled, and sampled.
+        Spin-up and sampled length of a climate run, in MTU.
     """
 
     cases: Cases = CASES  # type: ignore[misc]
@@ -100,7 +99,7 @@ class OnlineRollout(ClosureTask):
         return replace(super().in_miniature(), cases=cases, n_members=n_members, spin_up=5.0, duration=duration)
 
     def as_run(self, model: Any) -> Closure:
-        """Return the closure that is run, which may be the graph of a model; a closure that is run already stays."""
+        """Return the closure that is run, which may be an ONNX graph of the model."""
         return as_closure(super().as_run(model))
 
     def assess(self, model: Any, work: Work) -> Parts:
@@ -109,7 +108,7 @@ class OnlineRollout(ClosureTask):
 
     @classmethod
     def example(cls) -> Example:
-        """Return a quartic fitted to 40 MTU of the exact coupling, as equations."""
+        """Return a quartic closure fitted to 40 MTU of training data, as equations."""
         content = Content("equations", EQUATIONS, [example_quartic().equation])
         return quartic_example(cls(cls.default_regimes[0]), content)
 
@@ -122,12 +121,12 @@ class OnlineRollout(ClosureTask):
 
     @cached_property
     def forecast_truth(self) -> NDArray[np.float64]:
-        """What came after each case, (lead, case, K)."""
+        """True states at each lead of each case, (lead, case, K)."""
         return self.cases.truth(self.test.X)
 
     @cached_property
     def perfect(self) -> Forecasts:
-        """Forecasts of the truth model with fast variables that only the past X explains: the ceiling."""
+        """Forecasts of the two-scale model with fast variables estimated from the past X: the ceiling."""
         X = self.arrays("perfect")["X"]
         return Forecasts(X, ensemble.crps(self.forecast_truth, X))
 
@@ -138,12 +137,12 @@ class OnlineRollout(ClosureTask):
 
     @cached_property
     def grids(self) -> dict[str, climate.DistanceGrid]:
-        """The cells on which distributions are compared, by climate: "" and, where there is one, "_shift"."""
+        """Grids on which distributions are compared, by climate: "" and, where there is one, "_shift"."""
         return {key: climate.DistanceGrid.from_truth(self._truth_run(name), INTERVAL) for key, name in self._names}
 
     @cached_property
     def truth_climates(self) -> dict[str, tuple[ClimateRun, ClimateRun]]:
-        """Two independent samples of the truth for each climate; the distance between them is the ceiling's."""
+        """Two independent samples of the truth for each climate; their distance defines the ceiling."""
         pairs = {}
         for key, name in self._names:
             runs = [self._truth_run(split) for split in (name, f"{name}-twin")]
@@ -169,7 +168,7 @@ class OnlineRollout(ClosureTask):
         return np.random.default_rng([self.regime.word, self.version, seed_word(f"closure {purpose}")])
 
     def forecasts(self, model: Any, progress: bool | None = None) -> Forecasts:
-        """The model's forecasts of all cases, those without closure where a member left."""
+        """Return the model's forecasts of all cases; diverged members are continued without closure."""
         closure = self.as_run(model)
         members = 1 if closure.deterministic else self.cases.members
         X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
@@ -193,7 +192,7 @@ class OnlineRollout(ClosureTask):
         return Forecasts(X, ensemble.crps(self.forecast_truth, X), int((~run.survived).sum()))
 
     def climates(self, model: Any, progress: bool | None = None) -> dict[str, ClimateRun]:
-        """The model's climate ("") and its warmer climate ("_shift", where there is one), in one batch."""
+        """Return the model's climate ("") and, where there is one, its warmer climate ("_shift"), run in one batch."""
         splits = {"": self.test, "_shift": self.shift} if self.has_shift else {"": self.test}
         every = len(self.cases) // self.n_members
         X0 = np.concatenate([self.cases.initial(samples.X)[::every] for samples in splits.values()])
@@ -226,9 +225,9 @@ class OnlineRollout(ClosureTask):
         return climates
 
     def _sources(self, X: NDArray[np.float64], closure: Any) -> NDArray[np.float64] | None:
-        """mean_k U_k over the std of U, (time, member), at the samples of a climate run, where the coupling is a flux.
+        """Return the mean of U over the ring over the std of U (time, member) in a climate run, for flux couplings.
 
-        It is cut off at 10, where offline predictions are, and NaN from when a member has left.
+        Bounded by 10, as offline predictions are; NaN after a member has diverged.
         """
         if self.regime.coupling != "flux":
             return None
@@ -243,7 +242,7 @@ class OnlineRollout(ClosureTask):
         return np.where(np.isnan(X[..., 0]), np.nan, scaled)
 
     def _continued(self, X: NDArray[np.float64], key: str, is_floor: bool) -> NDArray[np.float64]:
-        """X with every member that left continued by the same member without closure."""
+        """Return X with every diverged member continued by the same member of the run without closure."""
         lost = np.isnan(X)
         if not lost.any():
             return X
@@ -281,7 +280,7 @@ class OnlineRollout(ClosureTask):
 
     @property
     def references(self) -> Mapping[str, Reference]:
-        """No closure (0), perfect physics (100) and a fitted quartic, the literature's closure."""
+        """Reference closures: none (0), perfect physics (100) and a fitted quartic, as in the literature."""
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
@@ -299,7 +298,7 @@ class OnlineRollout(ClosureTask):
 
 
 class _Ledger:
-    """A closure that is watched: the mean over the ring of every U that it gives is kept."""
+    """A closure wrapper that records the mean over the ring of every U."""
 
     def __init__(self, closure: Closure) -> None:
         self.closure, self.deterministic = closure, closure.deterministic

@@ -1,4 +1,4 @@
-"""How runs of the resolved model are scored: forecast and climate parts, and everything that is reported beside them.
+"""Forecast and climate scores of runs of the resolved model, and the metrics reported beside them.
 
 Replicates come from weights (replicate, block or member): how often each block of cases, or each member, is drawn.
 """
@@ -31,9 +31,9 @@ __all__ = [
 INTERVAL = 0.05
 """MTU between the samples of a climate run."""
 SCORED_LEAD = 2.0
-"""The CRPS is averaged over leads up to this one, in MTU."""
+"""Longest lead in MTU of the averaged CRPS."""
 BLOCK = 5
-"""Consecutive cases in a block: 19.5 MTU of one test trajectory."""
+"""Consecutive cases per bootstrap block: 19.5 MTU of one test trajectory."""
 METHOD = (
     "paired bootstrap: forecasts over 100 blocks of 5 consecutive cases, climate and survival over 50 members of model "
     "and truth; parts recentred on their estimates; percentile interval"
@@ -41,20 +41,12 @@ METHOD = (
 
 Array = NDArray[np.float64]
 Estimate = tuple[float, Array]
-"""An estimate and its replicates."""
+"""An estimate and its bootstrap replicates."""
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of all cases, and their CRPS.
-
-    Attributes
-    ----------
-    X : (lead, case, member, K) array
-    crps : (lead, case) array
-    diverged : int
-        Members that left the attractor and were continued by the forecast without closure.
-    """
+    """Forecasts X (lead, case, member, K), their CRPS (lead, case), and the number of diverged members."""
 
     X: NDArray[np.float64]
     crps: NDArray[np.float64]
@@ -63,17 +55,10 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class ClimateRun:
-    """A long free run and its distributions.
+    """A long free run X (time, member, K), the distribution functions (member, 3, cells), and which members survived.
 
-    Attributes
-    ----------
-    X : (time, member, K) array
-    cdfs : (member, 3, cells) array
-        Distribution functions of the three quantities (`l96bench.metrics.climate`).
-    survived : (member,) array of bool
-    sources : (time, member) array, optional
-        mean_k U_k over the standard deviation of U as the run met it, NaN from when a member has left; only of models,
-        and only where the coupling is a flux.
+    `sources` (time, member) is the mean of U over the ring over the std of U, NaN once a member has diverged; recorded
+    for models only, where the coupling is a flux.
     """
 
     X: NDArray[np.float64]
@@ -83,7 +68,7 @@ class ClimateRun:
 
 
 def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate:
-    """``100 * survival * (forecast + climate) / 2``, both parts capped at 1 and floored at 0, with its replicates."""
+    """Return ``100 * survival * (forecast + climate) / 2``, both parts clipped to 0..1, with replicates."""
     (f, f_replicates), (c, c_replicates), (s, s_replicates) = forecast, part, survival
     score = 50.0 * s * float(np.clip(f, 0.0, 1.0) + np.clip(c, 0.0, 1.0))
     replicates = 50.0 * s_replicates * (np.clip(f_replicates, 0.0, 1.0) + np.clip(c_replicates, 0.0, 1.0))
@@ -91,7 +76,7 @@ def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate
 
 
 def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Array, weights: Array) -> Estimate:
-    """``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads up to 2 MTU."""
+    """Return ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads up to 2 MTU."""
     scored = leads <= SCORED_LEAD + 1e-9
     blocks = [_by_block(each.crps[scored].mean(axis=0)) for each in (none, own, perfect)]
     part = float(_fraction(*(block.mean() for block in blocks)))
@@ -102,7 +87,7 @@ def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Ar
 def forecast_metrics(
     truth: Array, forecasts: Forecasts, leads: Array, climatology: tuple[float, float], weights: Array
 ) -> tuple[dict[str, Value], dict[str, Array]]:
-    """Skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
+    """Return skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
     mean, std = climatology
     weights = weights / weights.sum(axis=1, keepdims=True)
     X, n_members = forecasts.X, forecasts.X.shape[2]
@@ -138,9 +123,9 @@ def forecast_metrics(
 def climate_part(
     runs: tuple[tuple[ClimateRun, Array], ...], truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
 ) -> tuple[float, Array, dict[str, Value]]:
-    """``(D_none - D) / (D_none - D_truth)`` with its replicates, and the distances behind it.
+    """Return ``(D_none - D) / (D_none - D_truth)`` with its replicates, and the distances behind it.
 
-    `runs` are no closure, the model and the second truth sample; each run comes with its weights over members.
+    `runs` are no closure, the model and the second truth sample, each with its weights over members.
     """
     reference, resampled_reference = truth[0].cdfs.mean(axis=0), _pooled(*truth)
     distances = [climate.wasserstein(run.cdfs.mean(axis=0), reference, grid) for run, _ in runs]
@@ -161,7 +146,7 @@ def climate_part(
 def climate_metrics(
     run: ClimateRun, weights: Array, truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
 ) -> dict[str, Value]:
-    """Survival with Wilson's interval; moments, extremes and the error of the autocorrelation with bootstrap ones."""
+    """Return survival with Wilson's interval, and moments, extremes and autocorrelation error with bootstrap ones."""
     n, n_members = int(run.survived.sum()), len(run.survived)
     low, high = wilson(n, n_members, LEVEL)
     moments = climate.moments(run.X)
@@ -184,9 +169,9 @@ def climate_metrics(
 
 
 def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
-    """Root mean square and mean of what a closure adds to the mean of X; nothing where that was not recorded.
+    """Return the RMS and the mean of a closure's contribution to the mean of X, where that was recorded.
 
-    The first is the error of conservation at every instant, the second the momentum that it makes in the long run.
+    The RMS is the instantaneous error of conservation, the mean the long-term source of momentum.
     """
     if run.sources is None or np.isnan(run.sources).all():
         return {}
@@ -202,7 +187,7 @@ def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
 
 
 def climate_series(run: ClimateRun) -> dict[str, Array]:
-    """Autocorrelation every 0.5 MTU, and the spectrum up to 2 cycles per MTU."""
+    """Return the autocorrelation every 0.5 MTU and the spectrum up to 2 cycles per MTU."""
     frequency, power = climate.spectrum(run.X, INTERVAL, segment=10.0)
     kept = frequency <= 2.0
     return {
@@ -213,7 +198,7 @@ def climate_series(run: ClimateRun) -> dict[str, Array]:
 
 
 def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
-    """Pooled autocorrelation (lag,) and its replicates (replicate, lag)."""
+    """Return the pooled autocorrelation (lag,) and its replicates (replicate, lag)."""
     covariance = climate.autocovariance(run.X, INTERVAL)
     pooled, resampled = covariance.mean(axis=0), weights @ covariance
     if pooled[0] == 0.0:
@@ -222,16 +207,16 @@ def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
 
 
 def _by_block(values: Array) -> Array:
-    """Means over blocks of consecutive cases, the last axis."""
+    """Return means over blocks of consecutive cases, on the last axis."""
     return np.asarray(values.reshape(*values.shape[:-1], -1, BLOCK).mean(axis=-1), dtype=np.float64)
 
 
 def _fraction(none: Any, own: Any, best: Any) -> Any:
-    """How much of the way from the floor to the ceiling."""
+    """Return the skill as a fraction of the way from floor to ceiling."""
     return (none - own) / (none - best)
 
 
 def _pooled(run: ClimateRun, weights: Array) -> Array:
-    """Distribution functions of resampled members, (replicate, 3, cells)."""
+    """Return distribution functions of resampled members, (replicate, 3, cells)."""
     pooled = weights @ run.cdfs.reshape(len(run.cdfs), -1)
     return np.asarray(pooled.reshape(len(weights), *run.cdfs.shape[1:]), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The pieces that every task is made of: columns, references, and what an evaluation found."""
+"""Building blocks of every task: table columns, references, options and results of an evaluation."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from l96bench.tasks.cost import count_parameters
 __all__ = ["LEVEL", "N_REPLICATES", "SCORER_VERSION", "Column", "Parts", "Reference", "Work", "describe", "value_of"]
 
 SCORER_VERSION = "1"
-"""Version of the scoring program; rows of different versions are never compared."""
+"""Version of the scoring program; rows of different versions are not comparable."""
 N_REPLICATES = 1000
 LEVEL = 0.95
-"""Replicates of the bootstrap, and level of every interval."""
+"""Number of bootstrap replicates, and level of every interval."""
 COMMAND = "task.references"
-"""What makes the rows of the references."""
+"""The command that makes the rows of the references."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a family's table: its header, the key of the metric that it shows, and the metric's number format.
+    """A column of a family's table: header, key of the metric, and number format.
 
-    A column that is `optional` is left out of tables none of whose rows has the metric.
+    An `optional` column is left out of tables in which no row has the metric.
     """
 
     header: str
@@ -40,7 +40,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A fixed point of a task's scale, scored by the same program as every entry.
+    """A reference model of a task's scale, scored by the same program as every entry.
 
     Attributes
     ----------
@@ -59,12 +59,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How an evaluation is to be carried out; see `Task.evaluate`.
+    """Options of an evaluation; see `Task.evaluate`.
 
     Attributes
     ----------
     seed : int
-        Of the model's training, for the families that fit it themselves.
+        Training seed, for the families that fit models themselves.
     progress : bool, optional
     n_jobs : int, optional
     checkpoint : Path, optional
@@ -78,14 +78,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an evaluation found, before it becomes a `Result`.
+    """The outcome of an evaluation, from which a `Result` is made.
 
     Attributes
     ----------
     score : float
     replicates : (replicate,) array
-        Of the score, by the bootstrap whose name is `method`.
+        Of the score.
     method : str
+        Name of the bootstrap.
     metrics : dict of str to Value
     failures : Failures
     digest : str
@@ -93,7 +94,7 @@ class Parts:
     series : dict of str to sequence of float
         Curves, such as skill by lead.
     training_seconds : float, optional
-        Of the processor, where the family fits the model itself.
+        CPU time, where the family fits the model itself.
     """
 
     score: float
@@ -107,13 +108,13 @@ class Parts:
 
 
 def value_of(estimate: float, replicates: NDArray[np.float64]) -> Value:
-    """A metric with its bootstrap interval; the interval is widened to hold the estimate where it is skewed."""
+    """Return a metric with its bootstrap interval, widened where necessary to include the estimate."""
     low, high = interval(replicates, LEVEL)
     return Value(value=estimate, low=min(low, estimate), high=max(high, estimate))
 
 
 def describe(model: Any) -> ModelInfo:
-    """A plain description of a model that came without one."""
+    """Return a default description of a model."""
     return ModelInfo(
         name=type(model).__name__,
         kind="unnamed",

@@ -1,4 +1,4 @@
-"""The problems of `equation-recovery`: one data set each."""
+"""The single problems of `equation-recovery`, one data set each."""
 
 from __future__ import annotations
 
@@ -18,17 +18,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Problem:
-    """One data set to recover equations from.
-
-    Attributes
-    ----------
-    track : RecoveryTrack
-    instance : Instance
-    noise : float
-        Standard deviation of the observation noise, over that of each variable.
-    budget : float
-        MTU of the trajectory.
-    """
+    """One problem: an instance with relative noise (in standard deviations of each variable) and a budget in MTU."""
 
     track: RecoveryTrack
     instance: Instance
@@ -37,7 +27,7 @@ class Problem:
 
     @property
     def id(self) -> str:
-        """Its name within the task, such as ``3/noise-05/budget-20``."""
+        """Name within the task, such as ``3/noise-05/budget-20``."""
         return f"{self.group}/noise-{percent(self.noise)}/budget-{self.budget:g}"
 
     @property
@@ -52,23 +42,23 @@ class Problem:
 
     @property
     def K(self) -> int:
-        """Slow variables."""
+        """Number of slow variables."""
         return self.instance.K
 
     @property
     def J(self) -> int:
-        """Observed fast variables in each sector."""
+        """Number of observed fast variables per sector."""
         return self.instance.observed_J
 
     def observed(self) -> tuple[Array, Array]:
-        """The states (time, n) with noise, and their times (time,) in MTU."""
+        """Return the noisy states (time, n) and their times (time,) in MTU."""
         return observe(self.instance, self.track, self.noise, self.budget)
 
     def pairs(self) -> tuple[Array, Array]:
-        """For hidden instances, the states X (time, K) and the tendency U (time, K) of Y, without noise."""
+        """Return, for hidden instances, noise-free X (time, K) and the tendency U (time, K) of Y."""
         return pairs(self.instance, self.track, self.budget)
 
 
 def percent(fraction: float) -> str:
-    """A fraction in whole percents, in two digits: a level of noise in names."""
+    """Return a fraction as a two-digit percentage for names, such as "05"."""
     return f"{round(100 * fraction):02d}"

@@ -1,4 +1,4 @@
-"""What `equation-recovery` scores: one set of equations against one instance."""
+"""Scores of equations against one instance of `equation-recovery`."""
 
 from __future__ import annotations
 
@@ -20,37 +20,26 @@ from l96bench.metrics.ensemble import valid_prediction_time
 __all__ = ["CAP", "METRICS", "NOT_FINITE", "UNPARSEABLE", "InstanceScorer", "Scores"]
 
 CAP = 10.0
-"""Errors and residuals are cut off here in the record, which holds finite numbers: ten times those of no equation."""
+"""Upper bound of recorded errors and residuals: ten times those of empty equations."""
 UNPARSEABLE, NOT_FINITE = "unparseable", "not finite"
-"""Why equations may be unusable."""
+"""Reasons why equations are unusable."""
 _THRESHOLD = 0.4
-"""Of the climatological standard deviation: forecasts are valid up to this RMSE, as in `online-rollout`."""
+"""Forecasts are valid up to this RMSE in climatological standard deviations, as in `online-rollout`."""
 _STRIDE = 10
-"""Test samples from one state to the next at which tendencies are compared: 0.5 MTU."""
+"""Stride in test samples at which tendencies are compared: 0.5 MTU."""
 _TRAINING_STRIDE = 10
-"""Training samples from one state to the next to which the best coefficients are fitted: 0.1 MTU."""
+"""Stride in training samples to which the best coefficients are fitted: 0.1 MTU."""
 _DT, _FAST_DT = 0.01, 0.0025
-"""Steps of the forecasts in MTU, without and with fast variables: coefficients known to 0.1 % err more."""
+"""Time steps of forecasts in MTU, without and with fast variables; coefficients accurate to 0.1 % err more."""
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The metrics of equations on one instance; by default, those of a submission that is unusable.
+    """Metrics of equations on one instance, by default those of unusable equations.
 
-    Attributes
-    ----------
-    precision, recall, f1 : float
-        Of the terms.
-    coefficient_error, operator_residual, effective_residual : float
-        At most `CAP`. The last is for hidden instances: the residual against the best equations with the same terms.
-    valid_prediction_time : float
-        In Lyapunov times, or in MTU where there are fast variables, seen or not.
-    n_terms : float
-    fault : str
-        Why the submission is unusable, or empty.
-    message : str
-        More about it.
+    Errors and residuals are at most `CAP`; `effective_residual`, for hidden instances, is against the best equations
+    with the same terms. `valid_prediction_time` is in Lyapunov times, or in MTU where there are fast variables.
     """
 
     precision: float = 0.0
@@ -71,21 +60,16 @@ class Scores:
 
     @property
     def failed(self) -> float:
-        """1 if the submission is unusable."""
+        """1 if the equations are unusable, else 0."""
         return float(bool(self.fault))
 
 
 METRICS = (*[field.name for field in fields(Scores)][:-2], "failed")
-"""The names of the numbers in `Scores`."""
+"""The metrics in `Scores`."""
 
 
 class InstanceScorer:
-    """Scores equations against one instance. What says the same is scored once.
-
-    Parameters
-    ----------
-    instance : Instance
-    """
+    """Scores equations against one instance; equivalent equations are scored once."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -95,7 +79,7 @@ class InstanceScorer:
         self._known: dict[EquationSet, tuple[Scores, str]] = {}
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, str]:
-        """The scores of a submission, and its canonical terms as text: empty if it cannot be read."""
+        """Return the scores of equations, and their canonical terms as text (empty if unparseable)."""
         try:
             equations = EquationSet.parse(list(texts), self.true.K, self.true.J)
         except EquationError as error:
@@ -105,13 +89,7 @@ class InstanceScorer:
         return self._known[equations]
 
     def best(self, equations: EquationSet) -> EquationSet:
-        """The equations with the same terms that fit the full tendencies of the training states best.
-
-        Raises
-        ------
-        ValueError
-            If a term is not finite at a training state.
-        """
+        """Fit the same terms to the training tendencies; `ValueError` if a term is not finite there."""
         states = np.ascontiguousarray(self._data.train[::_TRAINING_STRIDE])
         tendency = self._full_tendency(states, self._data.train_U, _TRAINING_STRIDE)
         monomials = list(dict.fromkeys(monomial for _, monomial in sorted(equations.support, key=str)))
@@ -122,7 +100,7 @@ class InstanceScorer:
         return EquationSet.from_coefficients(monomials, coefficients, equations.K, equations.J)
 
     def _features(self, monomials: Sequence[Monomial], states: Array) -> Array:
-        """The values (state, monomial) of monomials: as the tendencies of as many variables as there are, in turns."""
+        """Return the values (state, monomial) of monomials, evaluated as tendencies in batches."""
         n = self.true.n_targets
         blocks = [np.empty((len(states), 0))]
         for some in (monomials[start : start + n] for start in range(0, len(monomials), n)):
@@ -156,7 +134,7 @@ class InstanceScorer:
             return CAP
 
     def _valid_time(self, equations: EquationSet) -> float:
-        """Of forecasts of X from the first states of the test trajectories."""
+        """Return the valid prediction time of X from the first states of the test trajectories."""
         data, K = self._data, self.instance.K
         std = float(data.train[:, :K].std())
         rmse = symbolic.forecast_rmse(
@@ -189,13 +167,13 @@ class InstanceScorer:
         return self._full_tendency(self._states, None if U is None else U[:, ::_STRIDE].reshape(-1, U.shape[2]), 1)
 
     def _full_tendency(self, states: Array, U: Array | None, stride: int) -> Array:
-        """The true right-hand side, and what hidden fast variables add to it."""
+        """Return the true right-hand side plus the tendency of hidden fast variables."""
         tendency = self.true.tendency(states)
         return tendency if U is None else tendency + U[::stride]
 
 
 def _coefficients(equations: EquationSet) -> dict[tuple[int, Monomial], float]:
-    """The coefficients by target and monomial."""
+    """Return the coefficients by target and monomial."""
     return {
         (target, monomial): value
         for target in range(equations.n_targets)

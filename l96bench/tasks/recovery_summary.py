@@ -1,4 +1,4 @@
-"""The record of `equation-recovery`: the scores of all problems as a score, metrics and curves with intervals."""
+"""Aggregation of the scores of all problems of `equation-recovery` into a score, metrics and curves with intervals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["summarize"]
 
 Array = NDArray[np.float64]
 _BY_COUPLING = ("score", "f1", "operator_residual", "effective_residual")
-"""What is also reported for each strength of a hidden coupling."""
+"""Metrics also reported by strength of a hidden coupling."""
 _CURVES: dict[str, Callable[..., Array]] = {
     "f1": np.mean,
     "operator_residual": np.mean,
     "coefficient_error": np.median,
     "valid_prediction_time": np.mean,
 }
-"""What is also reported for each noise, by budget, over instances."""
+"""Metrics also reported as curves over budgets, for each noise."""
 
 
 def summarize(
@@ -35,19 +35,9 @@ def summarize(
     weights: Callable[[int, str], Array],
     digest: str,
 ) -> Parts:
-    """The parts of a result.
+    """Return the parts of a result from the scores of every instance, noise and budget, in this order of loops.
 
-    Parameters
-    ----------
-    scores : sequence of Scores
-        Of every instance with every noise and every budget, in this order.
-    track : RecoveryTrack
-    instances : sequence of Instance
-        The blocks of the bootstrap.
-    weights : (number of blocks, purpose) -> (replicate, block) array
-        How often each replicate holds each block.
-    digest : str
-        Of the equations.
+    The instances are the blocks of the bootstrap; `weights(n_blocks, purpose)` is (replicate, block).
     """
     shape = (len(instances), len(track.noises), len(track.budgets))
     grids = {name: np.array([getattr(each, name) for each in scores]).reshape(shape) for name in ("score", *METRICS)}
@@ -89,19 +79,19 @@ def _mean_replicates(values: Array, drawn: Array) -> Array:
 
 
 def _mean(values: Array, drawn: Array) -> Value:
-    """The mean of values (instance, ...) with its interval."""
+    """Return the mean of values (instance, ...) with its interval."""
     return value_of(float(values.mean()), _mean_replicates(values, drawn))
 
 
 def _median(values: Array, drawn: Array) -> Value:
-    """The median of values (instance, ...) with its interval: one wild equation would decide a mean."""
+    """Return the median of values (instance, ...), which is robust to outliers, with its interval."""
     rows = values.reshape(len(values), -1)
     replicates = [np.median(np.repeat(rows, counts.astype(int), axis=0)) for counts in drawn]
     return value_of(float(np.median(rows)), np.array(replicates))
 
 
 def _failures(scores: Sequence[Scores]) -> Failures:
-    """How many problems are without usable equations, why, and the first message of each kind."""
+    """Count the problems without usable equations by reason, with the first message of each."""
     faults = [each for each in scores if each.fault]
     first = {each.fault: each.message for each in reversed(faults)}
     counts = Counter(each.fault for each in faults)

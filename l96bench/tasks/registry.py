@@ -1,4 +1,4 @@
-"""Every family of tasks and every task by its id, ``family/regime-vN``: ours, and those of other packages."""
+"""Registry of task families and of tasks by id, ``family/regime-vN``, including those of other packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _given_as: list[Callable[[Task], Task]] = []
 
 
 def _checked(name: str, cls: Any) -> type[Task]:
-    """Return a family that is offered under a name, if it is one."""
+    """Return a family offered under a name, if it is valid."""
     if not (isinstance(cls, type) and issubclass(cls, Task)):
         raise L96BenchError(f"expected a subclass of l96bench.Task, got {cls!r:.80}")
     if getattr(cls, "family", None) != name or not re.fullmatch("[a-z0-9-]+", name):
@@ -39,10 +39,9 @@ _FAMILIES: Registry[type[Task]] = Registry("family", "l96bench.tasks", _checked)
 
 
 def register_task(cls: type[Task]) -> type[Task]:
-    """Add a family of tasks; may be used as a decorator of its class.
+    """Register a family of tasks; may be used as a class decorator.
 
-    An installed package names its families as entry points of the group ``l96bench.tasks`` instead, by the family's
-    name, and they are found without a call.
+    Installed packages can instead name families as entry points of the group ``l96bench.tasks``.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def register_task(cls: type[Task]) -> type[Task]:
     Raises
     ------
     L96BenchError
-        If it is no family, or another class has its name.
+        If it is not a valid family, or another class has its name.
     """
     return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
 
@@ -62,7 +61,7 @@ for _each in (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, 
 
 
 def families() -> dict[str, type[Task]]:
-    """Return every family by its name: ours in their order, then those of other packages; broken ones are left out."""
+    """Return every family by name: built-in ones, then those of other packages, without any that cannot be loaded."""
     return _FAMILIES.working()
 
 
@@ -74,25 +73,19 @@ def find_family(name: str) -> type[Task]:
     UnknownIdError
         If there is none; the message names the closest ones.
     L96BenchError
-        If two packages offer it, or it cannot be loaded; its own exception is the cause.
+        If two packages offer it, or it cannot be loaded.
     """
     return _FAMILIES[name]
 
 
 def list_tasks(family: str | None = None) -> list[str]:
-    """Return the ids of all tasks, or of one family's.
-
-    Raises
-    ------
-    UnknownIdError
-        If there is no such family.
-    """
+    """Return the ids of all tasks, or of one family; `UnknownIdError` if there is no such family."""
     chosen = families().values() if family is None else [find_family(family)]
     return [each(regime).id for each in chosen for regime in each.regime_ids()]
 
 
 def make_task(id: str) -> Any:
-    """Return the task of that id, a `Task`; the same object each time, so that its data are read once.
+    """Return the `Task` of that id; equal ids share one object, so that data are read once.
 
     Raises
     ------
@@ -114,7 +107,7 @@ def make_task(id: str) -> Any:
 
 @contextlib.contextmanager
 def tasks_given_as(change: Callable[[Task], Task]) -> Iterator[None]:
-    """Within this context, `make_task` gives ``change(task)``: miniatures, for instance, by ``Task.miniature``."""
+    """Within this context, `make_task` returns ``change(task)``, such as its miniature."""
     _given_as.append(change)
     try:
         yield

@@ -1,7 +1,4 @@
-"""Where a task's data come from: the registered data sets, or minutes of them made in a second.
-
-Seasons are a third source (`l96bench.seasons.data`).
-"""
+"""Sources of a task's data: registered data sets or small miniatures; `l96bench.seasons.data` adds seasons."""
 
 from __future__ import annotations
 
@@ -29,11 +26,11 @@ Arrays = dict[str, NDArray[np.float64]]
 
 
 class Source(Protocol):
-    """What gives a task the arrays of its splits."""
+    """Base class of what provides the arrays of a task's splits."""
 
     @property
     def label(self) -> str:
-        """What results give as their split."""
+        """Name of the source in results."""
 
     @property
     def has_shift(self) -> bool:
@@ -43,30 +40,27 @@ class Source(Protocol):
         """Return the system behind the data of a regime."""
 
     def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
-        """Return the arrays of one of the task's splits, read-only; those that are missing are made."""
+        """Return the arrays of one of the task's splits, read-only, making those that are missing."""
 
     def sized(self, split: Split) -> Split:
-        """Return a split with as many and as long trajectories as the source has of it."""
+        """Return a split with the number and length of trajectories of this source."""
 
     def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
         """Simulate the arrays of a split of a regime."""
 
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
-        """Cycle the part of a track's archive."""
+        """Cycle a part of a track's assimilation archive."""
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the SHA-256 of the arrays behind the task, by ``regime/split/array``."""
 
     def training(self, task: Task) -> Task:
-        """Return the task whose training data this one shares; models are made for that one."""
+        """Return the task whose training data this one shares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The data sets whose digests the repository, or the package that registered the regime, records.
-
-    Those of a regime without recorded digests are kept under the digests that they had when they were first made here.
-    """
+    """Full-size data sets with recorded digests; without any, those of the first making on this machine are kept."""
 
     label: ClassVar[str] = "test"
     has_shift: ClassVar[bool] = True
@@ -76,7 +70,7 @@ class Registered:
         return get_regime(regime_id)
 
     def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
-        """Return the arrays, memory-mapped from the cache, which makes them where it does not hold them intact."""
+        """Return the arrays, memory-mapped from the cache and made if it does not hold them intact."""
         key = task.key(split)
         names = list(recorded_digests(key))
         if names:
@@ -96,7 +90,7 @@ class Registered:
         return make_archive(track, PARTS[part], progress)
 
     def digests(self, task: Task) -> dict[str, str]:
-        """Return the recorded digests; data without recorded ones are made first."""
+        """Return the recorded digests; data sets without any are made first."""
         found: dict[str, str] = {}
         for split in task.available_splits:
             recorded = recorded_digests(task.key(split))
@@ -113,7 +107,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Miniature:
-    """Minutes of data, the same at every call, made in a second and kept in memory; no digest of them is recorded."""
+    """Small data sets made in a second and kept in memory, reproducible but without recorded digests."""
 
     label: ClassVar[str] = "test"
     has_shift: ClassVar[bool] = True
@@ -140,7 +134,7 @@ class Miniature:
         return _small_archive(track, part)
 
     def digests(self, task: Task) -> dict[str, str]:
-        """Return none: these data are not the board's."""
+        """Return no digests."""
         return {}
 
     def training(self, task: Task) -> Task:
@@ -152,12 +146,12 @@ REGISTERED, MINIATURE = Registered(), Miniature()
 
 
 def own_key(task: Task, split: str) -> str:
-    """The place in the cache of data that the repository does not record: named by all that they depend on."""
+    """Return the place in the cache of data without recorded digests, named by all that they depend on."""
     return f"own/{task.key(split)}-{hashlib.sha256(task.recipe(split).encode()).hexdigest()[:12]}"
 
 
 CLIMATE = (5, 20.0)
-"""Members of a miniature climate, and MTU of each."""
+"""Members of a miniature climate run, and MTU of each."""
 _CLIMATES = ("climate", "climate-twin", "climate-shift", "climate-shift-twin")
 _SIZES = {"train": (1, 60.0), "train-fine": (1, 60.0), "valid": (1, 10.0), "test": (2, 30.0), "shift": (2, 30.0)}
 _SIZES |= dict.fromkeys(_CLIMATES, CLIMATE)

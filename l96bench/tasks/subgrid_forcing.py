@@ -1,4 +1,4 @@
-"""`subgrid-forcing`: predict the subgrid forcing U from the resolved state X (offline, a priori)."""
+"""The family `subgrid-forcing`: predict the subgrid forcing U from the resolved state X (offline, a priori)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, p
 
 @dataclass(frozen=True)
 class _Prediction:
-    """Predicted U in the layout of a split, how many values were unusable, and members of a stochastic model."""
+    """Predicted U in the layout of a split, the number of unusable values, and members of a stochastic model."""
 
     mean: NDArray[np.float64]
     members: NDArray[np.float64] | None = None
@@ -46,15 +46,15 @@ class _Prediction:
 class SubgridForcing(ClosureTask):
     """Offline skill: 100 R² of the predicted U, pooled over times and points, about the training mean.
 
-    A model is an estimator with ``predict``: X ``(n, K)`` -> U ``(n, K)``, a function of that kind, or a closure. The
-    rows come in a fixed random order, so that only the instantaneous state can be used. A value that is not finite is
-    counted, and scored as the climatological mean; one that is more than 10 climatological standard deviations from the
-    mean is counted, and cut off there.
+    A model is an estimator with ``predict``: X ``(n, K)`` -> U ``(n, K)``, a function of that kind, or a closure. Rows
+    come in a fixed random order, so that only the instantaneous state can be used. Values that are not finite are
+    scored as the climatological mean, values more than 10 climatological standard deviations from it are clipped; both
+    are counted.
 
     Parameters
     ----------
     training_budgets : tuple of float
-        Training budgets in MTU besides the whole 2,000, for learning curves: prefixes of the training trajectory.
+        Shorter training sets for learning curves: prefixes of the training trajectory, in MTU.
     """
 
     training_budgets: tuple[float, ...] = (10.0, 100.0, 1000.0)
@@ -102,7 +102,7 @@ class SubgridForcing(ClosureTask):
 
     @property
     def _scored_splits(self) -> tuple[tuple[str, str], ...]:
-        """The splits that are predicted, and what their metrics' names end in."""
+        """The scored splits, and the suffixes of their metrics."""
         return (("test", ""), ("shift", "_shift")) if self.has_shift else (("test", ""),)
 
     def _all_parts(self, found: Mapping[str, _Prediction]) -> Parts:
@@ -114,12 +114,12 @@ class SubgridForcing(ClosureTask):
     def evaluate_predictions(
         self, U: ArrayLike, U_shift: ArrayLike | None = None, info: ModelInfo | None = None
     ) -> Result:
-        """Score predicted U themselves, without a model.
+        """Score predicted U without a model.
 
         Parameters
         ----------
         U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
-            The second is optional; without it there are no shifted metrics.
+            Without the second there are no shifted metrics.
         info : ModelInfo, optional
 
         Raises
@@ -154,7 +154,7 @@ class SubgridForcing(ClosureTask):
         return Parts(100.0 * metrics["r2"].value, replicates, _METHOD, metrics, failures, digest)
 
     def _pooled(self, samples: Samples, prediction: _Prediction, suffix: str) -> dict[str, Value]:
-        """R², RMSE, bias and, for stochastic models, CRPS and spread over skill, with intervals."""
+        """Return R², RMSE, bias and, for stochastic models, CRPS and spread-skill ratio, with intervals."""
         truth, mean = self._scored(samples.U), self._scored(prediction.mean)
         sse, sst = self._blocks(truth, mean)
         weights = self.weights(len(sse), "offline")
@@ -180,7 +180,7 @@ class SubgridForcing(ClosureTask):
         return {name + suffix: value for name, value in metrics.items()}
 
     def _conservation_error(self, prediction: _Prediction, weights: NDArray[np.float64]) -> Value:
-        """Root mean square of mean_k U_k, of the members where there are some, over the standard deviation of U."""
+        """Return the RMS of the mean of U over the ring, over the standard deviation of U, by member if any."""
         drawn = prediction.mean[None] if prediction.members is None else prediction.members
         squares = np.square(conservation.momentum_source(drawn[:, :, self._skipped :])).mean(axis=0)
         sums = squares.reshape(weights.shape[1], -1).sum(axis=1) / self.std_U**2
@@ -188,7 +188,7 @@ class SubgridForcing(ClosureTask):
         return value_of(conservation.root_mean_square(sums, counts), conservation.rms_replicates(weights, sums, counts))
 
     def learning_curve(self, model: Any) -> dict[str, Value]:
-        """Return R² of clones of the model fitted to less data; nothing for one that cannot be cloned and fitted."""
+        """Return R² of clones of the model fitted to less data, if it can be cloned and fitted."""
         from sklearn.base import BaseEstimator, clone
 
         if not isinstance(model, BaseEstimator) or not callable(getattr(model, "fit", None)):
@@ -202,7 +202,7 @@ class SubgridForcing(ClosureTask):
 
     @property
     def _skipped(self) -> int:
-        """Samples at the start of every trajectory that are not scored."""
+        """Unscored samples at the start of every trajectory."""
         return round(self.warm_up / self.test.interval)
 
     def _scored(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -213,11 +213,11 @@ class SubgridForcing(ClosureTask):
 
     @property
     def _block(self) -> int:
-        """Samples in a block of the bootstrap."""
+        """Samples per bootstrap block."""
         return round(self.block / self.test.interval)
 
     def _predict(self, model: Any, samples: Samples) -> _Prediction:
-        """Predictions for every sample of a split, asked for in a fixed random order."""
+        """Predict every sample of a split, in a fixed random order."""
         rows = samples.X.reshape(-1, self.regime.K)
         order = np.random.default_rng([self.regime.word, self.version, seed_word("order")]).permutation(len(rows))
         mean = np.empty(rows.shape)
@@ -232,7 +232,7 @@ class SubgridForcing(ClosureTask):
         return self._finished(mean.reshape(samples.X.shape), members)
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
-        """Count the values whose mean or members are unusable, and put usable ones in their place."""
+        """Count and replace unusable values."""
         reach = BOUND * self.std_U
         mean, wrong, far = within_reach(mean, self.mean_U, reach)
         if members is not None:
@@ -249,12 +249,12 @@ class SubgridForcing(ClosureTask):
 
     @property
     def form(self) -> str:
-        """The regime, whose data predictions are for."""
+        """The regime, whose test data predictions are for."""
         return self.regime_id
 
     @property
     def expected_predictions(self) -> Expected:
-        """The shapes and the digest that a file of predictions must have; the data are not read if it is recorded."""
+        """The required shapes and digest of a file of predictions; data without recorded digests are read."""
         names = [name for name, _ in self._scored_splits]
         digest = None if self.source is MINIATURE else self.data_digests.get(f"{self.regime_id}/test/X")
         if digest is None:
@@ -267,7 +267,7 @@ class SubgridForcing(ClosureTask):
         return Expected(shapes, digest)
 
     def check_content(self, content: Content) -> None:
-        """As for every closure; predictions are checked when they are read."""
+        """Check a closure as for every family of closures; predictions are checked when they are read."""
         if content.kind != PREDICTIONS:
             super().check_content(content)
 
@@ -279,7 +279,7 @@ class SubgridForcing(ClosureTask):
 
     @property
     def references(self) -> Mapping[str, Reference]:
-        """The climatological mean (0), U itself (100) and a fitted quartic, the literature's closure."""
+        """Reference predictions: the climatological mean (0), U itself (100) and a quartic, as in the literature."""
         return MappingProxyType(
             {
                 "floor": Reference(_FLOOR, self._evaluate_floor),
@@ -305,9 +305,8 @@ _PREDICTIONS = ModelInfo(name="predictions", kind="predictions", inputs="unknown
 class SubgridForcingMemory(SubgridForcing):
     """As `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
 
-    ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own; that it uses
-    no later one is checked. A closure's ``step`` gets single states in random order, as there. The first 10 MTU of a
-    trajectory are not scored.
+    ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own, which is
+    checked. A closure's ``step`` gets single states in random order. The first 10 MTU of a trajectory are not scored.
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
@@ -331,7 +330,7 @@ class SubgridForcingMemory(SubgridForcing):
         return self._finished(np.stack([mean for mean, _ in pairs]), members)
 
     def _check_causal(self, model: Any, X: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
-        """Raise if predictions change when the future is taken away."""
+        """Raise if predictions change when future rows are removed."""
         for n in (len(X) // 3, len(X) // 2 + 1):
             again = predict(model, X[:n].copy(), np.random.default_rng(0))[0]
             if not np.allclose(again, mean[:n], rtol=1e-4, atol=1e-4, equal_nan=True):
@@ -345,7 +344,7 @@ class SubgridForcingMemory(SubgridForcing):
 def within_reach(
     values: NDArray[np.float64], mean: float, reach: float
 ) -> tuple[NDArray[np.float64], NDArray, NDArray]:
-    """Predictions with the mean for what is not finite, and cut off where they are too far from it; and where."""
+    """Return predictions with non-finite values replaced by the mean and outliers clipped, and where each was done."""
     wrong = ~np.isfinite(values)
     usable = np.where(wrong, mean, values)
     return np.clip(usable, mean - reach, mean + reach), wrong, np.abs(usable - mean) > reach
@@ -354,13 +353,7 @@ def within_reach(
 def predict(
     model: Any, X: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """A model's U (n, K) for the states X (n, K), and 20 draws (member, n, K) when it is stochastic.
-
-    Raises
-    ------
-    ModelError
-        If the model cannot be used (see `l96bench.dynamics.closures`).
-    """
+    """Return a model's U (n, K) for states X (n, K), and 20 draws (member, n, K) if stochastic, or `ModelError`."""
     name = type(model).__name__
     closure = as_closure(model)
     if not callable(getattr(model, "predict", None)):
