@@ -1,4 +1,4 @@
-"""Checks of arguments that many functions share: seeds, and times that are whole multiples of each other."""
+"""Check arguments that many functions share: seeds, and times that are whole multiples of each other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ __all__ = ["checked_random_state", "checked_seed", "seed_words", "whole_multiple
 
 
 def checked_seed(seed: Any, name: str = "seed") -> int:
-    """Return a seed as an int, if it is a whole number from 0 on.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not.
-    """
+    """Return a seed as an int; ArgumentError unless it is a whole number from 0 on."""
     try:
         number = operator.index(seed)
     except TypeError:
@@ -35,32 +29,16 @@ def checked_random_state(random_state: Any) -> int | None:
 
 
 def seed_words(seed: int | Sequence[int], name: str = "seed") -> list[int]:
-    """Return the words of a seed, which is a whole number from 0 on or a sequence of these.
-
-    Raises
-    ------
-    ArgumentError
-        If it is neither.
-    """
+    """Return the words of a seed, a whole number from 0 on or a sequence of these; ArgumentError otherwise."""
     if isinstance(seed, str) or not hasattr(seed, "__iter__"):
         return [checked_seed(seed, name)]
     return [checked_seed(word, f"every word of {name}") for word in seed]
 
 
 def whole_multiple(duration: float, interval: float, name: str = "duration", of: str = "interval") -> int:
-    """Return how many times a time fits into another, which must be whole to a relative 1e-9, and not zero.
+    """Return how many times `interval` fits into `duration`; ArgumentError unless it is a whole number from 1 on.
 
-    Parameters
-    ----------
-    duration, interval : float
-        Times in one unit.
-    name, of : str
-        What they are called where they come from.
-
-    Raises
-    ------
-    ArgumentError
-        If it does not fit a whole number of times, or not even once.
+    The ratio must be whole to a relative 1e-9; `name` and `of` are what messages call the two times.
     """
     ratio = duration / interval if interval > 0 else math.nan
     whole = round(ratio) if math.isfinite(ratio) else 0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 TRACEBACK = "L96BENCH_TRACEBACK"
-"""The environment variable with which messages hold the whole traceback of an error in a user's code."""
+"""The environment variable that adds the whole traceback of an error in a user's code to messages."""
 _HERE = Path(__file__).resolve().parent
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
@@ -59,7 +59,7 @@ class SubmissionError(L96BenchError):
 
 
 class ClusterError(L96BenchError):
-    """A cluster that cannot be reached or used, or a process that is gone."""
+    """A cluster that cannot be reached or used, or a process that was lost."""
 
 
 class ActionError(L96BenchError):
@@ -75,30 +75,24 @@ class BlowUpError(L96BenchError):
 
 
 class ModelWarning(UserWarning):
-    """Something about a model that its author should know, and that stops nothing."""
+    """A warning about a model that its author should know."""
 
 
 def user_error(what: str, error: BaseException, hint: str = "") -> ModelError:
-    """The error to raise, ``from error``, when a user's code has raised: the message says what, and on which line.
+    """Return the error to raise, ``from error``, when a user's code has raised: it says what raised, and the line.
 
-    Parameters
-    ----------
-    what : str
-        What raised, such as ``"Slope.fit"``.
-    error : BaseException
-    hint : str
-        Follows the error's own message.
+    `what` is such as ``"Slope.fit"``; `hint` follows the error's own message.
     """
     return ModelError(f"{what} raised {described(error)}{hint}{place_of(error)}")
 
 
 def described(error: BaseException) -> str:
-    """The type and the message of an error."""
+    """Return the type and the message of an error."""
     return f"{type(error).__name__}: {error}"
 
 
 def place_of(error: BaseException) -> str:
-    """Where an error was raised, as the end of a message: the innermost line of the user's code, or of any.
+    """Return where an error was raised, as the end of a message: the innermost line of the user's code, or of any.
 
     With the environment variable L96BENCH_TRACEBACK the whole traceback follows.
     """
@@ -115,7 +109,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _is_users(file: str) -> bool:
-    """Whether a file is neither of this package, its baselines apart, nor of an installed library."""
+    """Return whether a file is user code: neither of this package (its baselines apart) nor of an installed library."""
     path = Path(file)
     if path.is_relative_to(_HERE):
         return path.is_relative_to(_HERE / "baselines")
@@ -123,7 +117,7 @@ def _is_users(file: str) -> bool:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """The end of an error message: the registered names closest to `name`, or all of them when none is close."""
+    """Return the end of an error message: the names closest to `name`, or all of them when none is close."""
     choices = sorted(choices)
     close = get_close_matches(name, choices, n=3, cutoff=0.5)
     if close:
@@ -134,13 +128,9 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 def faulty_fields(
     error: ValidationError, known: Callable[[tuple[int | str, ...]], Iterable[str]] | None = None
 ) -> list[str]:
-    """Return a line for every field that pydantic refused: where it is, what was expected, what came.
+    """Return a line for every field that pydantic refused: its place, what was expected, and what was given.
 
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-    known : (place) -> names, optional
-        The keys that there are at the place of one that is unknown.
+    `known` returns the keys that are allowed at the place of an unknown one.
     """
     lines = []
     for fault in error.errors(include_url=False):

@@ -1,8 +1,8 @@
-"""All Numba kernels are made here: compiled in strict IEEE arithmetic, and kept on disk for the next process.
+"""Compile Numba kernels in strict IEEE arithmetic, and cache them on disk for the next process.
 
-Numba's own cache looks at the file of a kernel only, though the kernels and constants that it uses are compiled into
-it. Here a kept kernel is named by a digest of all that it is made from: its bytecode, its options, and the kernels and
-constants that it reaches, in whatever file they stand. A change anywhere in it is another name, and the old file goes.
+Numba's own cache looks only at the file of a kernel, not at the kernels and constants that it uses. Here a cached
+kernel is named by a digest of all that it is made from: its bytecode, its options, and the kernels and constants that
+it reaches in any file. A change gives another name, and the old file is removed.
 """
 
 from __future__ import annotations
@@ -28,17 +28,10 @@ __all__ = ["inline_kernel", "kernel"]
 
 
 def kernel(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function when it is called, and keep the result on disk.
+    """Compile a function when it is called, and cache the result on disk; `options` are those of `numba.njit`.
 
-    The bits of a result are part of the benchmark: there is no ``fastmath``, and division follows IEEE 754. Threads of
-    Python may run beside it.
-
-    Parameters
-    ----------
-    function : callable
-        Calls and uses only NumPy, other kernels, and constants.
-    **options
-        More options of `numba.njit`.
+    Results are part of the benchmark to the last bit: there is no ``fastmath``, and division follows IEEE 754. The GIL
+    is released. The function may use only NumPy, other kernels, and constants.
 
     Examples
     --------
@@ -59,7 +52,7 @@ def kernel(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def inline_kernel(function: Callable[..., Any]) -> Any:
-    """As `kernel`, for a function whose statements take the place of each call."""
+    """Compile as `kernel` does, and inline the function at each call."""
     return kernel(function, inline="always")
 
 
@@ -86,7 +79,7 @@ def _digest(dispatcher: Any) -> str:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield a code object and those of the functions inside of it."""
+    """Yield a code object and those of its inner functions."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -117,7 +110,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a text of a value that is the same in every process, and another for another constant."""
+    """Return a text of a constant that is equal in all processes, and differs between constants."""
     if isinstance(value, tuple):
         return f"({', '.join(map(_text, value))})"
     if isinstance(value, np.ndarray):
@@ -131,10 +124,10 @@ def _text(value: Any) -> str:
 
 
 class _KernelCache(NullCache):
-    """The kept results of one kernel, in the first folder that has them or can be written.
+    """The cached results of one kernel, in the first folder that has them or can be written.
 
     The folders are those of Numba: ``NUMBA_CACHE_DIR`` alone, or ``__pycache__`` beside the source and the user's cache
-    folder. Nothing is touched before the kernel is called, when all that it uses is defined.
+    folder. Nothing is accessed before the kernel is called, when all that it uses is defined.
     """
 
     def __init__(self, dispatcher: Any) -> None:
@@ -146,7 +139,7 @@ class _KernelCache(NullCache):
 
     @cached_property
     def _places(self) -> list[FunctionCache]:
-        """A cache of Numba's for each folder."""
+        """Return one of Numba's caches for each folder."""
         function, digest = self._dispatcher.py_func, _digest(self._dispatcher)
         return [_Place(function, folder, digest) for folder in _folders(function.__code__.co_filename)]
 
@@ -178,7 +171,7 @@ class _KernelCache(NullCache):
 
 
 class _Locator(UserWideCacheLocator):
-    """Says of one folder and digest what Numba asks about where a kernel is kept."""
+    """A Numba cache locator for one folder and digest."""
 
     def __init__(self, py_file: str, folder: Path, digest: str) -> None:
         self._py_file, self._cache_path, self._digest = py_file, str(folder), digest
@@ -191,7 +184,7 @@ class _Locator(UserWideCacheLocator):
 
 
 class _Implementation(CompileResultCacheImpl):
-    """Numba's, with a place that is given to it."""
+    """Numba's implementation of a cache, with a given locator."""
 
     def __init__(self, function: Any, locator: _Locator) -> None:
         self._lineno, self._locator = function.__code__.co_firstlineno, locator
@@ -200,7 +193,7 @@ class _Implementation(CompileResultCacheImpl):
 
 
 class _Place(FunctionCache):
-    """Numba's cache of a kernel in one folder; a kernel that is saved removes those that it was before."""
+    """Numba's cache of a kernel in one folder; saving a kernel removes its older versions."""
 
     def __init__(self, function: Any, folder: Path, digest: str) -> None:
         locator = _Locator(function.__code__.co_filename, folder, digest)
@@ -217,7 +210,7 @@ class _Place(FunctionCache):
 
 
 def _folders(file: str) -> list[Path]:
-    """Return the folders in which the kernels of a source file are looked for, the best one first."""
+    """Return the cache folders of a source file's kernels, the best one first."""
     if not Path(file).exists():  # typed at a prompt
         return []
     below = UserWideCacheLocator.get_suitable_cache_subpath(file)
@@ -229,7 +222,7 @@ def _folders(file: str) -> list[Path]:
 
 @cache
 def _say_not_kept() -> None:
-    """Say once, in a process that a person has started, that kernels are compiled for this process alone."""
+    """Warn once, in a process that a user started, that kernels are not cached."""
     if multiprocessing.current_process().name == "MainProcess":
         print(
             "l96bench: every process compiles its kernels anew, which takes up to a minute, because neither the "

@@ -1,9 +1,8 @@
-"""Work in parallel: joblib's local processes, or the workers of a Dask cluster; and work that keeps to one thread.
+"""Work in parallel, with joblib's local processes or a Dask cluster, and on one thread each.
 
-Each item is computed by one process at a time and collected once. On a cluster, what was running on a worker that is
-lost runs again on another. There the client of `distributed` is used as it is, and not through joblib's backend for
-Dask: that one waits forever when an item keeps ending its workers, lets nested joblib calls of an item spread over the
-cluster, and counts the workers only once.
+Each item is computed by one process at a time and collected once. An item on a lost worker of a cluster runs again on
+another. The client of `distributed` is used directly, because joblib's Dask backend waits forever when an item keeps
+ending its workers, lets nested joblib calls spread over the cluster, and counts the workers only once.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _LIBRARIES = (
     *("numpy", "numba", "scipy", "scikit-learn", "torch", "onnx", "onnxruntime", "skl2onnx", "gymnasium"),
     *("stable-baselines3", "pysindy", "gplearn", "pyoperon", "sympy", "arch", "scoringrules"),
 )
-"""Libraries in which another version may give other bits."""
+"""Libraries whose version may change the bits of a result."""
 _PATIENCE = 5.0
 _PATIENCE_WITH_WORKERS = 60.0
 """Seconds until a scheduler must have answered, and until it must have a worker."""
@@ -42,20 +41,18 @@ _START = "DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker {address} --nthread
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item.
+    """The result of one item.
 
     Attributes
     ----------
     index : int
-        Of the item.
+        Index of the item.
     value : object
-        What the function gave; None if there is a fault.
-    fault : str
-        Empty, or the type, the message and the place of what was raised.
-    trace : str
-        The traceback then.
+        Value of the function; None if there is a fault.
+    fault, trace : str
+        Type, message and place of an exception, and its traceback; empty without one.
     notes : tuple of str
-        The texts of the function's `ModelWarning`; `in_parallel` warns of them again, in the caller's process.
+        The texts of the function's `ModelWarning`; `in_parallel` issues them again in the caller's process.
     """
 
     index: int
@@ -68,10 +65,10 @@ class Outcome:
 def in_parallel(
     function: Callable[[Any], Any], items: Sequence[Any], *, n_jobs: int = 1, dask: str | None = None
 ) -> Iterator[Outcome]:
-    """The outcome of ``function(item)`` for each item, as it is finished.
+    """Yield the outcome of ``function(item)`` for each item, as it is finished.
 
-    An item that fails takes no other with it. What is computed with BLAS or OpenMP gets one thread, because sums depend
-    on their number: results are the same, to the last bit, however many processes there are and wherever they run.
+    A failing item does not affect the others. BLAS and OpenMP get one thread, because sums depend on their number:
+    results are the same, to the last bit, for any number and place of processes.
 
     Parameters
     ----------
@@ -107,10 +104,10 @@ def in_parallel(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread for BLAS, OpenMP and torch inside, as many as before outside.
+    """Limit BLAS, OpenMP and torch to one thread inside the context.
 
-    Sums depend on the number of threads; with one they are the same on every machine. The libraries are those that are
-    loaded when it begins. It takes microseconds, so that it may stand around each step of a model.
+    Sums depend on the number of threads; with one they are the same on every machine. Only libraries that are loaded
+    already are limited. It takes microseconds, so that it may be used around each step of a model.
     """
     torch: Any = sys.modules.get("torch")
     n_torch = torch.get_num_threads() if torch else 1
@@ -130,7 +127,7 @@ def one_thread() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _thread_pools(n_modules: int) -> list[Any]:
-    """The thread pools of the loaded libraries, which are looked for again when there are more modules."""
+    """Return the thread pools of the loaded libraries, searching again when there are more modules."""
     from threadpoolctl import ThreadpoolController
 
     return list(ThreadpoolController().lib_controllers)
@@ -138,7 +135,7 @@ def _thread_pools(n_modules: int) -> list[Any]:
 
 @cache
 def installed() -> dict[str, str]:
-    """What the bits of a result depend on besides its inputs: digest of this package's code, versions of libraries."""
+    """Return what the bits of a result depend on besides inputs: this package's code and library versions."""
     root = Path(str(resources.files("l96bench")))
     code = hashlib.sha256()
     for path in sorted([*root.rglob("*.py"), root / "data" / "digests.json"]):
@@ -164,7 +161,7 @@ def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Outcome:
 
 @contextmanager
 def _noted() -> Iterator[list[str]]:
-    """The texts of the `ModelWarning` inside, which are not shown; all other warnings are."""
+    """Collect the texts of each `ModelWarning` inside the context instead of showing them."""
     notes: list[str] = []
     shown = warnings.showwarning
 
@@ -201,7 +198,7 @@ def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: 
 
 
 def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: str) -> Generator[Outcome, None, None]:
-    """The same on the workers of a scheduler; leaving the generator cancels what is left."""
+    """Yield outcomes from the workers of a scheduler; leaving the generator cancels the rest."""
     with _client(address) as client:
         from distributed import as_completed
 
@@ -221,7 +218,7 @@ def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: s
 
 
 def _lost(index: int, error: BaseException) -> Outcome:
-    """The fault of an item that gave no outcome, because its workers ended or it could not be sent."""
+    """Return the fault of an item without outcome, because its workers ended or it could not be sent."""
     if isinstance(error, ClusterError):
         raise error
     return Outcome(index, None, f"{type(error).__name__}: {error}")
@@ -229,7 +226,7 @@ def _lost(index: int, error: BaseException) -> Outcome:
 
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
-    """A client of the scheduler at an address; closing it cancels what it has asked for."""
+    """Connect to the scheduler at an address; closing the client cancels its work."""
     try:
         from distributed import Client
     except ImportError as error:
@@ -248,7 +245,7 @@ def _client(address: str) -> Iterator[Any]:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    """Wait for a worker, and refuse the cluster if one is not like this process."""
+    """Wait for a worker, and raise if one is not like this process."""
     try:
         client.wait_for_workers(1, timeout=_PATIENCE_WITH_WORKERS)
     except TimeoutError as error:
@@ -261,7 +258,7 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def _describe(dask_worker: Any) -> dict[str, Any]:
-    """What matters about the worker that runs this."""
+    """Describe the worker that runs this."""
     daemon = multiprocessing.current_process().daemon
     return {"installed": installed(), "threads": dask_worker.state.nthreads, "daemon": daemon}
 
@@ -284,7 +281,7 @@ def _require_alike(worker: str, found: dict[str, Any], expected: dict[str, str],
 
 
 def _attempt_on_worker(called: tuple[dict[str, str], str, Callable[[Any], Any], int, Any]) -> Outcome:
-    """`_attempt` on a worker, which may have joined after the others were checked."""
+    """Run `_attempt` on a worker, which may have joined after the others were checked."""
     from distributed import get_worker
     from joblib import parallel_config
 

@@ -37,18 +37,12 @@ class Registry(Mapping[str, T], Generic[T]):
         [project.entry-points."l96bench.diagnostics"]
         rainfall = "my_package.diagnostics:rainfall"
 
-    It is imported when it is asked for. A name that two packages offer belongs to neither, and asking for it names
-    both. A registered object comes before an offered one, which is refused with a warning. What cannot be loaded
-    hinders nothing else: its exception is kept, and is the cause of the error that asking for its name raises.
+    It is imported when it is requested. A name that two packages offer raises an error that names both. A registered
+    object takes precedence over an offered one, with a warning. An object that cannot be loaded affects no other:
+    requesting it raises an error caused by its exception.
 
-    Parameters
-    ----------
-    noun : str
-        What messages call one object, such as ``"diagnostic"``.
-    group : str
-        The group of entry points.
-    check : callable (name, object) -> object, optional
-        Returns the object if it may have that name here, and raises if not.
+    `noun` is what messages call an object, `group` the group of entry points, and `check(name, object)` returns the
+    object if it may have that name, and raises if not.
     """
 
     def __init__(self, noun: str, group: str, check: Callable[[str, Any], T] | None = None) -> None:
@@ -60,13 +54,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._refused: set[EntryPoint] = set()
 
     def register(self, name: str, value: Any) -> T:
-        """Add an object under a name and return it; the same object or definition may be registered again.
-
-        Raises
-        ------
-        L96BenchError
-            If another object has the name.
-        """
+        """Add an object under a name and return it; L96BenchError if a different object or definition has the name."""
         checked = self._check(name, value)
         before = self._own.get(name)
         if before is not None and not _same(before, checked):
@@ -80,12 +68,8 @@ class Registry(Mapping[str, T], Generic[T]):
     def __getitem__(self, name: str) -> T:
         """Return the object of that name.
 
-        Raises
-        ------
-        UnknownIdError
-            If there is none; the message names the closest ones.
-        L96BenchError
-            If two packages offer one, or if it cannot be loaded; its own exception is the cause.
+        Raises UnknownIdError, which names the closest ones, if there is none, and L96BenchError if two packages offer
+        one or it cannot be loaded.
         """
         offers = self._offers().get(name, [])
         if name in self._own:
@@ -165,13 +149,13 @@ class Registry(Mapping[str, T], Generic[T]):
 
 
 def _definition(value: Any) -> tuple[str, str] | None:
-    """Return module and name of a class, of a function, or of the function that an object wraps; None for others."""
+    """Return module and name of a class, a function, or the function that an object wraps; None for others."""
     made = getattr(value, "__wrapped__", value)
     return (made.__module__, made.__qualname__) if hasattr(made, "__qualname__") else None
 
 
 def _same(first: Any, second: Any) -> bool:
-    """Tell whether two objects are one, equal, or made by the same definition (such as a cell that is run again)."""
+    """Return whether two objects are identical, equal, or made by the same definition (a notebook cell run again)."""
     if first is second:
         return True
     definition = _definition(first)

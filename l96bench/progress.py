@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, silence everywhere else."""
+"""Show a progress bar on a terminal, and nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def progress(label: str, total: int, show: bool | None = None) -> Iterator[Callable[[int], None]]:
-    """A context whose value is called with the number of units done since the last call.
+    """Show progress while inside the context, whose value is called with the number of units newly done.
 
-    Parameters
-    ----------
-    label : str
-        What is being done.
-    total : int
-        Number of units of the whole work.
-    show : bool or None
-        None shows the bar when standard error is a terminal.
+    `total` is the number of all units; `show` None shows the bar when standard error is a terminal.
     """
     if show is None:
         show = sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Which systems: the regimes of the Lorenz-96 family, as frozen parameter sets with their sources."""
+"""The regimes of the Lorenz-96 family: frozen parameter sets with their sources."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Regime:
 
     with ``S_k = -(h c / b) sum_j Y_{j,k}`` and ``U_k = S_k`` (coupling ``"local"``) or ``U_k = S_{k-1} - S_{k+1}``
     (coupling ``"flux"``, whose sum over the ring is zero). Every index is periodic; m runs over K J, n over K J I.
+    Raises `L96BenchError` for sizes or parameters that no such system has.
 
     Parameters
     ----------
@@ -57,12 +58,7 @@ class Regime:
     coupling : {"local", "flux"}
         How the fast variables act on X.
     source : str
-        Where the parameters come from.
-
-    Raises
-    ------
-    L96BenchError
-        If a size or a parameter cannot belong to such a system.
+        Source of the parameters.
     """
 
     id: str
@@ -106,16 +102,16 @@ class Regime:
 
     @property
     def word(self) -> int:
-        """The 32-bit word that stands for this regime in seeds: the first four bytes of its id's SHA-256."""
+        """The 32-bit word of this regime in seeds: the first four bytes of its id's SHA-256."""
         return seed_word(self.id)
 
     def shifted(self, by: float = SHIFT) -> Regime:
-        """The same regime in a warmer climate: forcing F + `by`, same id."""
+        """Return the same regime in a warmer climate: forcing F + `by`, same id."""
         return replace(self, F=self.F + by)
 
 
 def seed_word(text: str) -> int:
-    """A 32-bit seed word for a name, the same on every machine: the first four bytes of its SHA-256."""
+    """Return a 32-bit seed word for a name, the same on every machine: the first four bytes of its SHA-256."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
@@ -143,7 +139,7 @@ _DIGESTS: dict[str, str] = {}
 
 
 def _checked(id: str, regime: Any) -> Regime:
-    """Return a regime that is offered under an id, if it can have data sets and tasks."""
+    """Return a regime offered under an id, or raise if it cannot have data sets and tasks."""
     if not isinstance(regime, Regime) or regime.id != id:
         raise L96BenchError(f"expected a Regime of that id, got {regime!r:.80}")
     if not re.fullmatch("[a-z0-9-]+", id) or regime.scales == 1:
@@ -157,23 +153,23 @@ _OTHERS: Registry[Regime] = Registry("regime", "l96bench.regimes", _checked)
 
 
 def list_regimes() -> list[str]:
-    """Return the ids of all named regimes: ours, then those of `register_regime`."""
+    """Return the ids of all named regimes: those of l96bench, then those of `register_regime`."""
     return [*_BY_ID, *other_regimes()]
 
 
 def register_regime(regime: Regime, digests: Mapping[str, str] | None = None) -> Regime:
     """Add a regime, with data sets and tasks of every family of closures.
 
-    An installed package names its regimes as entry points of the group ``l96bench.regimes`` instead, by the regime's
-    id, and they are found without a call. Tasks take the regime along into other processes.
+    An installed package can instead offer regimes by id as entry points of the group ``l96bench.regimes``, which are
+    found without a call. Tasks take the regime along into other processes.
 
     Parameters
     ----------
     regime : Regime
-        With fast variables, which the closures of its tasks stand for.
+        With fast variables, which the closures of its tasks replace.
     digests : mapping of str to str, optional
-        SHA-256 of the arrays of its data sets, as ``l96bench data record`` prints them. Without them the data are kept
-        under the digests that they have when they are first made on a machine.
+        SHA-256 of the arrays of its data sets, as ``l96bench data record`` prints them; by default those of the data
+        when they are first made on a machine.
 
     Raises
     ------
@@ -198,7 +194,7 @@ def registered_digests() -> Mapping[str, str]:
 
 
 def get_regime(regime: str | Regime) -> Regime:
-    """The regime of that id; a `Regime` is returned as it is.
+    """Return the regime of that id; a `Regime` is returned as it is.
 
     Raises
     ------

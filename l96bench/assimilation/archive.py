@@ -1,4 +1,4 @@
-"""The `da-increment` data: cycles of a model without closure, and what the analyses changed in them."""
+"""Make and load the `da-increment` data: cycles of a model without closure, and their analysis increments."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = [
 ]
 
 ARRAYS = ("truth", "background", "spread", "increment")
-"""What an archive holds: truth (segment, 1 + cycle, K) from the start of the spin-up on; the others without it."""
+"""The arrays of an archive: truth (segment, 1 + cycle, K) from the start of the spin-up; the others without it."""
 SPIN_UP = 100
-"""Cycles before the first one of every segment that is kept."""
+"""Spin-up cycles of every segment, which are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """One part of an archive: segments, each from its own seed, and the cycles that are kept of each."""
+    """One part of an archive: segments, each with its own seed, and the number of cycles that are kept of each."""
 
     name: str
     n_segments: int
@@ -62,8 +62,8 @@ class Track:
     ----------
     id, regime_id : str
         The track's name, and that of the two-scale truth.
-    network, filter : Network, Filter
-        What is observed, and what assimilates it.
+    network : Network
+    filter : Filter
     archive_inflation : float
         The inflation of the archive's cycles: the best of `inflations` for the model without closure.
     n_members : int
@@ -101,14 +101,14 @@ TRACKS = {
 
 
 def get_track(id: str) -> Track:
-    """The track of that id; UnknownIdError, which names the closest ones, if there is none."""
+    """Return the track of that id; UnknownIdError, which names the closest ones, if there is none."""
     if id not in TRACKS:
         raise UnknownIdError(f"no track {id!r}." + nearest(id, TRACKS))
     return TRACKS[id]
 
 
 def seeds(track: Track, part: ArchivePart) -> list[list[int]]:
-    """The seed words of each segment: of its truth, its observations and its cycle."""
+    """Return the seed words of each segment: of its truth, its observations and its cycle."""
     words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part.name}")]
     return [[*words, i] for i in range(part.n_segments)]
 
@@ -122,9 +122,10 @@ def run_cycle(
     inflations: tuple[float, ...] | None = None,
     progress: bool | None = False,
 ) -> Cycled:
-    """Cycle a model over the segments of a part, with its observations and truth (segment, time, K), or the beginning.
+    """Cycle a model over the segments of a part, with truth (segment, time, K) or its beginning.
 
-    With `inflations` every segment is run once with each, as experiments (inflation, segment); else with the archive's.
+    With `inflations`, each segment is run once with each of them, as experiments (inflation, segment); otherwise with
+    the inflation of the archive.
     """
     chosen = (track.archive_inflation,) if inflations is None else inflations
     words = seeds(track, part)[: len(truth)]
@@ -142,7 +143,7 @@ def run_cycle(
 
 
 def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """The arrays of a part: cycles of the resolved model without closure, in the track's filter."""
+    """Cycle the resolved model without closure in the track's filter, and return the arrays of a part."""
     n_samples = 1 + SPIN_UP + part.n_cycles
     about: dict[str, Any] = {"interval": track.window, "seed": seeds(track, part)[0][:-1], "progress": progress}
     n, duration = part.n_segments, n_samples * track.window
@@ -158,5 +159,5 @@ def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) 
 
 
 def load_archive(track: Track, part: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """The arrays of a part, read-only and memory-mapped, checked against their digests; made when first needed."""
+    """Return the arrays of a part, read-only and memory-mapped, with checked digests; made when first needed."""
     return fetch(f"{track.id}/{part}", ARRAYS, lambda: make_archive(track, PARTS[part], progress))

@@ -1,4 +1,4 @@
-"""Corrected models: what was learned from analysis increments, as a tendency on top of a closure."""
+"""Correct models with what was learned from analysis increments, as a tendency on top of a closure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ __all__ = ["CorrectedClosure", "corrected"]
 class CorrectedClosure:
     """The closure U = base(X) + correction(X) / window.
 
-    An analysis increment repairs what the model got wrong over one window, so that a model of the increment given the
-    background, divided by the window (MTU between the analyses), is a tendency that the model lacks. It is evaluated
-    like every closure: at the start of each model step, for each member at its own state. So a corrected model needs no
-    windows, and runs free forecasts and its climate as it is. Held through the window instead it assimilates no better
-    (tried on `wilks-f20`: background RMSE .57 and .57 for a cubic of the stencil, .57 and .60 held for a quartic of the
-    point).
+    An increment corrects the model error of one window. A model of the increment given the background, divided by the
+    window (MTU between the analyses), is therefore a missing tendency. Like every closure it is evaluated at the start
+    of each model step, for each member at its own state, so that it also runs free forecasts and climates. Holding it
+    through the window is no better (on `wilks-f20`, background RMSE .57 and .57 for a cubic of the stencil, .57 and .60
+    held for a quartic of the point).
     """
 
     def __init__(self, base: Closure, correction: Closure, window: float) -> None:
@@ -43,16 +42,16 @@ class CorrectedClosure:
                 part.remember(history.copy())
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return the added tendency U (member, K) for the states X (member, K)."""
         return checked_step(self.base, X) + checked_step(self.correction, X) / self.window
 
     @property
     def graph_is_exact(self) -> bool:
-        """Whether the closure and its graph give the same bits: if those of both parts do."""
+        """Whether the closure and its graph give the same bits."""
         return all(getattr(part, "graph_is_exact", False) for part in (self.base, self.correction))
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The sum of both parts' graphs; see `Closure`."""
+        """Add the sum of both parts' graphs; see `Closure`."""
         window = builder.constant(self.window, np.float64)
         tendency = builder.node("Div", builder.closure(x, self.correction, K), window)
         return builder.node("Add", builder.closure(x, self.base, K), tendency)
@@ -62,10 +61,10 @@ class CorrectedClosure:
 
 
 def corrected(correction: Any, window: float, closure: Any = None, dt: float = MODEL_DT) -> Closure:
-    """The closure of a model that is corrected by what was learned from its increments.
+    """Return the closure of a model corrected by what was learned from its increments.
 
-    Use it wherever a closure goes: in a `ResolvedModel` to cycle again, in `rollout` for free forecasts and climate.
-    Raises `L96BenchError` if the window is not positive; `ModelError` if the correction or the closure cannot be used.
+    Use it like any closure: in a `ResolvedModel` to cycle again, in `rollout` for free forecasts and climate. Raises
+    `L96BenchError` if the window is not positive; `ModelError` if the correction or the closure cannot be used.
 
     Parameters
     ----------

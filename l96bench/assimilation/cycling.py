@@ -1,4 +1,4 @@
-"""Cycles of forecast and analysis: many experiments at once, each with its own truth, observations and inflation."""
+"""Cycle forecasts and analyses of many experiments, each with its own truth, observations and inflation."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["CycleState", "Cycled", "cycle"]
 Array = NDArray[np.float64]
 
 START, FILTER, MODEL = 2, 3, 4
-"""The purposes of the streams besides those of the observations (0 and 1)."""
+"""The random streams besides those of the observations (0 and 1)."""
 RECENT = 20
-"""Cycles over which a divergence is judged, as the time scale of an exponential average."""
+"""The time scale, in cycles, of the exponential average by which divergence is judged."""
 START_SIZE = 0.1
-"""Errors of the first ensemble, over those of the observations."""
+"""Error of the first ensemble, relative to that of the observations."""
 
 
 def cycle(
@@ -49,9 +49,9 @@ def cycle(
 ) -> Cycled:
     """Cycle a forecast model and a filter over observations of a truth.
 
-    Every window the model carries all members to its end (the background), the filter moves them to the observations
-    made there (the analysis), and inflation prepares them for the next one. Experiments share the model and the
-    filter, and are run together: the model sees all members of all of them in one call.
+    In every window the model advances all members to its end (the background), the filter assimilates the observations
+    made there (the analysis), and inflation prepares the members for the next one. All experiments run together: the
+    model sees all their members in one call.
 
     Parameters
     ----------
@@ -64,30 +64,29 @@ def cycle(
     observations : Network or Observations
         A network draws them from the truth; they do not depend on the model or the filter.
     n_members : int
-        Members of every ensemble.
+        Ensemble size.
     seed : int or sequence
-        All randomness. A number s gives experiment i the words ``[s, i]``; a sequence gives every experiment its
-        number or words. Experiments with equal ones see the same observations, start and draws: give them to those
-        that differ in inflation alone.
+        Seed of all randomness. A number s gives experiment i the words ``[s, i]``; a sequence gives every experiment
+        its number or words. Experiments with equal seeds have the same observations, start and draws, as those that
+        differ only in inflation should.
     spin_up_cycles : int
-        Cycles to run before the first one that is recorded.
+        Cycles before the first one that is recorded.
     inflation : float, (experiment,) array, or Inflation
         Numbers are factors on the analysis anomalies, ``Inflation(posterior=...)``. Nothing is inflated without
         assimilation.
     initial : (member, n) or (experiment, member, n) array, optional
-        States to start from. By default the truth, moved by one normal error for the whole ensemble and one for each
-        member, both a tenth of the observation error (a filter that starts far from the truth may lose it at once,
-        which would say more of the start than of the filter); `model.embed` adds what is not X.
+        States to start from. By default the truth plus one normal error for the whole ensemble and one for each member,
+        both a tenth of the observation error (a filter that starts far from the truth may lose it at once);
+        `model.embed` adds what is not X.
     limit : float, optional
-        An experiment has diverged when the RMSE of its analysis mean over the latest 20 cycles or so (an exponential
-        average from the spin-up on) exceeds this, so that a burst that the filter survives is none; or when
-        something is not finite at any time. By default the standard deviation of the truth; infinity without
+        An experiment has diverged when the exponential average (over about 20 cycles) of the RMSE of its analysis mean
+        exceeds this, or anything is not finite. By default the standard deviation of the truth; infinity without
         assimilation.
     n_cycles : int, optional
         Stop after that many cycles; at the end of the truth by default.
     state : CycleState, optional
-        Go on from the `state` of an earlier result, called with the same other arguments: seed, start and number of
-        members are taken from it. The two results together are, bit for bit, what one call would have given.
+        Resume from the `state` of an earlier result, with the same other arguments; seed, start and number of members
+        are taken from it. The results together equal those of one call bit for bit.
     store_ensembles : bool
         Keep all members, before and after every analysis.
     progress : bool, optional
@@ -96,13 +95,13 @@ def cycle(
     Returns
     -------
     Cycled
-        One batch of experiments equals, bit for bit, the same experiments run alone, as long as the model treats rows
-        one by one (a stochastic closure draws for all rows together).
+        The experiments of a batch equal the same ones run alone bit for bit, if the model treats rows one by one (a
+        stochastic closure draws for all rows together).
 
     Raises
     ------
     L96BenchError
-        For shapes, sizes or numbers that do not fit together.
+        For shapes, sizes or numbers that do not match.
     ModelError
         If the model's own code raises, or returns something of the wrong shape.
     """
@@ -139,7 +138,7 @@ def cycle(
 
 
 class _Run:
-    """The state of a batch of experiments, and one window of it."""
+    """The state of a batch of experiments, with methods that advance it by one window."""
 
     def __init__(
         self,
@@ -175,13 +174,13 @@ class _Run:
         self._start_model()
 
     def _start_model(self) -> None:
-        """Start the model for all rows, with one stream that depends on the seeds of all experiments."""
+        """Start the model for all rows, with one random stream seeded by all experiments."""
         sequence = np.random.SeedSequence([word for words in self.words for word in words], spawn_key=(MODEL,))
         n_rows = self.ensembles.shape[0] * self.ensembles.shape[1]
         self.model.start(n_rows, np.random.Generator(np.random.PCG64(sequence)))
 
     def resume(self, state: CycleState) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         if isinstance(state.model, ModelError):
             raise state.model
         self.ensembles, self.resting = state.ensembles.copy(), state.resting
@@ -195,7 +194,7 @@ class _Run:
             rng.bit_generator.state = saved
 
     def advance(self, truth: Array, limit: float | None) -> tuple[Array, Array, Observed | None]:
-        """One window: the background, the analysis that is carried on, and what was observed; no limit in spin-up."""
+        """Run one window; return the background, the analysis and the observations. The spin-up has no limit."""
         E, m, n = self.ensembles.shape
         rows = checked_advance(self.model, self.ensembles.reshape(E * m, n), self.observations.window)
         background, observed = rows.reshape(E, m, n), self.observations.at(self.done)
@@ -214,7 +213,7 @@ class _Run:
         return background, analysis, observed
 
     def _analysed(self, background: Array, observed: Observed) -> Array:
-        """The analysis, inflated; where nothing was observed it is the background."""
+        """Return the inflated analysis; the background if nothing was observed."""
         analysis = self.filter.analyse(background, observed, self.rngs, self.model.layout)
         analysis = self._spared(self.inflation.after(analysis, background), analysis)
         seen = observed.n > 0
@@ -224,7 +223,7 @@ class _Run:
         return analysis if constrain is None else constrain(analysis)
 
     def _spared(self, inflated: Array, ensembles: Array) -> Array:
-        """Inflated ensembles with the coefficients of the others: no dynamics would ever take their spread back."""
+        """Return inflated ensembles with the coefficients not inflated, as the forecast never reduces their spread."""
         coefficients = self.model.layout.coefficients
         if inflated is ensembles or not coefficients.size:
             return inflated
@@ -232,14 +231,14 @@ class _Run:
         return inflated
 
     def _retire(self, ensembles: Array, gone: Any) -> None:
-        """Note which experiments diverge in this cycle, and put all that ever did back to their start."""
+        """Note which experiments diverge in this cycle, and reset all diverged ones to their start."""
         self.left[gone & (self.left < 0)] = self.done
         resting = self.left >= 0
         if resting.any():
             ensembles[resting] = self.resting[resting]
 
     def state(self) -> CycleState:
-        """Everything that it takes to go on."""
+        """Return everything that is needed to resume."""
         remembered: ForecastModel | ModelError | None
         try:
             remembered = copied(self.model)
@@ -253,7 +252,7 @@ class _Run:
 def _experiments(
     truth: ArrayLike, model: ForecastModel, observations: Network | Observations, seed: Seed
 ) -> tuple[Array, Observations, list[list[int]]]:
-    """The truth (experiment, time, K), its observations, and the seed words, once they fit together."""
+    """Return the truth (experiment, time, K), its observations, and the seed words, after checking that they match."""
     if isinstance(model, type) or not isinstance(model, ForecastModel):
         raise ModelError(f"expected a forecast model such as ResolvedModel(regime, closure), got {_described(model)}")
     K = model.layout.K

@@ -1,4 +1,4 @@
-"""Filters that take the background covariance from the ensemble: stochastic, hybrid, and square-root ones."""
+"""Filters with an ensemble background covariance: stochastic, hybrid, and square-root ones."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class ETKF(BatchFilter):
     """The ensemble transform Kalman filter with the symmetric square root.
 
     Bishop, Etherton and Majumdar (2001), Mon. Wea. Rev. 129, 420; Hunt, Kostelich and Szunyogh (2007), Physica D 230,
-    112. Its mean and covariance are those of the Kalman filter for the sample covariance of the background. Strict
-    IEEE arithmetic: the same bits on every CPU.
+    112. Its mean and covariance are those of the Kalman filter for the sample covariance of the background. It uses
+    strict IEEE arithmetic: the same bits on every CPU.
 
     Parameters
     ----------
     rotate : bool
-        Multiply the analysis anomalies by a random orthogonal matrix that keeps their mean (Sakov and Oke 2008,
-        Mon. Wea. Rev. 136, 1042), new for every analysis: it keeps members from becoming outliers.
+        Multiply the analysis anomalies, at each analysis, by a random orthogonal matrix that keeps their mean (Sakov
+        and Oke 2008, Mon. Wea. Rev. 136, 1042), which keeps members from becoming outliers.
     """
 
     rotate: bool = False
@@ -78,7 +78,7 @@ class LETKF(BatchFilter):
 def _square_root(
     ensembles: Array, observed: Observed, rngs: Streams, layout: Layout, radius: float, rotate: bool
 ) -> Array:
-    """The ensembles (experiment, member, n), overwritten by the analysis of the kernels."""
+    """Replace the ensembles (experiment, member, n) by the analysis of the kernels."""
     order, starts = groups(layout, not math.isinf(radius))
     points = np.ascontiguousarray(observed.points)
     values = np.ascontiguousarray(observed.values)
@@ -91,11 +91,10 @@ def _square_root(
 
 @dataclass(frozen=True, slots=True)
 class EnKF(BatchFilter):
-    """The stochastic ensemble Kalman filter: every member assimilates observations with errors of its own.
+    """The stochastic ensemble Kalman filter, which perturbs the observations of every member.
 
-    Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719. The drawn errors have mean zero over the members,
-    so that the mean of the analysis is that of the Kalman filter for the sample covariance; their sample covariance is
-    R on average.
+    Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719. The perturbations have mean zero over the
+    members, so that the mean of the analysis is that of the Kalman filter for the sample covariance.
 
     Parameters
     ----------
@@ -157,7 +156,7 @@ def _sample_covariance(background: Array, observed: Observed, layout: Layout, ra
 
 
 def _perturbed(background: Array, observed: Observed, rngs: Streams, HP: Array) -> Array:
-    """The analysis of every member with its own observation errors, for a background covariance given as H P."""
+    """Return the analysis of every member with its own observation errors, for a background covariance H P."""
     roots = observed.roots
     errors = draw_normals(rngs, (background.shape[1], roots.shape[1]))
     errors -= errors.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What every filter is, and the two that take no covariance from the ensemble: optimal interpolation and no analysis.
+"""Define the interface of filters, optimal interpolation, and a filter without assimilation.
 
 A filter maps a background ensemble and observations to an analysis ensemble, for a batch (experiment, member, n).
 """
@@ -24,7 +24,7 @@ Streams = Sequence[np.random.Generator]
 
 @runtime_checkable
 class Filter(Protocol):
-    """What a cycle needs of a filter; `min_members` is the smallest ensemble that it can work on."""
+    """The interface that a cycle needs of a filter; `min_members` is the smallest ensemble size."""
 
     min_members: ClassVar[int]
 
@@ -35,11 +35,11 @@ class Filter(Protocol):
         rng: np.random.Generator | Streams | None = None,
         layout: Layout | None = None,
     ) -> Array:
-        """The analysis ensemble, in the shape of the background `ensemble`, which is not changed."""
+        """Return the analysis ensemble, in the shape of the background `ensemble`, which is not changed."""
 
 
 class BatchFilter:
-    """The base of the filters here: checks and shapes around `_update`, which sees whole batches only."""
+    """The base of the filters here: checks and shapes around `_update`, which handles whole batches."""
 
     min_members: ClassVar[int] = 2
 
@@ -50,18 +50,17 @@ class BatchFilter:
         rng: np.random.Generator | Streams | None = None,
         layout: Layout | None = None,
     ) -> Array:
-        """The analysis ensemble, in the shape of the background.
+        """Return the analysis ensemble, in the shape of the background `ensemble`, which is not changed.
 
         Parameters
         ----------
         ensemble : (member, n) or (experiment, member, n) array
-            The background; it is not changed.
         observed : Observed
             Observations of all experiments.
         rng : numpy Generator, or one for each experiment, optional
             For filters that draw; from seed 0 if not given.
         layout : Layout, optional
-            Where the components are, for localization; X alone by default.
+            Positions of the components, for localization; X alone by default.
 
         Raises
         ------
@@ -93,13 +92,13 @@ class BatchFilter:
         return analysis[0] if single else analysis
 
     def _update(self, background: Array, observed: Observed, rngs: Streams, layout: Layout) -> Array:
-        """The analysis (experiment, member, n); `background` may be overwritten."""
+        """Return the analysis (experiment, member, n); `background` may be overwritten."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class NoAssimilation(BatchFilter):
-    """No analysis at all: the ensemble runs free. The floor of every comparison."""
+    """No analysis: the ensemble runs free, as a lower bound of skill in every comparison."""
 
     min_members: ClassVar[int] = 1
 
@@ -109,7 +108,7 @@ class NoAssimilation(BatchFilter):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OptimalInterpolation(BatchFilter):
-    """The best linear estimate for a background covariance B that never changes, in its closed form.
+    """Optimal interpolation: the best linear estimate for a constant background covariance B, in closed form.
 
     x_a = x_b + B H' (H B H' + R)^{-1} (y - H x_b), for every member with the same observations; one member is enough
     (Gandin 1963; Kalnay 2003, Atmospheric Modeling, Data Assimilation and Predictability, section 5.4).
@@ -119,8 +118,8 @@ class OptimalInterpolation(BatchFilter):
     covariance : (n, n) array
         B, symmetric; `static_covariance` makes one.
     mean : (n,) array or float, optional
-        Use this climatological mean, not the forecast, as x_b: then nothing is cycled, and B is the climatological
-        covariance as it stands.
+        Climatological mean to use as x_b instead of the forecast: then nothing is cycled, and B is the climatological
+        covariance itself.
     """
 
     covariance: Array
@@ -142,7 +141,7 @@ class OptimalInterpolation(BatchFilter):
 
 
 def scaled(background: Array, observed: Observed, perturbations: Array | None = None) -> Array:
-    """R^{-1/2} (y + e - H x) for every member, (experiment, member, p); 0 where an observation is missing."""
+    """Return R^{-1/2} (y + e - H x), (experiment, member, p); 0 where an observation is missing."""
     roots = observed.roots[:, None, :]
     values = np.where(np.isnan(observed.values), 0.0, observed.values)[:, None, :]
     departures = roots * (values - at_points(background, observed.points))
@@ -152,16 +151,16 @@ def scaled(background: Array, observed: Observed, perturbations: Array | None = 
 
 
 def at_points(rows: Array, points: NDArray[np.int64]) -> Array:
-    """The components at the points (experiment, p) of every row of (experiment, row, n)."""
+    """Return the components at the points (experiment, p) of every row of (experiment, row, n)."""
     index = np.broadcast_to(points[:, None, :], (*rows.shape[:2], points.shape[1]))
     return np.take_along_axis(rows, index, axis=2)
 
 
 def solved(HP: Array, HPH: Array, departures: Array) -> Array:
-    """The increments (experiment, member, n) of a gain: departures (I + HPH)^{-1} HP, all scaled by R^{-1/2}.
+    """Return the increments (experiment, member, n) departures (I + HPH)^{-1} HP, all scaled by R^{-1/2}.
 
-    A missing observation is a row of zeros, which makes a row of the identity and no increment. An experiment whose
-    covariances left the finite numbers gets NaN.
+    A missing observation is a row of zeros and gives no increment. An experiment with covariances that are not finite
+    gets NaN.
     """
     finite = np.isfinite(HPH).all(axis=(1, 2), keepdims=True)
     weights = np.linalg.solve(np.where(finite, HPH, 0.0) + np.eye(HPH.shape[-1]), departures.swapaxes(1, 2))
@@ -169,7 +168,7 @@ def solved(HP: Array, HPH: Array, departures: Array) -> Array:
 
 
 def checked_covariance(covariance: ArrayLike) -> Array:
-    """A covariance as a read-only float64 array, square, symmetric and positive semi-definite."""
+    """Return a covariance as a read-only float64 array, square, symmetric and positive semi-definite."""
     B = np.array(covariance, dtype=np.float64)
     if B.ndim != 2 or B.shape[0] != B.shape[1] or not np.isfinite(B).all():
         raise L96BenchError(f"expected a finite covariance (n, n), got {np.shape(covariance)}")
@@ -182,14 +181,14 @@ def checked_covariance(covariance: ArrayLike) -> Array:
 
 
 def matching_covariance(B: Array, background: Array) -> Array:
-    """The covariance, or an error when its size is not that of the states."""
+    """Return the covariance, or raise if its size is not that of the states."""
     if len(B) != background.shape[2]:
         raise L96BenchError(f"expected a covariance of {background.shape[2]} components like the states, got {len(B)}")
     return B
 
 
 def static_covariance(X: ArrayLike, scale: float = 1.0, homogeneous: bool = True) -> Array:
-    """A background covariance B from climatological states.
+    """Return a background covariance B (K, K) estimated from climatological states.
 
     Raises `L96BenchError` for fewer than 2 states, or a scale that is not positive.
 
@@ -198,13 +197,9 @@ def static_covariance(X: ArrayLike, scale: float = 1.0, homogeneous: bool = True
     X : (..., K) array
         States of a long trajectory.
     scale : float
-        Factor on the covariance: a background is much better than climatology, so that far less than 1 is best.
+        Factor on the covariance; far less than 1 is best, as a background is much better than climatology.
     homogeneous : bool
-        Average over the points of the ring, which are all alike: B_kl then depends on k - l alone.
-
-    Returns
-    -------
-    (K, K) array
+        Average over the points of the ring, which are equivalent: B_kl then depends on k - l alone.
     """
     rows = np.asarray(X, dtype=np.float64)
     rows = rows.reshape(-1, rows.shape[-1])

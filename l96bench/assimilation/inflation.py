@@ -1,4 +1,4 @@
-"""What keeps an ensemble from trusting itself too much: inflation, and relaxation to the background."""
+"""Keep ensembles from becoming overconfident: inflation, and relaxation to the background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Inflation", "spread"]
 
 
 def spread(ensembles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The standard deviation (divided by m - 1) over the members of (..., member, n); zero for one member."""
+    """Return the standard deviation (divided by m - 1) over the members of (..., member, n); zero for one member."""
     m = ensembles.shape[-2]
     if m == 1:
         return np.zeros((*ensembles.shape[:-2], ensembles.shape[-1]))
@@ -26,9 +26,9 @@ class Inflation:
     """Factors on the anomalies of the members, in the order in which they are applied.
 
     The background is multiplied by `prior`; the analysis is relaxed by `rtpp`, then by `rtps`, then multiplied by
-    `posterior`. Means never change. Factors are of anomalies, not of variances: Sakov and Oke (2008) call 1.02 what is
-    ``posterior=1.02`` here. A cycle spares the components that belong to no grid point, coefficients of a closure.
-    Raises `L96BenchError` if a factor is not positive, or a relaxation is negative, or rtpp is above 1.
+    `posterior`. Means never change. Factors are of anomalies, not of variances. A cycle does not inflate components
+    that belong to no grid point, such as coefficients of a closure. Raises `L96BenchError` if a factor is not positive,
+    a relaxation is negative, or rtpp is above 1.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Inflation:
             object.__setattr__(self, name, value)
 
     def for_experiments(self, n: int) -> Inflation:
-        """The same with one value an experiment; an error if there are others already."""
+        """Return the same with one value an experiment; raise if the number of values differs."""
         try:
             parts = [np.broadcast_to(getattr(self, name), (n,)) for name in ("prior", "posterior", "rtpp", "rtps")]
         except ValueError as error:
@@ -71,11 +71,11 @@ class Inflation:
         return Inflation(*parts)
 
     def before(self, background: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The background (experiment, member, n) as the filter sees it."""
+        """Return the background (experiment, member, n) that the filter gets."""
         return _multiplied(background, self.prior)
 
     def after(self, analysis: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The analysis (experiment, member, n) that is carried on, given the background that the filter saw."""
+        """Return the analysis (experiment, member, n) that is carried on, given the background that the filter got."""
         rtpp, rtps = (np.asarray(value)[..., None, None] for value in (self.rtpp, self.rtps))
         if rtpp.any():
             mean = analysis.mean(axis=1, keepdims=True)

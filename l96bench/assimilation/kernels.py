@@ -21,12 +21,12 @@ from l96bench.jit import kernel
 
 _EPSILON = 2.0**-52
 _ITERATIONS = 8
-"""Iterations allowed for each eigenvalue, on average; 1.7 are usual."""
+"""The largest average number of iterations for each eigenvalue; 1.7 are usual."""
 
 
 @kernel
 def _tridiagonalize(B, d, e, w):
-    """Householder's reduction of B to diagonals d and e; row k keeps v of the reflection I - v v' behind column k."""
+    """Reduce B to diagonals d and e by Householder; row k keeps v of the reflection I - v v' behind column k."""
     n = B.shape[0]
     for k in range(n - 2):
         square = 0.0
@@ -62,7 +62,7 @@ def _tridiagonalize(B, d, e, w):
 
 @kernel
 def _diagonalize(d, e, cosines, sines, rows):
-    """Make d the eigenvalues by implicit QL; returns how many rotations of rows (i, i + 1) were stored, -1 for failure.
+    """Make d the eigenvalues by implicit QL; return the number of stored rotations of rows (i, i + 1), -1 for failure.
 
     It is tql2 (Bowdler, Martin, Reinsch and Wilkinson 1968, Numerische Mathematik 11, 293).
     """
@@ -108,7 +108,7 @@ def _diagonalize(d, e, cosines, sines, rows):
 
 @kernel
 def _reflect(v, first, M, w):
-    """M becomes (I - v v') M for a v that is zero before `first`; w is work space."""
+    """Replace M by (I - v v') M for a v that is zero before `first`; w is work space."""
     n, c = M.shape
     for j in range(c):
         w[j] = 0.0
@@ -133,7 +133,7 @@ def _rotate_rows(cosine, sine, i, M):
 
 @kernel
 def _to_eigenvectors(B, rotations, count, M, w):
-    """M becomes V' M."""
+    """Replace M by V' M."""
     cosines, sines, rows = rotations
     for k in range(B.shape[0] - 2):
         _reflect(B[k], k + 1, M, w)
@@ -143,7 +143,7 @@ def _to_eigenvectors(B, rotations, count, M, w):
 
 @kernel
 def _from_eigenvectors(B, rotations, count, M, w):
-    """M becomes V M."""
+    """Replace M by V M."""
     cosines, sines, rows = rotations
     for t in range(count - 1, -1, -1):
         _rotate_rows(cosines[t], -sines[t], rows[t], M)
@@ -153,7 +153,7 @@ def _from_eigenvectors(B, rotations, count, M, w):
 
 @kernel
 def _work_space(size, width):
-    """Diagonal, off-diagonal, a vector, the stored rotations, and a row of the given width."""
+    """Return a diagonal, off-diagonal, vector, storage for rotations, and a row of the given width."""
     most = _ITERATIONS * size * size
     rotations = (np.empty(most), np.empty(most), np.empty(most, np.int64))
     return np.empty(size), np.empty(size), np.empty(size), rotations, np.empty(width)
@@ -161,9 +161,9 @@ def _work_space(size, width):
 
 @kernel
 def _update_by_members(S, d, M, B, work, change):
-    """The columns of M (member, column + 1) are anomalies and become the analysis's; the last one is work space.
+    """Replace the columns of M (member, column + 1), anomalies, by those of the analysis; the last is work space.
 
-    `change` becomes sqrt(m - 1) times the increments of their means. False when the factorization failed.
+    `change` becomes sqrt(m - 1) times the increments of their means. Returns False if the factorization failed.
     """
     m, last = M.shape[0], M.shape[1] - 1
     eigenvalues, beside, vector, rotations, row = work
@@ -193,7 +193,7 @@ def _update_by_members(S, d, M, B, work, change):
 
 @kernel
 def _update_by_observations(S, d, M, B, C, work, change):
-    """As `_update_by_members`, for fewer observations than members; C (observation, column + 1) is work space.
+    """Update as `_update_by_members` with fewer observations than members; C (observation, column + 1) is work space.
 
     It uses (I + S' S)^{-1/2} = I - S' V g V' S with g = (1 - 1 / q) / l = 1 / (q (1 + q)), q = sqrt(1 + l).
     """
@@ -234,7 +234,7 @@ def _update_by_observations(S, d, M, B, C, work, change):
 
 @kernel
 def _centre(ensemble, mean, anomalies):
-    """The mean (n,) of the members (member, n), and what is left of them."""
+    """Split members (member, n) into their mean (n,) and anomalies."""
     m, n = ensemble.shape
     for j in range(n):
         mean[j] = 0.0
@@ -250,7 +250,7 @@ def _centre(ensemble, mean, anomalies):
 
 @kernel
 def _select(anomalies, innovations, points, roots, root_taper, group, S, d):
-    """The number of observations that reach a group (a point, or K, which sees all); their rows of S and d."""
+    """Return the number of observations that reach a group (a point, or K, which sees all), and fill S and d."""
     K, m = root_taper.shape[0], anomalies.shape[0]
     scale = 1.0 / math.sqrt(m - 1.0)
     count = 0
@@ -266,18 +266,12 @@ def _select(anomalies, innovations, points, roots, root_taper, group, S, d):
 
 @kernel
 def analyse(ensembles, points, values, roots, root_taper, order, starts):
-    """Square-root analyses, in place, of every experiment and every group of state variables.
+    """Compute square-root analyses, in place, of every experiment and every group of state variables.
 
-    Parameters
-    ----------
-    ensembles : (experiment, member, n) array
-        Background members, replaced by the analysis; NaN where a factorization failed.
-    points, values, roots : (experiment, p) arrays
-        Observed components, observations, and 1 / (standard deviation of their error), 0 for a missing one.
-    root_taper : (K,) array
-        Square root of the localization by distance along the ring.
-    order, starts : (n,), (K + 2,) arrays of int
-        The components of the state sorted by group, and where each group starts.
+    `ensembles` (experiment, member, n) become NaN where a factorization failed. `points`, `values`, `roots`
+    (experiment, p) are observed components, observations, and 1 / (standard deviation of their error), 0 for a missing
+    one. `root_taper` (K,) is the square root of the localization by distance along the ring. `order` (n,) holds the
+    components sorted by group, and `starts` (K + 2,) where each group starts.
     """
     (_, m, n), p, K = ensembles.shape, points.shape[1], root_taper.shape[0]
     size, scale = min(p, m), 1.0 / math.sqrt(m - 1.0)

@@ -1,4 +1,4 @@
-"""Where on the ring the components of a state are, and how far the influence of an observation reaches."""
+"""Describe the positions of state components on the ring, and localize the influence of observations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Layout:
 
     @classmethod
     def ring(cls, K: int, n_global: int = 0) -> Layout:
-        """X alone, and perhaps coefficients that belong to no point."""
+        """Return the layout of X, and perhaps of coefficients that belong to no point."""
         return cls(K, (*range(K), *[GLOBAL] * n_global))
 
     @property
@@ -47,13 +47,13 @@ class Layout:
 
     @property
     def coefficients(self) -> NDArray[np.int64]:
-        """Which components belong to no point."""
+        """The indices of the components that belong to no point."""
         return np.array([i for i, position in enumerate(self.positions) if position == GLOBAL], dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
 def groups(layout: Layout, localized: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The components sorted by group, and where each of the K + 1 groups starts: points, then the global one.
+    """Return the components sorted by group, and the start of each of the K + 1 groups: points, then the global one.
 
     Without localization all components are in the global group.
     """
@@ -65,7 +65,7 @@ def groups(layout: Layout, localized: bool) -> tuple[NDArray[np.int64], NDArray[
 
 
 def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
-    """The compactly supported, fifth-order correlation function of Gaspari and Cohn (1999, equation 4.10).
+    """Return the compactly supported, fifth-order correlation function of Gaspari and Cohn (1999, equation 4.10).
 
     Q. J. R. Meteorol. Soc. 125, 723-757. `radius` is their c: 1 at distance 0, 0 at distance 2 c and beyond. Other
     programs give the length L of the Gaussian exp(-d² / 2 L²) that it resembles: c = sqrt(10 / 3) L, or 1.82 L. Raises
@@ -74,7 +74,7 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
     Parameters
     ----------
     distance : array
-        Distances, not negative.
+        Not negative.
     radius : float
         In the same units; infinity gives 1 everywhere.
     """
@@ -89,7 +89,7 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def ring_taper(K: int, radius: float) -> NDArray[np.float64]:
-    """Gaspari and Cohn's function of the distance along the ring for the offsets 0 .. K - 1, read-only, (K,)."""
+    """Return the Gaspari-Cohn taper for the distances along the ring of offsets 0 .. K - 1, read-only, (K,)."""
     offset = np.arange(K)
     taper = gaspari_cohn(np.minimum(offset, K - offset), radius)
     taper.flags.writeable = False
@@ -98,14 +98,14 @@ def ring_taper(K: int, radius: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def root_taper(K: int, radius: float) -> NDArray[np.float64]:
-    """The square root of `ring_taper`, which multiplies the square root of an observation's precision."""
+    """Return the square root of `ring_taper`, which multiplies the square root of an observation's precision."""
     root = np.ones(K) if math.isinf(radius) else np.sqrt(ring_taper(K, radius))
     root.flags.writeable = False
     return root
 
 
 def taper_between(layout: Layout, points: NDArray[np.int64], radius: float) -> NDArray[np.float64]:
-    """The taper (experiment, n, p) between components and observed points (experiment, p); 1 for global components."""
+    """Return the taper (experiment, n, p) between components and observed points (experiment, p); 1 for global ones."""
     positions = np.array(layout.positions)[:, None]
     taper = ring_taper(layout.K, radius)[(positions - points[:, None, :]) % layout.K]
     return np.where(positions == GLOBAL, 1.0, taper)

@@ -1,4 +1,4 @@
-"""Forecast models: what carries an ensemble from one analysis to the next."""
+"""Forecast models, which advance an ensemble from one analysis to the next."""
 
 from __future__ import annotations
 
@@ -28,42 +28,41 @@ Streams = Sequence[np.random.Generator]
 
 @runtime_checkable
 class ForecastModel(Protocol):
-    """What a cycle needs of a model: states are rows (row, n), all members of all experiments together.
+    """The interface of a forecast model: states are rows (row, n), all members of all experiments together.
 
     The first K components are X; `layout` says where the others are. A model may also offer ``constrain(ensembles)``,
-    called with every analysis (experiment, member, n): what it returns is carried on. One that is `stateful` remembers
-    something of its rows from one call to the next (a closure with memory, a random stream): the state of a cycle then
-    holds a copy of it.
+    which replaces every analysis (experiment, member, n). A `stateful` model remembers something of its rows between
+    calls (a closure with memory, a random stream), and the state of a cycle then holds a copy of it.
     """
 
     layout: Layout
     stateful: bool
 
     def start(self, n_rows: int, rng: np.random.Generator) -> None:
-        """Forget everything; `n_rows` rows are coming, the same ones in every call, and all randomness from `rng`."""
+        """Reset the model for `n_rows` rows, the same ones in every call, with all randomness from `rng`."""
 
     def embed(self, X: Array, rngs: Streams) -> Array:
-        """States (experiment, member, n) around X (experiment, member, K), to start from."""
+        """Return initial states (experiment, member, n) around X (experiment, member, K)."""
 
     def advance(self, states: Array, duration: float) -> Array:
-        """The states (row, n) after `duration` MTU; a row that blew up is not finite."""
+        """Return the states (row, n) after `duration` MTU; a row that blew up is not finite."""
 
 
 class _Memoryless:
-    """The base of models whose rows are all that they know."""
+    """The base of models that remember nothing of their rows."""
 
     stateful = False
 
     def start(self, n_rows: int, rng: np.random.Generator) -> None:
-        """Nothing to forget."""
+        """Do nothing, as there is nothing to reset."""
 
 
 class ResolvedModel:
     """The resolved model under any closure, and with none the single-scale model.
 
-    The closure is called once at the start of every step with all rows, its U held through the step, as everywhere in
-    this library. Rows keep their identity: a closure with memory or noise is started once, for the whole cycle, and
-    goes on through the analyses, which move the states under it but not what it remembers.
+    The closure is called once at the start of every step with all rows, and its U is held through the step. Rows keep
+    their identity: a closure with memory or noise is started once for the whole cycle, and analyses move the states but
+    not its memory.
 
     Parameters
     ----------
@@ -91,11 +90,11 @@ class ResolvedModel:
         checked_start(self.closure, n_rows, rng)
 
     def embed(self, X: Array, rngs: Streams) -> Array:
-        """The states are X."""
+        """Return X as the states."""
         return X
 
     def advance(self, states: Array, duration: float) -> Array:
-        """X (row, K) after `duration` MTU; a row that left the finite numbers is NaN."""
+        """Return X (row, K) after `duration` MTU; a row that is not finite is NaN."""
         X, n_steps = np.array(states), whole_multiple(duration, self.dt, of="dt")
         bounds = _Bounds(len(X), self.F)
         if isinstance(self.closure, Polynomial):
@@ -115,13 +114,12 @@ class ResolvedModel:
 class AugmentedModel(_Memoryless):
     """The resolved model whose state is X and the coefficients of a polynomial closure, estimated together.
 
-    Every member has coefficients of its own, which no dynamics change; the filter moves them by their sample covariance
-    with the observed X. They belong to no grid point, so that localization leaves them alone, and every observation
-    counts for them. A cycle's inflation spares them too: where X does not tell coefficients apart nothing takes their
-    spread back, and tried on `wilks-f20` an inflated quartic diverges. Their spread is kept above `floor` times that of
-    the prior instead, after every analysis (conditional covariance inflation; Aksoy, Zhang and Nielsen-Gammon 2006,
-    Geophys. Res. Lett. 33, L12801), and the members inside the bounds. Raises `L96BenchError` for a prior without
-    spread, a negative floor, or bounds that the mean is outside of.
+    Every member has its own coefficients, which are constant in the forecast; the filter moves them by their sample
+    covariance with the observed X. They belong to no grid point, and are neither localized nor inflated (an inflated
+    quartic diverges on `wilks-f20`). After every analysis their spread is kept above `floor` times that of the prior
+    (conditional covariance inflation; Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801), and the
+    members inside the bounds. Raises `L96BenchError` for a prior without spread, a negative floor, or bounds that
+    exclude the mean.
 
     Parameters
     ----------
@@ -131,7 +129,7 @@ class AugmentedModel(_Memoryless):
     floor : float
         The smallest spread of a coefficient, as a fraction of `std`; 0 for none.
     bounds : (low, high), optional
-        Numbers or arrays (degree + 1,) that no member's coefficient leaves.
+        Bounds of every member's coefficients: numbers or arrays (degree + 1,).
     F : float, optional
         Forcing instead of the regime's.
     dt : float
@@ -164,12 +162,12 @@ class AugmentedModel(_Memoryless):
         self.layout = Layout.ring(self.regime.K, self.mean.size)
 
     def embed(self, X: Array, rngs: Streams) -> Array:
-        """X and coefficients drawn from the prior."""
+        """Return X and coefficients drawn from the prior."""
         drawn = self.mean + self.std * draw_normals(rngs, (X.shape[1], self.mean.size))
         return np.concatenate([X, np.clip(drawn, self.low, self.high)], axis=2)
 
     def constrain(self, ensembles: Array) -> Array:
-        """The analysis with the coefficients' spread raised to its floor, and all of them inside their bounds."""
+        """Return the analysis with the coefficients' spread raised to its floor, and all of them within bounds."""
         K, m = self.regime.K, ensembles.shape[1]
         coefficients = ensembles[:, :, K:]
         mean = coefficients.mean(axis=1, keepdims=True)
@@ -181,7 +179,7 @@ class AugmentedModel(_Memoryless):
         return np.concatenate([ensembles[:, :, :K], kept], axis=2)
 
     def advance(self, states: Array, duration: float) -> Array:
-        """(X, coefficients) after `duration` MTU; a row that left the finite numbers is NaN."""
+        """Return (X, coefficients) after `duration` MTU; a row that is not finite is NaN."""
         K, n_steps = self.regime.K, whole_multiple(duration, self.dt, of="dt")
         X, coefficients = np.array(states[:, :K]), np.array(states[:, K:])
         bounds = _Bounds(len(X), self.F)
@@ -195,9 +193,9 @@ class AugmentedModel(_Memoryless):
 class TruthModel(_Memoryless):
     """The full equations as forecast model, X observed: the state is (X, Y) or (X, Y, Z), flattened.
 
-    Fast variables are updated by their covariance with the observed X, at the grid point of their sector. Members start
-    from fast variables that are random and then driven for `drive` MTU by an X that stands still. `dt` is the step in
-    MTU; rows are shared among `threads`, by default all processors, on which no bit depends.
+    Fast variables are updated by their covariance with the observed X, at the grid point of their sector. They start
+    random and are spun up for `drive` MTU with X held constant. `dt` is the step in MTU; rows are shared among
+    `threads`, by default all processors, without an effect on the results.
     """
 
     def __init__(
@@ -210,7 +208,7 @@ class TruthModel(_Memoryless):
         self._ends = np.cumsum([len(sector) for sector in sectors])
 
     def embed(self, X: Array, rngs: Streams) -> Array:
-        """X and fast variables that belong to it."""
+        """Return X and fast variables in balance with it."""
         n, b, d = self.layout.n, self.regime.b, self.regime.d
         states = np.empty((*X.shape[:2], n))
         for state, rng in zip(states, rngs, strict=True):
@@ -224,13 +222,13 @@ class TruthModel(_Memoryless):
         return states
 
     def advance(self, states: Array, duration: float) -> Array:
-        """The states (row, n) after `duration` MTU."""
+        """Return the states (row, n) after `duration` MTU."""
         states = np.array(states)
         self._run(states, whole_multiple(duration, self.dt, of="dt"), driven=False)
         return states
 
     def _run(self, states: Array, n_steps: int, driven: bool) -> None:
-        """Advance all rows in place, in one block for every thread."""
+        """Advance all rows in place, one block for each thread."""
         n_blocks = min(len(states), self.threads or available_processors())
         blocks = np.array_split(np.arange(len(states)), n_blocks)
 
@@ -252,7 +250,7 @@ class TruthModel(_Memoryless):
         in_threads(work, n_blocks, self.threads)
 
     def _parts(self, state: Array) -> tuple[Array, ...]:
-        """Views of X, Y and Z in a flat state."""
+        """Return views of X, Y and Z in a flat state."""
         pieces = np.split(state, self._ends[:-1])
         return tuple(piece.reshape(shape) for piece, shape in zip(pieces, self.regime.state_shapes, strict=True))
 
@@ -263,7 +261,7 @@ class TruthModel(_Memoryless):
 class FunctionModel(_Memoryless):
     """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
 
-    The ring has `K` points; `layout` says where the components are, when there are more than X.
+    The ring has `K` points; `layout` gives the positions of the components, if there are more than X.
     """
 
     def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:
@@ -271,18 +269,18 @@ class FunctionModel(_Memoryless):
         self.layout = Layout.ring(K) if layout is None else layout
 
     def embed(self, X: Array, rngs: Streams) -> Array:
-        """The states are X, when there is nothing else."""
+        """Return X as the states, if there are no other components."""
         if self.layout.n > X.shape[2]:
             raise ModelError(f"expected `initial` for a FunctionModel with {self.layout.n} components, got none")
         return X
 
     def advance(self, states: Array, duration: float) -> Any:
-        """Whatever the function returns."""
+        """Return whatever the function returns."""
         return self.function(states, duration)
 
 
 class _Bounds:
-    """What the resolved kernels want to know of every row: forcing, limits (all finite numbers), and who left."""
+    """Arguments of the resolved kernels for each row: forcing, limits (all finite numbers), and whether it blew up."""
 
     def __init__(self, n_rows: int, F: float) -> None:
         largest = np.finfo(np.float64).max
@@ -291,13 +289,13 @@ class _Bounds:
         self.left = np.full(n_rows, -1)
 
     def marked(self, states: Array) -> Array:
-        """The states with NaN in the rows that left."""
+        """Return the states with NaN in the rows that blew up."""
         states[self.left >= 0] = np.nan
         return states
 
 
 def checked_advance(model: ForecastModel, states: Array, duration: float) -> Array:
-    """The model's states after `duration`, float64, in the shape that they had; `ModelError` for anything else."""
+    """Return the model's states after `duration` as float64 of the same shape, or raise `ModelError`."""
     try:
         moved = model.advance(states, duration)
     except L96BenchError:
@@ -310,7 +308,7 @@ def checked_advance(model: ForecastModel, states: Array, duration: float) -> Arr
 
 
 def copied(model: ForecastModel) -> ForecastModel | None:
-    """A copy of what a model remembers, None if nothing; `ModelError` when it cannot be copied."""
+    """Return a copy of a stateful model, None for others; `ModelError` if it cannot be copied."""
     if not model.stateful:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What is observed: networks that draw observations of a truth, and the observations themselves."""
+"""Observations, and networks that draw them from a truth."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from l96bench.errors import L96BenchError
 __all__ = ["Network", "Observations", "Observed"]
 
 SUBSETS, ERRORS = 0, 1
-"""The purposes of the two streams that a network draws from."""
+"""The two random streams that a network draws from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The observations (experiment, p) of one analysis time: NaN where a value is missing, points of X, and error std.
+    """The observations (experiment, p) of one analysis time: values (NaN if missing), points of X, and error std.
 
     Errors are independent; their standard deviation is infinite for an empty place.
     """
@@ -31,12 +31,12 @@ class Observed:
 
     @property
     def roots(self) -> NDArray[np.float64]:
-        """1 / std, (experiment, p); 0 where an observation is missing: it then weighs nothing."""
+        """1 / std, (experiment, p); 0 where an observation is missing."""
         return np.where(np.isnan(self.values), 0.0, 1.0 / self.std)
 
     @property
     def n(self) -> NDArray[np.int64]:
-        """How many observations every experiment has, (experiment,)."""
+        """Number of observations of every experiment, (experiment,)."""
         return np.asarray(np.count_nonzero(self.roots, axis=1))
 
 
@@ -44,15 +44,15 @@ class Observed:
 class Observations:
     """Observations of one or many experiments, one row a cycle; cycle i ends at (i + 1) `window` after the start.
 
-    Raises `L96BenchError` for shapes that do not match, points outside the ring, a standard deviation that is not
-    positive, an infinite value, or a window that is not positive.
+    Raises `L96BenchError` for shapes that do not match, points outside the ring, a standard deviation or window that is
+    not positive, or an infinite value.
 
     Parameters
     ----------
     values : (cycle, p) or (experiment, cycle, p) array
-        NaN for missing ones: they weigh nothing and are counted.
+        NaN for missing ones, which are counted.
     points : array of int that broadcasts to `values`
-        Grid points that are observed.
+        Observed grid points.
     std : float, or array that broadcasts to `values`
         Standard deviations of the errors (the square roots of R's diagonal).
     K : int
@@ -105,9 +105,9 @@ class Observations:
         window: float,
         n_cycles: int,
     ) -> Self:
-        """The observations of one experiment from a list of them, in any order.
+        """Return the observations of one experiment from a list of records, in any order.
 
-        Raises `L96BenchError` as for the class, and for a time that is no end of a window, or outside all of them.
+        Raises `L96BenchError` as for the class, and for a time that is not the end of a window, or outside all of them.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class Observations:
         K, window
             As for the class.
         n_cycles : int
-            How many windows there are.
+            Number of windows.
         """
         _check_window(window)
         at = _cycle_of(np.asarray(times, dtype=np.float64), window, n_cycles)
@@ -149,11 +149,11 @@ class Observations:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Which observations were due and are NaN, (experiment, cycle, p)."""
+        """Whether each observation was due and is NaN, (experiment, cycle, p)."""
         return np.isnan(self.values) & np.isfinite(self.std) & self.scheduled[:, None]
 
     def at(self, cycle: int) -> Observed | None:
-        """The observations at the end of a cycle; None when no analysis is due there."""
+        """Return the observations at the end of a cycle; None when no analysis is due there."""
         if not self.scheduled[cycle]:
             return None
         return Observed(self.values[:, cycle], self.points[:, cycle], self.std[:, cycle])
@@ -161,10 +161,9 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Where, when and how well the truth is observed.
+    """The positions, times and errors of observations of the truth.
 
-    Raises `L96BenchError` for points outside the ring, a standard deviation that is not positive, or numbers that make
-    no sense.
+    Raises `L96BenchError` for points outside the ring, a standard deviation that is not positive, or invalid numbers.
 
     Parameters
     ----------
@@ -177,7 +176,7 @@ class Network:
     points : tuple of int, optional
         The points that can be observed; all by default.
     n_random : int, optional
-        Observe that many of the points, drawn anew for every cycle (and experiment); all of them by default.
+        Number of points observed, drawn anew for every cycle (and experiment); all by default.
     every : int
         Observe only at the end of every that many windows.
     """
@@ -206,15 +205,15 @@ class Network:
             object.__setattr__(self, "points", tuple(points.tolist()))
 
     def draw(self, truth: ArrayLike, seed: Seed = 0) -> Observations:
-        """Noisy observations of a truth.
+        """Draw noisy observations of a truth.
 
         Parameters
         ----------
         truth : (time, K) or (experiment, time, K) array
             One sample a `window`, the first at the start, which is not observed.
         seed : int or sequence
-            As for `cycle`, which draws the same observations from the same seed whatever the filter. A longer truth
-            gets the same observations and then more.
+            As for `cycle`, which draws the same observations from the same seed. A longer truth gets the same
+            observations, and then more.
         """
         truth = checked_truth(truth, self.K)
         n_experiments, n_cycles = len(truth), truth.shape[1] - 1
@@ -236,7 +235,7 @@ class Network:
 
 
 def checked_truth(truth: ArrayLike, K: int) -> NDArray[np.float64]:
-    """The truth as (experiment, time, K), finite and at least two samples long."""
+    """Return the truth as (experiment, time, K), finite and at least two samples long."""
     array = np.asarray(truth, dtype=np.float64)
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or array.shape[2] != K or array.shape[1] < 2 or not array.shape[0]:
@@ -274,7 +273,7 @@ def _checked_points(points: ArrayLike, K: int) -> NDArray[np.int64]:
 
 
 def _cycle_of(times: NDArray[np.float64], window: float, n_cycles: int) -> NDArray[np.int64]:
-    """The cycle that ends at each time; an error for a time between windows or outside of them."""
+    """Return the cycle that ends at each time, or raise for a time between windows or outside of them."""
     ratio = times / window
     with np.errstate(invalid="ignore"):
         number = np.where(np.isfinite(ratio), np.rint(ratio), 0.0)

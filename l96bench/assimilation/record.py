@@ -1,4 +1,4 @@
-"""The result of a cycle: its statistics, and the state that it can be resumed from."""
+"""The result of a cycle: its statistics, and the state from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -21,22 +21,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CycleState:
-    """All that a cycle needs to go on where it stopped; it can be pickled.
+    """Everything that is needed to resume a cycle; it can be pickled.
 
-    Attributes
-    ----------
-    cycle : int
-        How many cycles are done.
-    ensembles, resting : (experiment, member, n) array
-        The analysis to start from, and the ensembles of the start, which those that diverged are put back to.
-    left : (experiment,) array of int
-        The cycle in which an experiment diverged, -1 for none.
-    recent : (experiment,) array
-        Mean square error of the analysis mean over the latest cycles after the spin-up.
-    seed, streams : list of list of int, list of dict
-        Seed words for every experiment, and states of the filter's random streams.
-    model : ForecastModel or None
-        A copy of the model, if it remembers anything; the error if it cannot be copied.
+    `ensembles` and `resting` (experiment, member, n) are the analysis to start from, and the initial ensembles, to
+    which diverged ones are reset. `left` (experiment,) is the cycle of divergence, -1 for none; `recent` the mean
+    square error of the analysis mean over the latest cycles. `seed` and `streams` are the seed words and random states
+    of each experiment, `model` a copy of a stateful model, or the error of copying it.
     """
 
     cycle: int
@@ -63,20 +53,20 @@ class Cycled:
     coefficient_mean, coefficient_spread : (experiment, cycle, coefficient) array
         The same of the analysis, for the components of the state that belong to no grid point.
     points : (experiment, cycle, p) array of int
-        What was observed.
+        Observed points.
     innovations, residuals : (experiment, cycle, p) array
         Observations minus the background mean and the analysis mean; NaN where there was none.
     observation_std : (experiment, cycle, p) array
         Standard deviations of the observation errors, as the filter assumes them.
     missing : (experiment,) array of int
-        How many observations were due and missing.
+        Number of observations that were due and missing.
     ranks : (experiment, cycle, K) array of int
-        How many background members lie below the truth; -1 after a divergence.
+        Number of background members below the truth; -1 after a divergence.
     n_members : int
     diverged, limit : (experiment,) array, float
         MTU since the start at which an experiment diverged, infinity for none, and the RMSE that counts as divergence.
     state : CycleState
-        To go on from.
+        For resuming the cycle.
     background_ensembles, analysis_ensembles : (experiment, cycle, member, n) array, or None
     """
 
@@ -108,7 +98,7 @@ class Cycled:
 
     @property
     def n_diverged(self) -> int:
-        """How many experiments diverged."""
+        """Number of diverged experiments."""
         return int(np.isfinite(self.diverged).sum())
 
     @property
@@ -138,7 +128,7 @@ _BY_CYCLE = (
 
 
 def joined(*runs: Cycled) -> Cycled:
-    """One result from those of a cycle that was stopped and resumed, in order; `L96BenchError` if there is none."""
+    """Join the results of a cycle that was stopped and resumed, in order; `L96BenchError` if there are none."""
     if not runs:
         raise L96BenchError("expected at least one result to join, got none")
     parts: dict[str, Any] = {name: np.concatenate([getattr(run, name) for run in runs], axis=1) for name in _BY_CYCLE}
@@ -201,7 +191,7 @@ class Recorder:
             self.stored[0][:, i], self.stored[1][:, i] = background, analysis
 
     def finished(self, left: NDArray[np.int64], limit: float, state: CycleState) -> Cycled:
-        """The result, with nothing in it that comes after a divergence."""
+        """Return the result, without anything after a divergence."""
         n_cycles = len(self.arrays["ranks"][0])
         for e in np.flatnonzero(left >= 0):
             gone = slice(max(left[e] - self.first, 0), None)

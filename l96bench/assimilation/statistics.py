@@ -1,4 +1,4 @@
-"""Is the filter consistent: innovations against what the filter assumes, spread against error, and rank histograms."""
+"""Diagnose filter consistency: innovation statistics, spread against error, and rank histograms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class InnovationStatistics:
-    """What the innovations say about the errors that the filter assumes; in squares of the units of X.
+    """Statistics of innovations against the errors that the filter assumes; in squares of the units of X.
 
     Attributes
     ----------
@@ -26,13 +26,13 @@ class InnovationStatistics:
     bias : float
         Mean innovation (not squared).
     variance, expected, ratio : float
-        Mean square of the innovations y - H x_b; what it should be, the mean of the ensemble's variance at the observed
-        points, H P_b H', plus that of the observation errors, R; and the first over the second: 1 for a consistent
-        filter, more for an overconfident one.
+        Mean square of the innovations y - H x_b; its expectation, the mean of the ensemble's variance at the observed
+        points, H P_b H', plus that of the observation errors, R; and their ratio: 1 for a consistent filter, more for
+        an overconfident one.
     background_variance, observation_variance, analysis_variance : float
-        Error variances that the data themselves diagnose: the mean products of y - H x_b with H (x_a - x_b), of y - H
-        x_b with y - H x_a, and of H (x_a - x_b) with y - H x_a (Desroziers et al. 2005, Q. J. R. Meteorol. Soc. 131,
-        3385, equations 2 to 4). They are the true ones if the filter's gain is the right one.
+        Diagnosed error variances: the mean products of y - H x_b with H (x_a - x_b), of y - H x_b with y - H x_a, and
+        of H (x_a - x_b) with y - H x_a (Desroziers et al. 2005, Q. J. R. Meteorol. Soc. 131, 3385, equations 2 to 4).
+        They are the true ones if the filter's gain is correct.
     """
 
     n: int
@@ -47,7 +47,7 @@ class InnovationStatistics:
 
 
 def innovation_statistics(run: Cycled) -> InnovationStatistics:
-    """The statistics of all innovations before a divergence; `L96BenchError` if there are none."""
+    """Return the statistics of all innovations before a divergence; `L96BenchError` if there are none."""
     seen = np.isfinite(run.innovations)
     if not seen.any():
         raise L96BenchError("expected a run with observations before any divergence, got no innovation")
@@ -66,11 +66,11 @@ def innovation_statistics(run: Cycled) -> InnovationStatistics:
 
 
 def rank_counts(run: Cycled, every: int = 1) -> NDArray[np.int64]:
-    """The rank histogram (member + 1,) of the truth, from below all background members to above all of them.
+    """Return the rank histogram (member + 1,) of the truth among the background members, from below all to above all.
 
     It is pooled over experiments, every `every`-th cycle (from 1 on, or `L96BenchError`) and points, and flat for a
-    reliable ensemble (Hamill 2001, Mon. Wea. Rev. 129, 550). Neighbouring cycles and points are correlated: a test that
-    takes counts for independent ones must thin them.
+    reliable ensemble (Hamill 2001, Mon. Wea. Rev. 129, 550). Neighbouring cycles and points are correlated: thin them
+    for a test that assumes independent counts.
     """
     if every < 1:
         raise L96BenchError(f"expected every >= 1, got {every}")
@@ -79,7 +79,7 @@ def rank_counts(run: Cycled, every: int = 1) -> NDArray[np.int64]:
 
 
 def spread_error_ratio(run: Cycled) -> float:
-    """Spread of the background over the RMSE of its mean, both pooled over everything before a divergence.
+    """Return the spread of the background over the RMSE of its mean, both pooled up to a divergence.
 
     With the factor sqrt((m + 1) / m) for the sampling error of a mean of m members, 1 is reliable and less is
     overconfident (Fortin et al. 2014, J. Hydrometeorol. 15, 1708); NaN if there is nothing to pool.

@@ -53,7 +53,7 @@ class ThreeDVar(BatchFilter):
 
 
 def _minimum(operator: Array, departures: Array, tolerance: float) -> Array:
-    """The v (experiment, member, n) with (I + G'G) v = G'd, for G (experiment, p, n) and d (experiment, member, p)."""
+    """Solve (I + G'G) v = G'd for v (experiment, member, n), with G (experiment, p, n), d (experiment, member, p)."""
     adjoint = operator.swapaxes(1, 2)
     residual = departures @ operator
     v, direction = np.zeros_like(residual), residual.copy()

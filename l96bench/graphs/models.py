@@ -1,4 +1,4 @@
-"""Fitted models as ONNX graphs, and models that tasks run as the graphs that they are exported as.
+"""Export fitted models as ONNX graphs, and let tasks run models as the graphs that they are exported as.
 
 Two implementations of a network differ in rounding, which chaos turns into a different score. `as_submitted` therefore
 has a task run a fitted model as its file would be run; polynomials, equations and trees have exact graphs.
@@ -24,22 +24,11 @@ _TOLERANCE = 1e-3  # how much U may differ, relative to 1 and the largest U: sin
 
 
 def as_submitted(model: Any, K: int) -> Any:
-    """Return a model as a submission of it is run: its ONNX graph, where that would round otherwise; else the model.
+    """Return a model as its submission is run: its ONNX graph if that would round differently, else the model.
 
-    Parameters
-    ----------
-    model : object
-        Whatever `as_closure` takes. Models with noise or a memory, plain functions, and others that no graph is known
-        of (`NoGraphError`) are returned as they are, and so is an `OnnxClosure`.
-    K : int
-        Number of points.
-
-    Raises
-    ------
-    ModelError
-        If the model is none of these, its own code raises, or it has a graph that fails or gives another U.
-    SubmissionError
-        If it has a graph with operators that a submission may not have.
+    Models with noise or a memory, plain functions, and others without a known graph (`NoGraphError`) are returned as
+    they are, and so is an `OnnxClosure`. Raises ModelError if `as_closure` does not take the model, its own code
+    raises, or its graph fails or gives another U; SubmissionError for operators that a submission may not have.
     """
     if isinstance(model, OnnxClosure):
         return model
@@ -55,7 +44,7 @@ def as_submitted(model: Any, K: int) -> Any:
 
 
 def _new_graph() -> Graph:
-    """Return an empty graph, which can take estimators of scikit-learn where there can be any."""
+    """Return an empty graph, which can take estimators of scikit-learn if it is loaded."""
     if "sklearn" not in sys.modules:
         return Graph()
     from l96bench.graphs.sklearn_graphs import regressor_graph, transformer_graph
@@ -64,9 +53,8 @@ def _new_graph() -> Graph:
 
 
 def exported(model: Any, K: int, name: str = "closure.onnx") -> OnnxClosure:
-    """Return the ONNX graph of a fitted, deterministic model without memory, tried against the model itself.
+    """Return the ONNX graph, called `name`, of a fitted, deterministic model without memory, tested against the model.
 
-    See `l96bench.export_onnx`; messages call the graph by `name`.
     Raises `NoGraphError` if no graph of the model is known, `ModelError` if its graph cannot be written or gives
     another U, and `SubmissionError` for operators that a submission may not have.
     """
@@ -110,5 +98,5 @@ def _exported(model: Any, closure: Closure, K: int, name: str) -> OnnxClosure:
 
 
 def _same(came: NDArray, expected: NDArray) -> bool:
-    """Whether two U (n, K) are the same but for single precision."""
+    """Return whether two U (n, K) are equal within single precision."""
     return bool(np.abs(came - expected).max() <= _TOLERANCE * (1.0 + np.abs(expected).max()))

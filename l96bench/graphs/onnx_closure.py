@@ -1,6 +1,6 @@
-"""ONNX files of unknown origin: checked node by node before a runtime loads them, then run as closures.
+"""Check untrusted ONNX files node by node before a runtime loads them, and run them as closures.
 
-What a file may contain is listed in `OPERATORS`. A graph can still be slow or need much memory: see `contained`.
+`OPERATORS` lists what a file may contain. A graph can still be slow or need much memory: see `contained`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", 
 
 MAX_ONNX_BYTES = 50_000_000
 MAX_NODES = 5_000
-"""Of a graph: a network of a hundred layers has a tenth of that."""
+"""The largest number of nodes of a graph; a network of a hundred layers has a tenth of that."""
 OPSETS = {"": range(13, 23), "ai.onnx.ml": range(1, 5)}
-"""Domains of operators, and the versions of each that may be used."""
+"""The allowed operator domains and versions."""
 _STANDARD = """
 Abs Acos Acosh Add Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Erf Exp Floor Gelu Gemm HardSigmoid HardSwish
 Identity LeakyRelu Log LogSoftmax MatMul Max Mean Min Mish Mod Mul Neg PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign
@@ -38,9 +38,9 @@ _LEARNED = """
 ArrayFeatureExtractor Binarizer Imputer LinearRegressor Normalizer SVMRegressor Scaler TreeEnsembleRegressor
 """
 OPERATORS: dict[str, frozenset[str]] = {"": frozenset(_STANDARD.split()), "ai.onnx.ml": frozenset(_LEARNED.split())}
-"""The operators that may be used, by domain."""
+"""The allowed operators, by domain."""
 _POINTS = 2048
-"""Points of the ring, those of all rows together, that are computed at once: what fits the cache."""
+"""The number of points, of all rows together, that are computed at once to fit the processor's cache."""
 _TEXT = 8  # onnx.TensorProto.STRING
 _EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
 
@@ -55,7 +55,7 @@ class OnnxClosure(Stateless):
     K : int, optional
         Number of points; that of the file if not given.
     name : str
-        What messages call it.
+        Name in messages.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class OnnxClosure(Stateless):
             raise SubmissionError(f"{name}: the runtime cannot load it: {_short(error)}") from error
 
     def predict(self, X: NDArray) -> NDArray[np.float64]:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or (self.K and X.shape[1] != self.K):
             raise ModelError(f"{self.name}: expected X of shape (n, {self.K}), got {X.shape}")
@@ -116,7 +116,7 @@ class OnnxClosure(Stateless):
         return U
 
     def check_rows(self, X: NDArray) -> None:
-        """Raise unless the U of each of the states X (n, K) is finite, and the same alone as among the others."""
+        """Raise unless U is finite for each of the states X (n, K), and the same alone as among the others."""
         U = self.predict(X)
         if not np.isfinite(U).all():
             raise ModelError(f"{self.name}: expected finite U for states of the attractor, got {U[~np.isfinite(U)][0]}")
@@ -134,7 +134,7 @@ class OnnxClosure(Stateless):
             )
 
     def __reduce__(self) -> tuple[type[OnnxClosure], tuple[bytes, int, str]]:
-        """Pickle and copy the file: the runtime's session is made of it again."""
+        """Pickle and copy by the file, from which the runtime's session is made again."""
         return type(self), (self.data, self.K, self.name)
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class OnnxClosure(Stateless):
 
 
 def onnx_faults(data: bytes, name: str = "closure.onnx", K: int | None = None) -> list[str]:
-    """A line for everything in an ONNX file that keeps it from being run, and is not allowed; nothing is run."""
+    """Return a line for everything in an ONNX file that is not allowed or prevents running it; nothing is run."""
     import onnx
 
     if len(data) > MAX_ONNX_BYTES:
@@ -199,7 +199,7 @@ def _nodes(graph: Any) -> Iterator[str]:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Every constant tensor of a graph."""
+    """Yield every constant tensor of a graph."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
@@ -249,7 +249,7 @@ def _n_stored(tensor: Any) -> int:
 
 
 def _signature(graph: Any, K: int | None) -> Iterator[str]:
-    """Faults of what goes in and comes out."""
+    """Yield the faults of the graph's inputs and outputs."""
     names = {each.name for each in graph.initializer}
     ends = [each for each in graph.input if each.name not in names], list(graph.output)
     for what, values in zip(("input X", "output U"), ends, strict=True):

@@ -1,4 +1,4 @@
-"""The builder of ONNX graphs that closures write themselves with, operator by operator."""
+"""Build ONNX graphs operator by operator; closures use it to write themselves."""
 
 from __future__ import annotations
 
@@ -16,22 +16,15 @@ from l96bench.errors import ModelError, NoGraphError, user_error
 __all__ = ["OPSETS", "Graph"]
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
-"""Versions of the operators that are written."""
+"""The versions of the operators that are written."""
 _IR = 8
 
 
 class Graph:
     """An ONNX graph being written: each method adds operators and returns the name of their output.
 
-    Parameters
-    ----------
-    regressor, transformer : callable, optional
-        Write the graphs of scikit-learn's estimators.
-
-    Attributes
-    ----------
-    foreign : bool
-        Whether another library, skl2onnx or torch, wrote a part of it.
+    `regressor` and `transformer` write the graphs of scikit-learn's estimators. `foreign` says whether another library,
+    skl2onnx or torch, wrote a part.
     """
 
     def __init__(self, regressor: Any = None, transformer: Any = None) -> None:
@@ -42,12 +35,12 @@ class Graph:
         self._n_names = 0
 
     def name(self) -> str:
-        """A name that is not taken."""
+        """Return a new, unused name."""
         self._n_names += 1
         return f"v{self._n_names}"
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """A constant tensor."""
+        """Add a constant tensor."""
         from onnx import numpy_helper
 
         name = self.name()
@@ -55,7 +48,7 @@ class Graph:
         return name
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """One operator with one output."""
+        """Add one operator with one output."""
         from onnx import helper
 
         output = output or self.name()
@@ -63,21 +56,21 @@ class Graph:
         return output
 
     def cast(self, x: str, dtype: Any) -> str:
-        """A tensor as float32 or float64."""
+        """Cast a tensor to float32 or float64."""
         from onnx import helper
 
         return self.node("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def reshape(self, x: str, *shape: int) -> str:
-        """A tensor in another shape; -1 for what is left."""
+        """Reshape a tensor; -1 is the remaining size."""
         return self.node("Reshape", x, self.constant(shape, np.int64))
 
     def gather(self, x: str, index: NDArray, axis: int = 1) -> str:
-        """Entries of a tensor along an axis, such as the stencils of all points."""
+        """Take entries of a tensor along an axis, such as the stencils of all points."""
         return self.node("Gather", x, self.constant(index, np.int64), axis=axis)
 
     def polynomial(self, x: str, coefficients: NDArray) -> str:
-        """``sum_i c_i x^i``, float64, in the arithmetic of `Polynomial`: the same bits."""
+        """Add ``sum_i c_i x^i`` in float64, with the same bits as `Polynomial`."""
         scalars = [self.constant(value, np.float64) for value in coefficients]
         if len(scalars) == 1:  # of the shape of x, whatever is in it
             shape = self.node("Shape", x)
@@ -88,22 +81,22 @@ class Graph:
         return y
 
     def linear(self, x: str, weight: NDArray, bias: NDArray) -> str:
-        """``x weight^T + bias`` on the last axis."""
+        """Add ``x weight^T + bias`` on the last axis."""
         product = self.node("MatMul", x, self.constant(np.asarray(weight).T, np.asarray(weight).dtype))
         return self.node("Add", product, self.constant(bias, np.asarray(weight).dtype))
 
     def clipped(self, x: str, low: Any, high: Any) -> str:
-        """``min(max(x, low), high)``, float64."""
+        """Add ``min(max(x, low), high)`` in float64."""
         at_least = self.node("Max", x, self.constant(low, np.float64))
         return self.node("Min", at_least, self.constant(high, np.float64))
 
     def columns(self, x: str) -> str:
-        """The columns of x (n, width) and one of 1 as rows (width + 1, n), which are copied many times faster."""
+        """Return the columns of x (n, width) and one of 1 as rows (width + 1, n), which are copied much faster."""
         one = self.node("Expand", self.constant([[1.0]], np.float64), self.node("Shape", self.gather(x, np.array([0]))))
         return self.node("Transpose", self.node("Concat", x, one, axis=1), perm=[1, 0])
 
     def closure(self, x: str, closure: Any, K: int) -> str:
-        """The graph of a closure: U (n, K) for X (n, K), both float64; a NoGraphError where it has no ``graph``."""
+        """Add a closure, U (n, K) for X (n, K) in float64; NoGraphError if it has no ``graph``."""
         if not callable(getattr(closure, "graph", None)):
             raise NoGraphError(
                 f"no graph is known of {name_of(closure)}: expected a closure with graph(builder, x, K), an "
@@ -117,18 +110,18 @@ class Graph:
             raise user_error(f"{name_of(closure)}.graph", error) from error
 
     def regressor(self, x: str, estimator: Any, width: int) -> str:
-        """The graph of a fitted regressor of rows (n, width), float64: one with ``graph``, or of scikit-learn."""
+        """Add a fitted regressor of float64 rows (n, width): one with ``graph``, or of scikit-learn."""
         if callable(getattr(estimator, "graph", None)) or self._regressor is None:
             return self.closure(x, estimator, width)
         return str(self._regressor(self, x, estimator, width))
 
     def transformed(self, x: str, transformer: Any, width: int) -> tuple[str, int]:
-        """The graph of a fitted transformer of scikit-learn of rows (n, width), float64, and the new width."""
+        """Add a fitted scikit-learn transformer of float64 rows (n, width), and return also the new width."""
         made: tuple[str, int] = self._transformer(self, x, transformer, width)
         return made
 
     def module(self, x: str, module: Any, K: int) -> str:
-        """The graph of a ``torch.nn.Module`` in inference mode, by torch's own exporter, float64 in and out."""
+        """Add a ``torch.nn.Module`` in inference mode with torch's own exporter, float64 in and out."""
         import onnx
         import torch
 
@@ -152,7 +145,7 @@ class Graph:
         return self.merged(x, model)
 
     def merged(self, x: str, model: Any) -> str:
-        """The operators of a model that another library wrote, with `x` as its input; float64 in and out."""
+        """Add the operators of a model that another library wrote, with `x` as its input; float64 in and out."""
         self.foreign = True
         single = model.graph.input[0].type.tensor_type.elem_type == 1
         names = {model.graph.input[0].name: self.cast(x, np.float32) if single else x, "": ""}
@@ -176,7 +169,7 @@ class Graph:
         return self.cast(names[model.graph.output[0].name], np.float64)
 
     def model(self, U: str, K: int) -> Any:
-        """The whole as an ONNX model: X (n, K) float64 in, U (n, K) float64 out."""
+        """Return the complete ONNX model: X (n, K) float64 in, U (n, K) float64 out."""
         from onnx import TensorProto, helper
 
         self.node("Identity", U, output="U")

@@ -1,4 +1,4 @@
-"""The graphs of scikit-learn's estimators, chosen by their class; what is not written here is left to skl2onnx."""
+"""Write graphs of scikit-learn's estimators by their class; skl2onnx writes those that are not known here."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV PassiveAggressiveRegressor
 SGDRegressor TheilSenRegressor
 """
 _SINGLE = (BaseDecisionTree, BaseEnsemble, HistGradientBoostingRegressor, SVR, NuSVR, LinearSVR)
-"""Estimators whose operators, for trees and for support vectors, know float32 alone."""
+"""Estimators whose ONNX operators (trees, support vectors) support only float32."""
 
 
 def regressor_graph(graph: Graph, x: str, estimator: Any, width: int) -> str:
-    """The graph of a fitted regressor of rows (n, width), float64 in and out; a NoGraphError if there is none."""
+    """Add a fitted regressor of rows (n, width), float64 in and out; NoGraphError if it has no graph."""
     writer = _known(_REGRESSORS, estimator, "predict") or _by_skl2onnx
     return writer(graph, x, estimator, width)
 
 
 def transformer_graph(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, int]:
-    """The graph of a fitted transformer of rows (n, width), float64, and its new width, or a NoGraphError."""
+    """Add a fitted transformer of float64 rows (n, width), and return also its new width; NoGraphError if no graph."""
     writer = _known(_TRANSFORMERS, transformer, "transform")
     if writer is not None:
         return writer(graph, x, transformer, width)
@@ -47,7 +47,7 @@ def transformer_graph(graph: Graph, x: str, transformer: Any, width: int) -> tup
 
 
 def _known(writers: dict[type, Any], estimator: Any, method: str) -> Any:
-    """The writer of the first known class among the estimator's, None if a class before that redefines the method."""
+    """Return the writer of the first known base class; None if a class before it redefines the method."""
     for each in type(estimator).__mro__:
         if each in writers:
             return writers[each]
@@ -69,7 +69,7 @@ def _steps(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, int
 
 
 def _powers(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, int]:
-    """Products of columns (n, terms) with exponents (terms, columns)."""
+    """Add products of columns (n, terms) with exponents (terms, columns)."""
     exponents = transformer.powers_
     n_columns, degree = exponents.shape[1], max(1, int(exponents.sum(axis=1).max()))
     factors = [np.repeat(np.arange(n_columns), row) for row in exponents]
@@ -82,7 +82,7 @@ def _powers(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, in
 
 
 def _scaled(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, int]:
-    """``(x - mean) / scale``."""
+    """Add ``(x - mean) / scale``."""
     if transformer.with_mean:
         x = graph.node("Sub", x, graph.constant(transformer.mean_, np.float64))
     if transformer.scale_ is not None:
@@ -112,7 +112,7 @@ def _kernel_ridge(graph: Graph, x: str, estimator: Any, width: int) -> str:
 
 
 def _kernel(graph: Graph, x: str, kernel: Any, rows: NDArray) -> str:
-    """The values (n, M) of a kernel of scikit-learn between x and rows (M, width), float64; else a NoGraphError."""
+    """Add a scikit-learn kernel, (n, M), between x and rows (M, width), in float64; NoGraphError if unknown."""
 
     def constant(value: Any) -> str:
         return graph.constant(value, np.float64)
@@ -146,7 +146,7 @@ def _kernel(graph: Graph, x: str, kernel: Any, rows: NDArray) -> str:
 
 
 def _distances(graph: Graph, x: str, length_scale: Any, rows: NDArray) -> str:
-    """Squared distances (n, M) between x and rows (M, width) in units of the length scale, float64."""
+    """Add squared distances (n, M) between x and rows (M, width) in units of the length scale, in float64."""
     scaled = rows / length_scale
     x = graph.node("Div", x, graph.constant(np.broadcast_to(length_scale, rows.shape[1]), np.float64))
     own = graph.node("ReduceSumSquare", x, axes=[1])
@@ -155,7 +155,7 @@ def _distances(graph: Graph, x: str, length_scale: Any, rows: NDArray) -> str:
 
 
 class Nodes(NamedTuple):
-    """The nodes of a decision tree, an array each: whether it is a leaf, both children, what is compared, its value."""
+    """Arrays of the nodes of a decision tree: leaf flags, children, compared features and thresholds, values."""
 
     leaf: NDArray
     left: NDArray
@@ -166,7 +166,7 @@ class Nodes(NamedTuple):
 
 
 def _forest(graph: Graph, x: str, estimator: Any, width: int) -> str:
-    """The mean (n, 1) of decision trees in the arithmetic of scikit-learn, inputs in float32: the same bits."""
+    """Add the mean (n, 1) of decision trees with float32 inputs, bit for bit as scikit-learn."""
     if not is_trees(estimator):
         return _by_skl2onnx(graph, x, estimator, width)
     trees = tree_nodes(estimator)
@@ -179,7 +179,7 @@ def _forest(graph: Graph, x: str, estimator: Any, width: int) -> str:
 
 
 def _boosting(graph: Graph, x: str, estimator: Any, width: int) -> str:
-    """The sum (n, 1) of the boosted trees of `HistGradientBoostingRegressor` and its baseline: the same bits."""
+    """Add the sum (n, 1) of a `HistGradientBoostingRegressor`'s trees and its baseline, bit for bit."""
     if not is_trees(estimator):
         return _by_skl2onnx(graph, x, estimator, width)
     trees, baseline = boosting_nodes(estimator), float(np.ravel(estimator._baseline_prediction)[0])
@@ -189,10 +189,10 @@ def _boosting(graph: Graph, x: str, estimator: Any, width: int) -> str:
 
 
 def _trees(graph: Graph, x: str, trees: list[Nodes], start: float | None = None) -> str:
-    """The sum (n, 1) of decision trees, float64, added to `start` in their order.
+    """Add the float64 sum (n, 1) of decision trees, added to `start` in their order.
 
-    The operator for trees compares in float64 but adds in float32. It therefore only finds the number of each
-    tree's leaf, which is exact; the leaves' values are looked up and added in float64.
+    The operator for trees compares in float64 but adds in float32. It therefore only finds the index of each tree's
+    leaf, which is exact; the leaves' values are looked up and added in float64.
     """
     from onnx import numpy_helper
 
@@ -228,7 +228,7 @@ def _trees(graph: Graph, x: str, trees: list[Nodes], start: float | None = None)
 
 
 def _by_skl2onnx(graph: Graph, x: str, estimator: Any, width: int) -> str:
-    """Any fitted estimator, as skl2onnx writes it."""
+    """Add any fitted estimator with skl2onnx."""
     name = type(estimator).__name__
     try:
         from skl2onnx import to_onnx
