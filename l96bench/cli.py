@@ -38,7 +38,7 @@ app.add_typer(submissions)
 app.add_typer(seasons)
 
 _INTERRUPTED = 130
-"""The exit code with which typer ends on an interrupt."""
+"""The exit code of an interrupted command."""
 
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
@@ -49,7 +49,7 @@ Compared = Annotated[
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error of ours ends it with its message and exit code 2."""
+    """Run the command line; an error of l96bench ends it with a message and exit code 2."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     traced = "--traceback" in given
     with _shown(traced):
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _shown(traced: bool) -> Iterator[None]:
-    """Warnings about models as one line, and tracebacks, here and in all processes, if they are asked for."""
+    """Show warnings about models as one line, and tracebacks in all processes if they are requested."""
     before, show = os.environ.get(TRACEBACK), warnings.showwarning
 
     def line(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -109,7 +109,7 @@ def options(
 
 
 def run_script(path: str) -> None:
-    """What a baseline script does when it is run: ``l96bench run`` of itself, with the script's own arguments."""
+    """Run ``l96bench run`` on a baseline script, with the script's own arguments."""
     main(["run", path, *sys.argv[1:]])
 
 

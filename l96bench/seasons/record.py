@@ -1,4 +1,4 @@
-"""What is public about a season: its record, with the commitment to a secret; and where the secret is kept."""
+"""Public records of seasons, with commitments to their secrets, and the files that keep the secrets."""
 
 from __future__ import annotations
 
@@ -94,13 +94,7 @@ class SeasonRecord(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> SeasonRecord:
-        """The record in a file.
-
-        Raises
-        ------
-        ResultError
-            If there is none, or it is not valid.
-        """
+        """Read the record in a file; ResultError if there is none, or it is invalid."""
         try:
             record = cls.model_validate_json(path.read_bytes())
         except OSError as error:
@@ -113,17 +107,11 @@ class SeasonRecord(BaseModel):
         return record
 
     def write(self, path: Path) -> None:
-        """Write the record, all or nothing."""
+        """Write the record atomically."""
         write_atomic(path, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
 
     def season(self, secret: bytes | None = None) -> Season:
-        """The season with its secret: the revealed one, or that of who keeps it.
-
-        Raises
-        ------
-        DataError
-            If it is not revealed and none is given, or it is another than the commitment was made of.
-        """
+        """Return the season with its revealed or given secret; DataError if there is none, or it is a wrong one."""
         if secret is None:
             if self.secret is None:
                 raise DataError(f"season {self.name!r} is not revealed: only who keeps its secret can do this")
@@ -137,31 +125,25 @@ class SeasonRecord(BaseModel):
         return season
 
     def tasks(self, season: Season, drawn: bool) -> list[Task]:
-        """The season's tasks, at the named or at the drawn parameters."""
+        """Return the season's tasks, at the named or at the drawn parameters."""
         named = [find_family(family)(regime) for family in self.families for regime in self.regimes]
         return [season_task(make_task(task.id), season, drawn) for task in named]
 
 
 def record_path(board: Path, name: str) -> Path:
-    """Where the record of a season lies below the board's folder.
-
-    Raises
-    ------
-    L96BenchError
-        If no season can have this name.
-    """
+    """Return the path of a season's record below the board's folder; L96BenchError for an invalid name."""
     if not _NAME.fullmatch(name):
         raise L96BenchError(f"expected a name of lower-case letters, digits and hyphens, got {name!r:.80}")
     return board / "seasons" / f"{name}.json"
 
 
 def season_names(board: Path) -> list[str]:
-    """The names of the board's seasons."""
+    """Return the names of the board's seasons."""
     return sorted(path.stem for path in (board / "seasons").glob("*.json"))
 
 
 def default_secret(name: str) -> Path:
-    """Where a secret is kept unless another place is given: the user's folder for data of programs."""
+    """Return the default path of a secret, in the user's folder for program data."""
     from platformdirs import user_data_path
 
     return user_data_path("l96bench") / "secrets" / f"{name}.secret"
@@ -170,10 +152,7 @@ def default_secret(name: str) -> Path:
 def draw_secret(path: Path, board: Path) -> bytes:
     """Draw a secret from the system's randomness, and keep it in a new file that only its owner can read.
 
-    Raises
-    ------
-    L96BenchError
-        If the file exists, or lies where it might be published: in a Git repository, the board or the cache.
+    Raises L96BenchError if the file exists, or might be published there: in a Git repository, the board or the cache.
     """
     place = path.absolute().parent.resolve() / path.name
     for folder in place.parents:
@@ -191,13 +170,7 @@ def draw_secret(path: Path, board: Path) -> bytes:
 
 
 def read_secret(path: Path) -> bytes:
-    """The secret in a file.
-
-    Raises
-    ------
-    DataError
-        If the file holds none, or others than its owner may read it.
-    """
+    """Return the secret in a file; DataError if there is none, or others than its owner may read it."""
     try:
         text = path.read_text(encoding="ascii").strip()
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -24,7 +24,7 @@ _ARTIFACTS = (".onnx", ".yaml", ".json", ".npz")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name stands for: an entry, a submission folder, an artifact or a result.
+    """The object that a name denotes: an entry, a submission folder, an artifact or a result.
 
     `text` is the name as given; for an entry its key, path or ``module:object``.
     """

@@ -23,7 +23,7 @@ SUBMISSION_FILE = "submission.yaml"
 """The name of the file that describes a submission."""
 SCHEMA = "l96bench/submission/1"
 ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|npz|yaml|json)", re.ASCII)
-"""The names that artifact files may have; none of them leads out of the folder."""
+"""The names that artifact files may have; none leads out of the folder."""
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
 _LEARNED = frozenset({"train", "train-fine", "valid"})
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z0-9]+;|\]\(|javascript:", re.IGNORECASE)
@@ -32,7 +32,7 @@ _LINE = re.compile(r"[\w .,:;+\-/()'=#%{}^²³±×]+")
 
 
 def _line(text: str) -> str:
-    """Check a text for a table: one line of plain characters."""
+    """Return a text for a table if it is one line of plain characters, or raise."""
     if text != text.strip() or text != unicodedata.normalize("NFC", text):
         raise ValueError("expected no space at its ends, and composed characters (NFC)")
     if not _LINE.fullmatch(text) or "__" in text or not any(map(str.isalnum, text)):
@@ -42,7 +42,7 @@ def _line(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Check a description: plain text without HTML or Markdown."""
+    """Return a description if it is plain text without HTML or Markdown, or raise."""
     for each in text:
         if unicodedata.category(each) in {"Cc", "Cf", "Co", "Cs", "Cn"} and each != "\n":
             raise ValueError(f"expected printable characters, got {each!r}")
@@ -179,13 +179,7 @@ class Submission(_Part):
 
     @classmethod
     def parse(cls, data: bytes, name: str = SUBMISSION_FILE) -> Submission:
-        """Return the submission that a YAML text describes.
-
-        Raises
-        ------
-        SubmissionError
-            If anything is wrong; the message has a line for each fault.
-        """
+        """Return the submission in a YAML text; SubmissionError, with a line for each fault, if it is invalid."""
         return cls.of(read_yaml(data, name), name)
 
     @classmethod
@@ -200,7 +194,7 @@ class Submission(_Part):
 
     @property
     def slug(self) -> str:
-        """The name in the form that its folder and files have."""
+        """The name in the form used for its folder and files."""
         return slug_of(self.name)
 
     def artifact(self, task: Task) -> str:
