@@ -87,7 +87,7 @@ class Entry:
     def tasks(self, regimes: Sequence[str] | None = None) -> list[Task]:
         """Return the entry's tasks on these regimes and tracks, by default those of its families' quick board.
 
-        If it has no task there, all its tasks are returned.
+        Without tasks on the quick board, the default is all of its tasks.
         """
         entered = [
             task for family in self.families for task in map(make_task, list_tasks(family)) if self.accepts(task)

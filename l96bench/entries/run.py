@@ -48,10 +48,9 @@ def plan(
 ) -> list[Job]:
     """Return every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of these tasks.
 
-    Without `entries`, these are the quick baselines (all with `every`; those that train for minutes only with `slow`),
-    each on the tasks that it enters. Without `regimes` and `tasks`, they run on the quick board's regimes (all with
-    `every`). Raises UnknownIdError for unknown names, and L96BenchError if a named entry does not enter a requested
-    task, or there is nothing to run.
+    Without `entries`, these are the quick baselines on the quick board's regimes, or with `every` all baselines on all
+    regimes. Entries that train for minutes are left out without `slow`. Raises UnknownIdError for unknown names, and
+    L96BenchError if a named entry does not enter a requested task, or there is nothing to run.
     """
     known = list(dict.fromkeys(id for family in families().values() for id in family.regime_ids()))
     for regime in regimes or ():
