@@ -193,9 +193,6 @@ def textbook_instance(regime: str | Regime) -> Instance:
     return Instance(base, 0, words, coefficients, coefficients, found.K, found.J)
 
 
-# How they are drawn.
-
-
 def words_of(base: str, index: int, seed: int | None) -> tuple[int, ...]:
     """Return the seed words of instance `index` of a set."""
     own = (seed_word("instance"), index) if seed is None else (seed_word("fresh"), seed, index)

@@ -1,4 +1,4 @@
-"""What equations say: a small grammar, its canonical expansion into monomials, and fast evaluation."""
+"""Equations as data: a small grammar, canonical expansion into monomials, fast evaluation, and regression from data."""
 
 import lazy_loader
 

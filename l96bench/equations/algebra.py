@@ -23,21 +23,21 @@ from l96bench.equations.printing import Names, Text, write_atom
 from l96bench.equations.terms import POWER, SUM, Atom, Factor, Terms, factor_order, in_order, monomial, term_order
 
 MAX_DEGREE = 20
-"""The sum of the exponents of a monomial, and the size of any exponent of an expression."""
+"""Largest sum of the exponents of a monomial, and largest exponent of an expression."""
 MAX_TERMS = 3_000
-"""Monomials of an expression (a quadratic in 72 variables has 2,701)."""
+"""Largest number of monomials of an expression (a quadratic in 72 variables has 2,701)."""
 MAX_PRODUCTS = 100_000
-"""Products of two monomials in one multiplication."""
+"""Largest number of products of two monomials in one multiplication."""
 MAX_WORK = 400_000
-"""Products of monomials, characters of atoms and four times the nodes visited in all equations of a set together."""
+"""Bound on products of monomials, characters of atoms and four times the nodes visited, for all equations of a set."""
 MAX_BITS = 4_096
-"""Bits of the numerator and the denominator of a coefficient."""
+"""Largest number of bits of the numerator and the denominator of a coefficient."""
 MAX_FRACTIONS = 4
-"""Fractions in a denominator that are cleared; where there are more, they stay."""
+"""Largest number of fractions in a denominator that are cleared."""
 MAX_ATOMS = 64
-"""Different atoms and denominators of one tendency."""
+"""Largest number of different atoms and denominators of one tendency."""
 MAX_ATOM = 10_000
-"""Characters of an atom's canonical text."""
+"""Largest number of characters of an atom's canonical text."""
 
 Powers: TypeAlias = tuple[int, ...]
 """The exponents of all generators in a monomial."""
@@ -47,12 +47,12 @@ _ring = functools.lru_cache(maxsize=64)(lambda n: PolyRing([f"g{i}" for i in ran
 
 
 class FullError(Exception):
-    """The ring has no generator left for one more atom."""
+    """Raised when the ring has no generator left for another atom."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """What a generator stands for: a factor, or one over `inverse`, which is what the factor names."""
+    """The meaning of a generator: a factor, or one over `inverse`, which the factor names."""
 
     factor: Factor
     inverse: Any = None
@@ -60,10 +60,7 @@ class Generator:
 
 @dataclass(slots=True)
 class Ledger:
-    """What the expansions of one set share.
-
-    These are the `names` of variables within the names of atoms, all `atoms` met so far, and the operations done.
-    """
+    """State shared by the expansions of one set: `names` of variables within atoms, all `atoms`, and the work done."""
 
     names: Names
     atoms: dict[str, Atom]
@@ -71,10 +68,7 @@ class Ledger:
 
 
 class Algebra:
-    """The ring of one expansion, with room for that many generators.
-
-    `fail` raises the error about the equation at hand.
-    """
+    """The ring of one expansion, with a fixed number of generators; `fail` raises errors about the current equation."""
 
     def __init__(self, ledger: Ledger, n_variables: int, n_atoms: int, fail: Callable[[str], NoReturn]) -> None:
         self.ledger, self.fail = ledger, fail
@@ -83,14 +77,14 @@ class Algebra:
         self.slots: dict[tuple[Factor, bool], int] = {}
 
     def number(self, text: str) -> Any:
-        """The rational number that a decimal one is, exactly; those too small for a float are 0."""
+        """Return a decimal number as an exact rational, 0 if it is too small for a float."""
         value = float(text)
         if not np.isfinite(value):
             self.fail(f"the number {text} is too large.")
         return _rational(text) if value else QQ(0)
 
     def term(self, coefficient: Any, slots: list[int]) -> PolyElement:
-        """A product of a number and generators."""
+        """Return the product of a number and generators."""
         if not coefficient:
             return self.ring.zero
         powers = [0] * self.ring.ngens
@@ -99,7 +93,7 @@ class Algebra:
         return self.ring.dtype({tuple(powers): coefficient})
 
     def slot(self, factor: Factor, inverse: PolyElement | None = None) -> int:
-        """The place of a generator in the ring."""
+        """Return the place of a generator in the ring."""
         key = factor, inverse is not None
         if key not in self.slots:
             if len(self.generators) == self.ring.ngens:
@@ -109,7 +103,7 @@ class Algebra:
         return self.slots[key]
 
     def add(self, total: PolyElement, term: PolyElement, sign: int = 1) -> None:
-        """Add to `total`, in place, or subtract."""
+        """Add a term to `total` in place, or subtract it."""
         for powers, value in term.items():
             new = total.get(powers, 0) + (value if sign > 0 else -value)
             if not new:
@@ -121,7 +115,7 @@ class Algebra:
         self._check_length(total)
 
     def product(self, left: PolyElement, right: PolyElement) -> PolyElement:
-        """The product of two polynomials."""
+        """Return the product of two polynomials."""
         n = len(left) * len(right)
         if n > MAX_PRODUCTS:
             self.fail(f"a product of {len(left)} and {len(right)} terms is too long to expand.")
@@ -133,7 +127,7 @@ class Algebra:
         return product
 
     def power(self, base: PolyElement, exponent: int) -> PolyElement:
-        """A polynomial to a whole power, at least 0."""
+        """Return a polynomial to a whole power, at least 0."""
         if base.is_ground:
             if exponent * _bits(base) > MAX_BITS:
                 self.fail(f"a number to the power {exponent:.4g} is too large.")
@@ -147,13 +141,13 @@ class Algebra:
         return product
 
     def charge(self, work: int) -> None:
-        """Count what is done, and fail when it is too much."""
+        """Count work, and fail when it exceeds its bound."""
         self.ledger.work += work
         if self.ledger.work > MAX_WORK:
             self.fail(f"the set takes more than {MAX_WORK} operations to expand.")
 
     def function(self, name: str, arguments: list[PolyElement]) -> PolyElement:
-        """A function: a number for constant arguments, else an atom."""
+        """Return a function's value: a number for constant arguments, else an atom."""
         arguments = [self.reduced(argument) for argument in arguments]
         if not all(argument.is_ground for argument in arguments):
             return self.term(QQ(1), [self.slot(self._atom(name, arguments))])
@@ -164,7 +158,7 @@ class Algebra:
         return self.ring.ground_new(self.number(repr(abs(value))) * (-1 if value < 0 else 1))
 
     def inverse(self, q: PolyElement) -> PolyElement:
-        """One over q: a number, inverses of single factors, and the inverse of what remains, with leading term 1."""
+        """Return 1/q: a number, inverses of single factors, and the inverse of what remains, with leading term 1."""
         result = self.ring.one
         fractions = self._fractions(q)
         if 0 < sum(fractions.values()) <= MAX_FRACTIONS:
@@ -187,7 +181,7 @@ class Algebra:
         return result
 
     def reduced(self, p: PolyElement) -> PolyElement:
-        """P with every numerator divided by its denominators."""
+        """Return p with every numerator divided by its denominators."""
         if not self._fractions(p):
             return p
         order = self._order()
@@ -212,7 +206,7 @@ class Algebra:
         return done
 
     def canonical(self, p: PolyElement) -> Terms:
-        """The terms of a polynomial, with coefficients that are not zero as floats."""
+        """Return the terms of a polynomial with nonzero coefficients as floats."""
         terms: Terms = {}
         for powers, coefficient in self.reduced(p).items():
             if sum(powers) > MAX_DEGREE:
@@ -225,7 +219,7 @@ class Algebra:
         return terms
 
     def _atom(self, name: str, arguments: list[PolyElement]) -> str:
-        """The name of an atom of reduced arguments, which is kept in the ledger."""
+        """Return the name of an atom of reduced arguments, and keep the atom in the ledger."""
         terms = [in_order(self.canonical(argument)) for argument in arguments]
         if name in ("maximum", "minimum"):
             terms.sort(key=lambda each: (not each, [(term_order(key), value) for key, value in each.items()]))
@@ -240,13 +234,13 @@ class Algebra:
         return text
 
     def _fractions(self, p: PolyElement) -> dict[int, int]:
-        """The generators in a polynomial that are one over something, with their largest exponents."""
+        """Return the generators of a polynomial that are inverses, with their largest exponents."""
         slots = [slot for slot, generator in enumerate(self.generators) if generator.inverse is not None]
         exponents = {slot: max((powers[slot] for powers in p), default=0) for slot in slots}
         return {slot: exponent for slot, exponent in exponents.items() if exponent}
 
     def _order(self) -> Callable[[Powers], tuple[int, Any]]:
-        """The key of the graded order of monomials, which does not depend on how an equation is written."""
+        """Return the key of the graded order of monomials, which does not depend on how an equation is written."""
         keys = [(each.inverse is not None, factor_order(each.factor)) for each in self.generators]
         ranked = sorted(range(len(keys)), key=keys.__getitem__)
         pick = operator.itemgetter(*ranked) if ranked else lambda powers: powers
@@ -264,12 +258,12 @@ class Algebra:
 
 
 def _bits(p: PolyElement) -> int:
-    """The size of the largest coefficient."""
+    """Return the size in bits of the largest coefficient."""
     return max([c.numerator.bit_length() + c.denominator.bit_length() for c in p.values()], default=0)
 
 
 @functools.lru_cache(maxsize=4096)
 def _rational(text: str) -> Any:
-    """The rational number that a decimal one is."""
+    """Return a decimal number as an exact rational."""
     fraction = Fraction(text)
     return QQ(fraction.numerator, fraction.denominator)

@@ -1,4 +1,4 @@
-"""A closure that is written as equations."""
+"""Closures defined by equations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from l96bench.errors import ModelError
 
 
 class EquationClosure(Stateless):
-    """The closure U_k = f(X) that equations say, such as ``["U[k] = -0.3 - 1.9*X[k] + 0.02*X[k]**2"]``.
+    """A closure U_k = f(X) defined by equations, such as ``["U[k] = -0.3 - 1.9*X[k] + 0.02*X[k]**2"]``.
 
     Parameters
     ----------
     texts : list of str
-        One equation for all k, or K equations; `EquationSet.parse` says how they are written, and raises
-        `EquationError` for others. The left-hand side, if there is one, is ``U[k]`` or ``U[3]``; U is ADDED to dX/dt.
+        One equation for all k, or K equations, in the grammar of `EquationSet.parse`, which raises `EquationError` for
+        others. The left-hand side, if there is one, is ``U[k]`` or ``U[3]``; U is ADDED to dX/dt.
     K : int
         Number of points.
 
@@ -37,7 +37,7 @@ class EquationClosure(Stateless):
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
-        """The coefficients as they have to be written down: those of one point where all points have the same."""
+        """The coefficients: those of one point if all points have the same."""
         equations = self.equations.equations[: self.equations.n_equations]
         return np.array([value for terms in equations for _, value in terms], dtype=np.float64)
 
@@ -47,14 +47,14 @@ class EquationClosure(Stateless):
         return self.coefficients.size
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         return self.equations.tendency(X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The equations' graph, for sums of products of whole powers; see `Closure`.
+        """Return the ONNX graph of equations that are sums of products of whole powers; see `Closure`.
 
-        Targets are computed side by side, term by term, in the order of `EquationSet.tendency`. Those with fewer terms
-        or factors are filled up with terms of 0 and factors of 1, which change no bit.
+        Targets are computed side by side, in the order of terms of `EquationSet.tendency`. Those with fewer terms or
+        factors are padded with terms of 0 and factors of 1, which change no bit.
         """
         terms = self.equations.equations
         if any(isinstance(factor, str) or power < 1 for each in terms for key, _ in each for factor, power in key):
@@ -73,7 +73,7 @@ class EquationClosure(Stateless):
 
 
 def _monomials(builder: GraphBuilder, rows: str, keys: list[list[tuple[Any, int]]], K: int) -> str:
-    """A monomial for each target (K, n): the product of its factors, each a power by repeated multiplication."""
+    """Add a monomial for each target (K, n) to the graph, with powers by repeated multiplication."""
     product = ""
     for place in range(max(1, *map(len, keys))):
         factors = [key[place] if place < len(key) else (K, 1) for key in keys]

@@ -1,4 +1,4 @@
-"""Closures from the methods of `equation-recovery`: what finds equations for dX/dt finds one for U, given X and U."""
+"""Closures learned by the methods of `equation-recovery`, which find equations for U given X and U."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _GivenForcing:
-    """U in the place of derivatives: nothing to differentiate and nothing to smooth; see `Derivative`."""
+    """A `Derivative` that returns the given U instead of differentiating."""
 
     U: Array
 
     def schemes(
         self, groups: Sequence[Array], interval: float, strides: Sequence[int]
     ) -> tuple[list[Array], list[Scheme]]:
-        """The states as they are, and U at one sample in every stride."""
+        """Return the states as they are, and U at one sample in every stride."""
         rows = slice(0, None, strides[0])
         return list(groups), [Scheme(self.U[rows], itemgetter(rows))]
 
 
 class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
-    """A method for `equation-recovery` that looks for the equation of U_k instead of dX_k/dt.
+    """A closure learned by an equation discovery method, from the equation of U_k instead of dX_k/dt.
 
     Sparse regression is used so by Brunton, Proctor and Kutz (2016), PNAS 113, 3932-3937, and for ocean closures by
     Zanna and Bolton (2020), Geophys. Res. Lett. 47, e2020GL088376.
@@ -50,7 +50,7 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     ----------
     discoverer_ : the fitted clone of `discoverer`
     texts_, closure_ : list of str, EquationClosure
-        The equations, ``"U[k] = ..."``, and the closure that they are.
+        The equations, ``"U[k] = ..."``, and their closure.
     n_features_in_ : int
         K, the number of points.
     """
@@ -61,7 +61,7 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Find the equation of the added tendencies y, U (n, K), of the states X (n, K).
 
-        Raises `ValueError` if X and y have different shapes, `EquationError` if what was found is outside the grammar.
+        Raises `ValueError` if X and y have different shapes, `EquationError` if the result is outside the grammar.
         """
         states, U = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
         if U.shape != states.shape:
@@ -74,17 +74,17 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: ArrayLike) -> Array:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         check_is_fitted(self)
         return self.closure_.predict(validate_data(self, X, dtype=np.float64, reset=False))
 
     def closure(self, dt: float = 0.01) -> EquationClosure:
-        """The closure, which does not depend on dt."""
+        """Return the closure, which does not depend on dt."""
         check_is_fitted(self)
         return self.closure_
 
     def equations(self) -> list[str]:
-        """The equations, as texts with 10 significant digits."""
+        """Return the equations as texts with 10 significant digits."""
         check_is_fitted(self)
         return list(self.texts_)
 

@@ -1,4 +1,4 @@
-"""Tendencies of noisy trajectories: how dX/dt = theta(X) c becomes a linear regression for the coefficients c."""
+"""Time derivatives of noisy trajectories, for the linear regression dX/dt = theta(X) c for coefficients c."""
 
 from __future__ import annotations
 
@@ -21,25 +21,21 @@ _WINDOWS = (5, 7, 9, 11, 13, 15, 17, 19, 21, 25, 29, 33, 39, 45, 53, 61, 71, 85,
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """The two sides of the regression, for one kind of variable.
-
-    The left one is `tendency` (row, variable); `project` makes rows (row, n) of the candidates (time, n), for the right
-    one.
-    """
+    """Regression of one kind of variable: `tendency` (row, variable), `project` from candidates (time, n) to rows."""
 
     tendency: Array
     project: Callable[[Array], Array]
 
 
 class Derivative(Protocol):
-    """A way to make the regression of a trajectory."""
+    """The interface of methods that turn a trajectory into a regression."""
 
     def schemes(
         self, groups: Sequence[Array], interval: float, strides: Sequence[int]
     ) -> tuple[list[Array], list[Scheme]]:
-        """The states at which candidates are to be evaluated, and the scheme of each kind of variable.
+        """Return the states at which candidates are evaluated, and the scheme of each kind of variable.
 
-        `groups` are the variables (time, variable), kind by kind, `interval` apart (MTU); rows are `strides` samples
+        `groups` are the variables (time, variable) of each kind, `interval` MTU apart; rows are `strides` samples
         apart.
         """
 
@@ -48,8 +44,8 @@ class Derivative(Protocol):
 class SavitzkyGolay:
     """Derivatives and smoothed states from local polynomials (Savitzky and Golay 1964, Anal. Chem. 36, 1627-1639).
 
-    Each polynomial of that `degree` is fitted to `window` samples, an odd number; ``degree + 1`` gives central
-    differences of that order. None is what generalized cross-validation finds best, for each kind of variable.
+    Each polynomial of `degree` is fitted to `window` samples, an odd number; ``degree + 1`` gives central differences
+    of that order. By default, generalized cross-validation chooses the window for each kind of variable.
     """
 
     degree: int = 5
@@ -58,7 +54,7 @@ class SavitzkyGolay:
     def schemes(
         self, groups: Sequence[Array], interval: float, strides: Sequence[int]
     ) -> tuple[list[Array], list[Scheme]]:
-        """Smoothed states, and their derivatives where every window is whole; see `Derivative`."""
+        """Return smoothed states, and their derivatives where windows are complete; see `Derivative`."""
         from scipy.signal import savgol_filter
 
         windows = [self.window or best_window(states, self.degree) for states in groups]
@@ -76,12 +72,12 @@ class SavitzkyGolay:
 
 @dataclass(frozen=True, slots=True)
 class WeakForm:
-    """Both sides averaged over windows with the weight phi = (1 - u²)^power, u from -1 to 1 within a window.
+    """Weak form: both sides averaged over windows with weight phi = (1 - u²)^power, u from -1 to 1 within a window.
 
     By parts, the average of dX/dt is minus the integral of phi' X: noise is averaged, never differentiated (Messenger
     and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497, doi:10.1137/20M1343166). `half_width` is the number of
-    samples from a window's centre to its end; None for as many as there are in the window of local polynomials of
-    degree 5 that generalized cross-validation finds best, for each kind of variable.
+    samples from a window's centre to its end; by default, the window is that which generalized cross-validation chooses
+    for local polynomials of degree 5, for each kind of variable.
     """
 
     half_width: int | None = None
@@ -90,7 +86,7 @@ class WeakForm:
     def schemes(
         self, groups: Sequence[Array], interval: float, strides: Sequence[int]
     ) -> tuple[list[Array], list[Scheme]]:
-        """The states as they are, and averages over windows; see `Derivative`."""
+        """Return the states as they are, and averages over windows; see `Derivative`."""
         from scipy.signal import upfirdn
 
         schemes = []
@@ -110,7 +106,7 @@ class WeakForm:
         return list(groups), schemes
 
     def _weights(self, half: int, interval: float) -> tuple[Array, Array]:
-        """The weights of a window, and those of minus its slope, in the order of a convolution."""
+        """Return the weights of a window, and those of minus its slope, in the order of a convolution."""
         u = np.arange(-half, half + 1) / half
         weight = (1.0 - u * u) ** self.power
         # A convolution turns the weights around: phi is even, and phi' odd, which takes the minus sign.
@@ -120,10 +116,10 @@ class WeakForm:
 
 
 def best_window(states: Array, degree: int) -> int:
-    """The length of window for local polynomials that generalized cross-validation prefers for states (time, variable).
+    """Return the window of local polynomials that generalized cross-validation chooses for states (time, variable).
 
     The smoother is linear with h_0 on its diagonal, so the criterion is RSS / (1 - h_0)² (Craven and Wahba 1979, Numer.
-    Math. 31, 377-403), pooled over all variables. It knows the noise from the data alone.
+    Math. 31, 377-403), pooled over all variables; the noise need not be known.
     """
     from scipy.signal import savgol_coeffs
 

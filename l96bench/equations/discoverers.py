@@ -1,4 +1,4 @@
-"""Whatever finds equations, as a model with ``fit(X, t)`` and ``equations()``: pysindy's models and ready equations."""
+"""Adapters that give pysindy's models and known equations the methods ``fit(X, t)`` and ``equations()``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["KnownEquations", "PySINDyRegression", "as_discoverer"]
 
 
 class PySINDyRegression(BaseEstimator):
-    """A pysindy model, with its own library, optimizer and differentiation, as a model for `equation-recovery`.
+    """A pysindy model, with its own library, optimizer and differentiation, for `equation-recovery`.
 
     Parameters
     ----------
     model : pysindy.SINDy, or function of the times t (time,) that makes one
-        Left as it is; the fitted copy is `model_`. A function is for libraries that must know the times (the weak
+        Left unchanged; the fitted copy is `model_`. A function is for libraries that must know the times (the weak
         form). Features must have names in the grammar: polynomials, Fourier modes, or functions of such names.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
@@ -41,7 +41,7 @@ class PySINDyRegression(BaseEstimator):
         self.J = J
 
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
-        """Find the equations of the states X (time, K + K J) at the times t (time,) in MTU; `ModelError` for others."""
+        """Find the equations of states X (time, K + K J) at times t (time,) in MTU; `ModelError` for invalid data."""
         states, _ = checked_trajectory(X, t)
         K = RingLibrary(J=self.J).points(states.shape[1])
         self.names_ = [f"X[{k}]" for k in range(K)] + [f"Y[{k},{j}]" for k in range(K) for j in range(self.J)]
@@ -52,14 +52,14 @@ class PySINDyRegression(BaseEstimator):
         return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The model and J, not the parameters within the model."""
+        """Return the model and J, without the parameters of the model."""
         return super().get_params(deep=False)
 
     def __sklearn_clone__(self) -> Self:
         return type(self)(copy.deepcopy(self.model), self.J)
 
     def equations(self) -> list[str]:
-        """The equations, as texts with 10 significant digits."""
+        """Return the equations as texts with 10 significant digits."""
         features = [_in_grammar(name) for name in self.model_.get_feature_names()]
         rows = np.asarray(self.model_.coefficients(), dtype=np.float64)
         if rows.shape != (len(self.names_), len(features)):
@@ -75,25 +75,25 @@ class PySINDyRegression(BaseEstimator):
 
 
 class KnownEquations(BaseEstimator):
-    """Equations in the grammar of `EquationSet.parse`, known before any data, as a model that learns nothing."""
+    """Known equations in the grammar of `EquationSet.parse`, as a model for `equation-recovery` that learns nothing."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
 
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
-        """Nothing."""
+        """Return the model unchanged."""
         return self
 
     def equations(self) -> list[str]:
-        """The equations."""
+        """Return the equations."""
         return list(self.texts)
 
 
 def as_discoverer(model: Any, J: int = 0) -> Any:
-    """A model with ``fit(X, t)`` and ``equations()``, of anything that can be made one; `ModelError` for anything else.
+    """Return a model with ``fit(X, t)`` and ``equations()`` made from a supported model; `ModelError` for others.
 
-    One that has both is returned as it is. A pysindy model becomes a `PySINDyRegression`, and a linear regressor of
-    scikit-learn or an optimizer of pysindy a `SparseRegression` on its default candidates. None is changed. `J` is the
+    A model with both methods is returned as it is, a pysindy model as a `PySINDyRegression`, a linear regressor of
+    scikit-learn or optimizer of pysindy as a `SparseRegression` on default candidates; none is changed. `J` is the
     number of observed fast variables per point.
     """
     if _is_pysindy_model(model):
@@ -109,11 +109,11 @@ def as_discoverer(model: Any, J: int = 0) -> Any:
 
 
 def _is_pysindy_model(model: Any) -> bool:
-    """Whether it is one, without importing pysindy for those that are not."""
+    """Return whether a model is pysindy's, without importing pysindy unnecessarily."""
     pysindy = sys.modules.get("pysindy")
     return pysindy is not None and isinstance(model, pysindy.SINDy)
 
 
 def _in_grammar(feature: str) -> str:
-    """The name of a feature of pysindy, whose products are blanks and whose powers are ^, in the grammar."""
+    """Translate pysindy's name of a feature, with blanks for products and ^ for powers, into the grammar."""
     return re.sub(r"(?<=[\w\])])\s+(?=[\w(])", "*", feature.strip()).replace("^", "**")

@@ -1,4 +1,4 @@
-"""A set of equations as data: read from texts, expanded to canonical monomials, evaluated, printed."""
+"""Sets of equations as data: parsed from texts, expanded to canonical monomials, evaluated, printed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from l96bench.equations.evaluation import Program
 
 MAX_PAIRS = 250_000
-"""Coefficients of a set (all quadratics in 72 variables for 72 targets are 194,472)."""
+"""Largest number of coefficients of a set (all quadratics in 72 variables for 72 targets are 194,472)."""
 
 
 @dataclass(frozen=True)
 class EquationSet:
     """The tendencies of a system's variables, each a canonical sum of monomials.
 
-    States and targets are in flat order: X[0], .., X[K-1], then Y[0,0], Y[0,1], .., Y[K-1,J-1]. Sets that say the same
-    are equal, however they were written: decimal numbers are taken exactly, products and whole powers are multiplied
-    out, and terms that cancel are gone. A function, a power that is not whole and a denominator count as one factor
-    each.
+    States and targets are in flat order: X[0], .., X[K-1], then Y[0,0], Y[0,1], .., Y[K-1,J-1]. Equivalent sets are
+    equal, however they were written: decimal numbers are exact, products and whole powers multiplied out, and terms
+    that cancel removed. A function, a power that is not whole and a denominator count as one factor each.
 
     Attributes
     ----------
@@ -48,7 +47,7 @@ class EquationSet:
 
     @classmethod
     def parse(cls, texts: Sequence[str], K: int, J: int = 0, *, left: str = "dX/dt") -> EquationSet:
-        """The set that these texts say; a target that none of them gives is 0.
+        """Parse texts into a set of equations; a target without an equation has tendency 0.
 
         Parameters
         ----------
@@ -70,11 +69,10 @@ class EquationSet:
     def from_coefficients(
         cls, monomials: Sequence[Monomial | str], coefficients: ArrayLike, K: int, J: int = 0
     ) -> EquationSet:
-        """The set of these coefficients (n_targets, n_monomials) of a library of monomials.
+        """Return the set with coefficients (n_targets, n_monomials) of a library of monomials.
 
-        The library has factors with exponents, ``((0, 1), (7, 2))``, or texts, ``"X[0]*X[7]**2"``, ``"sin(X[0])"``.
-        Raises `EquationError` when the shape is another, a coefficient is not finite, or a monomial is outside the
-        grammar.
+        Monomials are factors with exponents, ``((0, 1), (7, 2))``, or texts, ``"X[0]*X[7]**2"``, ``"sin(X[0])"``.
+        Raises `EquationError` for a wrong shape, a coefficient that is not finite, or a monomial outside the grammar.
         """
         from l96bench.equations.expansion import Expander
 
@@ -101,7 +99,7 @@ class EquationSet:
 
     @classmethod
     def _of(cls, equations: dict[int, Terms], atoms: Atoms, K: int, J: int) -> EquationSet:
-        """The set of these terms by target, sorted, without zeros."""
+        """Return the set of these terms by target, sorted and without zeros."""
         n_terms = sum(map(len, equations.values()))
         if n_terms > MAX_PAIRS:
             raise EquationError(f"expected at most {MAX_PAIRS} terms in all equations together, got {n_terms}.")
@@ -113,12 +111,12 @@ class EquationSet:
 
     @property
     def n_targets(self) -> int:
-        """The number of variables whose tendency is given: K + K J."""
+        """Number of variables with a tendency: K + K J."""
         return self.K + self.K * self.J
 
     @property
     def n_terms(self) -> int:
-        """The number of (target, monomial) pairs."""
+        """Number of (target, monomial) pairs."""
         return sum(map(len, self.equations))
 
     @functools.cached_property
@@ -127,7 +125,7 @@ class EquationSet:
         return frozenset((target, key) for target, terms in enumerate(self.equations) for key, _ in terms)
 
     def monomials(self, target: int) -> Terms:
-        """The coefficients of the monomials in the tendency of a target."""
+        """Return the coefficients of the monomials in the tendency of a target."""
         return dict(self.equations[target])
 
     @functools.cached_property
@@ -137,9 +135,9 @@ class EquationSet:
         return compiled(map(dict, self.equations), self.atoms, self.n_targets)
 
     def tendency(self, states: ArrayLike) -> NDArray[np.float64]:
-        """The tendencies (n, n_targets) of the states (n, n_targets), in flat order; `ValueError` for other shapes.
+        """Return the tendencies (n, n_targets) of states (n, n_targets), in flat order; `ValueError` for other shapes.
 
-        Where a tendency is not a finite number (a logarithm of a negative number, an overflow), it is NaN or infinite.
+        Undefined or overflowing tendencies, such as logarithms of negative numbers, are NaN or infinite.
         """
         from l96bench.equations.evaluation import run
 
@@ -149,11 +147,11 @@ class EquationSet:
         return run(self._program, array)
 
     def texts(self, left: str = "dX/dt") -> list[str]:
-        """Equations that `parse` reads as the same set: one for all k where that says it, else one for every target."""
+        """Return equations that `parse` reads as the same set: one for all k if possible, else one for every target."""
         return [f"{_left(names, target, left)} = {body}" for names, target, body in self._written(Text())]
 
     def latex(self, left: str = "dX/dt") -> list[str]:
-        """The equations of `texts` in LaTeX, with coefficients to four digits."""
+        """Return the equations of `texts` in LaTeX, with coefficients to four digits."""
         lines = []
         for names, target, body in self._written(Latex()):
             letter, indices = names(target)
@@ -164,12 +162,12 @@ class EquationSet:
 
     @property
     def n_equations(self) -> int:
-        """The number of equations it takes to write the set: 1 (2 with Y) where they are the same all around."""
+        """Number of equations needed to write the set: 1 (2 with Y) if they are the same at every point."""
         return len(self._layout)
 
     @functools.cached_property
     def _layout(self) -> list[tuple[Names, int]]:
-        """How every equation is named, and the target whose terms it has."""
+        """The naming of every equation, and the target whose terms it has."""
         layout: list[tuple[Names, int]] = []
         for letter, targets in (("X", range(self.K)), ("Y", range(self.K, self.n_targets))):
             if targets:
@@ -179,7 +177,7 @@ class EquationSet:
         return layout
 
     def _symmetric(self, letter: str, targets: range) -> Names | None:
-        """The relative names by which the first of these equations says all of them, if it does."""
+        """Return the relative names by which one equation expresses all of these, if it can."""
         if not self.atoms and len({tuple(sorted(v for _, v in self.equations[target])) for target in targets}) > 1:
             return None
         for sectors in (True, False) if self.J else (True,):
@@ -201,6 +199,6 @@ class EquationSet:
 
 
 def _left(names: Names, target: int, left: str) -> str:
-    """The left-hand side of a target."""
+    """Return the left-hand side of a target."""
     letter, indices = names(target)
     return Text().variable("U", indices) if left == "U" else f"d{Text().variable(letter, indices)}/dt"

@@ -1,4 +1,4 @@
-"""Tendencies of many states at once: the monomials and atoms of a set as flat arrays, and a kernel that walks them."""
+"""Fast evaluation of tendencies for many states, by a compiled kernel over flat arrays of monomials and atoms."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CODES |= {name: code for code, name in enumerate(("minimum", "sign", "sin", "si
 
 
 class Program(NamedTuple):
-    """What the kernel walks, all arrays flat.
+    """The flat arrays that the kernel reads.
 
-    `powers` (n, 2) are factors and exponents of all monomials, one after the other (a factor is a state variable or,
-    after those, an atom), and `monomials` says where each starts there. `values` are the coefficients of the targets,
-    then those of the arguments of atoms, `used` the monomial of each, and `targets` where every target starts.
-    `arguments` (n_atoms, 3) says where each atom's first argument starts in `values`, where it ends and where the
-    second one ends; `codes` is its function, in an order in which no atom needs a later one.
+    `powers` (n, 2) are factors and exponents of all monomials (a factor is a state variable or, after those, an atom),
+    and `monomials` their starts. `values` are the coefficients of the targets, then of the arguments of atoms, `used`
+    the monomial of each, `targets` the start of each target. `arguments` (n_atoms, 3) are the start of an atom's first
+    argument in `values`, its end and the end of the second; `codes` are the functions, each atom after those that it
+    needs.
     """
 
     powers: IntArray
@@ -39,7 +39,7 @@ class Program(NamedTuple):
 
 
 def compiled(equations: Iterable[Terms], atoms: Atoms, n_state: int) -> Program:
-    """The program of these tendencies."""
+    """Compile tendencies into a program."""
     equations = list(equations)
     places = _places(equations, atoms, n_state)
     table: dict[Monomial, int] = {}
@@ -77,7 +77,7 @@ def compiled(equations: Iterable[Terms], atoms: Atoms, n_state: int) -> Program:
 
 
 def _places(equations: list[Terms], atoms: Atoms, n_state: int) -> dict[str, int]:
-    """The places of all atoms that are needed, every atom after those in its arguments."""
+    """Return the places of all atoms that are needed, each after those in its arguments."""
     places: dict[str, int] = {}
 
     def place(factor: Factor) -> None:
@@ -97,7 +97,7 @@ def _places(equations: list[Terms], atoms: Atoms, n_state: int) -> dict[str, int
 
 
 def run(program: Program, states: FloatArray) -> FloatArray:
-    """The tendencies (n, n_targets) of the states (n, n_state); NaN and infinity where they are not finite."""
+    """Return tendencies (n, n_targets) of states (n, n_state), NaN or infinite where they are undefined or overflow."""
     out = np.empty((len(states), len(program.targets) - 1))
     _run(states, out, *program)
     return out
@@ -105,7 +105,7 @@ def run(program: Program, states: FloatArray) -> FloatArray:
 
 @kernel
 def _power(base: float, exponent: int) -> float:
-    """A whole power, by repeated multiplication."""
+    """Return a whole power by repeated multiplication."""
     product = 1.0
     for _ in range(abs(exponent)):
         product *= base
@@ -114,7 +114,7 @@ def _power(base: float, exponent: int) -> float:
 
 @kernel
 def _monomial(row: FloatArray, powers: IntArray, start: int, end: int) -> float:
-    """The product of the factors from start to end."""
+    """Return the product of the factors from start to end."""
     product = 1.0
     for i in range(start, end):
         exponent = powers[i, 1]
@@ -127,7 +127,7 @@ def _monomial(row: FloatArray, powers: IntArray, start: int, end: int) -> float:
 
 @kernel
 def _function(code: int, a: float, b: float) -> float:
-    """The function of that code, in the order of `_CODES`."""
+    """Return the value of the function with that code, in the order of `_CODES`."""
     if code == 0:
         return a
     if code == 1:
@@ -173,7 +173,7 @@ def _run(
     arguments: IntArray,
     codes: IntArray,
 ) -> None:
-    """Fill out (n, n_targets): for every row the atoms one after the other, every monomial once, then the sums."""
+    """Fill out (n, n_targets): for each row the atoms in order, every monomial once, then the sums."""
     n_state = states.shape[1]
     n_targets = targets.shape[0] - 1
     row = np.empty(n_state + codes.shape[0])

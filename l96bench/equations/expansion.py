@@ -1,4 +1,4 @@
-"""From syntax trees to canonical sums of monomials, with decimal numbers taken exactly until the end."""
+"""Expansion of syntax trees into canonical sums of monomials, with exact decimal numbers until the end."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from l96bench.errors import EquationError
 
 
 class Expander:
-    """Expands the equations of one set, which share the bound on all work and the atoms met so far in `ledger`."""
+    """Expands the equations of one set, which share bounds on work and the atoms in `ledger`."""
 
     def __init__(self, K: int, J: int) -> None:
         self.K, self.J = K, J
         self.ledger = Ledger(Names(K, J), {})
 
     def read(self, texts: Sequence[str], left: str) -> Iterator[tuple[int, Terms]]:
-        """The targets that these texts name, with the terms of their tendencies."""
+        """Yield the targets that the texts name, with the terms of their tendencies."""
         for equation in read(texts, self.K, self.J, left):
             n_variables = self._variables(equation.parts)
             for target, k, j in equation.targets:
                 yield target, self._expand(equation.parts, n_variables, k, j)
 
     def entry(self, entry: Monomial | str) -> Terms:
-        """The terms of an entry of a library: a monomial, or a text without running indices."""
+        """Return the terms of a library's entry: a monomial, or a text without running indices."""
         if isinstance(entry, str):
             parts = right_side(entry, f"the library's {entry!r:.80}")
             return self._expand(parts, self._variables(parts))
@@ -45,7 +45,7 @@ class Expander:
         return {monomial(powers): 1.0}
 
     def _is_known(self, power: tuple[Factor, int]) -> bool:
-        """Whether a factor to a power is one, after reading it where it is a text."""
+        """Return whether a factor to a power is valid, after parsing it if it is a text."""
         factor, exponent = power
         if isinstance(factor, str):
             self.entry(factor if exponent > 0 else f"{factor}**-1")
@@ -53,13 +53,13 @@ class Expander:
         return 0 <= factor < self.K * (1 + self.J) and exponent != 0
 
     def _variables(self, parts: list[Part]) -> int:
-        """At least as many as the variables in a right-hand side, in steps of 4, so that rings can be shared."""
+        """Bound the number of variables in a right-hand side, in steps of 4, so that rings can be shared."""
         texts = {name for part in parts for name in re.findall(r"[XY]\[[^\]]*\]", part.text)}
         sums = sum(part.text.count("sum") for part in parts)
         return -4 * (-min(len(texts) + sums * self.J + 1, self.K * (1 + self.J)) // 4)
 
     def _expand(self, parts: list[Part], n_variables: int, k: int | None = None, j: int | None = None) -> Terms:
-        """The terms of a right-hand side, for these values of the running indices."""
+        """Return the terms of a right-hand side for these values of the running indices."""
         for n_atoms in (0, MAX_ATOMS // 8, MAX_ATOMS):
             try:
                 return _Expansion(self, n_variables, n_atoms, k, j).terms(parts)
@@ -77,7 +77,7 @@ class _Expansion:
         self.part: Part
 
     def terms(self, parts: list[Part]) -> Terms:
-        """The canonical terms of the sum of all parts."""
+        """Return the canonical terms of the sum of all parts."""
         total = self.algebra.ring.zero
         for self.part in parts:
             self._accumulate(total, self.part.tree)
@@ -87,7 +87,7 @@ class _Expansion:
         self.part.fail(what)
 
     def _visit(self, node: ast.expr) -> PolyElement:
-        """The polynomial that a node is."""
+        """Return the polynomial of a node."""
         self.algebra.charge(4)
         match node:
             case ast.BinOp(op=ast.Mult()) | ast.Constant() | ast.Subscript():
@@ -118,7 +118,7 @@ class _Expansion:
         self.algebra.add(total, self._visit(node))
 
     def _product(self, node: ast.expr) -> PolyElement:
-        """A product: first its numbers and variables, then what is more than that."""
+        """Return a product: first its numbers and variables, then its other factors."""
         coefficient, slots, others = QQ(1), [], []
         stack = [node]
         while stack:
@@ -140,7 +140,7 @@ class _Expansion:
         return product
 
     def _variable(self, node: ast.Subscript) -> int:
-        """The flat index of X[k-1] or Y[k,j+1]."""
+        """Return the flat index of X[k-1] or Y[k,j+1]."""
         indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         is_fast = isinstance(node.value, ast.Name) and node.value.id == "Y"
         if is_fast and not self.J:
@@ -153,7 +153,7 @@ class _Expansion:
         return self.K + (k * self.J + index(self.part, indices[1], "j", self.j, self.J)) % (self.K * self.J)
 
     def _sector(self, node: ast.Call) -> PolyElement:
-        """sum(Y[k]): the sum of a sector's fast variables."""
+        """Return sum(Y[k]), the sum of a sector's fast variables."""
         match node:
             case ast.Call(args=[ast.Subscript(value=ast.Name(id="Y"), slice=at)], keywords=[]) if self.J:
                 first = self.K + index(self.part, at, "k", self.k, self.K) % self.K * self.J
@@ -165,7 +165,7 @@ class _Expansion:
         return total
 
     def _power(self, node: ast.BinOp, sign: int) -> PolyElement:
-        """A power, for sign -1 one over it."""
+        """Return a power, or its inverse for sign -1."""
         exponent = self._visit(node.right)
         value = sign * exponent.coeff(1)
         if exponent.is_ground and value.denominator == 1:
@@ -180,7 +180,7 @@ class _Expansion:
         return power if sign > 0 else self.algebra.inverse(power)
 
     def _reciprocal(self, node: ast.expr) -> PolyElement:
-        """One over a node: a product's factors one by one, so that (1 + X)**2 is divided by like 1 + X twice."""
+        """Return one over a node, dividing by factors one by one, so that (1 + X)**2 is treated as 1 + X twice."""
         match node:
             case ast.BinOp(op=ast.Mult()):
                 return self.algebra.product(self._reciprocal(node.left), self._reciprocal(node.right))

@@ -1,4 +1,4 @@
-"""From texts to syntax trees: what may be written, and how much of it.
+"""The grammar of equations, its bounds, and the parsing of texts into syntax trees.
 
 An equation is `dX[k]/dt = rhs`, `dX[3]/dt = rhs`, `dY[k,j]/dt = rhs`, `dY[3,4]/dt = rhs`, or a right-hand side alone. A
 right-hand side is made of decimal numbers, variables, + - * / ** (or ^), parentheses and `FUNCTIONS`. Variables are
@@ -20,20 +20,20 @@ from typing import Any, NoReturn, TypeAlias
 from l96bench.errors import EquationError, nearest
 
 MAX_LENGTH = 500_000
-"""Characters in all texts of a set together."""
+"""Largest number of characters in all texts of a set."""
 MAX_DEPTH = 60
-"""Brackets, signs, powers, products and quotients inside each other."""
+"""Largest depth of nested brackets, signs, powers, products and quotients."""
 MAX_DIGITS = 60
-"""Characters in a number."""
+"""Largest number of characters in a number."""
 _CHUNK = 200
-"""Terms of a sum that are given to Python's parser at once, whose tree of a sum is as deep as the sum is long."""
+"""Terms of a sum that are parsed at once, since Python's syntax tree of a sum is as deep as the sum is long."""
 
 FUNCTIONS: dict[str, int] = {
     **dict.fromkeys(("abs", "arctan", "cos", "cosh", "exp", "log"), 1),
     **dict.fromkeys(("maximum", "minimum"), 2),
     **dict.fromkeys(("sign", "sin", "sinh", "sqrt", "tan", "tanh"), 1),
 }
-"""The functions that may be called, with their numbers of arguments."""
+"""Allowed functions, with their numbers of arguments."""
 
 ALLOWED = (
     "Allowed are decimal numbers, X[k], X[k-1], X[3], Y[k,j], Y[k,j+1], Y[3,4], sum(Y[k]), + - * / **, parentheses "
@@ -49,14 +49,14 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some terms of a right-hand side: their text, Python's syntax tree of it, and how messages call the equation."""
+    """Some terms of a right-hand side: text, syntax tree, and the name of the equation in messages."""
 
     label: str
     text: str
     tree: ast.expr
 
     def show(self, node: ast.AST) -> str:
-        """The text of a node, shortened for a message."""
+        """Return the text of a node, shortened for a message."""
         text = self.text[getattr(node, "col_offset", 0) : getattr(node, "end_col_offset", None)]
         return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -67,17 +67,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One equation that was read but not expanded: its targets, and the parts whose sum is its right-hand side.
-
-    A target is the flat index of a variable, with its k and j where they run.
-    """
+    """A parsed equation: its targets (flat index, with k and j where they run) and the parts of its right side."""
 
     targets: list[Target]
     parts: list[Part]
 
 
 def read(texts: Sequence[str], K: int, J: int, left: str) -> Iterator[Equation]:
-    """The equations of these texts; `left` is the left-hand side they may name, `"dX/dt"` or `"U"`.
+    """Yield the equations of these texts, with left-hand sides `"dX/dt"` or `"U"`.
 
     Raises `EquationError` when a text is outside the grammar, or a target has two equations.
     """
@@ -107,7 +104,7 @@ def read(texts: Sequence[str], K: int, J: int, left: str) -> Iterator[Equation]:
 
 
 def variable(index: int, K: int, J: int) -> str:
-    """The name of a state variable: X[3] or Y[3, 4]."""
+    """Return the name of a state variable: X[3] or Y[3, 4]."""
     return f"X[{index}]" if index < K else f"Y[{(index - K) // J}, {(index - K) % J}]"
 
 
@@ -117,12 +114,12 @@ def fail(label: str, what: str) -> NoReturn:
 
 
 def right_side(text: str, label: str) -> list[Part]:
-    """The parts of a right-hand side."""
+    """Return the parts of a right-hand side."""
     return [Part(label, part, _tree(part, label)) for part in _parts(text, label)]
 
 
 def _all_targets(letter: str, k: int | None, j: int | None, K: int, J: int) -> list[Target]:
-    """The targets of a left-hand side, None standing for an index that runs."""
+    """Return the targets of a left-hand side, in which None stands for a running index."""
     ks = [(k, None)] if k is not None else [(each, each) for each in range(K)]
     if letter == "X":
         return [(at, bound, None) for at, bound in ks]
@@ -131,7 +128,7 @@ def _all_targets(letter: str, k: int | None, j: int | None, K: int, J: int) -> l
 
 
 def _bare_targets(i: int, n: int, K: int, J: int) -> list[Target]:
-    """The targets of the i-th of n right-hand sides alone."""
+    """Return the targets of the i-th of n right-hand sides without left-hand sides."""
     if n <= 1 + (J > 0):
         return _all_targets("XY"[i], None, None, K, J)
     if n not in (K, K + K * J):
@@ -141,7 +138,7 @@ def _bare_targets(i: int, n: int, K: int, J: int) -> list[Target]:
 
 
 def _named_targets(side: str, K: int, J: int, left: str, label: str) -> list[Target]:
-    """The targets that a left-hand side names."""
+    """Return the targets that a left-hand side names."""
     compact = "".join(side.split())
     match = re.fullmatch(r"U\[([^\]]*)\]()" if left == "U" else r"d([XY])\[([^\]]*)\]/dt", compact, re.ASCII)
     expected = "U[k] or U[3]" if left == "U" else "dX[k]/dt, dX[3]/dt" + (", dY[k,j]/dt or dY[3,4]/dt" if J else "")
@@ -160,7 +157,7 @@ def _named_targets(side: str, K: int, J: int, left: str, label: str) -> list[Tar
 
 
 def _parts(text: str, label: str) -> list[str]:
-    """A right-hand side, cut into sums of at most `_CHUNK` terms, after a scan of all its tokens."""
+    """Split a right-hand side into sums of at most `_CHUNK` terms, after a scan of all its tokens."""
     text = " ".join(text.split()).replace("^", "**")
     cuts, terms, operand = [0], 0, False
     runs = [0]  # the operators one inside the other since the last sum, for every open bracket
@@ -204,7 +201,7 @@ def _parts(text: str, label: str) -> list[str]:
 
 
 def _tree(text: str, label: str) -> ast.expr:
-    """Python's syntax tree of a part that was scanned."""
+    """Return Python's syntax tree of a scanned part."""
     if not text:
         fail(label, "the right-hand side is empty. For no tendency, write 0.")
     try:
@@ -217,9 +214,9 @@ def _tree(text: str, label: str) -> ast.expr:
 
 
 def index(part: Part, node: ast.expr, name: str, bound: int | None, size: int) -> int:
-    """The value of an index, not yet wrapped around the ring: `name`, that plus or minus a number, or a number.
+    """Return an index, not yet wrapped around the ring: `name`, that plus or minus a number, or a number.
 
-    `bound` is the value of the running index here, None where the left-hand side does not name it, of `size` values.
+    `bound` is the running index's value out of `size`, None where the left-hand side does not name it.
     """
     expected = f"{name}, {name}+1, {name}-1, .. or one of 0 .. {size - 1}"
     shift: Any = 0
@@ -246,7 +243,7 @@ def index(part: Part, node: ast.expr, name: str, bound: int | None, size: int) -
 
 
 def call(part: Part, node: ast.Call) -> str:
-    """The name of the function that is called, after all that can be wrong with a call."""
+    """Return the name of the called function, after checking the call."""
     if not isinstance(node.func, ast.Name):
         part.fail(f"{part.show(node.func)!r} cannot be called. {ALLOWED}")
     name = node.func.id

@@ -1,4 +1,4 @@
-"""Candidate terms for the equations of a ring: monomials of what surrounds a variable, the same at every point."""
+"""Libraries of candidate terms for equations on a ring: monomials of nearby variables, the same at every point."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ __all__ = ["Candidates", "RingLibrary"]
 
 Array = NDArray[np.float64]
 Factor = tuple[str, int]
-"""A variable as seen from the equation's own: ("X", -1) is X_{k-1}, ("Y", 1) the next one in the fast ring, ("y", j)
-the j-th fast variable of the sector, ("S", 0) the sum of all of them."""
+"""A variable relative to the equation's own: ("X", -1) is X_{k-1}, ("Y", 1) the next in the fast ring, ("y", j) the
+j-th fast variable of the sector, ("S", 0) their sum.
+"""
 Term = tuple[Factor, ...]
 """A product of variables; the empty one is the constant."""
 FAST_RADIUS = 2
-"""Radius of the stencil in the fast ring."""
+"""Stencil radius in the fast ring."""
 
 
 @dataclass(frozen=True, slots=True)
 class RingLibrary:
-    """Monomials up to a degree in the variables around a point, and what couples the scales.
+    """Candidate monomials up to a degree in the variables around a point, with linear coupling between the scales.
 
     The equation of X_k may hold all monomials of X_{k-r} .. X_{k+r} and, if there are fast variables, those of its own
     sector, linearly. The equation of Y_m may hold all monomials of Y_{m-2} .. Y_{m+2}, and X_k linearly.
@@ -34,7 +35,7 @@ class RingLibrary:
     Parameters
     ----------
     degree, radius : int
-        Of the monomials, and r of the stencil of X; no radius (None) is the whole ring, which assumes no locality.
+        Degree of the monomials, and radius r of the stencil of X; None is the whole ring, which assumes no locality.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
     pooled : bool
@@ -47,7 +48,7 @@ class RingLibrary:
     pooled: bool = False
 
     def points(self, n_state: int) -> int:
-        """The number K of points of such a state; `ModelError` if no ring has one, or the stencil reaches around it."""
+        """Return the number K of points of a state; `ModelError` if no ring fits, or it is smaller than the stencil."""
         K, rest = divmod(n_state, 1 + self.J)
         if rest or K < 1:
             raise ModelError(
@@ -58,7 +59,7 @@ class RingLibrary:
         return K
 
     def candidates(self, n_state: int) -> tuple[Candidates, ...]:
-        """The candidates of X, and those of Y if there are fast variables, for states of `n_state` variables."""
+        """Return the candidates of X, and of Y if there are fast variables, for states of `n_state` variables."""
         K, J = self.points(n_state), self.J
         offsets = range(-((K - 1) // 2), K // 2 + 1) if self.radius is None else range(-self.radius, self.radius + 1)
         terms = self._monomials("X", offsets)
@@ -77,7 +78,7 @@ class RingLibrary:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The candidate terms, the same at every point, for the equations of one kind of variable, "X" or "Y"."""
+    """Candidate terms, the same at every point, for the equations of one kind of variable, "X" or "Y"."""
 
     kind: str
     K: int
@@ -86,11 +87,11 @@ class Candidates:
 
     @property
     def n_targets(self) -> int:
-        """How many variables are of this kind."""
+        """Number of variables of this kind."""
         return self.K if self.kind == "X" else self.K * self.J
 
     def features(self, X: Array, Y: Array, project: Callable[[Array], Array] = np.asarray) -> Array:
-        """The candidates (row, target, term) of states X (time, K) and Y (time, K J), each projected to rows."""
+        """Return the candidates (row, target, term) of states X (time, K) and Y (time, K J), each projected to rows."""
         values: dict[Factor, Array] = {}
         columns = []
         for term in self.terms:
@@ -103,7 +104,7 @@ class Candidates:
         return np.stack(columns, axis=-1)
 
     def _variable(self, factor: Factor, X: Array, Y: Array) -> Array:
-        """A variable (time, target) as each equation sees it."""
+        """Return a variable (time, target) relative to each equation."""
         name, offset = factor
         if name == "y":
             return Y[:, offset :: self.J]
@@ -119,15 +120,15 @@ class Candidates:
         return "X[k]" if self.kind == "X" else "Y[k,j]"
 
     def symbols(self) -> list[str]:
-        """The candidates as texts for an equation that is written once."""
+        """The candidates as texts of an equation for all points."""
         return ["*".join(map(_symbol, term)) or "1" for term in self.terms]
 
     def shared_text(self, coefficients: Array) -> str:
-        """The equation of all variables of this kind, written once, for coefficients (term,)."""
+        """Return one equation for all variables of this kind, given coefficients (term,)."""
         return f"d{self.left}/dt = {_sum(self.terms, coefficients, _symbol)}"
 
     def texts(self, coefficients: Array) -> list[str]:
-        """The equations of all variables, one by one, for coefficients (target, term)."""
+        """Return the equations of each variable, given coefficients (target, term)."""
         lines = []
         for target, row in enumerate(coefficients):
             left = f"X[{target}]" if self.kind == "X" else _fast(target, self.J)
@@ -135,7 +136,7 @@ class Candidates:
         return lines
 
     def _name(self, target: int, factor: Factor) -> str:
-        """What the equation of variable number `target` calls a variable."""
+        """Return the name of a variable in the equation of variable number `target`."""
         name, offset = factor
         if name == "Y":
             return _fast((target + offset) % (self.K * self.J), self.J)
@@ -148,14 +149,14 @@ def _fast(m: int, J: int) -> str:
 
 
 def _symbol(factor: Factor) -> str:
-    """What an equation for all points calls a variable."""
+    """Return the name of a variable in an equation for all points."""
     name, offset = factor
     shift = f"{offset:+d}" if offset else ""
     return {"X": f"X[k{shift}]", "Y": f"Y[k,j{shift}]", "y": f"Y[k,{offset}]", "S": "sum(Y[k])"}[name]
 
 
 def _sum(terms: Sequence[Term], coefficients: Array, name: Callable[[Factor], str]) -> str:
-    """The terms whose coefficient is not 0, as text with 10 significant digits."""
+    """Return the terms with nonzero coefficients as text with 10 significant digits."""
     pairs = zip(terms, coefficients.tolist(), strict=True)
     parts = ["*".join([f"{value:.10g}", *map(name, term)]) for term, value in pairs if value]
     return " + ".join(parts).replace("+ -", "- ") if parts else "0"

@@ -1,4 +1,4 @@
-"""Equations as texts that parse back to the same set, and as LaTeX."""
+"""Printing of equations, as texts that parse back to the same set and as LaTeX."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ Indices = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How variables are called: by their numbers, or `relative` to X[k] or Y[k,j], X[0] or Y[0,0] of the terms named.
-
-    `sectors` says whether equal multiples of all Y of a sector are called sum(Y[k]).
-    """
+    """Names of variables: absolute, or `relative` to X[k] or Y[k,j]; `sectors` allows sums sum(Y[k])."""
 
     K: int
     J: int
@@ -24,7 +21,7 @@ class Names:
     sectors: bool = True
 
     def __call__(self, index: int) -> tuple[str, Indices]:
-        """The letter and the indices of a state variable; -1, -2, .. stand for the sums of the sectors 0, 1, .."""
+        """Return letter and indices of a state variable; -1, -2, .. stand for the sums of the sectors 0, 1, ..."""
         K, J = self.K, self.J
         k = "k" if self.relative else ""
         if index < K:
@@ -37,66 +34,66 @@ class Names:
         return "Y", (("k", at), ("j", away - at * J))
 
     def _away(self, index: int, size: int) -> int:
-        """The shortest way around the ring from 0 to an index, where names are relative."""
+        """Return the shortest way around the ring from 0 to an index, where names are relative."""
         return index - size if self.relative and index > size // 2 else index
 
 
 class Text:
-    """How numbers, variables, powers and functions are written in the grammar."""
+    """Writes numbers, variables, powers and functions in the grammar."""
 
     def number(self, value: float) -> str:
-        """A positive number, in as many digits as it takes to read the same float."""
+        """Return a positive number with as many digits as the same float needs."""
         return repr(value)
 
     def product(self, factors: list[str]) -> str:
-        """A product, with stars."""
+        """Return a product, with stars."""
         return "*".join(factors)
 
     def variable(self, letter: str, indices: Indices) -> str:
-        """A variable, X[k-1] or Y[3, 4], or the sum of a sector, sum(Y[k])."""
+        """Return a variable, X[k-1] or Y[3, 4], or the sum of a sector, sum(Y[k])."""
         inside = ", ".join(_shifted(*index) for index in indices)
         return f"sum(Y[{inside}])" if letter == "sum" else f"{letter}[{inside}]"
 
     def power(self, base: str, exponent: str) -> str:
-        """A power of something that is closed, with two stars."""
+        """Return a power of a closed expression, with two stars."""
         return f"{base}**{exponent}"
 
     def closed(self, body: str) -> str:
-        """In parentheses."""
+        """Return an expression in parentheses."""
         return f"({body})"
 
     def function(self, name: str, arguments: list[str]) -> str:
-        """A function of its arguments, as a call."""
+        """Return a function call."""
         return f"{name}({', '.join(arguments)})"
 
 
 class Latex(Text):
-    """The same in LaTeX, numbers to four digits."""
+    """Writes the same in LaTeX, with numbers to four digits."""
 
     def number(self, value: float) -> str:
-        """Four digits, with a power of ten where it takes one."""
+        """Return a number to four digits, with a power of ten if needed."""
         digits, _, exponent = f"{value:.4g}".partition("e")
         return rf"{digits} \times 10^{{{int(exponent)}}}" if exponent else digits
 
     def product(self, factors: list[str]) -> str:
-        """With thin spaces."""
+        """Return a product with thin spaces."""
         return r" \, ".join(factors)
 
     def variable(self, letter: str, indices: Indices) -> str:
-        """With subscripts."""
+        """Return a variable with subscripts."""
         inside = ",".join(_shifted(*index) for index in indices)
         return rf"\sum_j Y_{{{inside},j}}" if letter == "sum" else f"{letter}_{{{inside}}}"
 
     def power(self, base: str, exponent: str) -> str:
-        """With a superscript."""
+        """Return a power with a superscript."""
         return f"{base}^{{{exponent}}}"
 
     def closed(self, body: str) -> str:
-        """In parentheses that grow."""
+        """Return an expression in scaled parentheses."""
         return rf"\left({body}\right)"
 
     def function(self, name: str, arguments: list[str]) -> str:
-        """With the function's own sign."""
+        """Return a function with its LaTeX symbol."""
         inside = ", ".join(arguments)
         if name == "sqrt":
             return rf"\sqrt{{{inside}}}"
@@ -107,7 +104,7 @@ class Latex(Text):
 
 
 def write(terms: Terms, atoms: Atoms, names: Names, style: Text) -> str:
-    """A sum of monomials, the highest degree first."""
+    """Write a sum of monomials, the highest degree first."""
     pieces = list(_pieces(terms, atoms, names, style))
     if not pieces:
         return "0"
@@ -116,7 +113,7 @@ def write(terms: Terms, atoms: Atoms, names: Names, style: Text) -> str:
 
 
 def write_atom(atom: Atom, atoms: Atoms, names: Names, style: Text) -> str:
-    """An atom; a denominator without its exponent."""
+    """Write an atom; a denominator is written without its exponent."""
     arguments = [write(argument, atoms, names, style) for argument in atom.arguments]
     if atom.function == SUM:
         return style.closed(arguments[0])
@@ -126,7 +123,7 @@ def write_atom(atom: Atom, atoms: Atoms, names: Names, style: Text) -> str:
 
 
 def _pieces(terms: Terms, atoms: Atoms, names: Names, style: Text) -> Iterator[tuple[float, str]]:
-    """The signed terms in the order of their names."""
+    """Yield the signed terms in the order of their names."""
     gathered = _gathered(terms, names) if names.sectors and names.J > 1 else terms
     for monomial in sorted(gathered, key=lambda each: _order(each, names)):
         value = gathered[monomial]
@@ -139,7 +136,7 @@ def _pieces(terms: Terms, atoms: Atoms, names: Names, style: Text) -> Iterator[t
 
 
 def _gathered(terms: Terms, names: Names) -> Terms:
-    """The terms, with equal multiples of all Y of a sector as one multiple of the sector's sum."""
+    """Return the terms with equal multiples of all Y of a sector replaced by the sector's sum."""
     gathered = dict(terms)
     for k in range(names.K):
         first = names.K + k * names.J

@@ -1,4 +1,4 @@
-"""Equations from linear regressions on candidate terms: any scikit-learn regressor, and what chooses its sparsity."""
+"""Sparse linear regression of equations on candidate terms, by scikit-learn regressors."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["SparseRegression", "ThresholdSelection", "both_sides", "checked_traj
 
 Array = NDArray[np.float64]
 _FACTOR = 1.5
-"""By which a residual has to grow to be worth a term."""
+"""Growth of the residual that one term is worth."""
 _ROUNDING = 1e-6
-"""Residuals below this share of the tendency are all the same."""
+"""Residuals below this share of the tendency count as equal."""
 
 
 class SparseRegression(BaseEstimator):
-    """A scikit-learn regressor that fits dX/dt by candidate terms, as a model for `equation-recovery`.
+    """A scikit-learn regressor that fits dX/dt by candidate terms, for `equation-recovery`.
 
     Parameters
     ----------
     estimator : regressor
         With ``coef_`` after ``fit(features, tendency)``: linear ones of scikit-learn, optimizers of pysindy, or a
-        `ThresholdSelection` of these. It sees candidates and tendency divided by their root mean squares, so that a
+        `ThresholdSelection` of these. Candidates and tendency are divided by their root mean squares, so that a
         coefficient is the share of the tendency that its term makes.
     library : RingLibrary, optional
-        The candidates; all monomials up to degree 2 in the whole ring if not given. Two-scale data need its `J`.
+        The candidates; by default, all monomials up to degree 2 in the whole ring. Two-scale data need its `J`.
     derivative : SavitzkyGolay or WeakForm, optional
-        How tendencies are had; local polynomials with a window chosen by cross-validation if not given.
+        How tendencies are estimated; by default, from local polynomials with a window chosen by cross-validation.
     symmetric : bool
         Whether one equation holds at every point: it is then fitted to all of them together and written once, with k.
     max_rows : int
@@ -82,7 +82,7 @@ class SparseRegression(BaseEstimator):
         self.coefficients_ = [self._fit_kind(features, tendency) for features, tendency in sides]
 
     def equations(self) -> list[str]:
-        """The equations, as texts with 10 significant digits."""
+        """Return the equations as texts with 10 significant digits."""
         pairs = zip(self.candidates_, self.coefficients_, strict=True)
         if self.symmetric:
             return [each.shared_text(values) for each, values in pairs]
@@ -92,7 +92,7 @@ class SparseRegression(BaseEstimator):
         return max(1, -(-n * (n_targets if self.symmetric else 1) // self.max_rows))
 
     def _fit_kind(self, features: Array, tendency: Array) -> Array:
-        """Coefficients of one kind of variable, from features (row, target, term) and tendencies (row, target)."""
+        """Return coefficients of one kind of variable from features (row, target, term), tendencies (row, target)."""
         if self.symmetric:
             return self._fit_one(features.reshape(-1, features.shape[2]), tendency.ravel())
         return np.stack([self._fit_one(features[:, i], tendency[:, i]) for i in range(tendency.shape[1])])
@@ -104,29 +104,28 @@ class SparseRegression(BaseEstimator):
 
 
 class ThresholdSelection(RegressorMixin, BaseEstimator):
-    """A sparse regressor whose threshold is chosen from the data alone: few terms, and a fit like that of all of them.
+    """A sparse regressor that chooses its threshold from the training data, balancing number of terms and fit.
 
     Of the values, the one is taken whose coefficients w minimize ``max(D, R) + terms(w)``, the larger one of equals. D,
     in units of one part in all candidates, is the deviation |A (w - w0)| / |A w0| from least squares w0 without a
     threshold (Messenger and Bortz 2021, J. Comput. Phys. 443, 110525, doi:10.1016/j.jcp.2021.110525). R, in factors of
-    1.5, is the growth of the residual over that of w0: what is small beside the tendency may be large beside all that
-    is left of it. A term stays if it is worth its cost in either unit; neither noise nor number of terms is known.
+    1.5, is the growth of the residual over that of w0, which keeps small terms that explain much of the residual. A
+    term stays if it is worth its cost in either unit; neither noise nor number of terms need be known.
 
     Parameters
     ----------
     estimator : regressor with ``coef_``
-        That depends on the rows of its data through their sums of squares and products only, as least squares, ridge,
+        Must depend on the rows of its data through their sums of squares and products only, as least squares, ridge,
         STLSQ and SR3 do: it gets a triangular matrix with the same sums in place of the rows.
     parameter : str
         The name of its threshold.
     values : sequence of float
-        What to choose from.
+        The thresholds to choose from.
 
     Attributes
     ----------
     coef_ : (term,) array
     threshold_ : float
-        The chosen value.
     """
 
     def __init__(
@@ -161,15 +160,12 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: ArrayLike) -> Array:
-        """The tendency (row,) of candidates X (row, term)."""
+        """Return the tendency (row,) of candidates X (row, term)."""
         return check_array(X, dtype=np.float64) @ self.coef_
 
 
 def checked_trajectory(X: ArrayLike, t: ArrayLike) -> tuple[Array, float]:
-    """The states as an array (time, variable), and the interval in MTU between them.
-
-    Raises `ModelError` if the states are not finite numbers, or not at regular times.
-    """
+    """Return the states as an array (time, variable) and their interval in MTU; `ModelError` if irregular."""
     states, times = np.asarray(X, dtype=np.float64), np.asarray(t, dtype=np.float64)
     if states.ndim != 2 or times.shape != (len(states),) or len(states) < 2:
         raise ModelError(
@@ -188,7 +184,7 @@ def checked_trajectory(X: ArrayLike, t: ArrayLike) -> tuple[Array, float]:
 def both_sides(
     states: Array, interval: float, candidates: Sequence[Candidates], derivative: Derivative | None, strides: list[int]
 ) -> Iterator[tuple[Array, Array]]:
-    """The features (row, target, term) and tendencies (row, target) of each kind of variable."""
+    """Yield the features (row, target, term) and tendencies (row, target) of each kind of variable."""
     K = candidates[0].K
     groups = [states[:, :K], states[:, K:]][: len(candidates)]
     smooth, schemes = (derivative or SavitzkyGolay()).schemes(groups, interval, strides)
@@ -201,13 +197,13 @@ def _norm(values: Array) -> float:
 
 
 def rms(values: Array) -> Array:
-    """Root mean squares of columns, and 1 where that is 0."""
+    """Return the root mean squares of columns, with 1 in place of 0."""
     scales = np.sqrt(np.mean(values**2, axis=0))
     return np.where(scales > 0, scales, 1.0)
 
 
 def _coefficients(estimator: Any, n: int) -> Array:
-    """What a fitted linear regressor multiplies each of n candidates by; its intercept belongs to the first, the 1."""
+    """Return the coefficients of n candidates of a fitted regressor; its intercept is added to the first, the 1."""
     fitted = getattr(estimator, "best_estimator_", estimator)
     values = np.array(getattr(fitted, "coef_", np.empty(0)), dtype=np.float64).ravel()
     if values.size != n:

@@ -1,4 +1,4 @@
-"""Equations from genetic programming: the expressions of gplearn and pyoperon as texts of the grammar."""
+"""Symbolic regression of equations by genetic programming, with gplearn or pyoperon."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _CALLS = {
     "cos": "cos({})",
     "tan": "tan({})",
 }
-"""gplearn's functions. Its protected ones differ only where a denominator or a logarithm's argument is close to 0."""
+"""gplearn's functions; its protected ones differ only where a denominator or a logarithm's argument is close to 0."""
 
 
 class SymbolicRegression(BaseEstimator):
-    """A symbolic regressor that fits one equation for all points, as a model for `equation-recovery`.
+    """A symbolic regressor that fits one equation for all points, for `equation-recovery`.
 
     Its inputs are the variables of the stencil, divided by their root mean squares: X_{k-r} .. X_{k+r} for X_k and, if
     there are fast variables, their sum in the sector; Y_{m-2} .. Y_{m+2} and X_k for Y_m. The equations are `texts_`.
@@ -48,7 +48,7 @@ class SymbolicRegression(BaseEstimator):
     estimator : regressor
         Of gplearn or pyoperon.
     radius, J : int
-        Of the stencil, and observed fast variables per point.
+        Radius r of the stencil, and observed fast variables per point.
     derivative, max_rows
         As for `SparseRegression`, but all points share the rows.
     """
@@ -80,7 +80,7 @@ class SymbolicRegression(BaseEstimator):
         return self
 
     def equations(self) -> list[str]:
-        """The equations."""
+        """Return the equations."""
         return list(self.texts_)
 
     def _fit_one(self, features: Array, tendency: Array, names: Sequence[str]) -> str:
@@ -91,10 +91,7 @@ class SymbolicRegression(BaseEstimator):
 
 
 def expression(estimator: Any, names: Sequence[str]) -> str:
-    """The expression that a regressor of gplearn or pyoperon found, its inputs being called `names`.
-
-    Raises `ModelError` if it is another kind of regressor, or a function has no counterpart in the grammar.
-    """
+    """Return the expression that a regressor of gplearn or pyoperon found in the inputs `names`, or `ModelError`."""
     program = getattr(estimator, "_program", None)
     if program is not None and hasattr(program, "program"):
         return _prefix(iter(program.program), names)
@@ -104,7 +101,7 @@ def expression(estimator: Any, names: Sequence[str]) -> str:
 
 
 def _prefix(nodes: Any, names: Sequence[str]) -> str:
-    """A program of gplearn, functions before their arguments, as text."""
+    """Return a program of gplearn, in prefix notation, as text."""
     node = next(nodes)
     if isinstance(node, int | np.integer):
         return names[int(node)]

@@ -14,47 +14,44 @@ Terms: TypeAlias = dict[Monomial, float]
 """The coefficients of a sum of monomials; no coefficient is zero."""
 
 SUM = "sum"
-"""The function of an atom that is a plain sum: a denominator, whose exponents are negative."""
+"""The function of an atom that is a plain sum: a denominator, with negative exponents."""
 POWER = "power"
 """The function of an atom whose exponent is not a whole number: base, exponent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """What is not a polynomial: a function of sums, a power that is not whole, or a denominator.
-
-    The function is a name of `grammar.FUNCTIONS`, `POWER` or `SUM`; each argument is a sum of monomials.
-    """
+    """A factor that is not a polynomial, `function` of sums of monomials: one of the grammar's, `POWER` or `SUM`."""
 
     function: str
     arguments: tuple[Terms, ...]
 
 
 Atoms: TypeAlias = Mapping[str, Atom]
-"""The atoms by their names, which are their canonical texts."""
+"""Atoms by name, their canonical text."""
 
 
 def factor_order(factor: Factor) -> tuple[bool, Factor]:
-    """The key that sorts factors: variables by index, then atoms by name."""
+    """Return the sorting key of factors: variables by index, then atoms by name."""
     return isinstance(factor, str), factor
 
 
 def monomial(powers: Mapping[Factor, int]) -> Monomial:
-    """The canonical monomial of these exponents by factor."""
+    """Return the canonical monomial of these exponents by factor."""
     kept = ((factor, exponent) for factor, exponent in powers.items() if exponent)
     return tuple(sorted(kept, key=lambda power: factor_order(power[0])))
 
 
 def degree(monomial: Monomial) -> int:
-    """The sum of the sizes of the exponents."""
+    """Return the sum of the absolute exponents."""
     return sum(abs(exponent) for _, exponent in monomial)
 
 
 def term_order(monomial: Monomial) -> tuple[object, ...]:
-    """The key that sorts monomials: the highest degree first, then by their factors; the constant comes last."""
+    """Return the sorting key of monomials: the highest degree first, then by their factors; the constant comes last."""
     return -degree(monomial), tuple((*factor_order(factor), -exponent) for factor, exponent in monomial)
 
 
 def in_order(terms: Terms) -> Terms:
-    """The same terms, sorted, so that equal sums are added up in the same order."""
+    """Return the same terms, sorted, so that equal sums are added up in the same order."""
     return {key: terms[key] for key in sorted(terms, key=term_order)}

@@ -99,8 +99,6 @@ class Task(ABC):
         """The task's name, ``family/regime-vN``."""
         return f"{self.family}/{self.regime_id}-v{self.version}"
 
-    # Data.
-
     def make(self, split: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
         """Generate the arrays of one of `splits` from recorded seeds, without the cache, which `arrays` uses.
 
@@ -167,8 +165,6 @@ class Task(ABC):
     def training_task(self) -> Task:
         """The task whose training data models are fitted to: this one, except for the tasks of a season."""
         return shared(self.source.training(self))
-
-    # Models.
 
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the training data, if the family does so, and return the CPU seconds."""
@@ -289,8 +285,6 @@ class Task(ABC):
             predictions_digest=parts.digest,
         )
 
-    # Files of models.
-
     @property
     def form(self) -> str:
         """What a file must fit: tasks of one family with equal forms accept the same files."""
@@ -325,8 +319,6 @@ class Task(ABC):
     def example(cls) -> Example:
         """Return a small, complete submission that works as it is."""
         raise L96BenchError(f"{cls.family} has no example of a submission")
-
-    # Environment.
 
     def make_env(self, num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:
         """Return the task as a Gymnasium environment, or as a batched vector environment if `num_envs` is given.

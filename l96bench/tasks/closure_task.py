@@ -86,8 +86,6 @@ class ClosureTask(Task):
     training_set: ClassVar[str] = "train, 2000 MTU"
     cases: ClassVar[Cases] = CASES
 
-    # Data.
-
     @property
     def regime(self) -> Regime:
         """The system that the task is about."""
@@ -169,8 +167,6 @@ class ClosureTask(Task):
         """The 32-bit word that stands for the regime in the seeds of the evaluation."""
         return self.regime.word
 
-    # Models.
-
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the training split, or its first `budget` MTU, and return the CPU seconds.
 
@@ -204,8 +200,6 @@ class ClosureTask(Task):
 
         model = PolynomialRegressor(degree=4)
         return self.evaluate(model, LITERATURE, training_seconds=self.fit(model))
-
-    # Files of models.
 
     @property
     def form(self) -> str:

@@ -254,8 +254,6 @@ class DAIncrement(ClosureTask):
         """Cycles of the two-scale model, which scores 100."""
         return self.cycles(AssimilationSystem(TruthModel(self.regime)))
 
-    # Files of models.
-
     def check_trial(self, model: Any, result: Result) -> None:
         """Raise `SubmissionError` if the filter diverged or increments of negative skill have the wrong sign."""
         failures, score = result.failures, result.score.value
@@ -293,8 +291,6 @@ class DAIncrement(ClosureTask):
         task = cls(cls.default_regimes[0])
         model = Polynomial(task.track.window * example_quartic().coefficients)
         return quartic_example(task, task.export(model), ", times the window")
-
-    # Scoring.
 
     def _parts(self, own: Cycles, system: AssimilationSystem) -> Parts:
         none, perfect = self.without_correction, self.perfect

@@ -247,8 +247,6 @@ class EquationRecovery(Task):
         # One instance of each strength of coupling, where the track has two.
         return replace(super().in_miniature(), seed=11, noises=(0.0, 0.05), budgets=(5.0, 20.0), indices=(0, 5))
 
-    # Files of equations.
-
     def check_content(self, content: Content) -> None:
         """Raise unless the file has readable equations for every problem."""
         given = self._texts(content)
@@ -287,8 +285,6 @@ class EquationRecovery(Task):
         content = Content("equations", EQUATIONS, ["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"])
         description = "The textbook's equation with the textbook's coefficients."
         return Example("example equation", "equations", "none", description, cls("single").id, content)
-
-    # Scoring.
 
     @cached_property
     def _scorers(self) -> dict[str, InstanceScorer]:

@@ -112,8 +112,6 @@ class OnlineRollout(ClosureTask):
         content = Content("equations", EQUATIONS, [example_quartic().equation])
         return quartic_example(cls(cls.default_regimes[0]), content)
 
-    # The truth, and what stands at 0 and 100.
-
     @cached_property
     def climatology(self) -> tuple[float, float]:
         """Mean and standard deviation of the training X over times and points."""
@@ -157,8 +155,6 @@ class OnlineRollout(ClosureTask):
 
     def _truth_run(self, name: str) -> NDArray[np.float64]:
         return self.arrays(name)["X"].swapaxes(0, 1)
-
-    # Running a model.
 
     def _limits(self, key: str) -> tuple[float, float]:
         mean, std = self.grids[key].mean[0], self.grids[key].std[0]
@@ -248,8 +244,6 @@ class OnlineRollout(ClosureTask):
             return X
         fallback = self.climatology[0] if is_floor else self.without_closure[1][key].X
         return np.where(lost, fallback, X)
-
-    # Scoring.
 
     def _parts(self, forecasts: Forecasts, climates: dict[str, ClimateRun]) -> Parts:
         none, none_climates = self.without_closure

@@ -148,8 +148,6 @@ class InstanceScorer:
         leads = data.test_interval * np.arange(len(rmse))
         return valid_prediction_time(rmse, leads, std, _THRESHOLD) * self.instance.clock
 
-    # What the equations are held against.
-
     @cached_property
     def _data(self) -> InstanceData:
         return load_instance(self.instance)

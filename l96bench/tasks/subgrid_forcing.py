@@ -245,8 +245,6 @@ class SubgridForcing(ClosureTask):
         """Return a copy with the data and the training budgets of the miniature."""
         return replace(super().in_miniature(), training_budgets=self.miniature_budgets)
 
-    # Files of predictions.
-
     @property
     def form(self) -> str:
         """The regime, whose test data predictions are for."""
