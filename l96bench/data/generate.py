@@ -54,14 +54,10 @@ def perfect_forecast(
     threads: int | None = None,
     seed_of: SeedOf = split_seed,
 ) -> NDArray[np.float64]:
-    """Return ensemble forecasts of the two-scale model from the exact X and fast variables estimated from the past X.
+    """Return ensemble forecasts (lead, case, member, K) of the two-scale model from the exact X and estimated Y.
 
     Each member's fast variables start at random `cases.memory` MTU before the case and are driven by the true X up to
     its start (X at every Runge-Kutta stage is recorded from the truth and prescribed); then the member runs free.
-
-    Returns
-    -------
-    (lead, case, member, K) array
     """
     states = _states_before(regime, cases, seed_of)
     n_driven = whole_multiple(cases.memory, TRUTH_DT)

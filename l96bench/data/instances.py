@@ -177,14 +177,8 @@ def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Inst
 def textbook_instance(regime: str | Regime) -> Instance:
     """Return a regime as an instance, with its fast variables, if any, hidden.
 
-    ``"single"`` and ``"two-scale"`` give the systems around which the instances of these tracks are drawn.
-
-    Raises
-    ------
-    UnknownIdError
-        For an unknown regime.
-    L96BenchError
-        For a regime with three scales, or a coupling by fluxes.
+    ``"single"`` and ``"two-scale"`` give the systems around which the instances of these tracks are drawn. Raises
+    `UnknownIdError` for an unknown regime, `L96BenchError` for one with three scales or a coupling by fluxes.
     """
     found = _TEXTBOOK[regime] if isinstance(regime, str) and regime in _TEXTBOOK else get_regime(regime)
     coefficients = Coefficients.of(found)
@@ -228,10 +222,7 @@ def _draw(textbook: Coefficients, words: Sequence[int]) -> Coefficients:
 
 
 def _usable(coefficients: Coefficients, K: int, J: int, words: Sequence[int]) -> bool:
-    """Return whether X is bounded, varies and decorrelates over 100 MTU after a spin-up of 20 MTU.
-
-    With strong coupling X is often a wave while Y is chaotic, which the Lyapunov exponent would not tell.
-    """
+    """Return whether X is bounded, varies and decorrelates over 100 MTU after a spin-up of 20 MTU."""
     X, Y = random_state(coefficients, K, J, words)
     advance(coefficients, X, Y, 20_000)
     xs = record(coefficients, X, Y, 1000, 100, store_fast=False)[0]

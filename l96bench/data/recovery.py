@@ -125,10 +125,7 @@ def _cases(
 
 @lru_cache(maxsize=20)
 def load_instance(instance: Instance) -> InstanceData:
-    """Return the trajectories of an instance, from the cache where it is registered.
-
-    Raises `BlowUpError` if the system diverges, `DataError` if the bits differ from the recorded digests.
-    """
+    """Return the trajectories of an instance, cached if registered, or raise `BlowUpError` or `DataError`."""
     base, index = instance.base, instance.index
     if instance.words == words_of(base, index, None) and instance == draw_instance(base, index):
         arrays = fetch(f"{base}/instance-{index}", arrays_of(base), lambda: make_instance(instance))

@@ -102,7 +102,7 @@ def fetch(
 
 
 def fetch_unrecorded(key: str, make: Callable[[], Mapping[str, NDArray]]) -> dict[str, NDArray[np.float64]]:
-    """As `fetch`, for data without recorded digests: those of the first making on this machine are kept."""
+    """Return arrays as `fetch` does, checked against digests kept of their first making on this machine."""
     record = _record(key)
     if not record.is_file():
         made = make()

@@ -14,7 +14,7 @@ from l96bench.errors import ModelError
 
 
 class EquationClosure(Stateless):
-    """A closure U_k = f(X) defined by equations, such as ``["U[k] = -0.3 - 1.9*X[k] + 0.02*X[k]**2"]``.
+    """A closure U_k = f(X) defined by `equations`, such as ``["U[k] = -0.3 - 1.9*X[k] + 0.02*X[k]**2"]``.
 
     Parameters
     ----------
@@ -23,11 +23,6 @@ class EquationClosure(Stateless):
         others. The left-hand side, if there is one, is ``U[k]`` or ``U[3]``; U is ADDED to dX/dt.
     K : int
         Number of points.
-
-    Attributes
-    ----------
-    equations : EquationSet
-        The tendencies U as functions of X.
     """
 
     graph_is_exact = True

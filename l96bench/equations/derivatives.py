@@ -33,10 +33,9 @@ class Derivative(Protocol):
     def schemes(
         self, groups: Sequence[Array], interval: float, strides: Sequence[int]
     ) -> tuple[list[Array], list[Scheme]]:
-        """Return the states at which candidates are evaluated, and the scheme of each kind of variable.
+        """Return the states for the candidates, and the scheme of each kind of variable (`groups`, (time, variable)).
 
-        `groups` are the variables (time, variable) of each kind, `interval` MTU apart; rows are `strides` samples
-        apart.
+        Samples are `interval` MTU apart, rows `strides` samples.
         """
 
 

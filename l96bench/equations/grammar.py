@@ -49,7 +49,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some terms of a right-hand side: text, syntax tree, and the name of the equation in messages."""
+    """A group of terms of a right-hand side: text, syntax tree, and the equation's name in messages."""
 
     label: str
     text: str
@@ -74,10 +74,7 @@ class Equation:
 
 
 def read(texts: Sequence[str], K: int, J: int, left: str) -> Iterator[Equation]:
-    """Yield the equations of these texts, with left-hand sides `"dX/dt"` or `"U"`.
-
-    Raises `EquationError` when a text is outside the grammar, or a target has two equations.
-    """
+    """Yield the equations of texts with left-hand sides `"dX/dt"` or `"U"`; `EquationError` if invalid or repeated."""
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise EquationError(f"expected a list of equations as strings, got {texts!r:.100}. {ALLOWED}")
@@ -214,10 +211,7 @@ def _tree(text: str, label: str) -> ast.expr:
 
 
 def index(part: Part, node: ast.expr, name: str, bound: int | None, size: int) -> int:
-    """Return an index, not yet wrapped around the ring: `name`, that plus or minus a number, or a number.
-
-    `bound` is the running index's value out of `size`, None where the left-hand side does not name it.
-    """
+    """Return an index before wrapping: a number, or the running index `name` (now `bound`) with an offset."""
     expected = f"{name}, {name}+1, {name}-1, .. or one of 0 .. {size - 1}"
     shift: Any = 0
     match node:

@@ -10,13 +10,7 @@ from l96bench.results.record import Result
 
 
 def load_results(folder: str | os.PathLike[str]) -> list[Result]:
-    """Return every result below a folder, in the order of file paths.
-
-    Raises
-    ------
-    ResultError
-        If the folder does not exist or a file is invalid; the message names it.
-    """
+    """Return every result below a folder, by file path; `ResultError` names a missing folder or invalid file."""
     folder = Path(folder)
     if not folder.is_dir():
         raise ResultError(f"{folder}: expected a folder of results (*.json), found none; write one with `l96bench run`")

@@ -44,7 +44,7 @@ class SubmissionInfo(BaseModel):
 
 @functools.lru_cache(maxsize=65536)
 def slug_of(name: str) -> str:
-    """A name as a safe file name: lower-case ASCII letters, digits and hyphens."""
+    """Return a name as a safe file name: lower-case ASCII letters, digits and hyphens."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
     return slug or hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -148,7 +148,7 @@ class Environment(_Record):
 
     @classmethod
     def current(cls) -> Environment:
-        """The environment of this process; ``cpu`` is the microarchitecture that Numba compiles for."""
+        """Return the environment of this process; ``cpu`` is the microarchitecture that Numba compiles for."""
         from llvmlite.binding import get_host_cpu_name
 
         return cls(
@@ -205,7 +205,7 @@ class Result(_Record):
         return "baseline" if self.submission is None else self.submission.status
 
     def to_json(self) -> str:
-        """The text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
+        """Return the text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
         fields = self.model_dump(mode="json", exclude={"submission"} if self.submission is None else None)
         for name in ("data_digests", "metrics", "series"):
             fields[name] = dict(sorted(fields[name].items()))
@@ -219,13 +219,7 @@ class Result(_Record):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Result:
-        """The result in a file.
-
-        Raises
-        ------
-        ResultError
-            If the file cannot be read or is not a valid result; the message names the file and every faulty field.
-        """
+        """Return the result in a file; `ResultError` names an unreadable or invalid file and every faulty field."""
         try:
             result = cls.model_validate_json(Path(path).read_bytes(), strict=True)
         except OSError as error:

@@ -14,7 +14,7 @@ ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds: an ONNX model, equations or predictions.
+    """The content of a model file: an ONNX model, equations or predictions.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a file of predictions must hold.
+    """The required contents of a file of predictions.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ __all__ = ["KINDS", "Task", "shared"]
 
 T = TypeVar("T", bound="Task")
 KINDS = ("closure", "increment", "equations")
-"""What a model of a task may be; see `Task.kind`."""
+"""The kinds of models; see `Task.kind`."""
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ class Task(ABC):
 
     @property
     def form(self) -> str:
-        """What a file must fit: tasks of one family with equal forms accept the same files."""
+        """Description of the files that fit the task: tasks of one family with equal forms accept the same files."""
         return self.regime_id
 
     @property
@@ -328,12 +328,8 @@ class Task(ABC):
         num_envs : int, optional
             Rows of a vector environment.
         **options
-            Further arguments of the environment; see the family's class in `l96bench.envs`.
-
-        Raises
-        ------
-        L96BenchError
-            If the family has no environment, or an option cannot be used.
+            Further arguments of the environment; see the family's class in `l96bench.envs`. `L96BenchError` if the
+            family has no environment, or an option cannot be used.
         """
         import gymnasium
 

@@ -75,13 +75,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class ClosureTask(Task):
-    """Base class of tasks for closures of the resolved model, which are fitted to pairs of X and U.
-
-    Attributes
-    ----------
-    cases : Cases
-        The initial conditions of the forecasts.
-    """
+    """Base class of tasks for closures, fitted to pairs of X and U; `cases` are the forecasts' initial conditions."""
 
     training_set: ClassVar[str] = "train, 2000 MTU"
     cases: ClassVar[Cases] = CASES

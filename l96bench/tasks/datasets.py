@@ -35,11 +35,7 @@ __all__ = ["DataSet", "data_sets", "make_data_sets"]
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set of one owner (a regime or track) and the functions that load, check and remake it.
-
-    `make(progress, threads)` bypasses the cache; `kept_as` is the place in the cache of arrays without recorded
-    digests.
-    """
+    """A data set of a regime or track; `make(progress, threads)` bypasses the cache, where it is `kept_as`."""
 
     owner: str
     name: str

@@ -201,7 +201,7 @@ class EquationRecovery(Task):
         )
 
     def evaluate_equations(self, equations: Equations, info: ModelInfo | None = None) -> Result:
-        """Score given equations, without a model.
+        """Score given equations, without a model; raise `ModelError` if their number is not that of the problems.
 
         Parameters
         ----------
@@ -209,11 +209,6 @@ class EquationRecovery(Task):
             The same equations for all problems; or those of each problem in the order of `problems`, by the problem's
             id, or as a function of the problem.
         info : ModelInfo, optional
-
-        Raises
-        ------
-        ModelError
-            If their number is not that of the problems.
         """
         found = [
             Discovery(tuple(each), 0.0)
@@ -325,7 +320,7 @@ class EquationRecovery(Task):
 
 
 def _are_texts(given: Any) -> bool:
-    """Whether this is a list of strings."""
+    """Return whether this is a list of strings."""
     return isinstance(given, list | tuple) and all(isinstance(text, str) for text in given)
 
 

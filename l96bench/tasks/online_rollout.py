@@ -221,10 +221,7 @@ class OnlineRollout(ClosureTask):
         return climates
 
     def _sources(self, X: NDArray[np.float64], closure: Any) -> NDArray[np.float64] | None:
-        """Return the mean of U over the ring over the std of U (time, member) in a climate run, for flux couplings.
-
-        Bounded by 10, as offline predictions are; NaN after a member has diverged.
-        """
+        """Return mean U over the ring / std of U (time, member), at most 10, NaN once diverged, for flux couplings."""
         if self.regime.coupling != "flux":
             return None
         if isinstance(closure, _Ledger):

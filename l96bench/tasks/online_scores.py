@@ -123,10 +123,7 @@ def forecast_metrics(
 def climate_part(
     runs: tuple[tuple[ClimateRun, Array], ...], truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
 ) -> tuple[float, Array, dict[str, Value]]:
-    """Return ``(D_none - D) / (D_none - D_truth)`` with its replicates, and the distances behind it.
-
-    `runs` are no closure, the model and the second truth sample, each with its weights over members.
-    """
+    """Return ``(D_none - D) / (D_none - D_truth)`` with replicates and distances, from `runs` (none, model, truth)."""
     reference, resampled_reference = truth[0].cdfs.mean(axis=0), _pooled(*truth)
     distances = [climate.wasserstein(run.cdfs.mean(axis=0), reference, grid) for run, _ in runs]
     replicates = [climate.wasserstein(_pooled(run, weights), resampled_reference, grid) for run, weights in runs]
@@ -169,10 +166,7 @@ def climate_metrics(
 
 
 def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
-    """Return the RMS and the mean of a closure's contribution to the mean of X, where that was recorded.
-
-    The RMS is the instantaneous error of conservation, the mean the long-term source of momentum.
-    """
+    """Return the RMS and the long-term mean of a closure's contribution to the mean of X, where it was recorded."""
     if run.sources is None or np.isnan(run.sources).all():
         return {}
     counts = np.isfinite(run.sources).sum(axis=0).astype(np.float64)

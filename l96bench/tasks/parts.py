@@ -27,10 +27,7 @@ COMMAND = "task.references"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a family's table: header, key of the metric, and number format.
-
-    An `optional` column is left out of tables in which no row has the metric.
-    """
+    """A table column: header, metric key and number format; `optional` ones are omitted if no row has the metric."""
 
     header: str
     key: str
@@ -40,13 +37,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A reference model of a task's scale, scored by the same program as every entry.
-
-    Attributes
-    ----------
-    info : ModelInfo
-    evaluate : () -> Result
-    """
+    """A reference model of a task's scale; `evaluate` scores it by the same program as every entry."""
 
     info: ModelInfo
     evaluate: Callable[[], Result]
@@ -59,16 +50,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Options of an evaluation; see `Task.evaluate`.
-
-    Attributes
-    ----------
-    seed : int
-        Training seed, for the families that fit models themselves.
-    progress : bool, optional
-    n_jobs : int, optional
-    checkpoint : Path, optional
-    """
+    """Options of an evaluation, as in `Task.evaluate`, and the training `seed` for families that fit models."""
 
     seed: int = 0
     progress: bool | None = None

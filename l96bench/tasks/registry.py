@@ -39,7 +39,7 @@ _FAMILIES: Registry[type[Task]] = Registry("family", "l96bench.tasks", _checked)
 
 
 def register_task(cls: type[Task]) -> type[Task]:
-    """Register a family of tasks; may be used as a class decorator.
+    """Register a family of tasks, or decorate its class; raise `L96BenchError` if it is invalid or its name is taken.
 
     Installed packages can instead name families as entry points of the group ``l96bench.tasks``.
 
@@ -47,11 +47,6 @@ def register_task(cls: type[Task]) -> type[Task]:
     ----------
     cls : subclass of Task
         Its `family` is the first part of the ids of its tasks.
-
-    Raises
-    ------
-    L96BenchError
-        If it is not a valid family, or another class has its name.
     """
     return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
 
@@ -68,12 +63,7 @@ def families() -> dict[str, type[Task]]:
 def find_family(name: str) -> type[Task]:
     """Return the family of that name.
 
-    Raises
-    ------
-    UnknownIdError
-        If there is none; the message names the closest ones.
-    L96BenchError
-        If two packages offer it, or it cannot be loaded.
+    Raises `UnknownIdError`, naming the closest ones, or `L96BenchError` if it is ambiguous or cannot be loaded.
     """
     return _FAMILIES[name]
 
@@ -85,13 +75,7 @@ def list_tasks(family: str | None = None) -> list[str]:
 
 
 def make_task(id: str) -> Any:
-    """Return the `Task` of that id; equal ids share one object, so that data are read once.
-
-    Raises
-    ------
-    UnknownIdError
-        If there is no such task; the message names the closest ids.
-    """
+    """Return the `Task` of that id, shared so that data are read once; `UnknownIdError` names the closest ids."""
     found = _ID.fullmatch(str(id))
     if found is None or found["family"] not in _FAMILIES:
         raise UnknownIdError(f"no task {id!r}." + nearest(str(id), list_tasks()))

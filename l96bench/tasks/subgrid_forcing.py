@@ -114,18 +114,13 @@ class SubgridForcing(ClosureTask):
     def evaluate_predictions(
         self, U: ArrayLike, U_shift: ArrayLike | None = None, info: ModelInfo | None = None
     ) -> Result:
-        """Score predicted U without a model.
+        """Score predicted U without a model; raise `ModelError` if a shape or dtype is wrong.
 
         Parameters
         ----------
         U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
             Without the second there are no shifted metrics.
         info : ModelInfo, optional
-
-        Raises
-        ------
-        ModelError
-            If a shape or dtype is wrong.
         """
         found = {"": self._finished(checked_forcing(U, self.test.U.shape, "predictions of test"), None)}
         if U_shift is not None:
@@ -301,7 +296,7 @@ _PREDICTIONS = ModelInfo(name="predictions", kind="predictions", inputs="unknown
 
 @dataclass(frozen=True)
 class SubgridForcingMemory(SubgridForcing):
-    """As `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
+    """Offline skill as in `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
 
     ``predict`` gets one whole trajectory ``(time, K)`` in time order and may use every row up to its own, which is
     checked. A closure's ``step`` gets single states in random order. The first 10 MTU of a trajectory are not scored.
