@@ -1,1 +1,1 @@
-"""Results in, tables and pages out."""
+"""The board: tables and pages made from results."""

@@ -95,7 +95,7 @@ def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None)
 
 
 def embed(text: str, marker: str, content: str) -> str:
-    """Replace a page's part between its two ``l96bench:MARKER`` comments; raise `ResultError` if one is missing."""
+    """Return a page with the part between its two ``l96bench:MARKER`` comments replaced, or raise `ResultError`."""
     start, end = f"<!-- l96bench:{marker} -->", f"<!-- /l96bench:{marker} -->"
     if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
         raise ResultError(

@@ -1,4 +1,4 @@
-"""Make tables of results: which rows may stand together, in which order, with which rank."""
+"""Make tables of results: which rows are comparable, in which order, with which rank."""
 
 from __future__ import annotations
 

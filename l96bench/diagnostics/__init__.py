@@ -1,4 +1,4 @@
-"""What an entry does and why: diagnostics with numbers and pictures, and a page of all of them."""
+"""Diagnostics of entries, with numbers and pictures, and a page of all of them."""
 
 import lazy_loader
 

@@ -22,7 +22,8 @@ def check_diagnostic(
     """Check a diagnostic by running it twice on each of some small examples.
 
     Its sections have a caption in words and cells of text that match the header; the same entry gives the same text and
-    picture to the last byte; where it draws nothing it says why, and it draws at least one of the examples.
+    picture to the last byte; where it draws nothing it says why, and it draws at least one of the examples. Raises
+    `L96BenchError`, with a line for each thing that is wrong.
 
     Parameters
     ----------
@@ -30,11 +31,6 @@ def check_diagnostic(
         What it is run on; `example_subjects` of its kind, which take seconds to make, if not given.
     results : sequence of Result, optional
         Rows of the board; those of the examples if not given.
-
-    Raises
-    ------
-    L96BenchError
-        If it fails; the message has a line for each thing that is wrong.
     """
     diagnostic = find_diagnostic(diagnostic)
     subjects = example_subjects(diagnostic.kind) if subjects is None else subjects

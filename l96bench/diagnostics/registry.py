@@ -40,8 +40,7 @@ class Section:
         The columns of the table, and the key numbers as text, a cell for each column.
     figure : Figure or None
         None when the diagnostic was left out.
-    name, title : str
-        Filled in by the diagnostic.
+    name, title : str, filled in by the diagnostic
     """
 
     caption: str
@@ -62,9 +61,8 @@ class Diagnostic:
 
     Parameters
     ----------
-    name : str
-        Small letters, digits, - and _; also the name of the picture's file.
-    title : str
+    name, title : str
+        The name, of small letters, digits, - and _, is also that of the picture's file.
     make : (Subject, sequence of Result) -> Section
         Computes and draws it, from the entry's runs and the rows of the board. It raises `LeftOutError` for an entry
         that it makes no sense for.
@@ -134,12 +132,8 @@ def register_diagnostic(
     """Turn the decorated function into a diagnostic and add it to all pages of the entries that it is for.
 
     An installed package names its diagnostics as entry points of the group ``l96bench.diagnostics`` as well, and they
-    are found without an import. The arguments are those of `Diagnostic`.
-
-    Raises
-    ------
-    L96BenchError
-        If another diagnostic has the name.
+    are found without an import. The arguments are those of `Diagnostic`. Raises `L96BenchError` if another has the
+    name.
     """
 
     def decorated(make: Make) -> Diagnostic:
@@ -153,12 +147,8 @@ def register_diagnostic(
 def find_diagnostic(name: str | Diagnostic) -> Diagnostic:
     """Return the diagnostic of that name; a diagnostic is returned as it is.
 
-    Raises
-    ------
-    UnknownIdError
-        If there is none; the message names the closest ones.
-    L96BenchError
-        If two packages offer it, or it cannot be loaded; its own exception is the cause.
+    Raises `UnknownIdError`, which names the closest ones, if there is none; `L96BenchError` if two packages offer it,
+    or it cannot be loaded.
     """
     return name if isinstance(name, Diagnostic) else _all()[name]
 

@@ -59,16 +59,13 @@ def make_report(
 
     Returns
     -------
-    path : Path
-        The page's file.
-    sections : list of Section
+    path, sections : Path, list of Section
+        The page's file, and its sections.
 
     Raises
     ------
-    UnknownIdError
-        For an unknown entry or diagnostic; for other errors of the entry see `l96bench.diagnostics.train`.
-    L96BenchError
-        If the folder cannot be written.
+    UnknownIdError, L96BenchError
+        For an unknown entry or diagnostic; if the folder cannot be written. See also `l96bench.diagnostics.train`.
     """
     chosen = None if only is None else [find_diagnostic(each) for each in only]
     if isinstance(entry, Entry):

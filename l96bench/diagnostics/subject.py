@@ -1,4 +1,4 @@
-"""A trained entry and a task, as diagnostics look at them."""
+"""A trained entry and a task, as diagnostics use them."""
 
 from __future__ import annotations
 

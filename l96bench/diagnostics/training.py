@@ -29,12 +29,8 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
 
     Raises
     ------
-    UnknownIdError
-        If there is no such regime or track.
-    L96BenchError
-        If the entry enters none of the tasks there.
-    ModelError
-        If the entry's own code raises.
+    UnknownIdError, L96BenchError, ModelError
+        If there is no such regime or track; if the entry enters no task there; if the entry's own code raises.
     """
     tasks = [make_task(id) for id in list_tasks()]
     entered = [task for task in tasks if entry.accepts(task)]

@@ -1,1 +1,1 @@
-"""How the systems move: truth, resolved model, closures."""
+"""Dynamics: the truth, the resolved model and closures."""

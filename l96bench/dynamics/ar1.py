@@ -34,7 +34,7 @@ class AR1Noise:
         self._n_members, self._rng, self._steps = n_members, rng, 0
 
     def step(self, shape: tuple[int, ...]) -> NDArray:
-        """The noise of this step, of shape (member, K)."""
+        """Return the noise of this step, of shape (member, K)."""
         if shape[0] != self._n_members:
             raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
         if self._steps == 0:
@@ -67,18 +67,15 @@ class NoisyClosure:
 
 
 class AR1Closure(NoisyClosure):
-    """A deterministic closure plus a residual that is a first-order autoregression in time.
-
-    U = mean(X) + e with e an `AR1Noise`.
+    """A deterministic closure plus a residual that is a first-order autoregression in time, U = mean(X) + e.
 
     Parameters
     ----------
     mean : model
         Whatever `as_closure` accepts, deterministic.
-    phi : float
-        Autocorrelation of the residual over `interval`, 0 <= phi < 1.
-    sigma : float
-        Stationary standard deviation of the residual (not of its innovations).
+    phi, sigma : float
+        Autocorrelation of e over `interval`, 0 <= phi < 1, and its stationary standard deviation (not of its
+        innovations).
     interval, dt : float
         Time over which `phi` was measured, and step of the resolved model, in MTU.
 
@@ -96,17 +93,17 @@ class AR1Closure(NoisyClosure):
         self.phi_dt = self.noise.phi_dt
 
     def step(self, X: NDArray) -> NDArray:
-        """The mean's U (member, K) plus the residual of this step."""
+        """Return the mean's U (member, K) plus the residual of this step."""
         return self.mean.step(X) + self.noise.step(X.shape)
 
     def predict(self, X: NDArray) -> Any:
-        """The mean alone: U (n, K) for the states X (n, K)."""
+        """Return the mean alone: U (n, K) for the states X (n, K)."""
         if not callable(getattr(self.mean, "predict", None)):
             raise ModelError(f"{name_of(self.mean)} depends on more than the present X; it has no predict(X).")
         return self.mean.predict(X)  # type: ignore[attr-defined]
 
     def sample(self, X: NDArray, n_members: int, rng: np.random.Generator, interval: float = 0.05) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) whose states are `interval` MTU apart."""
+        """Return draws of U (member, n, K) along a trajectory X (n, K) whose states are `interval` MTU apart."""
         phi = self.phi ** (interval / self.interval)
         return self.predict(X) + np.moveaxis(ar1_noise((len(X), n_members, X.shape[1]), phi, self.sigma, rng), 1, 0)
 
@@ -115,7 +112,7 @@ class AR1Closure(NoisyClosure):
 
 
 def ar1_noise(shape: tuple[int, ...], phi: float, sigma: float, rng: np.random.Generator) -> NDArray:
-    """Stationary first-order autoregressions of the given shape, time first: correlation `phi`, std `sigma`."""
+    """Return stationary first-order autoregressions of the given shape, time first: correlation `phi`, std `sigma`."""
     noise = sigma * rng.standard_normal(shape)
     innovation = math.sqrt(1 - phi**2)
     for i in range(1, len(noise)):

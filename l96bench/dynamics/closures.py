@@ -18,51 +18,51 @@ _EXPECTED = "an object with predict(X), one with start(n_members, rng) and step(
 
 
 class GraphBuilder(Protocol):
-    """What a closure writes its ONNX graph with: each method adds operators and returns the name of their output."""
+    """A builder of a closure's ONNX graph: each method adds operators and returns the name of their output."""
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        """One operator of ONNX with one output."""
+        """Add one operator of ONNX with one output."""
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """A constant tensor."""
+        """Add a constant tensor."""
 
     def cast(self, x: str, dtype: Any) -> str:
-        """A tensor as float32 or float64."""
+        """Return a tensor as float32 or float64."""
 
     def reshape(self, x: str, *shape: int) -> str:
-        """A tensor in another shape; -1 for what is left."""
+        """Return a tensor in another shape; -1 for what is left."""
 
     def gather(self, x: str, index: NDArray, axis: int = 1) -> str:
-        """Entries of a tensor along an axis, such as the stencils of all points."""
+        """Return entries of a tensor along an axis, such as the stencils of all points."""
 
     def linear(self, x: str, weight: NDArray, bias: NDArray) -> str:
-        """``x weight^T + bias`` on the last axis."""
+        """Add ``x weight^T + bias`` on the last axis."""
 
     def clipped(self, x: str, low: Any, high: Any) -> str:
-        """``min(max(x, low), high)``, float64."""
+        """Add ``min(max(x, low), high)``, float64."""
 
     def columns(self, x: str) -> str:
-        """The columns of x (n, width) as rows (width + 1, n), the last one of ones."""
+        """Return the columns of x (n, width) as rows (width + 1, n), the last one of ones."""
 
     def polynomial(self, x: str, coefficients: NDArray) -> str:
-        """``sum_i c_i x^i``, float64, by Horner's rule."""
+        """Add ``sum_i c_i x^i``, float64, by Horner's rule."""
 
     def closure(self, x: str, closure: Any, K: int) -> str:
-        """The graph of another closure: U (n, K) for X (n, K), both float64."""
+        """Return the graph of another closure: U (n, K) for X (n, K), both float64."""
 
     def regressor(self, x: str, estimator: Any, width: int) -> str:
-        """The graph of a fitted regressor of rows (n, width), float64: one with ``graph``, or of scikit-learn."""
+        """Return the graph of a fitted regressor of rows (n, width), float64: its own, or that of scikit-learn's."""
 
     def transformed(self, x: str, transformer: Any, width: int) -> tuple[str, int]:
-        """The graph of a fitted transformer of rows (n, width), float64, and the new width."""
+        """Return the graph of a fitted transformer of rows (n, width), float64, and the new width."""
 
     def module(self, x: str, module: Any, K: int) -> str:
-        """The graph of a ``torch.nn.Module`` in inference mode, float64 in and out."""
+        """Return the graph of a ``torch.nn.Module`` in inference mode, float64 in and out."""
 
 
 @runtime_checkable
 class Closure(Protocol):
-    """What the resolved model couples to: `start` it once, then `step` it every dt.
+    """The interface of a closure, a model of U: `start` it once, then `step` it every dt.
 
     A closure with memory may also offer ``remember(history)``: it is called after `start` with the states before the
     start, shape (past, member, K), `HISTORY_INTERVAL` MTU apart, the newest last, the start state itself left out.
@@ -80,7 +80,7 @@ class Closure(Protocol):
         """Forget everything; `n_members` rows are coming, and all randomness comes from `rng`."""
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K), once per step of dt."""
+        """Return the added tendency U (member, K) for the states X (member, K), once per step of dt."""
 
 
 class Stateless:
@@ -91,19 +91,19 @@ class Stateless:
     """Whether the closure and its graph give the same bits."""
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Nothing to forget."""
+        """Do nothing: there is no state."""
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return the added tendency U (member, K) for the states X (member, K)."""
         return self.predict(X)
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         raise NotImplementedError
 
 
 class _Adapter(Stateless):
-    """A model of somebody else as a deterministic closure without memory."""
+    """A user's model as a deterministic closure without memory."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -116,11 +116,11 @@ class FunctionClosure(_Adapter):
     """A plain function X (n, K) -> U (n, K) as a deterministic closure without memory."""
 
     def predict(self, X: NDArray) -> Any:
-        """Whatever the function returns for X (n, K)."""
+        """Return the function's value for X (n, K)."""
         return self.model(X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The function's own graph, if it is an object with one; see `Closure`."""
+        """Return the function's own graph, if it is an object with one; see `Closure`."""
         return builder.closure(x, self.model, K)
 
 
@@ -128,12 +128,12 @@ class PredictorClosure(_Adapter):
     """An object with ``predict`` (X (n, K) -> U (n, K)) as a deterministic closure without memory."""
 
     def predict(self, X: NDArray) -> Any:
-        """Whatever ``estimator.predict`` returns for X (n, K)."""
+        """Return the value of ``estimator.predict`` for X (n, K)."""
         with unchecked_sklearn():
             return self.model.predict(X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The estimator's graph; see `Closure`."""
+        """Return the estimator's graph; see `Closure`."""
         return builder.reshape(builder.regressor(x, self.model, K), -1, K)
 
 
@@ -141,7 +141,7 @@ class ModuleClosure(_Adapter):
     """A ``torch.nn.Module`` of X (n, K) -> U (n, K), in inference mode, as a deterministic closure without memory."""
 
     def predict(self, X: NDArray) -> Any:
-        """What the module gives for X (n, K), which comes in the precision of its weights."""
+        """Return the module's outputs for X (n, K), given in the precision of its weights."""
         import torch
 
         dtype = next((each.dtype for each in self.model.parameters()), torch.float32)
@@ -153,7 +153,7 @@ class ModuleClosure(_Adapter):
             self.model.train(training)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The module's graph; see `Closure`."""
+        """Return the module's graph; see `Closure`."""
         return builder.module(x, self.model, K)
 
 
@@ -194,12 +194,12 @@ class _PipelineClosure:
         return self.last.step(transformed)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The graphs of all steps, one after the other; see `Closure`."""
+        """Return the graphs of all steps, one after the other; see `Closure`."""
         return builder.closure(builder.transformed(x, self.steps, K)[0], self.last, K)
 
 
 def unchecked_sklearn() -> AbstractContextManager[None]:
-    """scikit-learn without its test for NaN and infinity, when it is loaded at all."""
+    """Switch off scikit-learn's test for NaN and infinity, if it is loaded, within the context."""
     if "sklearn" not in sys.modules:
         return nullcontext()
     import sklearn
@@ -208,16 +208,15 @@ def unchecked_sklearn() -> AbstractContextManager[None]:
 
 
 def as_closure(model: Any, dt: float = 0.01) -> Closure:
-    """The closure that a model stands for, for a resolved model that steps by `dt`.
+    """Return the closure of a model, for a resolved model that steps by `dt` MTU.
 
     Parameters
     ----------
     model : object
-        A `Closure` (returned as it is; one without ``deterministic`` is taken to be stochastic), a model that makes
-        its own with ``closure(dt)``, a fitted search or pipeline around one, a ``torch.nn.Module``, an object with
+        A `Closure` (returned as it is; one without ``deterministic`` is taken to be stochastic), a model that makes its
+        own with ``closure(dt)``, a fitted search or pipeline around one, a ``torch.nn.Module``, an object with
         ``predict``, or a function X (n, K) -> U (n, K).
     dt : float
-        Step of the resolved model in MTU.
 
     Raises
     ------
@@ -275,7 +274,7 @@ def checked_step(closure: Closure, X: NDArray) -> NDArray:
 
 
 def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
-    """What the model `name` returned as a float64 array of the given shape, or a `ModelError` that says why not."""
+    """Return the output of model `name` as a float64 array of the given shape; raise `ModelError` if it is not one."""
     expected = f"{name} must return U as real numbers of shape {shape}, one row per state"
     if _offers(U, "detach"):
         U = U.detach().cpu()
@@ -296,7 +295,7 @@ def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
 
 
 def _from_predictor(model: Any, dt: float) -> Closure:
-    """A closure of an object with predict, looking through a pipeline for a last step that makes its own."""
+    """Return the closure of an object with predict, or of a pipeline whose last step makes its own."""
     steps = model.steps if hasattr(model, "named_steps") else None
     if steps and _offers(steps[-1][-1], "closure"):
         last = as_closure(steps[-1][-1], dt)
@@ -347,7 +346,7 @@ def _a(value: Any) -> str:
 
 
 def name_of(model: Any) -> str:
-    """How a message calls a model: the user's own object inside the adapters, functions by their name."""
+    """Return the name of a model for messages: that of the user's own object inside the adapters."""
     while isinstance(model, _Adapter | _Undeclared):
         model = model.model
     return getattr(model, "__name__", type(model).__name__)

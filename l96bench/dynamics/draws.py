@@ -39,7 +39,7 @@ _TAIL = (
 
 @kernel
 def portable_log(x: float) -> float:
-    """The natural logarithm of a positive number: 2 artanh((m - 1) / (m + 1)) + exponent log 2, m near 1."""
+    """Return the natural logarithm of a positive number: 2 artanh((m - 1) / (m + 1)) + exponent log 2, m near 1."""
     m, exponent = math.frexp(x)
     if m < 0.70710678118654752:
         m *= 2.0
@@ -53,7 +53,7 @@ def portable_log(x: float) -> float:
 
 @kernel
 def _ratio(table: tuple[tuple[float, ...], ...], r: float) -> float:
-    """The ratio of the two polynomials of degree 7 in the table, lowest order first."""
+    """Return the ratio of the two polynomials of degree 7 in the table, lowest order first."""
     above, below = 0.0, 0.0
     for row in range(1, -1, -1):
         for i in range(3, -1, -1):
@@ -78,14 +78,14 @@ def _quantiles(uniforms: NDArray) -> None:
 
 
 def standard_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Independent standard normal numbers of that shape from the uniform numbers of `rng`."""
+    """Return independent standard normal numbers of that shape from the uniform numbers of `rng`."""
     out = rng.random(shape)
     _quantiles(out.reshape(-1))
     return out
 
 
 def draw_normals(rngs: Streams, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Standard normal numbers (experiment, ...) of that shape for every experiment, each from its own stream."""
+    """Return standard normal numbers (experiment, ...) of that shape for every experiment, each from its own stream."""
     out = np.empty((len(rngs), *shape))
     for i, rng in enumerate(rngs):
         rng.random(out=out[i])
@@ -94,12 +94,12 @@ def draw_normals(rngs: Streams, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def draw_subsets(rng: np.random.Generator, n_draws: int, K: int, size: int) -> NDArray[np.int64]:
-    """Random subsets (draw, size) of the points 0 .. K - 1, each sorted and without repetition."""
+    """Return random subsets (draw, size) of the points 0 .. K - 1, each sorted and without repetition."""
     return np.sort(np.argsort(rng.random((n_draws, K)), axis=1)[:, :size], axis=1)
 
 
 def words_of(seed: Seed, n_experiments: int) -> list[list[int]]:
-    """The seed words of every experiment: those given, or `seed` followed by the experiment's number."""
+    """Return the seed words of every experiment: those given, or `seed` followed by the experiment's number."""
     if isinstance(seed, str) or not hasattr(seed, "__iter__"):
         return [[checked_seed(seed), i] for i in range(n_experiments)]
     words = [seed_words(each) for each in seed]

@@ -22,7 +22,7 @@ def advance_two_scale(
     dt: float,
     n_steps: int,
 ) -> None:
-    """As `kernels.advance_two_scale`, freely, for every row of `states` (member, K + K J), which holds X and then Y."""
+    """Advance every row of `states` (member, K + K J), X and then Y, as the undriven `kernels.advance_two_scale`."""
     no_stages = np.empty((0, 4, K))
     for i in range(states.shape[0]):
         x, y = states[i, :K], states[i, K:].reshape(K, J)

@@ -1,4 +1,4 @@
-"""Lorenz-96 with a coefficient of its own in front of every term: the truths whose equations are to be recovered."""
+"""Lorenz-96 with a free coefficient for every term: the truths whose equations are to be recovered."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Coefficients:
 
     @classmethod
     def of(cls, regime: Regime) -> Coefficients:
-        """The coefficients of a regime with one or two scales and local coupling; an L96BenchError for any other."""
+        """Return the coefficients of a regime with one or two scales and local coupling, else raise L96BenchError."""
         if regime.scales > 2 or regime.coupling != "local":
             raise L96BenchError(f"expected a regime with one or two scales and local coupling, got {regime.id!r}")
         if not regime.J:
@@ -57,7 +57,7 @@ class Coefficients:
 
 
 def random_state(coefficients: Coefficients, K: int, J: int, words: Sequence[int]) -> tuple[Array, Array]:
-    """Initial values from uniform bits alone: X (K,) in [0, F), Y (K, J) in [-0.05, 0.05)."""
+    """Return initial values from uniform bits alone: X (K,) in [0, F), Y (K, J) in [-0.05, 0.05)."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
     return rng.random(K) * coefficients.F, (rng.random((K, J)) - 0.5) / 10.0
 

@@ -13,7 +13,7 @@ from l96bench.jit import kernel
 
 @kernel
 def _slow(x, U, a1, a2, d, F, out):
-    """dX_k/dt = a1 X_{k-1} X_{k+1} - a2 X_{k-1} X_{k-2} - d X_k + F + U_k."""
+    """Compute dX_k/dt = a1 X_{k-1} X_{k+1} - a2 X_{k-1} X_{k-2} - d X_k + F + U_k."""
     K = x.shape[0]
     out[0] = x[K - 1] * (a1 * x[1] - a2 * x[K - 2]) - d * x[0] + F + U[0]
     out[1] = x[0] * (a1 * x[2] - a2 * x[K - 1]) - d * x[1] + F + U[1]
@@ -24,7 +24,7 @@ def _slow(x, U, a1, a2, d, F, out):
 
 @kernel
 def _exert(rows, x, hx, hy, U, forcing):
-    """What the scales do to each other: U_k = -hx sum_j Y_{j,k}; forcing = hy x_k."""
+    """Compute the coupling of the scales: U_k = -hx sum_j Y_{j,k}; forcing = hy x_k."""
     n_rows, n = rows.shape
     for k in range(n_rows):
         U[k] = -(hx * row_sum(rows, k))
@@ -35,14 +35,14 @@ def _exert(rows, x, hx, hy, U, forcing):
 
 @kernel
 def _stage(a, v, p, q, forcing, p1, p2, c, start, out, step):
-    """A stage of the fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
+    """Compute a stage of the fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
     for m in range(v.shape[0]):
         out[m] = start[m] + step * (forcing[m] - p[m] * (p1 * q[m] - p2 * a[m]) - c * v[m])
 
 
 @kernel
 def _last_stage(a, v, p, q, forcing, p1, p2, c, first, second, start, sixth):
-    """The last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
+    """Compute the last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
     for m in range(v.shape[0]):
         k = forcing[m] - p[m] * (p1 * q[m] - p2 * a[m]) - c * v[m]
         start[m] = (first[m] + 2.0 * second[m] + v[m] - start[m]) * (1.0 / 3.0) + sixth * k
@@ -50,7 +50,7 @@ def _last_stage(a, v, p, q, forcing, p1, p2, c, first, second, start, sixth):
 
 @kernel
 def _step(start, k, step, out):
-    """A stage of the slow ring: out = start + step k."""
+    """Compute a stage of the slow ring: out = start + step k."""
     for i in range(out.shape[0]):
         out[i] = start[i] + step * k[i]
 
@@ -110,7 +110,7 @@ def record(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every, X, U, Y):
 
 @kernel
 def _slow_tangent(x, v, a1, a2, d, out):
-    """The derivative of `_slow` along v: the tangent-linear tendency."""
+    """Compute the derivative of `_slow` along v: the tangent-linear tendency."""
     K = x.shape[0]
     for i in range(K):
         a, p, q = (i - 2) % K, (i - 1) % K, (i + 1) % K
@@ -119,7 +119,7 @@ def _slow_tangent(x, v, a1, a2, d, out):
 
 @kernel
 def growth(x, v, a1, a2, d, F, dt, n_steps, every):
-    """The logarithm of the growth of v along x, both advanced in place; v gets length 1 every so many steps."""
+    """Return the logarithm of the growth of v along x, both advanced in place; v gets length 1 every so many steps."""
     K = x.shape[0]
     zero, growth = np.zeros(K), 0.0
     xs, vs, k, w, kv, wv = x.copy(), v.copy(), np.empty(K), np.empty(K), np.empty(K), np.empty(K)

@@ -1,4 +1,4 @@
-"""The resolved model backwards: the tendency that, held through a step, takes a state to where it is to land."""
+"""The inverse of the resolved model: the tendency that, held through a step, takes a state to a given one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @kernel
 def _linear_slope(x: Array, v: Array, out: Array) -> None:
-    """The derivative of the resolved tendency at x in the direction v, all of shape (K,)."""
+    """Compute the derivative of the resolved tendency at x in the direction v, all of shape (K,)."""
     K = x.shape[0]
     for k in range(K):
         up, down, far = (k + 1) % K, (k - 1) % K, (k - 2) % K

@@ -26,7 +26,7 @@ FREE, RECORD, DRIVEN = 0, 1, 2
 
 @inline_kernel
 def row_sum(rows, k):
-    """The sum of row k, in one fixed order: four interleaved partial sums, then the rest."""
+    """Return the sum of row k, in one fixed order: four interleaved partial sums, then the rest."""
     n = rows.shape[1]
     quarters = n // 4
     s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
@@ -43,7 +43,7 @@ def row_sum(rows, k):
 
 @kernel
 def coupling(rows: NDArray, scale: float, out: NDArray) -> None:
-    """S_k = -scale sum_j Y_{j,k} for rows (K, J)."""
+    """Compute S_k = -scale sum_j Y_{j,k} for rows (K, J)."""
     for k in range(rows.shape[0]):
         out[k] = -(scale * row_sum(rows, k))
 
@@ -62,7 +62,7 @@ def to_flux(U: NDArray) -> None:
 
 @kernel
 def _slow(x, U, F, out):
-    """dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + F + U_k (Lorenz 1996)."""
+    """Compute dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + F + U_k (Lorenz 1996)."""
     K = x.shape[0]
     out[0] = x[K - 1] * (x[1] - x[K - 2]) - x[0] + F + U[0]
     out[1] = x[0] * (x[2] - x[K - 1]) - x[1] + F + U[1]
@@ -73,7 +73,7 @@ def _slow(x, U, F, out):
 
 @kernel
 def _exert(rows, x, scale, flux, U, forcing):
-    """What two neighbouring scales do to each other: U_k = -scale sum_j Y_{j,k} (or its flux); forcing = scale x_k."""
+    """Compute the coupling of neighbouring scales: U_k = -scale sum_j Y_{j,k} (or its flux); forcing = scale x_k."""
     n_rows, n = rows.shape
     for k in range(n_rows):
         U[k] = -(scale * row_sum(rows, k))
@@ -96,14 +96,14 @@ def wrap(ring: NDArray) -> None:
 
 @kernel
 def _stage(a, v, p, q, forcing, adv, damp, start, out, step):
-    """A stage of a fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
+    """Compute a stage of a fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
     for m in range(v.shape[0]):
         out[m] = start[m] + step * (forcing[m] - adv * p[m] * (q[m] - a[m]) - damp * v[m])
 
 
 @kernel
 def _last_stage(a, v, p, q, forcing, adv, damp, first, second, start, sixth):
-    """The last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
+    """Compute the last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
     for m in range(v.shape[0]):
         k = forcing[m] - adv * p[m] * (q[m] - a[m]) - damp * v[m]
         start[m] = (first[m] + 2.0 * second[m] + v[m] - start[m]) * (1.0 / 3.0) + sixth * k
@@ -233,7 +233,7 @@ def advance_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, n_steps, 
 
 @kernel
 def record_three_scale(x, y, z, F, hcb, cb, c, hed, ed, ge, flux, dt, every, X, U, Y, Z):
-    """As `record_two_scale`, with Z (n, K, J, I) or an empty array."""
+    """Store as `record_two_scale`, with Z (n, K, J, I) or an empty array."""
     no_stages = np.empty((0, 4, x.shape[0]))
     for i in range(X.shape[0]):
         X[i] = x

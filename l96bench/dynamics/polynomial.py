@@ -1,4 +1,4 @@
-"""Polynomial closures U = sum_i c_i X^i: one's own, none at all, and the classics as they were published."""
+"""Polynomial closures U = sum_i c_i X^i: any coefficients, none (U = 0), and those published in the literature."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Polynomial(Stateless):
         return "U[k] = " + " + ".join(terms)
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U for the states X, element by element, in any shape."""
+        """Return the added tendency U for the states X, element by element, in any shape."""
         X = np.asarray(X, dtype=np.float64)
         U = np.full(X.shape, self._coefficients[-1])
         for coefficient in self._coefficients[-2::-1]:
@@ -67,7 +67,7 @@ class Polynomial(Stateless):
     graph_is_exact = True
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The polynomial by the same Horner's rule; see `Closure`."""
+        """Return the polynomial by the same Horner's rule; see `Closure`."""
         return builder.polynomial(x, self._coefficients)
 
     def __eq__(self, other: object) -> bool:
@@ -92,25 +92,23 @@ class NoClosure(Polynomial):
 
 @dataclass(frozen=True, slots=True)
 class PublishedClosure:
-    """A closure with the numbers that its paper prints, negated to an added tendency.
+    """A closure with the coefficients printed in its paper, their sign changed to that of an added tendency.
 
     Its target is the FORWARD DIFFERENCE of X over `noise_interval`, (X(t + h) - X(t)) / h less the resolved tendency,
-    not the exact coupling term that l96bench scores: the two differ systematically, the difference being damped by
-    the curvature of X.
+    not the exact coupling term that l96bench scores: the two differ systematically, the difference being damped by the
+    curvature of X.
 
     Attributes
     ----------
-    id : str
+    id, source : str
+        The id, and the paper and equation.
     polynomial : Polynomial
         The deterministic part, as an added tendency.
-    phi, sigma : float
-        Autocorrelation over `noise_interval` and stationary standard deviation of the additive AR(1) residual.
-    noise_interval : float
-        Time in MTU between the samples the paper fitted to.
+    phi, sigma, noise_interval : float
+        Autocorrelation over `noise_interval` (MTU between the paper's samples) and stationary standard deviation of the
+        additive AR(1) residual.
     regimes : tuple of str
         The regimes whose system it was fitted to.
-    source : str
-        Paper and equation.
     """
 
     id: str
@@ -122,7 +120,7 @@ class PublishedClosure:
     source: str
 
     def stochastic(self, dt: float = 0.01) -> AR1Closure:
-        """The polynomial plus the published AR(1) residual, rescaled to steps of `dt` MTU."""
+        """Return the polynomial plus the published AR(1) residual, rescaled to steps of `dt` MTU."""
         return AR1Closure(self.polynomial, self.phi, self.sigma, self.noise_interval, dt)
 
 

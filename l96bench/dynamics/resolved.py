@@ -30,12 +30,11 @@ class Rollout:
 
     Attributes
     ----------
-    time : (time,) array
-        MTU since the start, of the samples.
+    time, left : (time,) and (member,) arrays
+        MTU of the samples since the start, and at which a member left the allowed range (or the finite numbers);
+        infinity for those that never did.
     X : (time, member, K) array
         The members; NaN from the sample after a member has left.
-    left : (member,) array
-        MTU at which a member left the allowed range (or the finite numbers); infinity for those that never did.
     """
 
     time: NDArray[np.float64]
@@ -71,16 +70,14 @@ def rollout(
         Anything that `as_closure` takes: a closure, an estimator with ``predict``, a function X -> U, a polynomial.
     X0 : (member, K) or (K,) array
         Initial states.
-    duration : float
-        MTU to sample after the spin-up: ``round(duration / interval)`` samples, the first at its end.
+    duration, spin_up : float
+        MTU to sample, ``round(duration / interval)`` samples, the first at the end of the spin-up; and MTU before it.
     regime : str or Regime
         The regime whose forcing is used.
     F : float or (member,) array, optional
         Forcing instead of the regime's.
     dt, interval : float
         Time step, and time between samples, in MTU.
-    spin_up : float
-        MTU to run before the first sample.
     limits : (low, high), optional
         Numbers or arrays (member,). A member with any X outside has left: it is stopped, and its samples are NaN from
         there on.
@@ -128,7 +125,7 @@ def rollout(
 
 
 def _per_member(value: ArrayLike, n_members: int, name: str) -> NDArray[np.float64]:
-    """A number, or one for each member, as an array (member,)."""
+    """Return a number, or one for each member, as an array (member,)."""
     if np.shape(value) not in ((), (n_members,)):
         raise L96BenchError(
             f"expected {name} as a number or one for each of {n_members} members, got {np.shape(value)}"

@@ -12,7 +12,7 @@ LANES = 16
 
 @inline_kernel
 def _slopes(a, p, v, q, F, U, out):
-    """dX/dt of rings side by side, given as slices (see `block_step`): v_k' = p_k (q_k - a_k) - v_k + F + U_k."""
+    """Compute dX/dt of rings side by side as slices (see `block_step`): v_k' = p_k (q_k - a_k) - v_k + F + U_k."""
     for m in range(out.shape[0]):
         out[m] = p[m] * (q[m] - a[m]) - v[m] + F[m] + U[m]
 

@@ -14,7 +14,7 @@ __all__ = ["rollout", "step", "tendency"]
 
 
 def tendency(X: torch.Tensor, forcing: torch.Tensor) -> torch.Tensor:
-    """dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + forcing_k for X (..., K); the forcing is F + U (Lorenz 1996)."""
+    """Return dX_k/dt = X_{k-1} (X_{k+1} - X_{k-2}) - X_k + forcing_k (F + U) for X (..., K) (Lorenz 1996)."""
     ring = torch.cat([X[..., -2:], X, X[..., :1]], dim=-1)
     return torch.addcmul(forcing - X, ring[..., 1:-2], ring[..., 3:] - ring[..., :-3])
 
@@ -41,7 +41,7 @@ def rollout(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """The states of every `every`-th step after the start, (n_steps // every, member, K), with their gradients.
+    """Return every `every`-th state (n_steps // every, member, K) of a run in torch, with gradients.
 
     Parameters
     ----------
@@ -52,16 +52,13 @@ def rollout(
     n_steps, every : int
         Steps, and those between the states that are kept, which divide them.
     F : float or tensor that broadcasts against X
-        Forcing.
     dt : float
         Time step in MTU.
     limits : (low, high), optional
         A member with any X outside, or not a number, is set back to its initial state, from where it runs on. No
         gradient flows through that, so that all gradients stay finite when members blow up.
-    device : str or torch.device, optional
-        Where to run ("cuda" for a GPU); where X0 lies if not given, arrays on the CPU.
-    dtype : torch.dtype, optional
-        float32 or float64; that of X0 if not given.
+    device, dtype : optional
+        Where to run ("cuda" for a GPU), and float32 or float64; those of X0 if not given, arrays on the CPU.
 
     States of the wrong shape or kind, or steps that are no multiple of `every`, are an `L96BenchError`.
     """

@@ -43,12 +43,10 @@ class Trajectory:
         MTU since the end of the spin-up; the first sample is at 0.
     X : (time, K) or (trajectory, time, K) array
         Resolved variables.
-    Y : (time, K, J) or (trajectory, time, K, J) array, or None
-        Fast variables, None for single-scale regimes or when they were not stored.
     U : like X
         The tendency that the fast variables add to X, from Y at the sample's own time (zero for single-scale regimes).
-    Z : (time, K, J, I) or (trajectory, time, K, J, I) array, or None
-        Faster variables of the three-scale system.
+    Y, Z : (time, K, J) and (time, K, J, I) arrays, with a leading trajectory axis where X has one, or None
+        Fast and, of the three-scale system, faster variables; None where there are none, or they were not stored.
     """
 
     regime: Regime
@@ -59,7 +57,7 @@ class Trajectory:
     Z: NDArray[np.float64] | None = None
 
     def to_xarray(self) -> xarray.Dataset:
-        """The trajectory as an xarray dataset with named dimensions and the regime's parameters as attributes."""
+        """Return an xarray dataset with named dimensions and the regime's parameters as attributes."""
         import xarray
 
         lead = ("trajectory",) if self.X.ndim == 3 else ()
@@ -88,16 +86,15 @@ def simulate(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Trajectory:
-    """Trajectories of a regime's full equations, by classical RK4 (Lorenz 1996; equations in `Regime`).
+    """Integrate a regime's full equations (see `Regime`) by classical RK4 and return samples.
 
     Parameters
     ----------
     regime : str or Regime
         A registered id, or parameters of your own.
-    duration : float
-        MTU to sample; ``round(duration / interval)`` samples, the first at the end of the spin-up.
-    interval : float
-        MTU between samples, a whole number of steps.
+    duration, interval : float
+        MTU to sample, ``round(duration / interval)`` samples, the first at the end of the spin-up; and MTU between
+        samples, a whole number of steps.
     seed : int or sequence of int
         Words of the seed; trajectory i draws its initial values from the PCG64 stream of ``[*seed, i]``, so that it
         does not depend on how many others are made.
@@ -162,7 +159,7 @@ def simulate(
 
 
 def random_state(regime: Regime, words: Sequence[int]) -> State:
-    """Initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d)."""
+    """Return initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d)."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
     ranges = ((0.0, regime.F), (0.5, 1.0 / regime.b), (0.5, 1.0 / (regime.b * regime.d)))
     return tuple(
@@ -171,7 +168,7 @@ def random_state(regime: Regime, words: Sequence[int]) -> State:
 
 
 def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_trajectories: int) -> list[State]:
-    """The caller's initial states, checked, as fresh arrays."""
+    """Return the caller's initial states, checked, as fresh arrays."""
     parts = initial if isinstance(initial, tuple) else (initial,)
     shapes = regime.state_shapes
     expected = f"expected an initial state of shapes {list(shapes)} (or with one leading axis)"
@@ -193,7 +190,7 @@ def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_
 
 
 def parameters(regime: Regime) -> tuple[float, ...]:
-    """The numbers of the fast equations as the kernels take them: hc/b, cb, c and, for three scales, he/d, ed, ge."""
+    """Return the numbers of the fast equations as the kernels take them: hc/b, cb, c and, with Z, he/d, ed, ge."""
     two = (regime.h * regime.c / regime.b, regime.c * regime.b, regime.c)
     three = (regime.h * regime.e / regime.d, regime.e * regime.d, regime.g * regime.e)
     return two + three if regime.scales == 3 else two
@@ -255,5 +252,5 @@ def in_threads(work: Callable[[int], None], n: int, threads: int | None) -> None
 
 
 def available_processors() -> int:
-    """The processors that this process may use."""
+    """Return the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

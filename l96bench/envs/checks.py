@@ -1,4 +1,4 @@
-"""What arguments of the environments may be, and what is said when they are something else."""
+"""Checks of the environments' arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from l96bench.envs import kernels
 from l96bench.errors import ActionError, L96BenchError, UnknownIdError, nearest
 
 _TOLERANCE = 1e-6
-"""How far an action may lie outside of its box, for the rounding of wrappers that rescale."""
+"""Largest distance of an action from its box, for the rounding of wrappers that rescale."""
 
 
 def check_options(known: Iterable[str], options: Iterable[str], name: str) -> None:
@@ -26,7 +26,7 @@ def check_options(known: Iterable[str], options: Iterable[str], name: str) -> No
 
 
 def options_of(kind: type) -> list[str]:
-    """The arguments of a class, those that it hands on to its bases among them."""
+    """Return the arguments of a class, those that it hands on to its bases among them."""
     names: dict[str, None] = {}
     for base in kind.__mro__:
         if "__init__" in vars(base):
@@ -38,7 +38,7 @@ def options_of(kind: type) -> list[str]:
 
 
 def positive(value: Any, name: str) -> int:
-    """A whole number from 1 on; L96BenchError otherwise."""
+    """Return a whole number from 1 on, or raise L96BenchError."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -49,14 +49,14 @@ def positive(value: Any, name: str) -> int:
 
 
 def chosen(value: Any, choices: Sequence[str | None], name: str) -> Any:
-    """A value that is one of the choices; UnknownIdError, with the closest ones, otherwise."""
+    """Return a value that is one of the choices, or raise UnknownIdError with the closest ones."""
     if value not in choices:
         raise UnknownIdError(f"no {name} {value!r}." + nearest(str(value), [str(choice) for choice in choices]))
     return value
 
 
 def systems_of(num_envs: int | None, agents: int) -> int:
-    """How many systems have that many rows, one for None; L96BenchError if it is no whole number of them."""
+    """Return the number of systems with that many rows, one for None, or raise L96BenchError if it is not whole."""
     rows = agents if num_envs is None else positive(num_envs, "num_envs")
     if rows % agents:
         raise L96BenchError(
@@ -67,7 +67,7 @@ def systems_of(num_envs: int | None, agents: int) -> int:
 
 
 def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
-    """The autoreset mode of that name or value."""
+    """Return the autoreset mode of that name or value."""
     if isinstance(mode, AutoresetMode):
         return mode
     by_name = {each.value: each for each in AutoresetMode} | {each.name: each for each in AutoresetMode}
@@ -75,7 +75,7 @@ def autoreset_mode_of(mode: AutoresetMode | str) -> AutoresetMode:
 
 
 def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
-    """One seed, or None, for every system: ``seed + i`` for a number; L96BenchError for other seeds."""
+    """Return a seed or None for every system, ``seed + i`` for a number, or raise L96BenchError."""
     expected = f"expected seed as a whole number from 0 on, None, or a sequence of {n_systems} of these"
     try:
         if seed is None:
@@ -92,7 +92,7 @@ def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
 
 
 def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) -> NDArray[np.intp]:
-    """The systems that the options of a reset ask for; L96BenchError for other options or masks."""
+    """Return the systems that the options of a reset ask for; L96BenchError for other options or masks."""
     for name in options or ():
         if name != "reset_mask":
             raise L96BenchError(f"no option {name!r} of reset." + nearest(str(name), ["reset_mask"]))

@@ -1,4 +1,4 @@
-"""The reward for a good climate: how an episode's statistics come closer to those of the truth."""
+"""A reward for the climate: the decrease of the distance of an episode's statistics from the truth's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CELLS = 200
 
 
 class ClimateReward:
-    """The fall of the distance between an episode's distributions and the truth's.
+    """Rewards by the decrease of the distance between an episode's distributions and the truth's.
 
     After t of T steps every quantity q of `l96bench.metrics.climate` (value, change over 0.2 MTU, difference of
     neighbours) has been seen n_q(t) K times. With G_q its distribution function in the training data, and G_q,t that of
@@ -76,13 +76,13 @@ class ClimateReward:
         )
 
     def loss(self, terminated: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The reward of a step that ends an episode: the rest of the largest distance that there is."""
+        """Return the reward of a step that ends an episode: the rest of the largest distance that there is."""
         return self._distance[terminated] - self._worst
 
 
 @lru_cache(maxsize=8)
 def _climate(task: ClosureTask) -> tuple[DistanceGrid, NDArray[np.float64]]:
-    """The cells of the distribution functions, and those of the training data, (3, CELLS)."""
+    """Return the cells of the distribution functions, and those of the training data, (3, CELLS)."""
     run = np.asarray(task.train.X)[:, None]
     grid = DistanceGrid.from_truth(run, task.train.interval, CELLS)
     return grid, member_cdfs(run, task.train.interval, grid)[0]

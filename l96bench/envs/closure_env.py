@@ -1,4 +1,4 @@
-"""What the two environments about closures share: an agent that sees X and acts U."""
+"""The base of the two environments about closures: an agent that sees X and acts U."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from l96bench.errors import L96BenchError
 from l96bench.regimes import get_regime
 
 SPLITS = ("train", "valid", "test")
-"""Whose trajectories episodes may begin on."""
+"""The splits whose trajectories episodes may begin on."""
 
 
 class ClosureEnv(BatchedEnv):

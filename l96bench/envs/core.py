@@ -37,7 +37,7 @@ Mask = NDArray[np.bool_]
 
 
 class BatchedEnv(VectorEnv):
-    """Many independent systems of one family, stepped together: the base of the native vector environments.
+    """Base of the vector environments: many independent systems of one family, stepped together.
 
     A *system* is one episode's world: it has a random generator, a clock and an end of its own. A *row* is what
     Gymnasium counts: one agent. Without ``local`` a system is one row; with it each of the system's ``agents`` points
@@ -71,10 +71,8 @@ class BatchedEnv(VectorEnv):
         Systems, and rows of each.
     observation_space, action_space : gymnasium.spaces.Box
         Of one row; one-dimensional.
-    episode_steps : int
-        Steps of an episode, after which it is truncated.
-    max_episode_steps : int, optional
-        A lower limit, by the name that Gymnasium gives it.
+    episode_steps, max_episode_steps : int
+        Steps of an episode, after which it is truncated, and optionally a lower limit, by Gymnasium's name.
     autoreset_mode : AutoresetMode or {"NextStep", "SameStep", "Disabled"}
         When a row that has ended begins anew (see `gymnasium.vector.AutoresetMode`).
     threads : int
@@ -83,8 +81,7 @@ class BatchedEnv(VectorEnv):
 
     Attributes
     ----------
-    generators : list of numpy Generator
-        One a system.
+    generators : list of numpy Generator, one a system
     steps : (n_systems,) array
         Steps that the present episodes have made.
     """
@@ -176,10 +173,9 @@ class BatchedEnv(VectorEnv):
 
         Raises
         ------
-        EpisodeError
-            For a mask before the first reset, or after `close`.
-        L96BenchError
-            For seeds, options or a mask that cannot be used. Nothing has changed then.
+        EpisodeError, L96BenchError
+            For a mask before the first reset, or after `close`; for seeds, options or a mask that cannot be used, in
+            which case nothing has changed.
         """
         self._require(not self.closed, "the environment is closed: make a new one")
         seeds = checked_seeds(seed, self.n_systems)
@@ -216,8 +212,7 @@ class BatchedEnv(VectorEnv):
         ActionError
             For actions of the wrong shape or dtype, outside of the box, or NaN. Nothing has changed then.
         EpisodeError
-            Before the first reset, after `close`, or, in the mode ``DISABLED``, while a row that ended waits for its
-            reset.
+            Before the first reset, after `close`, or, when ``DISABLED``, while a row that ended waits for its reset.
         """
         observations, rewards, terminated, truncated = self.advance(self.checked_actions(actions, self._action_shape))
         infos: dict[str, Any] = {}
@@ -231,7 +226,7 @@ class BatchedEnv(VectorEnv):
         return observations, rewards.reshape(-1), self._by_row(terminated), self._by_row(truncated), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """A picture (height, width, 3) of every row's episode so far; None without a render mode."""
+        """Return a picture (height, width, 3) of every row's episode so far; None without a render mode."""
         if self.render_mode is None:
             return None
         return tuple(frame for i in range(self.n_systems) for frame in (self.frame(i),) * self.agents)
@@ -268,11 +263,11 @@ class BatchedEnv(VectorEnv):
     # What the scalar environment shares.
 
     def checked_actions(self, actions: Any, shape: tuple[int, ...]) -> Actions:
-        """The actions as float32 (n_systems, n_actions), if they have that shape, a floating dtype, and fit the box."""
+        """Return the actions as float32 (n_systems, n_actions), or raise `ActionError` if they do not fit the box."""
         return checked_actions(actions, shape, self._low, self._high).reshape(self.n_systems, -1)
 
     def advance(self, actions: Actions) -> tuple[Actions, Floats, Mask, Mask]:
-        """One step under checked actions, without resets in the same step: what `step` returns, by system."""
+        """Make one step under checked actions without same-step resets; return what `step` returns, by system."""
         self._require(not self.closed, "the environment is closed: make a new one")
         self._require(self._started, "expected reset() before the first step")
         active, waiting = self._everyone, None
@@ -300,11 +295,11 @@ class BatchedEnv(VectorEnv):
         return self._observations(), rewards, terminated, truncated
 
     def first_infos(self) -> dict[str, Any]:
-        """What `info` holds of the first system."""
+        """Return the `info` of the first system."""
         return scalar_infos(self._infos())
 
     def frame(self, system: int) -> NDArray[np.uint8]:
-        """The picture of one system's episode so far, uint8 (height, width, 3)."""
+        """Return the picture of one system's episode so far, uint8 (height, width, 3)."""
         self._require(self._history is not None, "expected reset() before render()")
         assert self._history is not None
         picture = self._picture()
@@ -345,13 +340,13 @@ class BatchedEnv(VectorEnv):
         self._history.add(systems, *(record[systems] for record in records))
 
     def _observations(self) -> Actions:
-        """The observations of all rows, in an array of their own."""
+        """Return the observations of all rows, in an array of their own."""
         out = np.empty(self._observation_shape, dtype=np.float32)
         self._observe(out.reshape(self.n_systems, -1))
         return out
 
     def _by_row(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of systems as values of rows."""
+        """Return values of systems as values of rows."""
         return values if self.agents == 1 else np.repeat(values, self.agents, axis=0)
 
     @staticmethod

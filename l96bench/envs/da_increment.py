@@ -147,7 +147,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         self.over_systems(work)
 
     def _window(self, systems: NDArray[np.intp], U: Floats, rewards: Floats, terminated: Mask) -> None:
-        """Analysis and forecast of some systems under the tendencies U (system, K), and what they are worth."""
+        """Analyse and forecast some systems under the tendencies U (system, K), and fill their rewards and ends."""
         now, whole = self.steps[systems], self._observed
         observed = Observed(whole.values[systems, now], whole.points[systems, now], whole.std[systems, now])
         background = self._ensembles[systems]
@@ -167,7 +167,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         rewards[systems] = worth if self.local else worth.mean(axis=1, keepdims=True)
 
     def _forecasts(self, analysis: Floats, U: Floats) -> Floats:
-        """The members (case, system, member, K) one window after the analysis, under every U (case, system, K)."""
+        """Return members (case, system, member, K) one window after the analysis, under every U (case, system, K)."""
         n_cases, m = len(U), analysis.shape[1]
         rows = np.tile(analysis.reshape(-1, self.K), (n_cases, 1))
         held = _Held(np.repeat(U.reshape(-1, self.K), m, axis=0))

@@ -85,5 +85,5 @@ class EnsembleRolloutVectorEnv(VectorWrapper):
         return observations, rewards.reshape(-1), terminated, truncated, infos
 
     def _by_member(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Values of rows as (member, state and point)."""
+        """Return values of rows as (member, state and point)."""
         return np.asarray(rows).reshape(self.members, -1)

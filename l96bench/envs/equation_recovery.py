@@ -29,9 +29,9 @@ ACTION_SCALE = 3.0
 DEAD_ZONE = 0.003
 """Smaller actions leave a term out."""
 CHARGE = 0.002
-"""The price of a term, in units of the residual."""
+"""The cost of a term, in units of the residual."""
 CUT_OFF = 10.0
-"""Where observations are cut off."""
+"""The largest size of an observation."""
 BLOCK = 5.0
 """MTU of the blocks that windows of data are made of; the shortest budget."""
 _HALF_WIDTH, _STRIDE = 10, 4
@@ -132,7 +132,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         self._write(systems)
 
     def _write(self, systems: NDArray[np.intp] | slice) -> None:
-        """What the present coefficients of some systems leave unexplained, and cost."""
+        """Evaluate the present equations of some systems: the residual that they leave, and their cost."""
         a, moment = ACTION_SCALE * self._actions[systems], self._moment[systems]
         explained = (self._gram[systems] * a[..., None, :]).sum(axis=-1)
         self._left[systems] = moment - explained
@@ -158,7 +158,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
             self._texts[i] = tuple(self._equations(int(i)))
 
     def _equations(self, system: int) -> list[str]:
-        """The equations that a system's present coefficients make."""
+        """Return the equations that a system's present coefficients make."""
         coefficients = ACTION_SCALE * self._actions[system] * self._scale[system]
         texts: list[str] = []
         for i, candidates in enumerate(self._candidates):
@@ -187,7 +187,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         }
 
     def _remember(self, systems: NDArray[np.intp]) -> None:
-        """Nothing: a picture shows the present equations on all of the data."""
+        """Do nothing: a picture shows the present equations on all of the data."""
 
     def frame(self, system: int) -> NDArray[np.uint8]:
         """The tendencies of X in the first 5 MTU of the data, as observed and by the equations, and the equations."""
@@ -215,7 +215,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         return picture.frame((tendency, model, model - tendency), status, self._lines(system), corner=corner)
 
     def _lines(self, system: int) -> list[str]:
-        """The present equations, of the first point if they differ, with three digits, as lines for a picture."""
+        """Return the present equations, of the first point if they differ, with three digits, as lines of text."""
         coefficients = ACTION_SCALE * self._actions[system, 0] * self._scale[system, 0]
         rounded = np.array([float(f"{value:.3g}") for value in coefficients.ravel()]).reshape(coefficients.shape)
         lines: list[str] = []
@@ -233,7 +233,7 @@ class EquationRecoveryEnv(ScalarEnv):
 
 
 def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:
-    """The library of each kind of variable that the track shows; all of the same size."""
+    """Return the library of each kind of variable that the track shows; all of the same size."""
     J = 0 if track.hidden else track.J
     return RingLibrary(degree=2, radius=2, J=J, pooled=True).candidates(track.K * (1 + J))
 
@@ -261,7 +261,7 @@ def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array
 
 
 def _states(track: str, split: str, instance: int, noise: float, block: int) -> Array:
-    """The observed states (time, n) of a block, and those after it that its last windows reach."""
+    """Return the observed states (time, n) of a block, and those after it that its last windows reach."""
     about = get_track(track)
     length = round(BLOCK / about.interval)
     states = _observed(track, split, instance, noise)
@@ -275,7 +275,7 @@ def _observed(track: str, split: str, instance: int, noise: float) -> Array:
 
 
 def _windows(candidates: Candidates, states: Array, track: RecoveryTrack) -> tuple[Array, Array]:
-    """Terms (window, variable, term) and tendency (window, variable) of one kind of variable, in the weak form."""
+    """Return weak-form terms (window, variable, term) and tendency (window, variable) of one kind of variable."""
     X, Y = states[:, : track.K], states[:, track.K :]
     _, (scheme,) = _WEAK_FORM.schemes([X if candidates.kind == "X" else Y], track.interval, [_STRIDE])
     return candidates.features(X, Y, scheme.project), scheme.tendency

@@ -11,7 +11,7 @@ __all__ = ["final_infos", "scalar_infos", "vector_infos"]
 
 
 def scalar_infos(infos: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    """The infos of the first system: numbers as Python's, copies of arrays, and other objects as they are."""
+    """Return the infos of the first system: numbers as Python's, copies of arrays, and other objects as they are."""
     own = {}
     for name, values in infos.items():
         value = values[0]
@@ -22,7 +22,7 @@ def scalar_infos(infos: dict[str, NDArray[Any]]) -> dict[str, Any]:
 
 
 def vector_infos(infos: dict[str, NDArray[Any]], agents: int) -> dict[str, Any]:
-    """The infos of all rows, each with the mask of those that have it: here all."""
+    """Return the infos of all rows, each with the mask of those that have it: here all."""
     batched: dict[str, Any] = {}
     for name, values in infos.items():
         batched[name] = np.repeat(values, agents, axis=0)
@@ -33,7 +33,7 @@ def vector_infos(infos: dict[str, NDArray[Any]], agents: int) -> dict[str, Any]:
 def final_infos(
     infos: dict[str, NDArray[Any]], observations: NDArray[np.float32], ended: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The last observations (num_envs, width) and infos of the rows that just ended, as in `SyncVectorEnv`."""
+    """Return the last observations (num_envs, width) and infos of the rows that just ended, as in `SyncVectorEnv`."""
     final = np.full(len(ended), None, dtype=object)
     for row in np.flatnonzero(ended):
         final[row] = observations[row].copy()

@@ -13,7 +13,7 @@ FORECAST, TENDENCY, CLIMATE = 0, 1, 2
 
 @kernel
 def clip_actions(actions, low, high, tolerance):
-    """Cut off `actions` (n, m) at [low, high] in place: -1, or the place of the first one that is further outside."""
+    """Cut off `actions` (n, m) at [low, high]; return -1, or the place of the first one that is further outside."""
     flat = actions.reshape(-1)
     good = True
     for m in range(flat.shape[0]):
@@ -29,7 +29,7 @@ def clip_actions(actions, low, high, tolerance):
 
 @kernel
 def count_steps(steps, active, limit, terminated, truncated, ended):
-    """Count a step of the active systems, truncate those at the limit: whether any system has ended, and which."""
+    """Count a step of the active systems and truncate those at the limit; return whether any ended, and which."""
     any_ended = False
     for i in range(steps.shape[0]):
         if active[i]:
@@ -42,7 +42,7 @@ def count_steps(steps, active, limit, terminated, truncated, ended):
 
 @kernel
 def observe(X, rows, mean, std, bound, radius, first, last, out):
-    """(X[rows] - mean) / std, cut off at +-bound, as float32; with radius >= 0 the stencil of every point."""
+    """Compute (X[rows] - mean) / std, cut off at +-bound, as float32; with radius >= 0 the stencil of every point."""
     K = X.shape[1]
     width = 2 * radius + 1
     z = np.empty(K, np.float32)
@@ -60,7 +60,7 @@ def observe(X, rows, mean, std, bound, radius, first, last, out):
 
 @kernel
 def _reward(squares, rewards):
-    """Minus the squares (K,): of every point for K rewards, or their mean for one."""
+    """Compute minus the squares (K,): of every point for K rewards, or their mean for one."""
     K = squares.shape[0]
     if rewards.shape[0] == K:
         for k in range(K):
@@ -74,7 +74,7 @@ def _reward(squares, rewards):
 
 @kernel
 def judge_forcing(actions, truth, at, active, mean, reach, variance, first, last, rewards):
-    """Reward of U = mean + reach action: minus its squared error over the variance, the true U being truth[at]."""
+    """Compute rewards of U = mean + reach action: minus its squared error from truth[at] over the variance."""
     K = truth.shape[1]
     squares = np.empty(K)
     for i in range(first, last):

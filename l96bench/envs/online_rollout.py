@@ -159,13 +159,13 @@ class OnlineRolloutVectorEnv(ClosureEnv):
 
 
 class OnlineRolloutEnv(ScalarEnv):
-    """One system of `OnlineRolloutVectorEnv`, which says what it does and takes."""
+    """One system of `OnlineRolloutVectorEnv`, with the same behaviour and arguments."""
 
     core_class: ClassVar[type[Any]] = OnlineRolloutVectorEnv
 
 
 def fine_truth(regime: str, split: str) -> Floats:
-    """The trajectories of a split sampled every 0.01 MTU, (trajectory, time, K)."""
+    """Return the trajectories of a split sampled every 0.01 MTU, (trajectory, time, K)."""
     task = make_task(f"online-rollout/{regime}-v1")
     if split == "train":
         return np.asarray(task.train_fine.X)[None]
@@ -176,7 +176,7 @@ def fine_truth(regime: str, split: str) -> Floats:
 
 @lru_cache(maxsize=4)
 def _integrated(regime: Regime, split: str, n: int, duration: float) -> Floats:
-    """The first n trajectories of a split, from their own seeds."""
+    """Return the first n trajectories of a split, from their own seeds."""
     seed = split_seed(regime, get_split(regime, split).stream)
     run = simulate(regime, duration, interval=MODEL_DT, seed=seed, n_trajectories=n, store_fast=False)
     X = run.X.reshape(n, -1, regime.K)

@@ -52,7 +52,7 @@ class Actor:
 
     @classmethod
     def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
-        """What a stable-baselines3 model does where its environment shows ``(inputs - mean) / std``, cut off.
+        """Return the actor of a stable-baselines3 model whose environment shows ``(inputs - mean) / std``, cut off.
 
         Raises `ModelError` if the policy has another form, or another number of inputs.
 
@@ -80,7 +80,7 @@ class Actor:
         return cls(network.load_state_dict(state), low, high, bool(model.policy.squash_output))
 
     def actions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The actions (n, outputs) for inputs (n, width)."""
+        """Return the actions (n, outputs) for inputs (n, width)."""
         actions = self.network.predict_unchecked(np.clip(inputs, self.low, self.high))
         return np.tanh(actions) if self.squashed else np.clip(actions, -1.0, 1.0)
 
@@ -104,9 +104,8 @@ class PolicyClosure(Stateless):
     Attributes
     ----------
     n_parameters : int
-        Trained weights.
     learning_curve : dict of lists
-        What `l96bench.envs.training.train` saw on the way; empty for other policies.
+        The curve of `l96bench.envs.training.train`; empty for other policies.
     """
 
     def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling) -> None:
@@ -116,7 +115,7 @@ class PolicyClosure(Stateless):
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """The closure that a stable-baselines3 model stands for.
+        """Return the closure that a stable-baselines3 model stands for.
 
         Raises `ModelError` if the policy has another form, or observes what a closure does not have.
 
@@ -140,7 +139,7 @@ class PolicyClosure(Stateless):
         return self.actor.network.n_parameters
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.K:
             raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
@@ -148,7 +147,7 @@ class PolicyClosure(Stateless):
         return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The actions' graph, and what they stand for; see `Closure`."""
+        """Return the actions' graph, and what they stand for; see `Closure`."""
         width, actor = self.index.shape[1], self.actor
         inputs = builder.clipped(builder.reshape(builder.gather(x, self.index), -1, width), actor.low, actor.high)
         outputs = builder.regressor(inputs, actor.network, width)
@@ -186,7 +185,7 @@ class StochasticPolicyClosure(PolicyClosure):
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """The closure that a PPO or A2C model stands for; see `PolicyClosure.from_sb3`."""
+        """Return the closure that a PPO or A2C model stands for; see `PolicyClosure.from_sb3`."""
         if not isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             raise ModelError("expected a policy with a normal distribution of its actions, like that of PPO and A2C")
         closure = super().from_sb3(model, env)
@@ -194,15 +193,15 @@ class StochasticPolicyClosure(PolicyClosure):
         return closure
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Take the source of the noise."""
+        """Set the source of the noise."""
         self._rng = rng
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K), with its noise."""
+        """Return the added tendency U (member, K) for the states X (member, K), with its noise."""
         return self._noisy(self.predict(X), self._rng)
 
     def sample(self, X: NDArray, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""
+        """Return draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""
         return self._noisy(np.broadcast_to(self.predict(X), (n_members, *np.shape(X))), rng)
 
     def _noisy(self, U: NDArray, rng: np.random.Generator) -> NDArray:
@@ -231,7 +230,7 @@ def find_environment(env: Any) -> ClosureEnv:
 
 
 def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
-    """The matrices and biases of a policy's mean action, and the activation between them."""
+    """Return the matrices and biases of a policy's mean action, and the activation between them."""
     actor = getattr(policy, "actor", policy)
     extractor = getattr(actor, "pi_features_extractor", None) or actor.features_extractor
     if not isinstance(extractor, FlattenExtractor):

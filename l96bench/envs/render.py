@@ -42,7 +42,7 @@ class Panel:
     error: bool = False
 
     def colours(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The colours (..., 3) of values; grey for NaN."""
+        """Return the colours (..., 3) of values; grey for NaN."""
         table = _table(_ERROR_COLOURS if self.error else _STATE_COLOURS)
         with np.errstate(over="ignore", invalid="ignore"):
             place = np.nan_to_num((values - self.centre) * (127.5 / self.reach) + 128.0, nan=-1.0)
@@ -99,19 +99,19 @@ class EpisodePicture:
         return HEIGHT - _TOP - _BOTTOM - self.n_lines * _LINE
 
     def _boxes(self) -> list[tuple[int, int]]:
-        """The first and last column of pixels of every strip."""
+        """Return the first and last column of pixels of every strip."""
         n = len(self.panels)
         width = (WIDTH - _LEFT - _RIGHT - (n - 1) * _GAP) // n
         return [(left, left + width) for left in range(_LEFT, _LEFT + n * (width + _GAP) - 1, width + _GAP)]
 
     def _samples(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which sample every row of pixels shows, for as many rows as n samples fill, and which point every column."""
+        """Return which sample every row of pixels shows, for the rows that n samples fill, and every column's point."""
         left, right = self._boxes()[0]
         rows = np.arange(self._height) * self.n_times // self._height
         return rows[rows < n], np.arange(right - left) * self.K // (right - left)
 
     def _time_axis(self, draw: ImageDraw, start: float) -> None:
-        """Times at the left edge, `start` being that of the uppermost sample."""
+        """Draw times at the left edge, `start` being that of the uppermost sample."""
         span = self.n_times * self.interval
         step = _round_step(span, 6)
         for i in range(math.ceil(start / step - 1e-9), math.floor((start + span) / step - 1e-9) + 1):
@@ -140,7 +140,7 @@ class History:
         self._counts[index] += 1
 
     def of(self, row: int) -> tuple[list[NDArray[np.float64]], int]:
-        """The kept samples (time, K) of every panel of a row, oldest first, and how many older ones are gone."""
+        """Return the kept samples (time, K) of every panel of a row, oldest first, and how many older ones are gone."""
         n, length = int(self._counts[row]), self._samples.shape[2]
         gone = max(n - length, 0)
         order = np.arange(gone, n) % length
@@ -149,7 +149,7 @@ class History:
 
 @lru_cache(maxsize=32)
 def _page(picture: EpisodePicture) -> NDArray[np.uint8]:
-    """What is the same in every frame: title, frames, points, and the colour bars with their values."""
+    """Return the common part of every frame: title, frames, points, and the colour bars with their values."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
@@ -178,7 +178,7 @@ def _page(picture: EpisodePicture) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4)
 def _table(name: str) -> NDArray[np.uint8]:
-    """The 256 colours of one of matplotlib's maps."""
+    """Return the 256 colours of one of matplotlib's maps."""
     from matplotlib import colormaps
 
     return np.asarray(255.0 * colormaps[name](np.linspace(0.0, 1.0, 256))[:, :3] + 0.5).astype(np.uint8)
@@ -186,7 +186,7 @@ def _table(name: str) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=8)
 def _font(size: int) -> FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib and has a minus sign."""
+    """Return the font DejaVu Sans, which comes with matplotlib and has a minus sign."""
     from matplotlib import get_data_path
     from PIL import ImageFont
 
@@ -194,17 +194,17 @@ def _font(size: int) -> FreeTypeFont:
 
 
 def _number(value: float) -> str:
-    """A number of three digits, with a proper minus sign and no minus zero."""
+    """Return a number of three digits, with a proper minus sign and no minus zero."""
     return f"{value + 0.0:.3g}".replace("-", "\N{MINUS SIGN}")
 
 
 def shortened(lines: Sequence[str], most: int) -> list[str]:
-    """The first lines, the last of them ending in dots if there are more."""
+    """Return the first lines, the last of them ending in dots if there are more."""
     return list(lines) if len(lines) <= most else [*lines[: most - 1], lines[most - 1] + " ..."] if most else []
 
 
 def _fitted(line: str) -> str:
-    """The line, cut where it would leave the picture."""
+    """Return the line, cut where it would leave the picture."""
     font, room = _font(11), WIDTH - _LEFT - _RIGHT
     if font.getlength(line) <= room:
         return line
@@ -214,6 +214,6 @@ def _fitted(line: str) -> str:
 
 
 def _round_step(span: float, most: int) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that divides the span into at most that many parts."""
+    """Return the smallest of 1, 2, 5 times a power of ten that divides the span into at most that many parts."""
     power = 10.0 ** math.floor(math.log10(span / most))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power * most >= span)

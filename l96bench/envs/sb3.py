@@ -30,9 +30,9 @@ class SB3VecEnv(VecEnv):
 
     - same step: it is what the environment does;
     - disabled: rows that ended are reset right away by ``reset(options={"reset_mask": ended})``;
-    - next step: the same, where the environment is known to take a mask (Gymnasium's synchronous and asynchronous
-      ones, and ours). Any other ignores the action of the step after an end; each of its episodes is seen to begin with
-      one idle step, from the last observation of the old episode to the first of the new, without reward.
+    - next step: the same, where the environment is known to take a mask (Gymnasium's synchronous and asynchronous ones,
+      and ours). Any other ignores the action of the step after an end; each of its episodes is seen to begin with one
+      idle step, from the last observation of the old episode to the first of the new, without reward.
 
     Everything returned is a copy that later steps do not touch. Raises `TypeError` if `venv` is no `VectorEnv`;
     `L96BenchError` if it has a space that stable-baselines3 cannot hold.
@@ -40,11 +40,7 @@ class SB3VecEnv(VecEnv):
     Parameters
     ----------
     venv : gymnasium.vector.VectorEnv
-
-    Attributes
-    ----------
-    venv : gymnasium.vector.VectorEnv
-        The environment that was given.
+        Also an attribute.
     """
 
     def __init__(self, venv: VectorEnv) -> None:
@@ -72,7 +68,7 @@ class SB3VecEnv(VecEnv):
     # Stepping.
 
     def reset(self) -> VecEnvObs:
-        """The first observations of all rows, with the seeds and options that were set for this reset."""
+        """Return the first observations of all rows, with the seeds and options that were set for this reset."""
         observations, infos = self.venv.reset(seed=self._one_seed(), options=self._one_option())
         self.reset_infos = _rows_of(infos, self._rows)
         self._reset_seeds()
@@ -84,7 +80,7 @@ class SB3VecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Observations, rewards float32 (row,), ends bool (row,) and a fresh dictionary a row, after the actions."""
+        """Return observations, rewards float32 (row,), ends bool (row,) and a fresh dictionary a row."""
         if isinstance(self.action_space, spaces.Dict | spaces.Tuple):
             raise L96BenchError(f"stable-baselines3 has no actions like {self.action_space}")
         observations, rewards, terminated, truncated, found = self.venv.step(self._actions)
@@ -105,7 +101,7 @@ class SB3VecEnv(VecEnv):
         return observations, np.array(rewards, dtype=np.float32), ended, infos
 
     def _finish(self, infos: list[dict[str, Any]], done: Sequence[int]) -> None:
-        """Sort what came with the rows that were reset in their last step: the end's to infos, the start's away."""
+        """Move the last observations of rows that were reset to infos, and drop those of their start."""
         for row in done:
             start = infos[row]
             if "final_obs" not in start:
@@ -120,7 +116,7 @@ class SB3VecEnv(VecEnv):
             infos[row], self.reset_infos[row] = end, start
 
     def _restarted(self, observations: Any, ended: NDArray[np.bool_], done: Sequence[int]) -> Any:
-        """The observations with those of rows that ended replaced by the first of their next episode."""
+        """Return the observations with those of rows that ended replaced by the first of their next episode."""
         first, infos = self.venv.reset(options=_Options(reset_mask=ended.copy()))
         for row, info in zip(done, _rows_of(infos, done), strict=True):
             self.reset_infos[row] = info
@@ -135,7 +131,7 @@ class SB3VecEnv(VecEnv):
         return super().seed(seed)
 
     def _one_seed(self) -> Any:
-        """The seeds of all rows as Gymnasium takes them: one number when they count up, else a list, or None."""
+        """Return the seeds of all rows as Gymnasium takes them: one number when they count up, else a list, or None."""
         first = self._seeds[0]
         if all(seed is None for seed in self._seeds):
             return None
@@ -144,14 +140,14 @@ class SB3VecEnv(VecEnv):
         return list(self._seeds)
 
     def _one_option(self) -> dict[str, Any] | None:
-        """The options of the next reset, which are one for all rows in Gymnasium."""
+        """Return the options of the next reset, which are one for all rows in Gymnasium."""
         first = self._options[0]
         if any(option != first for option in self._options):
             raise L96BenchError("expected the same options for every row: a Gymnasium vector environment has one reset")
         return dict(first) if first else None
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the rows: each one's own where they are environments, that of the whole batch where not."""
+        """Return an attribute of each row's environment, or that of the whole batch where there are none."""
         rows = self._chosen(indices)
         inner = self._per_row()
         if inner is not None and attr_name not in ("spec", "render_mode"):
@@ -180,7 +176,7 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """What a method of each row returns, or, for a batch without environments of its own, that of the batch."""
+        """Return the results of a method of each row's environment, or of the whole batch where there are none."""
         rows, inner = self._chosen(indices), self._per_row()
         if isinstance(inner, SyncVectorEnv):
             return [inner.envs[row].get_wrapper_attr(method_name)(*method_args, **method_kwargs) for row in rows]
@@ -190,7 +186,7 @@ class SB3VecEnv(VecEnv):
         return [_attribute(self.venv, method_name)(*method_args, **method_kwargs)] * len(rows)
 
     def env_is_wrapped(self, wrapper_class: type, indices: VecEnvIndices = None) -> list[bool]:
-        """Whether each row, or the whole batch, is wrapped by this class."""
+        """Return whether each row, or the whole batch, is wrapped by this class."""
         from stable_baselines3.common.env_util import is_wrapped
 
         rows, inner = self._chosen(indices), self._per_row()
@@ -200,7 +196,7 @@ class SB3VecEnv(VecEnv):
         return [whole] * len(rows)
 
     def get_images(self) -> Sequence[NDArray | None]:
-        """A picture of each row, where the environment draws any."""
+        """Return a picture of each row, where the environment draws any."""
         images: Any = self.venv.render() if self.render_mode == "rgb_array" else None
         return [None] * self.num_envs if images is None else list(images)
 
@@ -209,7 +205,7 @@ class SB3VecEnv(VecEnv):
         self.venv.close()
 
     def _per_row(self) -> Any:
-        """The vector environment that is made of one environment a row, if it is one."""
+        """Return the vector environment that is made of one environment a row, if it is one."""
         inner = self.venv.unwrapped
         return inner if isinstance(inner, SyncVectorEnv | AsyncVectorEnv) else None
 
@@ -222,20 +218,20 @@ class SB3VecEnv(VecEnv):
 
 
 class _Options(dict[str, Any]):
-    """Options of a reset whose mask stays for every layer: the inner environment pops it, its wrappers need it too."""
+    """Reset options that keep their mask when the inner environment pops it, since its wrappers need it too."""
 
     def pop(self, key: str, *default: Any) -> Any:
         return self[key] if key in self else super().pop(key, *default)
 
 
 def _takes_mask(venv: VectorEnv) -> bool:
-    """Whether an environment that resets in the next step is known to reset rows by a mask as well."""
+    """Return whether an environment that resets in the next step is known to reset rows by a mask as well."""
     known = isinstance(venv.unwrapped, SyncVectorEnv | AsyncVectorEnv | BatchedEnv)
     return known and not any(isinstance(layer, NormalizeObservation) for layer in _layers(venv))
 
 
 def _layers(venv: VectorEnv) -> Iterator[VectorEnv]:
-    """The environment and everything that it wraps, the outermost first."""
+    """Yield the environment and everything that it wraps, the outermost first."""
     yield venv
     while isinstance(venv, VectorWrapper):
         venv = venv.env
@@ -243,7 +239,7 @@ def _layers(venv: VectorEnv) -> Iterator[VectorEnv]:
 
 
 def _attribute(venv: VectorEnv, name: str) -> Any:
-    """An attribute of the outermost layer that has it."""
+    """Return an attribute of the outermost layer that has it."""
     for layer in _layers(venv):
         if hasattr(layer, name):
             return getattr(layer, name)
@@ -251,7 +247,7 @@ def _attribute(venv: VectorEnv, name: str) -> Any:
 
 
 def _held(space: spaces.Space) -> spaces.Space:
-    """The space, if stable-baselines3 can hold it."""
+    """Return the space, if stable-baselines3 can hold it."""
     if isinstance(space, spaces.Dict | spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
         return space
     raise L96BenchError(
@@ -260,21 +256,21 @@ def _held(space: spaces.Space) -> spaces.Space:
 
 
 def _copied(observations: Any) -> Any:
-    """A copy of an observation, or of a batch of them."""
+    """Return a copy of an observation, or of a batch of them."""
     if isinstance(observations, Mapping):
         return {key: _copied(value) for key, value in observations.items()}
     return np.array(observations)
 
 
 def _row(observations: Any, row: int) -> Any:
-    """A copy of one row's observation."""
+    """Return a copy of one row's observation."""
     if isinstance(observations, Mapping):
         return {key: _row(value, row) for key, value in observations.items()}
     return np.array(observations[row])
 
 
 def _where(mask: NDArray[np.bool_], first: Any, second: Any) -> Any:
-    """`second` with the rows of the mask replaced by those of `first`."""
+    """Return `second` with the rows of the mask replaced by those of `first`."""
     if isinstance(second, Mapping):
         return {key: _where(mask, first[key], value) for key, value in second.items()}
     second[mask] = np.asarray(first)[mask]
@@ -282,7 +278,7 @@ def _where(mask: NDArray[np.bool_], first: Any, second: Any) -> Any:
 
 
 def _rows_of(infos: Any, rows: Sequence[int], common: Mapping[str, Any] = MappingProxyType({})) -> list[dict[str, Any]]:
-    """A dictionary for each row: `common`, and what Gymnasium's arrays have for it (``_key`` says which have `key`)."""
+    """Return a dictionary for each row: `common`, and its values in Gymnasium's arrays (``_key`` masks `key`)."""
     if isinstance(infos, list):  # of the wrapper DictInfoToList
         return [{**common, **infos[row]} for row in rows]
     start = dict(common)

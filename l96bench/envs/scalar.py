@@ -19,7 +19,7 @@ _OF_BATCHES = ("num_envs", "agents", "autoreset_mode", "threads")
 
 
 class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """One system of a batched environment, the `core`: no code of its own moves anything.
+    """A scalar Gymnasium environment around the batched environment `core` with one system.
 
     With ``local=True`` the rows of the system are laid side by side: the observation is that of all points, one after
     the other, the action has one number for each point, and the reward is the mean of theirs. Options are those of the
@@ -52,20 +52,20 @@ class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return observations.reshape(-1), self.core.first_infos()
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """One step; see `BatchedEnv.step`. After the end of an episode `reset` must be called first."""
+        """Make one step; see `BatchedEnv.step`. After the end of an episode `reset` must be called first."""
         core = self.core
         observations, rewards, terminated, truncated = core.advance(core.checked_actions(action, self._action_shape))
         reward = float(rewards[0, 0]) if core.agents == 1 else float(rewards.mean())
         return observations.reshape(-1), reward, bool(terminated[0]), bool(truncated[0]), core.first_infos()
 
     def render(self) -> NDArray[np.uint8] | None:
-        """A picture (height, width, 3) of the episode so far; None without a render mode."""
+        """Return a picture (height, width, 3) of the episode so far; None without a render mode."""
         return None if self.render_mode is None else self.core.frame(0)
 
     def close(self) -> None:
-        """Nothing: there is nothing to release, and checkers go on to use an environment that they have closed."""
+        """Do nothing: checkers go on to use an environment that they have closed."""
 
 
 def _joined(space: Any, agents: int) -> spaces.Box:
-    """The space of `agents` rows, one after the other."""
+    """Return the space of `agents` rows, one after the other."""
     return spaces.Box(np.tile(space.low, agents), np.tile(space.high, agents), dtype=np.float32)

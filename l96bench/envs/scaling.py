@@ -1,4 +1,4 @@
-"""How numbers of an agent become numbers of the model and back: the affine maps of a regime."""
+"""The affine maps of a regime between an agent's numbers and the model's."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Scaling:
 
     @classmethod
     def of(cls, regime: str) -> Scaling:
-        """The climatology of a regime; UnknownIdError if there are no data of it."""
+        """Return the climatology of a regime; UnknownIdError if there are no data of it."""
         if regime not in data_regimes():
             raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), data_regimes()))
         train: Samples = make_task(f"subgrid-forcing/{regime}-v1").train
         return cls(float(np.mean(train.X)), float(np.std(train.X)), float(np.mean(train.U)), float(np.std(train.U)))
 
     def observation(self, X: ArrayLike, local: bool = False) -> NDArray[np.float32]:
-        """What agents see of states X (n, K): ``(X - mean_X) / std_X``, cut off at +-BOUND, as float32 (n, K).
+        """Return the observations of states X (n, K): ``(X - mean_X) / std_X``, cut off at +-BOUND, float32 (n, K).
 
         If `local`, every point is an agent: (n K, 2 RADIUS + 1), of the points k - RADIUS .. k + RADIUS.
         """
@@ -67,17 +67,17 @@ class Scaling:
         kernels.observe(X, rows, self.mean_X, self.std_X, BOUND, RADIUS if local else -1, first, last, out)
 
     def forcing(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """The U that actions stand for, of their shape: ``mean_U + (ACTION_SCALE std_U) action``, in float64."""
+        """Return the U that actions stand for, of their shape: ``mean_U + (ACTION_SCALE std_U) action``, in float64."""
         values = np.asarray(actions, dtype=np.float32).astype(np.float64)
         return np.asarray(self.mean_U + (ACTION_SCALE * self.std_U) * values, dtype=np.float64)
 
     def action(self, U: ArrayLike) -> NDArray[np.float32]:
-        """The float32 actions closest to U, of its shape; cut off at the box."""
+        """Return the float32 actions closest to U, of its shape; cut off at the box."""
         values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (ACTION_SCALE * self.std_U)
         return np.clip(values, -1.0, 1.0).astype(np.float32)
 
 
 def point_spaces(K: int, local: bool) -> tuple[spaces.Box, spaces.Box]:
-    """What a row observes and acts: all K points and a number for each; if local, a stencil and one number."""
+    """Return a row's observation and action spaces: all K points and a number for each; if local, a stencil and one."""
     width, n_actions = (2 * RADIUS + 1, 1) if local else (K, K)
     return spaces.Box(-BOUND, BOUND, (width,), np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

@@ -1,4 +1,4 @@
-"""`l96bench/SubgridForcing-v1`: see X along a truth trajectory, act U, be rewarded for the true one."""
+"""`l96bench/SubgridForcing-v1`: see X along a truth trajectory, act U, be rewarded for the true U."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ __all__ = ["SubgridForcingEnv", "SubgridForcingVectorEnv"]
 
 
 class SubgridForcingVectorEnv(ClosureEnv):
-    """The offline question as a contextual bandit: what the agent does never changes what it sees next.
+    """Offline closure as a contextual bandit: the agent sees X and acts U, which does not change the next state.
 
-    Every step is one sample, 0.05 MTU. The observation is X at a time, the action U at that time, and the reward minus
-    the squared error of U over the variance of the training U, averaged over points; with `local` each point's own. An
-    agent that acts the climatological mean gets -1 on average, and 1 + the average reward of another is its R². Nothing
-    ever terminates an episode.
+    Every step is one sample, 0.05 MTU. The reward is minus the squared error of U over the variance of the training U,
+    averaged over points; with `local` each point's own. An agent that acts the climatological mean gets -1 on average,
+    and 1 + the average reward of another is its R². No episode terminates.
 
     Parameters
     ----------
@@ -90,6 +89,6 @@ class SubgridForcingVectorEnv(ClosureEnv):
 
 
 class SubgridForcingEnv(ScalarEnv):
-    """One system of `SubgridForcingVectorEnv`, which says what it does and takes."""
+    """One system of `SubgridForcingVectorEnv`, with the same behaviour and arguments."""
 
     core_class: ClassVar[type[Any]] = SubgridForcingVectorEnv

@@ -1,4 +1,4 @@
-"""From a stable-baselines3 model to a trained closure with its learning curve (needs the rl extra)."""
+"""Training of stable-baselines3 models as closures, with learning curves (needs the rl extra)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CASES = 50
 
 
 def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> VectorEnv:
-    """The points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime, as agents that share one policy."""
+    """Return the points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime as agents with one policy."""
     return gymnasium.make_vec(
         "l96bench/OnlineRollout-v1",
         num_envs=128 * task.regime.K,
@@ -77,18 +77,16 @@ def train_ppo(
 
 
 def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, looks: int = 12) -> PolicyClosure:
-    """Train a stable-baselines3 model on one thread, and give the closure that it has become.
+    """Train a stable-baselines3 model on one thread, and return the closure of its policy.
 
     Parameters
     ----------
     model : PPO, TD3, SAC, ...
         In an l96bench environment about closures.
-    steps : int
-        Of all rows together.
+    steps, looks : int
+        Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`.
     kind : PolicyClosure or StochasticPolicyClosure
         The closure to make: with the policy's most likely actions, or with its randomness.
-    looks : int
-        Points of the learning curve, which the closure has as `learning_curve`.
     """
     curve = LearningCurveCallback(-(-steps // looks), kind)
     with one_thread():
@@ -99,20 +97,20 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
 
 
 class LearningCurveCallback(BaseCallback):
-    """Look at the closure that a policy stands for while it trains, on the validation trajectory.
+    """A callback that evaluates the policy's closure on the validation trajectory during training.
 
     Parameters
     ----------
     every : int
-        Steps of all rows together between two looks.
+        Steps of all rows together between two evaluations.
     kind : PolicyClosure or StochasticPolicyClosure
 
     Attributes
     ----------
     curve : dict of lists
-        By look, the first before all training: ``steps``; ``seconds`` of processor time, without those of the looks;
-        ``r2`` of U; ``error``, the RMSE of forecasts of 1 MTU from 50 states over the standard deviation of X. From the
-        second look on: ``reward``, its mean per step and row since the look before.
+        By evaluation, the first before all training: ``steps``; ``seconds`` of processor time, without those of the
+        evaluations; ``r2`` of U; ``error``, the RMSE of forecasts of 1 MTU from 50 states over the standard deviation
+        of X. From the second on: ``reward``, its mean per step and row since the last.
     """
 
     def __init__(self, every: int, kind: type[PolicyClosure] = PolicyClosure) -> None:

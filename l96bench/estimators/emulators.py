@@ -1,4 +1,4 @@
-"""Emulators: models that replace the resolved equations altogether, and how they run as closures of them."""
+"""Emulators, models that replace the resolved equations altogether, and their use as closures."""
 
 from __future__ import annotations
 
@@ -18,26 +18,24 @@ from l96bench.estimators.regressors import PolynomialRegressor
 __all__ = ["EmulatorClosure", "EmulatorRegressor", "TendencyStep"]
 
 TOLERANCE = 1e-13
-"""How close the resolved model lands to where the emulator says, in units of X, or of the largest X if over 1."""
+"""Largest distance of the resolved model from the emulator's state, in units of X, or of the largest X if over 1."""
 _ITERATIONS = 30
 _NEWTON = 7
 """Iterations of Newton's method in a graph, for steps of 0.01 MTU on the attractor: to rounding."""
 
 
 class EmulatorClosure(Stateless):
-    """The closure under which a step of the resolved model lands where an emulator says.
+    """A closure that makes each step of the resolved model end where an emulator says.
 
     U solves RK4(X; F + U) = map(X), U held through the step of `dt`, so that the run is the emulator's own to rounding.
-    Where the resolved model runs under another forcing than that of the training data, `F`, the difference acts on top
-    of the emulator's step. U is NaN where the map is, or where no U leads there.
+    If the resolved model runs under another forcing than `F`, the difference acts on top of the emulator's step. U is
+    NaN where the map is, or where no U leads there.
 
     Parameters
     ----------
     step_map : function X (n, K) -> X one step later (n, K)
-    F : float
-        Forcing of the data that the map was trained on.
-    dt : float
-        MTU that the map goes ahead, the step of the resolved model.
+    F, dt : float
+        Forcing of the map's training data, and its step in MTU, that of the resolved model.
     """
 
     def __init__(self, step_map: Callable[[NDArray], ArrayLike], F: float, dt: float = 0.01) -> None:
@@ -46,7 +44,7 @@ class EmulatorClosure(Stateless):
         self.step_map, self.F, self.dt = step_map, float(F), float(dt)
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         states = np.ascontiguousarray(X, dtype=np.float64)
         target = np.ascontiguousarray(self.step_map(states), dtype=np.float64)
         if target.shape != states.shape:
@@ -59,7 +57,7 @@ class EmulatorClosure(Stateless):
         return np.asarray(forcing - self.F)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The graph of the map, if it has one, and Newton's iteration for the forcing; see `Closure`."""
+        """Return the graph of the map, if it has one, and Newton's iteration for the forcing; see `Closure`."""
         forcing = _forcing(builder, x, builder.closure(x, self.step_map, K), K, self.dt)
         return builder.node("Sub", forcing, builder.constant(self.F, np.float64))
 
@@ -71,11 +69,11 @@ class TendencyStep:
         self.tendency, self.dt = tendency, dt
 
     def __call__(self, X: NDArray) -> NDArray:
-        """The states (n, K) one step after the states X (n, K)."""
+        """Return the states (n, K) one step after the states X (n, K)."""
         return np.asarray(X + self.dt * self.tendency.step(X))
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The tendency's graph, times dt, added to X."""
+        """Return the tendency's graph, times dt, added to X."""
         change = builder.node("Mul", builder.closure(x, self.tendency, K), builder.constant(self.dt, np.float64))
         return builder.node("Add", x, change)
 
@@ -90,10 +88,8 @@ class EmulatorRegressor(BaseEstimator):
     ----------
     estimator : regressor of X (n, K) -> tendency (n, K), default PolynomialRegressor()
         Such as a `LocalRegressor`, which is local and shared around the ring, or a network of all points.
-    F : float
-        Forcing of the data; what the closure takes off again (see `EmulatorClosure`).
-    dt : float
-        MTU between a state and the next.
+    F, dt : float
+        Forcing of the data, which `EmulatorClosure` takes off again, and MTU between a state and the next.
 
     Attributes
     ----------
@@ -120,19 +116,19 @@ class EmulatorRegressor(BaseEstimator):
         return self.fit(trajectory[:-1:every], trajectory[1::every])
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) that makes the resolved model's step the emulator's, for the states X (n, K)."""
+        """Return the U (n, K) under which the resolved model makes the emulator's step from the states X (n, K)."""
         check_is_fitted(self)
         states = validate_data(self, X, dtype=np.float64, reset=False)
         return EmulatorClosure(self.advance, self.F, self.dt).predict(states)
 
     def advance(self, X: ArrayLike) -> NDArray:
-        """The states (n, K) one step after the states X (n, K)."""
+        """Return the states (n, K) one step after the states X (n, K)."""
         check_is_fitted(self)
         states = validate_data(self, X, dtype=np.float64, reset=False)
         return np.asarray(states + self.dt * np.asarray(self.estimator_.predict(states)))
 
     def closure(self, dt: float = 0.01) -> Closure:
-        """The closure that makes the resolved model's step the emulator's; another `dt` is a ModelError."""
+        """Return the closure that makes the resolved model's step the emulator's; another `dt` is a ModelError."""
         check_is_fitted(self)
         if abs(dt - self.dt) > 1e-9 * self.dt:
             raise ModelError(f"the emulator goes ahead by {self.dt} MTU; got a model step of {dt}. Fit one for that.")

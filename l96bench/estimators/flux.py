@@ -22,17 +22,17 @@ from l96bench.parallel import one_thread
 __all__ = ["CONSTRAINTS", "ConservativeNetwork", "FluxClosure", "FluxRegressor", "flux_divergence", "minimal_flux"]
 
 CONSTRAINTS = ("none", "penalty", "flux", "staggered flux")
-"""How a `ConservativeNetwork` may be kept from making momentum."""
+"""The ways in which a `ConservativeNetwork` may be made to conserve momentum."""
 
 
 def flux_divergence(S: ArrayLike) -> NDArray:
-    """U_k = S_{k-1} - S_{k+1} (..., K) of fluxes S (..., K); its sum over the ring is zero to rounding."""
+    """Return U_k = S_{k-1} - S_{k+1} (..., K) of fluxes S (..., K); its sum over the ring is zero to rounding."""
     flux = np.asarray(S, dtype=np.float64)
     return np.asarray(np.roll(flux, 1, axis=-1) - np.roll(flux, -1, axis=-1))
 
 
 def minimal_flux(U: ArrayLike) -> NDArray:
-    """The smallest flux S (..., K) whose divergence S_{k-1} - S_{k+1} is closest to U (..., K).
+    """Return the smallest flux S (..., K) whose divergence S_{k-1} - S_{k+1} is closest to U (..., K).
 
     The gauge is what leaves divergences as they are: a constant added to S at all points or, on an even ring, at every
     second one. In Fourier space S_q = i U_q / (2 sin(2 pi q / K)), and 0 where the sine is: S has no part in the gauge,
@@ -57,7 +57,7 @@ class FluxClosure(StencilClosure):
         self.constraint = constraint
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         S = self.outputs([X])
         if self.constraint == "flux":
             return flux_divergence(S)
@@ -66,7 +66,7 @@ class FluxClosure(StencilClosure):
         return S
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The graph of the regressor's outputs, a flux or U itself, and of U; see `Closure`."""
+        """Return the graph of the regressor's outputs, a flux or U itself, and of U; see `Closure`."""
         S = super().graph(builder, x, K)
         if self.constraint not in ("flux", "staggered flux"):
             return S
@@ -101,43 +101,39 @@ class FluxRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         return self.closure().predict(self._checked_states(X))
 
     def closure(self, dt: float = 0.01) -> FluxClosure:
-        """The closure, which does not depend on dt."""
+        """Return the closure, which does not depend on dt."""
         check_is_fitted(self)
         return FluxClosure(self.estimator_, self._index, "flux")
 
 
 class ConservativeNetwork(RingRegressor):
-    """A small network, shared around the ring and trained on whole states, whose U may be kept from making momentum.
+    """A small network, shared around the ring and trained on whole states, whose U may be made to conserve momentum.
 
     - ``"none"``: U_k is the network's output at the stencil of point k, as in a `LocalRegressor`.
     - ``"penalty"``: the same, trained on mean_k (U_k - Û_k)² + weight (sum_k Û_k)² / K, both over the variance of U.
     - ``"flux"``: the network gives a flux, Û_k = S_{k-1} - S_{k+1}, and is trained on U through it. S is determined up
       to its gauge only (see `minimal_flux`): the constant that the last layer adds gets no gradient.
     - ``"staggered flux"``: it gives the flux G_{k+1/2} at the edges between points, from the r points on either side,
-      and Û_k = G_{k-1/2} - G_{k+1/2}. Every flux coupling has this form, G_{k+1/2} = S_k + S_{k+1}, without the mode
-      of alternating sign that S_{k-1} - S_{k+1} does not see.
+      and Û_k = G_{k-1/2} - G_{k+1/2}. Every flux coupling has this form, G_{k+1/2} = S_k + S_{k+1}, without the mode of
+      alternating sign that S_{k-1} - S_{k+1} does not see.
 
     Parameters
     ----------
-    constraint : str
-        One of these.
+    constraint : {"none", "penalty", "flux", "staggered flux"}
     weight : float
         Of the penalty.
     hidden, activation, epochs, learning_rate, weight_decay, min_steps, random_state
         As for `TorchRegressor`.
-    radius : int
-        Points on either side in the stencil of a point, or of an edge.
-    batch_size : int
-        Whole states in a batch.
+    radius, batch_size : int
+        Points on either side in the stencil of a point or edge, and whole states in a batch.
 
     Attributes
     ----------
     estimator_ : TorchRegressor
-        The trained network.
     loss_curve_ : list of float
 
     Sources: Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a
@@ -196,22 +192,22 @@ class ConservativeNetwork(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         return self.closure().predict(self._checked_states(X))
 
     def closure(self, dt: float = 0.01) -> FluxClosure:
-        """The closure, which does not depend on dt."""
+        """Return the closure, which does not depend on dt."""
         check_is_fitted(self)
         return FluxClosure(self.estimator_, self._index, self.constraint)
 
     def _stencil(self, K: int) -> NDArray:
-        """The points that the output at each point, or edge k + 1/2, depends on."""
+        """Return the points that the output at each point, or edge k + 1/2, depends on."""
         if self.constraint != "staggered flux":
             return stencil_index(K, self.radius)
         return (stencil_index(K, self.radius)[:, 1:]) % K if self.radius else np.arange(K)[:, None]
 
     def _folded(self, layers: Layers, x: tuple[float, float], u: tuple[float, float]) -> TorchRegressor:
-        """The trained layers for inputs and outputs in their own units."""
+        """Return the trained layers for inputs and outputs in their own units."""
         coefs, intercepts = layers.folded()
         coefs[0] = coefs[0] / x[1]
         intercepts[0] = intercepts[0] - coefs[0].sum(axis=1) * x[0]

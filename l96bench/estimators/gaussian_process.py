@@ -38,25 +38,21 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_inducing : int
-        M; all distinct data when there are no more of them.
-    subset : int
-        Rows that the hyperparameters are chosen on.
+    n_inducing, subset : int
+        M (all distinct data when there are no more of them), and the rows that the hyperparameters are chosen on.
     length_scale : array-like of shape (features,) or float, optional
         The l_i; with `variance` and `noise`, all three in the inputs' and targets' own units, instead of the search.
     variance, noise : float, optional
         v, and s² (which then stays as it is).
     random_state : int or None
-        Of the subsets and the clusters.
+        Seed of the subsets and the clusters.
 
     Attributes
     ----------
-    inducing_ : (M, features) array
-    weights_ : (M,) array
-        The mean of w.
+    inducing_, weights_, length_scale_ : (M, features), (M,) and (features,) arrays
+        The inducing points, the mean of w, and the l_i.
     covariance_factor_ : (M, M) array
         R with R Rᵀ = A⁻¹: w = weights_ + R z for a standard normal z.
-    length_scale_ : (features,) array
     variance_, noise_, mean_ : float
         v, s² and m, the mean of the targets.
     n_features_in_ : int
@@ -103,7 +99,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
-        """The mean (n,) at inputs X (n, features), and the std of a new target (function and noise) when asked for."""
+        """Return the mean (n,) at X (n, features); with `return_std` also the std of a new target, noise included."""
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         mean = self.features(rows) @ self.weights_ + self.mean_
@@ -113,15 +109,15 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return mean, np.sqrt(spread + self.noise_)
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
-        """The mean in single precision, for an array that is known to be right: what a closure calls every step."""
+        """Return the mean in single precision, without checks of X, for a closure to call at every step."""
         return np.asarray(self.features_unchecked(X) @ self.weights_.astype(np.float32) + np.float32(self.mean_))
 
     def features(self, X: NDArray) -> NDArray:
-        """The kernel's values (n, M) at inputs X (n, features)."""
+        """Return the kernel's values (n, M) at inputs X (n, features)."""
         return self._kernel(X)
 
     def features_unchecked(self, X: NDArray) -> NDArray:
-        """As `features`, in single precision, which an exponential costs a quarter of the time in."""
+        """Return `features` in single precision without checks; its exponentials take a quarter of the time."""
         centre, scale, z, offset = self._single_precision()
         out = np.empty((len(X), len(z)), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # a member that blows up
@@ -135,7 +131,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return out
 
     def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
-        """The mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
+        """Return the mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
         centre, scale, z, offset = self._single_precision()
         x = builder.node(
             "Mul", builder.node("Sub", x, builder.constant(centre, np.float64)), builder.constant(scale, np.float64)
@@ -153,7 +149,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return self.inducing_.size + self.weights_.size + self.length_scale_.size + 3
 
     def _single_precision(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Centre and inverse scale of the inputs, the inducing points in these units, and the logs of their factors."""
+        """Return centre and inverse scale of inputs, inducing points in these units, and logs of their factors."""
         scale, centre = 1.0 / self.length_scale_, self.inducing_.mean(axis=0)
         z = ((self.inducing_ - centre) * scale).astype(np.float32)
         return centre, scale, z, (np.log(self.variance_) - 0.5 * np.square(z).sum(axis=1)).astype(np.float32)
@@ -191,7 +187,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         self.noise_ = scale**2 * float(found.k2.noise_level)
 
     def _clusters(self, rows: NDArray, rng: np.random.Generator) -> NDArray:
-        """The centres of clusters of a subset, in units of the length scales."""
+        """Return the centres of clusters of a subset, in units of the length scales."""
         from sklearn.cluster import KMeans
 
         if len(rows) <= self.n_inducing:
@@ -201,7 +197,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         return np.asarray(clusters.fit(sample).cluster_centers_ * self.length_scale_)
 
     def _products(self, rows: NDArray, targets: NDArray) -> tuple[NDArray, NDArray]:
-        """K_mn K_nm and K_mn y, block by block."""
+        """Return K_mn K_nm and K_mn y, summed block by block."""
         M = len(self.inducing_)
         products, moments = np.zeros((M, M)), np.zeros(M)
         for start in range(0, len(rows), _ROWS):
@@ -212,17 +208,17 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
 
 class SampledGaussianProcess(RingRegressor):
-    """A local Gaussian process whose closure is a draw from what it knows: one function a member, and red noise.
+    """A local Gaussian process with a stochastic closure: a function from the posterior for each member, and red noise.
 
-    Each member draws the weights of its function at its start and keeps them; U at a point is that function of its
-    stencil plus a first-order autoregression with the noise variance s² of the process and the lag correlation of the
-    training residuals, independent at every point.
+    Each member keeps the weights that it draws at its start; U at a point is that function of its stencil plus a
+    first-order autoregression with the noise variance s² of the process and the lag correlation of the training
+    residuals, independent at every point.
 
     Parameters
     ----------
     process : SparseGaussianProcess, optional
     radius : int
-        Of the stencil.
+        Neighbours seen on either side.
     interval : float
         Time in MTU between the rows of X, which are successive states of a trajectory.
 
@@ -233,8 +229,7 @@ class SampledGaussianProcess(RingRegressor):
     phi_ : float
         Autocorrelation of the residual over `interval`.
 
-    Sources: Parthipan, Christensen, Hosking and Wischik (2023), Geosci. Model Dev. 16, 4501-4519, for noise with
-    memory; `SparseGaussianProcess` for the process.
+    Sources: Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory.
     """
 
     def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:
@@ -250,7 +245,7 @@ class SampledGaussianProcess(RingRegressor):
         return self
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order."""
+        """Return draws of U (member, n, K) along a trajectory X (n, K) in time order."""
         states = self._checked_states(X)
         process: SparseGaussianProcess = self.estimator_.estimator_
         weights = _drawn(process, n_members, rng)
@@ -261,7 +256,7 @@ class SampledGaussianProcess(RingRegressor):
         return U.reshape(*U.shape[:2], *self._y_shape)
 
     def closure(self, dt: float = 0.01) -> GaussianProcessClosure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
         index = stencil_index(self.n_features_in_, self.radius)
         return GaussianProcessClosure(self.estimator_.estimator_, index, AR1Noise(self.phi_, self.interval, dt))
@@ -285,7 +280,7 @@ class GaussianProcessClosure:
         self.noise.start(n_members, rng)
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K)."""
+        """Return the added tendency U (member, K) for the states X (member, K)."""
         if self._weights is None or len(X) != len(self._weights):
             raise ModelError(f"The closure was not started for the {len(X)} rows of X; call start first.")
         features = self.process.features_unchecked(stencil_rows([X], self.index))
@@ -294,6 +289,6 @@ class GaussianProcessClosure:
 
 
 def _drawn(process: SparseGaussianProcess, n_members: int, rng: np.random.Generator) -> NDArray:
-    """Weights (member, M) from their posterior distribution."""
+    """Draw weights (member, M) from their posterior distribution."""
     z = rng.standard_normal((n_members, len(process.weights_)))
     return np.asarray(process.weights_ + z @ process.covariance_factor_.T)

@@ -19,7 +19,7 @@ __all__ = ["GANRegressor", "GeneratorNetwork", "ProbabilisticRecurrentRegressor"
 
 
 class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
-    """A gated recurrent unit that gets noise along with its stencil: draws of the path of U given that of X.
+    """A gated recurrent unit with noise among its inputs, which draws paths of U given the path of X.
 
     It is trained to minimize the energy score of whole paths of `length` rows, a strictly proper score whose minimum is
     the distribution of the path, correlations in time included. Its inputs hold no U, in training as in a rollout.
@@ -28,14 +28,12 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     ----------
     units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state, infer_past
         As for `RecurrentRegressor`.
-    n_noise : int
-        Numbers of noise that a point gets every 0.05 MTU.
-    n_draws : int
-        Paths that are drawn of every piece in training, at least 2.
+    n_noise, n_draws : int
+        Random numbers for a point every 0.05 MTU, and paths drawn for every piece in training, at least 2.
 
     Sources: Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent
-    networks as stochastic closures of this system (there trained by likelihood); Gneiting and Raftery (2007), J. Am.
-    Stat. Assoc. 102, 359-378, for the energy score.
+    networks as stochastic closures (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat. Assoc. 102,
+    359-378, for the energy score.
     """
 
     def __init__(
@@ -69,15 +67,14 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
         return self.n_noise, self.n_draws
 
     def _loss(self, U: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        """The energy score of paths U (length, draw, piece) against the truth (length, piece), per root of length."""
+        """Return the energy score of paths U (length, draw, piece), truth (length, piece), divided by sqrt(length)."""
         return energy_score(U.permute(2, 1, 0), truth.T[:, None]).mean() / len(U) ** 0.5
 
 
 def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean |x_i - y| - mean_{i<j} |x_i - x_j| / 2 of draws (..., draw, d) about a truth (..., 1, d): shape (...).
+    """Return the unbiased energy score (...) of draws (..., draw, d) about a truth (..., 1, d); for d = 1, the CRPS.
 
-    An unbiased estimate of the energy score; in one dimension of the CRPS. Source: Gneiting and Raftery (2007),
-    J. Am. Stat. Assoc. 102, 359-378.
+    mean_i |x_i - y| - mean_{i<j} |x_i - x_j| / 2 (Gneiting and Raftery 2007, J. Am. Stat. Assoc. 102, 359-378).
     """
     n_draws = draws.shape[-2]
     first, second = torch.triu_indices(n_draws, n_draws, offset=1)
@@ -86,33 +83,29 @@ def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def _norm(values: torch.Tensor) -> torch.Tensor:
-    """Length of the last axis, with a gradient where it is zero."""
+    """Return the length of the last axis, with a gradient where it is zero."""
     return torch.sqrt(values.square().sum(dim=-1) + 1e-12)
 
 
 class GANRegressor(TrainedLayers, DrawnPaths):
     """A conditional generative adversarial network: U_k given the stencil and the U_k of 0.05 MTU before.
 
-    The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the
-    same with the true U or the generator's. Both are trained on the true previous U; along a trajectory the generator
-    gets its own. Its weights are averaged over the last half of the training, which damps oscillations of the two.
+    The generator makes U of the stencil of X, the previous U and standard normal noise; the discriminator sees the same
+    with the true U or the generator's. Both are trained on the true previous U; along a trajectory the generator gets
+    its own. Its weights are averaged over the last half of the training, which damps oscillations of the two.
 
     Parameters
     ----------
     hidden : sequence of int
         Units of each hidden layer, of the generator and of the discriminator.
-    radius : int
-        Neighbours seen on either side; 0 is X_k alone, as in the source.
-    n_noise : int
-        Numbers of noise for each U.
+    radius, n_noise : int
+        Neighbours seen on either side (0, X_k alone, in the source), and random numbers for each U.
     noise_correlation : float
         Correlation of the noise over 0.05 MTU along a run, at least 0 and below 1: white (0) or red.
-    epochs : int
+    epochs, batch_size, min_steps : int
         Passes over the training data; more when they come to fewer than `min_steps` steps of either network.
-    batch_size : int
     learning_rate : float
         Of Adam with beta_1 = 0.5, falling to 0 over the last half.
-    min_steps : int
     random_state : int or None
         Seed of initial weights, batches and noise; None draws a new one.
 
@@ -122,8 +115,7 @@ class GANRegressor(TrainedLayers, DrawnPaths):
         The generator's layers, for inputs (stencil, previous U, noise) and U in their own units.
 
     Sources: Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896;
-    Goodfellow et al. (2014), arXiv:1406.2661, with the non-saturating loss; Yazici et al. (2019), arXiv:1806.04498, for
-    the averaging.
+    Goodfellow et al. (2014), arXiv:1406.2661 (non-saturating loss); Yazici et al. (2019), arXiv:1806.04498 (averaging).
     """
 
     def __init__(
@@ -177,7 +169,7 @@ class GANRegressor(TrainedLayers, DrawnPaths):
         return GeneratorNetwork(self.coefs_, self.intercepts_, self._u_mean, self.n_noise, self.noise_correlation)
 
     def _trained(self, condition: torch.Tensor, truth: torch.Tensor) -> list[NDArray]:
-        """The generator's matrices and biases in turn after training on conditions (n, width) and truths (n, 1)."""
+        """Return the generator's matrices and biases after training on conditions (n, width) and truths (n, 1)."""
         random = torch_generator(self.random_state)
         width = condition.shape[1]
         generator = Layers([width + self.n_noise, *self.hidden, 1], random, "gelu")
@@ -216,19 +208,19 @@ class GeneratorNetwork:
         self.n_state, self.n_noise = 1 + (n_noise if noise_correlation else 0), n_noise
 
     def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
+        """Return the next state (row, n_state) for stencils x (row, width), states and noise (row, n_noise)."""
         if self._phi:
             noise = self._phi * state[:, 1:] + (1 - self._phi**2) ** 0.5 * noise
         U = forward(torch.cat((x, state[:, :1] + self._u_mean, noise), dim=1), self._layers, "gelu") - self._u_mean
         return torch.cat((U, noise), dim=1) if self._phi else U
 
     def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., n_state)."""
+        """Return the added tendency U (...) of states (..., n_state)."""
         return state[..., 0] + self._u_mean
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-    """One step of one network down its loss; gradients that it left in the other are cleared before theirs."""
+    """Make one optimizer step of one network on its loss, clearing gradients left over from the other first."""
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

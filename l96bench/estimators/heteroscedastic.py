@@ -20,17 +20,16 @@ __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
 
 
 class HeteroscedasticRegressor(RingRegressor):
-    """U as a network for the mean plus red noise whose size a second network predicts.
+    """A network for the mean of U plus red noise whose size a second network predicts.
 
         U = m(X) + s(X) e,        e an AR(1) of variance 1,        s(X) = c exp E[log |U - m(X)|]
 
-    The second network is fitted to the logarithm of the residual's size; c scales the training residual over s(X) to
-    variance 1.
+    The second network is fitted to the log of the residual's size; c scales the training residual over s(X) to variance
+    1.
 
     Parameters
     ----------
     estimator : regressor of X (n, K) -> U (n, K), default LocalRegressor(TorchRegressor())
-        For the mean.
     noise_estimator : regressor of X (n, K) -> log size (n, K), default that of the mean
     interval : float
         Time in MTU between the rows of X, which are successive states of a trajectory.
@@ -38,10 +37,8 @@ class HeteroscedasticRegressor(RingRegressor):
     Attributes
     ----------
     estimators_ : list of the fitted clones, for the mean and for the log size
-    scale_ : float
-        c.
-    phi_ : float
-        Autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
+    scale_, phi_ : float
+        c, and the autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
 
     Sources: Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013),
     Phil. Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.

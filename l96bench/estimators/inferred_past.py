@@ -24,11 +24,11 @@ __all__ = ["SEEN", "WithPastForcing", "past_forcing"]
 _Array = TypeVar("_Array", NDArray, torch.Tensor)
 
 SEEN = 2
-"""Neighbours on either side that the resolved tendency of a point takes."""
+"""Neighbours on either side that the resolved tendency of a point depends on."""
 
 
 def past_forcing(X: NDArray) -> NDArray:
-    """F plus the mean of U between successive rows of a trajectory X (n, K), 0.05 MTU a row: (n - 1, K)."""
+    """Return F plus the mean of U between successive rows of a trajectory X (n, K), 0.05 MTU a row: (n - 1, K)."""
     resolved = _resolved(*(np.roll(X, -offset, axis=1) for offset in (-2, -1, 0, 1)))
     forcing: NDArray = np.diff(X, axis=0) / HISTORY_INTERVAL - (resolved[1:] + resolved[:-1]) / 2
     return forcing
@@ -43,7 +43,7 @@ class WithPastForcing:
         self._radius = radius
 
     def advance(self, x: torch.Tensor, state: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The next state (row, n_state) for stencils x (row, 2 radius + 1), states and noise (row, n_noise)."""
+        """Return the next state (row, n_state) for stencils x (row, 2 radius + 1), states and noise (row, n_noise)."""
         own, kept = state[:, :-3], state[:, -3:]
         here = x[:, self._radius]
         resolved = _resolved(*(x[:, self._radius + offset] for offset in (-2, -1, 0, 1)))
@@ -55,10 +55,10 @@ class WithPastForcing:
         return torch.cat((following, torch.stack((here, resolved, torch.ones_like(here)), dim=1)), dim=1)
 
     def output(self, state: torch.Tensor) -> torch.Tensor:
-        """The added tendency U (...) of states (..., n_state)."""
+        """Return the added tendency U (...) of states (..., n_state)."""
         return self.recurrence.output(state[..., :-3])
 
 
 def _resolved(two_left: _Array, left: _Array, here: _Array, right: _Array) -> _Array:
-    """The resolved tendency R of X without its forcing."""
+    """Return the resolved tendency R of X without its forcing."""
     return left * (right - two_left) - here

@@ -41,14 +41,11 @@ class InvertedPolynomial(PolynomialFit):
         Highest power of X.
     regime : str or Regime
         The resolved model.
-    n_ensemble, n_iterations : int
-        Members, each with parameters of its own, and updates.
-    n_runs : int
-        Model runs for each member, from rows of X that are evenly spread.
+    n_ensemble, n_iterations, n_runs, n_windows : int
+        Members, each with parameters of its own; updates; model runs for each member, from rows of X that are evenly
+        spread; and successive windows of the truth, of equal length.
     spin_up, duration : float
         MTU of each run before, and in, its statistics.
-    n_windows : int
-        Successive windows of the truth, of equal length.
     interval : float
         Time in MTU between the rows of X, which are successive states of ONE trajectory.
     random_state : int or None

@@ -19,7 +19,7 @@ __all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
 
 
 class MarkovChainRegressor(RingRegressor):
-    """U_k as a Markov chain whose transitions depend on the previous and the present X_k.
+    """A Markov chain for U_k whose transitions depend on the previous and the present X_k.
 
     X is cut into bins of equal width, and U within each bin into `n_states` states of equal population. The chain jumps
     once an `interval`, independently at every point, with the probabilities counted in the data for the bins of X_k
@@ -31,10 +31,8 @@ class MarkovChainRegressor(RingRegressor):
 
     Parameters
     ----------
-    n_bins : int
-        Bins of X, between its 0.1 and 99.9 percentiles; the outer two are open.
-    n_states : int
-        States in each bin.
+    n_bins, n_states : int
+        Bins of X, between its 0.1 and 99.9 percentiles (the outer two are open), and states in each.
     prior : float
         Pseudo-counts of each pair of bins and state, distributed as the jumps of all bins together.
     interval : float
@@ -42,10 +40,8 @@ class MarkovChainRegressor(RingRegressor):
 
     Attributes
     ----------
-    edges_ : ndarray of shape (n_bins - 1,)
-        The inner edges of the bins.
-    centres_ : ndarray of shape (n_bins,)
-        Mean of X in each bin.
+    edges_, centres_ : ndarrays of shapes (n_bins - 1,) and (n_bins,)
+        The inner edges of the bins, and the mean of X in each bin.
     values_ : ndarray of shape (n_bins, n_states)
         Mean of U in each state.
     transitions_ : ndarray of shape (n_bins, n_bins, n_states, n_states)

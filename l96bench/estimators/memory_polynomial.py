@@ -43,10 +43,8 @@ class MemoryPolynomialRegressor(RingRegressor):
 
     Parameters
     ----------
-    degree : int
-        Highest power of X.
-    x_lags, u_lags, noise_lags : int
-        r, p and q.
+    degree, x_lags, u_lags, noise_lags : int
+        Highest power of X, r, p and q.
     advection : bool
         Whether to include the terms in c_j.
     interval : float
@@ -54,16 +52,12 @@ class MemoryPolynomialRegressor(RingRegressor):
 
     Attributes
     ----------
-    ar_ : ndarray of shape (u_lags,)
-        a_j. Roots outside the unit circle, which few data may give, are reflected into it.
-    ma_ : ndarray of shape (noise_lags,)
-        d_j.
+    ar_, ma_ : ndarrays of shapes (u_lags,) and (noise_lags,)
+        a_j, and d_j. Roots of a_j outside the unit circle, which few data may give, are reflected into it.
     coef_ : ndarray of shape (x_lags + 1, degree + advection)
         b_{ji}, then c_j, for each lag j.
-    intercept_ : float
-        m.
-    sigma_ : float
-        Standard deviation of xi.
+    intercept_, sigma_ : float
+        m, and the standard deviation of xi.
 
     Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and
     Chorin (2017), Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.

@@ -49,9 +49,9 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
     hidden : sequence of int
         Units of each hidden layer.
     activation : {"gelu", "relu", "silu", "tanh"}
-    epochs : int
-        Passes over the training data; more, as many as it takes, when they come to fewer than `min_steps` steps.
-    batch_size : int
+    epochs, batch_size, min_steps : int
+        Passes over the training data, more when they come to fewer than `min_steps` optimizer steps; and rows in a
+        batch.
     learning_rate : float or "find"
         The peak of the one-cycle schedule (Smith and Topin 2019, arXiv:1708.07120); ``"find"`` sets it by a range test
         of 200 steps before the training (Smith 2017, arXiv:1506.01186; see `training_loop.range_test`).
@@ -59,8 +59,6 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         Decoupled weight decay (AdamW; Loshchilov and Hutter 2019, arXiv:1711.05101).
     standardize : bool
         Train on inputs and targets scaled to mean 0 and std 1. What is learned is folded into the outer layers.
-    min_steps : int
-        Least number of optimizer steps, so that small training sets are learned as well.
     random_state : int or None
         Seed of the initial weights and the order of batches; None draws a new one.
     dropout : float
@@ -75,14 +73,12 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
     schedule : {"one-cycle", "constant"}
         Of the learning rate.
     whiten : bool
-        Train on standardized inputs that are also made uncorrelated, for inputs that are nearly equal, such as lags. Of
-        all ways the one that changes the inputs least (Kessy, Lewin and Strimmer 2018, Am. Stat. 72, 309-314: ZCA-cor).
-        It is folded into the first layer.
+        Train on standardized inputs that are also made uncorrelated, for inputs that are nearly equal, such as lags, by
+        ZCA-cor (Kessy, Lewin and Strimmer 2018, Am. Stat. 72, 309-314). It is folded into the first layer.
 
     Attributes
     ----------
-    coefs_ : list of ndarray of float32, each (units out, units in)
-    intercepts_ : list of ndarray of float32, each (units out,)
+    coefs_, intercepts_ : lists of ndarray of float32, each (units out, units in) and (units out,)
         The weights of the layers, for inputs and outputs in their own units.
     learning_rate_ : float
         The peak that was trained with: `learning_rate`, or what was found.
@@ -147,16 +143,16 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The outputs for inputs X (n, features): (n,) or (n, outputs) as in training, float64."""
+        """Return the outputs for inputs X (n, features): (n,) or (n, outputs) as in training, float64."""
         check_is_fitted(self)
         return self.predict_unchecked(validate_data(self, X, dtype=np.float64, reset=False))
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
-        """As `predict`, for an array that is known to be right: what a closure calls thousands of times."""
+        """Return `predict` without checks of X, for a closure to call at every step."""
         return self.predict_masked(X, None)
 
     def predict_masked(self, X: NDArray, masks: Sequence[NDArray] | None) -> NDArray:
-        """As `predict_unchecked`, the activations of each hidden layer multiplied by masks (n, units) or (1, units)."""
+        """Return `predict_unchecked` with each hidden layer's activations times masks (n, units) or (1, units)."""
         layers, out = self.layers(), np.empty((len(X), len(self.intercepts_[-1])))
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
@@ -170,12 +166,12 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         return out[:, 0] if self._one_output else out
 
     def draw_masks(self, n: int, rng: np.random.Generator) -> list[NDArray]:
-        """What dropout multiplies activations by, for n rows: (n, units) of 0 or 1 / (1 - dropout) per hidden layer."""
+        """Draw the dropout masks of n rows: for each hidden layer (n, units) of 0 or 1 / (1 - dropout)."""
         keep = 1.0 - self.dropout
         return [(rng.random((n, units), dtype=np.float32) < keep).astype(np.float32) / keep for units in self.hidden]
 
     def sample_dropout(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Outputs (member, n) or (member, n, outputs) for X (n, features), units dropped anew for each row and member.
+        """Return outputs (member, n[, outputs]) for X (n, features), with units dropped anew for each row and member.
 
         They average to about `predict`, and all equal it with `dropout` 0.
         """
@@ -184,21 +180,21 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         return np.stack([self.predict_masked(rows, self.draw_masks(len(rows), rng)) for _ in range(n_members)])
 
     def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
-        """The outputs (n, outputs) for rows (n, width), float64; see `Closure`."""
+        """Return the outputs (n, outputs) for rows (n, width), float64; see `Closure`."""
         return layers_graph(builder, x, self.coefs_, self.intercepts_, self.activation, self.residual)
 
     def closure(self, dt: float = 0.01) -> NetworkClosure:
-        """The closure of a network that was fitted to X (n, K) and U (n, K); it does not depend on dt."""
+        """Return the closure of a network that was fitted to X (n, K) and U (n, K); it does not depend on dt."""
         check_is_fitted(self)
         return NetworkClosure(self)
 
     def state_dict(self) -> dict[str, NDArray]:
-        """What was learned as arrays by name (layer i: ``i.weight``, ``i.bias``), for storing without pickle."""
+        """Return the weights as arrays by name (layer i: ``i.weight``, ``i.bias``), for storing without pickle."""
         check_is_fitted(self)
         return named_layers(self.coefs_, self.intercepts_) | {"one_output": np.array(self._one_output)}
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
-        """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
+        """Load the weights of a `state_dict` into an estimator with the same parameters."""
         self._load(state, len(self.hidden) + 1, "one_output", "`hidden`")
         self._one_output = bool(state["one_output"])
         self.n_features_in_ = self.coefs_[0].shape[1]
@@ -207,7 +203,7 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         return self
 
     def _recipe(self) -> Recipe:
-        """How to train, once all parameters are known to make sense."""
+        """Return the training recipe after checking all parameters."""
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden must be the units of each layer, each at least 1; got {self.hidden!r}.")
         if self.whiten and not self.standardize:
@@ -216,7 +212,7 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
 
 
 def _whitening(scaled: NDArray) -> NDArray:
-    """The inverse square root of the correlation of standardized inputs (n, features), a symmetric matrix."""
+    """Return the inverse square root of the correlation of standardized inputs (n, features), a symmetric matrix."""
     with one_thread():
         values = torch.from_numpy(scaled)
         variances, axes = torch.linalg.eigh(values.T @ values / len(values))
@@ -233,12 +229,12 @@ class NetworkClosure(Stateless):
         self.network = network
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         if X.shape[1] != self.network.n_features_in_:
             raise ModelError(f"The network was fitted on {self.network.n_features_in_} points; X has shape {X.shape}.")
         U: NDArray = self.network.predict_unchecked(X)
         return U
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The network's graph; see `Closure`."""
+        """Return the network's graph; see `Closure`."""
         return builder.reshape(builder.regressor(x, self.network, K), -1, K)

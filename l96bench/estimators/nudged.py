@@ -86,7 +86,10 @@ class CoupledRuns:
 
 
 class CoupledOnlineRegressor(StencilRegressor):
-    """A stencil network that starts from a fit to U and goes on learning in pairs of coupled runs.
+    """A stencil network that is fitted to U and then trained further in pairs of coupled runs.
+
+    In each step of `dt` the truth and the model of a pair are nudged towards each other (each X by ``dt / tau`` of the
+    difference), then step by themselves; the network's target is U + (dX/dt of the truth - dX/dt of the model under U).
 
     Its training data are X and U, then ``pairs * duration`` MTU of its own truth runs, from other seeds than those of
     any data set. Equal data, parameters and `random_state` give equal networks on one kind of CPU.
@@ -97,15 +100,13 @@ class CoupledOnlineRegressor(StencilRegressor):
         The truth that is run.
     network, radius, start, learning_rate
         As for `OnlineNetworkRegressor`.
-    pairs : int
-        Number of pairs of runs.
+    pairs, every : int
+        Pairs of runs, and steps of the model, of 0.01 MTU, for each step of the optimizer.
     duration, spin_up : float
         MTU that each pair runs while the network learns, and of the truth before that.
     tau, tau_model : float
-        Times in MTU with which the truth follows the model, and the model the truth: infinite, as in Rasp (2020), if it
-        does not.
-    every : int
-        Steps of the model, of 0.01 MTU, for each step of the optimizer.
+        Times in MTU in which the truth is nudged to the model, and the model to the truth; infinite for no nudging, as
+        of the model in Rasp (2020).
     random_state : int or None
         Seed of the network and of the runs; None draws a new one.
 
@@ -113,10 +114,9 @@ class CoupledOnlineRegressor(StencilRegressor):
     ----------
     estimator_ : TorchRegressor
         The network from the stencil of a point to its U.
-    loss_curve_ : list of float
-        Mean squared difference of tendencies over the variance of U, of each step of the optimizer.
-    difference_curve_ : list of float
-        Mean squared difference of the X of a pair over the variance of X, likewise.
+    loss_curve_, difference_curve_ : lists of float
+        For each step of the optimizer, the mean squared difference of tendencies over the variance of U, and that of
+        the X of a pair over the variance of X.
     n_rescued_ : int
         Members of the model that blew up and were reset to the truth.
 

@@ -118,22 +118,19 @@ class OnlineNetworkRegressor(_OnlineRegressor):
 
     Parameters
     ----------
-    F : float
-        Forcing of the resolved model.
+    F, horizon : float
+        Forcing of the resolved model, and length in MTU of the forecasts, a whole multiple of `interval`.
     network : TorchRegressor, default TorchRegressor()
         Architecture, and how it is fitted to U at first; its `random_state` is replaced.
     radius : int
         Neighbours seen on either side; 2 radius + 1 <= K.
-    horizon : float
-        Length in MTU of the forecasts, a whole multiple of `interval`.
     start : {"least squares", "random"} or mapping
         Initial weights: the fit to U, random ones, or the `TorchRegressor.state_dict` of a network.
     steps, batch_size : int
         Steps of the optimizer, and forecasts in each.
-    learning_rate : float
-        Peak of the learning rate, which falls to zero along a cosine.
-    offline_weight : float
-        Weight of the squared error of U over its variance, added to the loss.
+    learning_rate, offline_weight : float
+        Peak of the learning rate, which falls to zero along a cosine; and weight of the squared error of U over its
+        variance, added to the loss.
     interval, dt : float
         Time between the rows of X, and its divisor, the step of the resolved model, in MTU.
     random_state : int or None
@@ -145,10 +142,8 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     ----------
     estimator_ : TorchRegressor
         The network from the stencil of a point to its U.
-    loss_curve_ : list of float
-        Loss at each step.
-    n_skipped_ : int
-        Steps skipped because their gradient was not finite.
+    loss_curve_, n_skipped_ : list of float, int
+        Loss at each step, and the steps skipped because their gradient was not finite.
 
     Sources: Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
     Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).

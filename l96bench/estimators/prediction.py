@@ -32,14 +32,14 @@ def fast_predict(estimator: Any) -> Callable[[NDArray], NDArray]:
 
 
 def is_trees(estimator: Any) -> bool:
-    """Whether a regressor is decision trees of one output, without categories or a link function."""
+    """Return whether a regressor is decision trees of one output, without categories or a link function."""
     if type(estimator) is HistGradientBoostingRegressor:
         return is_plain_boosting(estimator)
     return type(estimator) in (DecisionTreeRegressor, *_FORESTS) and estimator.n_outputs_ == 1
 
 
 class _Forest:
-    """What a forest's predict computes, in its order, without a pool of threads for every call."""
+    """A forest's predict, in the same order of operations, without a pool of threads for every call."""
 
     def __init__(self, trees: list[Any]) -> None:
         self.trees = trees
@@ -54,7 +54,7 @@ class _Forest:
 
 
 def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
-    """Whether every split compares a number with a threshold, and the loss has no link between sum and prediction."""
+    """Return whether all splits compare a number with a threshold, and the loss has no link function."""
     nodes = boosting_nodes(estimator)
     return estimator.loss in ("squared_error", "absolute_error", "quantile") and not any(
         tree["is_categorical"].any() for tree in nodes
@@ -62,12 +62,12 @@ def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
 
 
 def tree_nodes(estimator: Any) -> list[Any]:
-    """The trees of a forest, or a decision tree alone."""
+    """Return the trees of a forest, or a decision tree alone."""
     return [tree.tree_ for tree in getattr(estimator, "estimators_", [estimator])]
 
 
 def boosting_nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:
-    """The nodes of every tree, which scikit-learn offers no public way to."""
+    """Return the nodes of every tree, which scikit-learn offers no public way to."""
     return [tree.nodes for (tree,) in estimator._predictors]
 
 

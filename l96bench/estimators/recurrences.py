@@ -70,7 +70,7 @@ class GatedUnit:
 
 
 class RecurrentClosure:
-    """A recurrence at every point of the ring, for a resolved model with the step `dt`.
+    """A recurrence at every point of the ring, for a resolved model with the step `dt` MTU, which divides 0.05.
 
     After `start` the state is zero. `remember` spins it up on earlier states; chains that begin between the last of
     these and the start have linearly interpolated states.
@@ -81,7 +81,6 @@ class RecurrentClosure:
     index : ndarray of int, shape (K, width)
         The points in the stencil of each point.
     dt : float
-        Step of the resolved model in MTU; it divides 0.05.
     """
 
     def __init__(self, recurrence: Recurrence, index: NDArray, dt: float = 0.01) -> None:
@@ -167,7 +166,7 @@ class PathRegressor(RingRegressor):
     _index: NDArray
 
     def closure(self, dt: float = 0.01) -> RecurrentClosure:
-        """The closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
+        """Return the closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
         check_is_fitted(self)
         return RecurrentClosure(self._recurrence(), self._index, dt)
 
@@ -179,11 +178,11 @@ class DrawnPaths(PathRegressor):
     """The base of estimators whose recurrence draws paths of U."""
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The mean of 8 draws of U (n, K) along a trajectory X (n, K) in time order, always of the same noise."""
+        """Return the mean of 8 fixed draws of U (n, K) along a trajectory X (n, K) in time order."""
         return np.asarray(self.sample(X, _MEAN_OF, np.random.default_rng(0)).mean(axis=0), dtype=np.float64)
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order, from a zero state or the mean U."""
+        """Draw U (member, n, K) along a trajectory X (n, K) in time order, from a zero state or the mean U."""
         X = self._checked_states(X)
         draws = along(self._recurrence(), self._index[self._points()], X, n_members, rng)
         return draws.reshape(n_members, len(X), *self._y_shape)

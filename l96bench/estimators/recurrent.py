@@ -29,30 +29,26 @@ class RecurrentRegressor(PathRegressor):
 
     Parameters
     ----------
-    units : int
-        Size of the hidden state of a point.
-    radius : int
-        Neighbours seen on either side; 2 radius + 1 <= K.
-    epochs : int
-        Times that each row is, on average, in the loss; more when they come to fewer than `min_steps` steps.
+    units, radius : int
+        Size of the hidden state of a point, and neighbours seen on either side; 2 radius + 1 <= K.
+    epochs, min_steps : int
+        Times that each row is, on average, in the loss; more when they come to fewer than `min_steps` optimizer steps.
     warm_up, length : int
         Rows of a piece before its loss, and in its loss. They are 0.05 MTU apart.
     batch_size : int
         Pieces in a step of the optimizer, each of one point.
     learning_rate : float
         The peak of the one-cycle schedule (Smith and Topin 2019, arXiv:1708.07120).
-    min_steps : int
-        Least number of optimizer steps.
     random_state : int or None
         Seed of the initial weights and the choice of pieces; None draws a new one.
     infer_past : bool
-        Give the unit also the mean U of the last 0.05 MTU, as inferred from X (see the module `inferred_past`);
-        needs a radius of at least 2.
+        Give the unit also the mean U of the last 0.05 MTU, as inferred from X (see the module `inferred_past`); needs a
+        radius of at least 2.
 
     Attributes
     ----------
     weights_ : dict of str to ndarray of float32
-        What was learned, for X and U in their own units, as `GatedUnit` takes it.
+        For X and U in their own units, as `GatedUnit` takes them.
     loss_curve_ : list of float
         The training loss, averaged over 50 steps each, in units of the variance of U.
 
@@ -107,10 +103,7 @@ class RecurrentRegressor(PathRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """U (n, K) for a trajectory X (n, K) in time order, or that of point 0 when fitted on it alone.
-
-        The state is zero before the first row; a row sees those before it, never those behind it.
-        """
+        """Return U (n, K) along a trajectory X (n, K) from a zero state, or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return self._like_y(along(self._recurrence(), self._index[self._points()], X)[0])
 
@@ -135,15 +128,15 @@ class RecurrentRegressor(PathRegressor):
             raise ValueError(f"infer_past needs a radius of at least {SEEN}; got {self.radius}. Try radius={SEEN}.")
 
     def _noise_and_draws(self) -> tuple[int, int]:
-        """Columns of noise behind the stencil, and paths that are drawn of every piece in training."""
+        """Return the number of noise columns behind the stencil, and of paths drawn of every piece in training."""
         return 0, 1
 
     def _loss(self, U: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        """The loss of predictions U (length, draw, piece) against the truth (length, piece)."""
+        """Return the loss of predictions U (length, draw, piece) against the truth (length, piece)."""
         return functional.mse_loss(U[:, 0], truth)
 
     def _trained(self, stencils: torch.Tensor, targets: torch.Tensor) -> tuple[dict[str, torch.Tensor], list[float]]:
-        """The weights after training on stencils (n, points, width) and targets (n, points), and the loss curve."""
+        """Return weights trained on stencils (n, points, width) and targets (n, points), and the loss curve."""
         n, points, width = stencils.shape
         n_noise, n_draws = self._noise_and_draws()
         generator = torch_generator(self.random_state)
@@ -182,7 +175,7 @@ class RecurrentRegressor(PathRegressor):
 def _pieces(
     stencils: torch.Tensor, targets: torch.Tensor, n_rows: int, n_pieces: int, steps: int, generator: torch.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """For each step random pieces of one point: stencils (n_rows, piece, width) and targets (n_rows, piece)."""
+    """Yield random pieces of one point for each step: stencils (n_rows, piece, width), targets (n_rows, piece)."""
     n, points = targets.shape
     rows = torch.arange(n_rows)[:, None]
     for _ in range(steps):
@@ -192,6 +185,6 @@ def _pieces(
 
 
 def pooled_moments(values: NDArray) -> tuple[float, float]:
-    """Mean and std over times and points; the std of a constant is taken to be 1."""
+    """Return the mean and std over times and points; the std of a constant is taken to be 1."""
     std = float(values.std())
     return float(values.mean()), std if std > 0 else 1.0

@@ -120,7 +120,7 @@ class LocalRegressor(RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone.
+        """Return the added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone.
 
         With lags, X is a trajectory, and its first rows see the oldest state there is instead of an earlier one.
         """
@@ -130,7 +130,7 @@ class LocalRegressor(RingRegressor):
         return self._like_y(self.estimator_.predict(stencil_rows(past, self._index[self._points()])))
 
     def closure(self, dt: float = 0.01) -> StencilClosure | LaggedClosure:
-        """The closure for a resolved model that steps by `dt` MTU; dt must divide every lag."""
+        """Return the closure for a resolved model that steps by `dt` MTU; dt must divide every lag."""
         check_is_fitted(self)
         if not len(self.lags):
             return StencilClosure(self.estimator_, self._index)
@@ -138,7 +138,7 @@ class LocalRegressor(RingRegressor):
         return LaggedClosure(self.estimator_, self._index, steps, dt)
 
     def _lag_steps(self) -> list[int]:
-        """How many rows before the present each block of columns comes from, the present (0) first."""
+        """Return how many rows before the present each block of columns comes from, the present (0) first."""
         return [0, *(whole_multiple(lag, self.interval, "lag", "interval") for lag in self.lags)]
 
 
@@ -150,11 +150,11 @@ class StencilClosure(Stateless):
         self._predict = fast_predict(estimator)
 
     def predict(self, X: NDArray) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K)."""
+        """Return the added tendency U (n, K) for the states X (n, K)."""
         return self.outputs([X])
 
     def outputs(self, states: Sequence[NDArray]) -> NDArray:
-        """What the regressor gives (n, K) at the stencils of all points of states that are each (n, K)."""
+        """Return the regressor's outputs (n, K) at the stencils of all points of states that are each (n, K)."""
         shape = states[0].shape
         if shape[1] != len(self.index):
             raise ModelError(f"The closure was fitted on K = {len(self.index)} points; X has shape {shape}.")
@@ -167,7 +167,7 @@ class StencilClosure(Stateless):
         return is_trees(self.estimator)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The regressor's graph at the stencils of all points; see `Closure`."""
+        """Return the regressor's graph at the stencils of all points; see `Closure`."""
         width = self.index.shape[1]
         rows = builder.reshape(builder.gather(x, self.index), -1, width)
         return builder.reshape(builder.regressor(rows, self.estimator, width), -1, K)
@@ -179,11 +179,11 @@ class StencilRegressor(RingRegressor):
     _index: NDArray
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K), or its mean, for the states X (n, K); that of point 0 if fitted to it alone."""
+        """Return U (n, K), or its mean, for the states X (n, K), or that of point 0 if fitted to it alone."""
         return self._like_y(self._outputs(self._checked_states(X))[:, 0])
 
     def closure(self, dt: float = 0.01) -> Closure:
-        """The network as a closure; it does not depend on dt."""
+        """Return the network as a closure; it does not depend on dt."""
         check_is_fitted(self)
         return StencilClosure(self.estimator_, self._index)
 
@@ -194,7 +194,7 @@ class StencilRegressor(RingRegressor):
         return int(self.estimator_.n_parameters)
 
     def _outputs(self, X: NDArray) -> NDArray:
-        """The outputs of the network (n points, outputs) for the states X (n, K)."""
+        """Return the outputs of the network (n points, outputs) for the states X (n, K)."""
         rows = stencil_rows([X], self._index[self._points()])
         return np.asarray(self.estimator_.predict_unchecked(rows)).reshape(len(rows), -1)
 
@@ -226,7 +226,7 @@ class LaggedClosure:
         self._history = np.array(history, dtype=np.float64)
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K) and those of the steps before."""
+        """Return the added tendency U (member, K) for the states X (member, K) and those of the steps before."""
         if self._buffer is None:
             self._buffer = self._filled(X)
             self._newest = 0
@@ -240,7 +240,7 @@ class LaggedClosure:
         )
 
     def _filled(self, X: NDArray) -> NDArray:
-        """A buffer whose slot -j (modulo its depth) holds the state j steps before X."""
+        """Return a buffer whose slot -j (modulo its depth) holds the state j steps before X."""
         known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
         buffer = np.empty((self._depth, *X.shape))
         for j in range(self._depth):
@@ -290,12 +290,12 @@ class AR1Regressor(RingRegressor):
         return self
 
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
-        """Draws of U (member, n, K) along a trajectory X (n, K) in time order: the mean plus correlated residuals."""
+        """Draw U (member, n, K), mean plus correlated residuals, along a trajectory X (n, K) in time order."""
         mean = self.predict(X)
         noise = ar1_noise((len(mean), n_members, *mean.shape[1:]), self.phi_, self.sigma_, rng)
         return mean + np.moveaxis(noise, 1, 0)
 
     def closure(self, dt: float = 0.01) -> AR1Closure:
-        """The stochastic closure for a resolved model that steps by `dt` MTU."""
+        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
         return AR1Closure(as_closure(self.estimator_, dt), self.phi_, self.sigma_, self.interval, dt)

@@ -19,7 +19,7 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     estimator_: Any
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K), or its mean, for the states X (n, K); that of point 0 if fitted to it alone."""
+        """Return U (n, K), or its mean, for the states X (n, K), or that of point 0 if fitted to it alone."""
         return np.asarray(self.estimator_.predict(self._checked_states(X)), dtype=np.float64)
 
     def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
@@ -46,7 +46,7 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return np.asarray(U, dtype=np.float64).reshape(-1, *self._y_shape)
 
     def _fitted_mean(self, estimator: Any, X: NDArray, U: NDArray) -> tuple[Any, NDArray]:
-        """The fitted clone of an estimator of U (n, points) from rows in time order, and what it predicts for them."""
+        """Return a fitted clone of an estimator of U (n, points), rows in time order, and its predictions for them."""
         if len(X) < 2:
             raise ValueError(f"An autocorrelation needs at least 2 rows in time order; got n_samples={len(X)}.")
         fitted = clone(estimator)
@@ -65,12 +65,12 @@ class PolynomialFit(RingRegressor):
     coef_: NDArray
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
+        """Return the added tendency U (n, K) for the states X (n, K), or that of point 0 if fitted to it alone."""
         X = self._checked_states(X)
         return self._like_y(self.closure().predict(X[:, self._points()]))
 
     def closure(self, dt: float = 0.01) -> Polynomial:
-        """The fitted polynomial, which the rollout runs inside its kernel; it does not depend on dt."""
+        """Return the fitted polynomial, which the rollout runs inside its kernel; it does not depend on dt."""
         check_is_fitted(self)
         return Polynomial(self.coef_)
 
@@ -82,7 +82,7 @@ def check_whole(name: str, value: Any, least: int = 0) -> None:
 
 
 def interpolated(states: NDArray, position: float) -> NDArray:
-    """The state at a position in the sequence `states` (time, ...), linear in between; before the first, the first."""
+    """Return the linearly interpolated state at a position in `states` (time, ...); before the first, the first."""
     position = max(position, 0.0)
     before = min(int(position + 1e-9), len(states) - 1)
     weight = position - before
@@ -96,7 +96,7 @@ def ten_digits(value: float) -> float:
 
 
 def lag_one_correlation(earlier: NDArray, later: NDArray) -> float:
-    """The correlation, to ten digits, of values of mean 0 with those one row later; 0 if it came out negative."""
+    """Return the lag-one correlation of rows of mean 0, to ten digits; 0 if it came out negative."""
     power = np.sqrt(np.sum(earlier**2) * np.sum(later**2))
     return ten_digits(float(np.clip(np.sum(earlier * later) / power, 0.0, 1.0 - 1e-12))) if power > 0 else 0.0
 

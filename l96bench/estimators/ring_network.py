@@ -111,11 +111,11 @@ class RingNetwork(TrainedLayers, RingRegressor):
         return self
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
+        """Return the added tendency U (n, K) for the states X (n, K), or that of point 0 when fitted on it alone."""
         return self._like_y(self.predict_unchecked(self._checked_states(X))[:, self._points()])
 
     def predict_unchecked(self, X: NDArray) -> NDArray:
-        """U (n, K) for states X (n, K) that are known to be right: what a closure calls thousands of times."""
+        """Return U (n, K) for states X (n, K) without checks, for a closure to call at every step."""
         layers, out = self.layers(), np.empty(X.shape)
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
@@ -126,7 +126,7 @@ class RingNetwork(TrainedLayers, RingRegressor):
         return out
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """The added tendency U (n, K, 1) for the states X (n, K), float64; see `Closure`."""
+        """Return the added tendency U (n, K, 1) for the states X (n, K), float64; see `Closure`."""
         index = (np.arange(K)[:, None] + np.arange(self.kernel) - self.kernel // 2) % K
 
         def neighbours(x: str, width: int) -> str:
@@ -136,17 +136,17 @@ class RingNetwork(TrainedLayers, RingRegressor):
         return layers_graph(builder, states, self.coefs_, self.intercepts_, self.activation, self.residual, neighbours)
 
     def closure(self, dt: float = 0.01) -> NetworkClosure:
-        """The closure, which does not depend on dt."""
+        """Return the closure, which does not depend on dt."""
         check_is_fitted(self)
         return NetworkClosure(self)
 
     def state_dict(self) -> dict[str, NDArray]:
-        """What was learned as arrays by name (layer i: ``i.weight``, ``i.bias``; K), for storing without pickle."""
+        """Return the weights as arrays by name (layer i: ``i.weight``, ``i.bias``; K), for storing without pickle."""
         check_is_fitted(self)
         return {"K": np.array(self.n_features_in_)} | named_layers(self.coefs_, self.intercepts_)
 
     def load_state_dict(self, state: Mapping[str, ArrayLike]) -> Self:
-        """Become the network whose `state_dict` this is, in an estimator with the same parameters."""
+        """Load the weights of a `state_dict` into an estimator with the same parameters."""
         widths, taps = [1, *self.channels, 1], [self.kernel] * len(self.channels) + [1]
         self._load(state, len(taps), "K", "`channels`")
         shapes = [(after, tap, before) for (before, after), tap in zip(pairwise(widths), taps, strict=True)]
@@ -156,14 +156,14 @@ class RingNetwork(TrainedLayers, RingRegressor):
         return self
 
     def _neighbours(self, x: torch.Tensor) -> torch.Tensor:
-        """What the kernel sees at each point, (n, K, kernel * channels), of x (n, K, channels)."""
+        """Return the inputs of the kernel at each point, (n, K, kernel * channels), from x (n, K, channels)."""
         radius = self.kernel // 2
         around = torch.cat([x[:, -radius:], x, x[:, :radius]], dim=1) if radius else x
         K = x.shape[1]
         return torch.cat([around[:, i : i + K] for i in range(self.kernel)], dim=2)
 
     def _recipe(self) -> Recipe:
-        """How to train, once all parameters are known to make sense."""
+        """Return the training recipe after checking all parameters."""
         if not len(self.channels) or any(width < 1 for width in self.channels):
             raise ValueError(f"channels must be those of each layer, each at least 1; got {self.channels!r}.")
         if self.kernel < 1 or self.kernel % 2 == 0 or self.kernel > self.n_features_in_:
@@ -183,5 +183,5 @@ class _Convolution(Layers):
         self.points = points
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """The outputs (n, points, 1) for a batch of states (n, K, 1)."""
+        """Return the outputs (n, points, 1) for a batch of states (n, K, 1)."""
         return super().__call__(x)[:, : self.points]

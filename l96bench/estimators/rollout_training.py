@@ -143,10 +143,8 @@ class StochasticNetworkClosure:
         From the stencil of a point to the mean of U and log(sigma / u_std).
     index : (K, width) array of int
         The points in the stencil of each point.
-    memory, dt : float
-        e-folding time of the noise, and step of the resolved model, in MTU.
-    u_std : float
-        Unit of sigma.
+    memory, dt, u_std : float
+        e-folding time of the noise and step of the resolved model in MTU, and the unit of sigma.
     """
 
     deterministic = False
@@ -160,7 +158,7 @@ class StochasticNetworkClosure:
         self.noise.start(n_members, rng)
 
     def step(self, X: NDArray) -> NDArray:
-        """The added tendency U (member, K) for the states X (member, K), with the noise of this step."""
+        """Return the added tendency U (member, K) for the states X (member, K), with the noise of this step."""
         if X.shape[1] != len(self.index):
             raise ModelError(f"The closure was fitted on K = {len(self.index)} points; X has shape {X.shape}.")
         outputs = self.network.predict_unchecked(stencil_rows([X], self.index)).reshape(*X.shape, 2)

@@ -57,12 +57,11 @@ class StochasticRegressor(RingRegressor):
         s_0 and s_1, at least 0. Where both are free they are fitted to the standard deviation of the residual in bins
         of abs(X) or abs(mean(X)). In every form the noise has the variance of the residual.
     phi_ : float
-        Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of
-        s(t) s(t + interval), r being the residual; 0 if negative, or for white noise.
+        Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of s(t) s(t
+        + interval), r being the residual; 0 if negative, or for white noise.
 
     Sources: Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the
-    forms, with a cubic mean, as additive, state dependent, multiplicative, and multiplicative and additive noise, white
-    and AR(1).
+    forms, with a cubic mean and white or AR(1) noise.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class StochasticRegressor(RingRegressor):
 
 
 def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
-    """Noise of variance 1: red, or white and held for an interval when phi is 0; see the head of this module."""
+    """Return noise of variance 1: red, or white and held for an interval when phi is 0; see the head of this module."""
     held = 1 if phi else whole_multiple(interval, dt, "interval", "the model step dt")
     return AR1Noise(phi, interval, dt, every=held)
 

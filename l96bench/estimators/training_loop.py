@@ -26,7 +26,7 @@ ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {
 """The activation functions by name."""
 
 SCHEDULES = ("one-cycle", "constant")
-"""How the learning rate goes along the training."""
+"""The schedules of the learning rate."""
 
 _NORM_EPS = 1e-5
 _NORM_MOMENTUM = 0.1
@@ -35,7 +35,7 @@ _RANGE_STEPS = 200
 _MARGIN = 10.0
 
 Mixing = Callable[[torch.Tensor], torch.Tensor]
-"""What a layer does to its inputs before its matrix: the gathering of neighbours in a convolution."""
+"""A function of a layer's inputs before its matrix: the gathering of neighbours in a convolution."""
 
 
 class Trainable(Protocol):
@@ -44,7 +44,7 @@ class Trainable(Protocol):
     weights: list[torch.Tensor]
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """The outputs for a batch of inputs."""
+        """Return the outputs for a batch of inputs."""
 
 
 class Layers:
@@ -72,7 +72,7 @@ class Layers:
         self.weights = [*self._weights, *self._scales, *self._shifts]
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """The outputs (..., outputs) for a batch of inputs (..., features), units dropped anew."""
+        """Return the outputs (..., outputs) for a batch of inputs (..., features), units dropped anew."""
         weights = self._weights
         for i in range(len(weights) // 2 - 1):
             z = functional.linear(x if self._mixing is None else self._mixing(x), weights[2 * i], weights[2 * i + 1])
@@ -88,7 +88,7 @@ class Layers:
         return functional.linear(x, weights[-2], weights[-1])
 
     def folded(self) -> tuple[list[NDArray], list[NDArray]]:
-        """The matrices and biases in float64, each batch norm with its running moments folded into its layer."""
+        """Return the matrices and biases in float64, each batch norm with its running moments folded into its layer."""
         arrays = [tensor.detach().numpy().astype(np.float64) for tensor in self._weights]
         coefs, intercepts = arrays[::2], arrays[1::2]
         norms = zip(self._scales, self._shifts, self._moments, strict=True)
@@ -127,7 +127,7 @@ def layers_graph(
     residual: bool = False,
     mixing: Callable[[str, int], str] | None = None,
 ) -> str:
-    """The graph of `forward`, computed in float32, from and to float64; `mixing` gathers what a hidden layer sees."""
+    """Return the graph of `forward` in float32, from and to float64; `mixing` gathers a hidden layer's inputs."""
     x, width = builder.cast(x, np.float32), coefs[0].shape[-1]
     for i, (coef, bias) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
         seen = x if mixing is None else mixing(x, width)
@@ -138,7 +138,7 @@ def layers_graph(
 
 
 def _activated(builder: GraphBuilder, x: str, activation: str) -> str:
-    """An activation of `ACTIVATIONS` in float32."""
+    """Return an activation of `ACTIVATIONS` in float32."""
     match activation:
         case "tanh":
             return builder.node("Tanh", x)
@@ -166,7 +166,7 @@ class TrainedLayers:
         return sum(array.size for array in (*self.coefs_, *self.intercepts_))
 
     def layers(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Matrix (units out, inputs of a unit) and bias of each layer, as `forward` takes them."""
+        """Return the matrix (units out, inputs of a unit) and bias of each layer, as `forward` takes them."""
         pairs = zip(self.coefs_, self.intercepts_, strict=True)
         return [(torch.from_numpy(coef.reshape(len(coef), -1)), torch.from_numpy(bias)) for coef, bias in pairs]
 
@@ -188,7 +188,7 @@ class TrainedLayers:
 
 
 def named_layers(coefs: Iterable[NDArray], intercepts: Iterable[NDArray]) -> dict[str, NDArray]:
-    """Copies of the arrays of layers by name, ``i.weight`` and ``i.bias``."""
+    """Return copies of the arrays of layers by name, ``i.weight`` and ``i.bias``."""
     pairs = enumerate(zip(coefs, intercepts, strict=True))
     return {
         f"{i}.{part}": array.copy() for i, pair in pairs for part, array in zip(("weight", "bias"), pair, strict=True)
@@ -220,7 +220,7 @@ class Recipe:
 
 
 def recipe_of(estimator: Any) -> Recipe:
-    """The recipe of an estimator with its parameters, `activation` and `dropout`; a ValueError for unusable ones."""
+    """Return the recipe of an estimator with its parameters; raise ValueError for unusable ones."""
     if estimator.activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}; got {estimator.activation!r}.")
     if not 0 <= estimator.dropout < 1:
@@ -295,7 +295,7 @@ def range_test(optimizer: torch.optim.Optimizer, loss_of: Callable[[], torch.Ten
 
 
 def moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
-    """Mean and std of each column (std 1 for a constant one), or 0 and 1 when they are not wanted."""
+    """Return the mean and std of each column (std 1 for a constant one), or 0 and 1 when they are not wanted."""
     if not wanted:
         return np.zeros(values.shape[1]), np.ones(values.shape[1])
     std = values.std(axis=0)
@@ -303,7 +303,7 @@ def moments(values: NDArray, wanted: bool) -> tuple[NDArray, NDArray]:
 
 
 def torch_generator(random_state: int | None, word: int = 0, device: str = "cpu") -> torch.Generator:
-    """A torch generator whose seed is a word, another for every purpose, of a `random_state`; None draws a new one."""
+    """Return a torch generator seeded by a word of `random_state`, another for every purpose; None draws a new one."""
     words = np.random.SeedSequence(checked_random_state(random_state)).generate_state(word + 1)
     return torch.Generator(device).manual_seed(int(words[word]))
 
@@ -313,7 +313,7 @@ def _adam(weights: list[torch.Tensor], rate: float, weight_decay: float) -> torc
 
 
 def _initial_weights(units: Sequence[int], generator: torch.Generator, taps: Sequence[int]) -> list[torch.Tensor]:
-    """Weights and biases uniform within 1 / sqrt(inputs of a unit), torch's own choice for its layers."""
+    """Return weights and biases uniform within 1 / sqrt(inputs of a unit), torch's own choice for its layers."""
     weights = []
     for (n_in, n_out), widened in zip(pairwise(units), taps, strict=True):
         bound = (n_in * widened) ** -0.5
@@ -324,5 +324,5 @@ def _initial_weights(units: Sequence[int], generator: torch.Generator, taps: Seq
 
 
 def _mask(shape: Sequence[int], dropout: float, generator: torch.Generator) -> torch.Tensor:
-    """Zeros with probability `dropout`, and 1 / (1 - dropout) elsewhere."""
+    """Return a dropout mask: zeros with probability `dropout`, and 1 / (1 - dropout) elsewhere."""
     return (torch.rand(tuple(shape), generator=generator) >= dropout).to(torch.float32) / (1 - dropout)

@@ -36,25 +36,20 @@ class TunedPolynomial(PolynomialFit):
         model, which uses X alone.
     regime : str or Regime
         The resolved model, for trajectories.
-    horizon : float
-        MTU of each forecast; errors are averaged over its leads, `interval` apart.
-    n_forecasts : int
-        Initial conditions of the forecasts, evenly spread over the rows of X; fewer when there are not so many.
-    interval : float
-        Time in MTU between the rows of X, which are successive states of ONE trajectory, for trajectories.
+    horizon, interval : float
+        MTU of each forecast, whose error is averaged over its leads, `interval` apart; and MTU between the rows of X,
+        which are successive states of ONE trajectory, for trajectories.
+    n_forecasts, max_evaluations : int
+        Forecasts, or fewer, from rows evenly spread over X; and the most errors to compute.
     tolerance : float
         Relative change of the error, in a round of line searches, at which the search ends.
-    max_evaluations : int
-        The most errors to compute.
 
     Attributes
     ----------
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency.
-    error_ : float
-        The minimum found: the mean squared error over the variance of U or X.
-    n_evaluations_ : int
-        Number of errors computed.
+    error_, n_evaluations_ : float, int
+        The minimum found, the mean squared error over the variance of U or X; and the number of errors computed.
 
     Sources: Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
     """

@@ -33,7 +33,7 @@ class ExactForcing:
         self.U = U
 
     def closure(self, dt: float = MODEL_DT) -> _Prescribed:
-        """The closure of a resolved model that steps by `dt`, a whole multiple of `MODEL_DT`."""
+        """Return the closure of a resolved model that steps by `dt`, a whole multiple of `MODEL_DT`."""
         return _Prescribed(self.U[:: whole_multiple(dt, MODEL_DT)])
 
 

@@ -1,4 +1,4 @@
-"""Show what a closure looks at: permutation importance, Jacobian, gradient times input, and how local they are."""
+"""Show which inputs a closure uses: permutation importance, Jacobian, gradient times input, and locality."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ N_STATES = 400
 def instant_forcing(model: Any) -> Forcing:
     """Return the model's mean U as a function of the present state.
 
-    Raises
-    ------
-    LeftOutError
-        If U depends on the past, or is random without a mean that can be asked for.
+    Raises `LeftOutError` if U depends on the past, or is random without a mean that can be asked for.
     """
     closure = as_closure(model)
     if _has_memory(closure):
