@@ -1,4 +1,4 @@
-"""Everything public pickles and deep-copies, by reference or as it is; estimators and closures are tried in their room."""
+"""Everything public pickles and deep-copies; estimators and closures are tried in their room."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "DistanceGrid": lambda: metrics.DistanceGrid.from_truth(mini("online-rollout/wilks-f20-v1").train.X[:, None], 0.05),
     "ETKF": lambda: da.ETKF(rotate=True),
     "EnKF": da.EnKF,
-    "Entry": lambda: l96bench.find_entry("quartic")[0],
+    "Entry": lambda: l96bench.Entry("a", "b", "X", make=np.full_like),
     "EquationSet": lambda: l96bench.EquationSet.parse(["X[k-1] - 2"], K, 0),
     "Example": tasks.SubgridForcing.example,
     "Expected": lambda: tasks.Expected({"test": (1, 2)}, "0" * 64),
@@ -64,7 +64,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "ModelInfo": lambda: INFO,
     "Network": lambda: NETWORK,
     "NoAssimilation": da.NoAssimilation,
-    "Observations": lambda: NETWORK.observe(np.ones((1, 5, K)), [[0, 0]]),
+    "Observations": lambda: NETWORK.draw(np.ones((1, 5, K))),
     "OptimalInterpolation": lambda: da.OptimalInterpolation(np.eye(K)),
     "PublishedClosure": lambda: l96bench.PUBLISHED["wilks2005_f20"],
     "Regime": lambda: l96bench.get_regime("wilks-f20"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,7 +127,7 @@ class _Registry(Mapping[str, PublishedClosure]):
     """A read-only mapping whose error names the nearest id."""
 
     def __init__(self, closures: tuple[PublishedClosure, ...]) -> None:
-        self._closures = MappingProxyType({closure.id: closure for closure in closures})
+        self._closures = {closure.id: closure for closure in closures}
 
     def __getitem__(self, id: str) -> PublishedClosure:
         try:
