@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.errors import L96BenchError, ModelError, UnknownIdError
+from l96bench.errors import L96BenchError, ModelError, SubmissionError, UnknownIdError
 from l96bench.submissions.score import score_model
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.subgrid_forcing import SubgridForcing
@@ -84,27 +84,30 @@ def with_huge_header() -> bytes:
     return archive(test=b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64))
 
 
+PLAIN = "expected an .npz file of plain arrays|bytes of numbers, got fewer"
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda U: archive(test=npy(U))[:-3000], "expected an .npz file of plain arrays"),
-        (lambda U: archive(test=npy(U))[:3000], "expected an .npz file of plain arrays"),
-        (lambda U: archive(test=npy(U)[:3000]), "expected an .npz file of plain arrays"),
-        (damaged_in_the_middle, "expected an .npz file of plain arrays"),
-        (lambda U: with_huge_header(), "expected an .npz file of plain arrays"),
-        (lambda U: npy(U), "expected an .npz file of plain arrays"),
-        (lambda U: b"", "expected an .npz file of plain arrays"),
-        (lambda U: b"test,1,2\n", "expected an .npz file of plain arrays"),
-        (lambda U: pickle.dumps({"test": Boom()}), "expected an .npz file of plain arrays"),
-        (lambda U: archive(test=npy(np.array([Boom()]))), "Object arrays cannot be loaded"),
-        (lambda U: archive(test=pickle.dumps(Boom())), "predictions of test must return U"),
-        (lambda U: archive(U=npy(U)), r"expected an array `test` and, if wanted, `shift`, got \['U'\]"),
+        (lambda U: archive(test=npy(U))[:-3000], PLAIN),
+        (lambda U: archive(test=npy(U))[:3000], PLAIN),
+        (lambda U: archive(test=npy(U)[:3000]), PLAIN),
+        (damaged_in_the_middle, PLAIN),
+        (lambda U: with_huge_header(), r"got \(1000000000000, 8\)"),
+        (lambda U: npy(U), PLAIN),
+        (lambda U: b"", PLAIN),
+        (lambda U: b"test,1,2\n", PLAIN),
+        (lambda U: pickle.dumps({"test": Boom()}), PLAIN),
+        (lambda U: archive(test=npy(np.array([Boom()]))), "objects .pickles. are never loaded"),
+        (lambda U: archive(test=pickle.dumps(Boom())), PLAIN),
+        (lambda U: archive(U=npy(U)), r"expected the arrays `test`, `data` and, if wanted, `shift`, got \['U'\]"),
         (lambda U: archive(test=npy(U), more=npy(U)), r"got \['more', 'test'\]"),
         (lambda U: archive(), r"got \[\]"),
-        (lambda U: archive(test=npy(U[0])), r"of shape \(2, 600, 8\).*got shape \(600, 8\)"),
-        (lambda U: archive(test=npy(U), shift=npy(U[:1])), r"predictions of shift .*got shape \(1, 600, 8\)"),
-        (lambda U: archive(test=npy(U + 0j)), "dtype complex128"),
-        (lambda U: archive(test=npy(U.astype(str))), "dtype <U"),
+        (lambda U: archive(test=npy(U[0])), r"test: expected shape \(2, 600, 8\), got \(600, 8\)"),
+        (lambda U: archive(test=npy(U), shift=npy(U[:1])), r"shift: expected shape .*got \(1, 600, 8\)"),
+        (lambda U: archive(test=npy(U + 0j)), "got complex128"),
+        (lambda U: archive(test=npy(U.astype(str))), "got <U"),
     ],
 )
 def test_other_files_are_refused_and_nothing_is_unpickled(
@@ -116,20 +119,18 @@ def test_other_files_are_refused_and_nothing_is_unpickled(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("bad.npz").write_bytes(make(np.array(offline.test.U)))
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(SubmissionError, match=message):
         score_model("bad.npz", OFFLINE)
     assert not Path("unpickled").exists()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"nowhere\.npz: expected an \.npz file"):
+    with pytest.raises(SubmissionError, match=r"nowhere\.npz: cannot be read"):
         score_model(str(tmp_path / "nowhere.npz"), OFFLINE)
 
 
 def test_predictions_cannot_be_run(tmp_path: Path) -> None:
-    with pytest.raises(
-        L96BenchError, match="runs its models and cannot score a file of predictions; try MODULE:OBJECT"
-    ):
+    with pytest.raises(L96BenchError, match="cannot score a file of predictions; expected a closure"):
         score_model(save(tmp_path / "a.npz", test=np.zeros(3)), ONLINE)
 
 
@@ -189,13 +190,11 @@ def test_files_of_equations_are_scored(single: EquationRecovery, tmp_path: Path)
     assert (result.task, result.model.name, result.model.kind) == (single.id, "mine", "equations")
     path.write_text('["0"]')
     assert score_model(str(path), single.id).score.value == 0.0
-    with pytest.raises(L96BenchError, match="cannot score a file of equations"):
-        score_model(str(path), ONLINE)
 
 
 @pytest.mark.parametrize("content", [b"[", b"\xff", b"[" * 100_000, b"3", b'{"a": "0"}', b'[["0"]]', b'"0"', b"null"])
 def test_files_that_hold_no_equations_are_refused(content: bytes, single: EquationRecovery, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match="expected"):
+    with pytest.raises(SubmissionError, match=r"expected|not valid JSON"):
         score_model(str(path), single.id)
