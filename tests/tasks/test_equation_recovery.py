@@ -329,7 +329,7 @@ def test_what_is_too_slow_or_unparseable_or_not_finite_scores_zero(single: Equat
         Discovery(("X[k]*1e308*1e308",), 0.0),
     ]
     found = [*kinds, *(Discovery(tuple(true(problem)), 0.0) for problem in single.problems[4:])]
-    result = single._result(found, single.references["floor"].info, None)
+    result = single.result(single.references["floor"].info, single._parts(found))
     assert result.series["score_by_instance"] == [0.0, 100.0]
     assert result.score.value == 50.0
     assert result.failures.non_finite == 4
