@@ -36,9 +36,9 @@ _CURVES = ("crps", "rmse", "anomaly_correlation")
 """Series by lead that the page draws."""
 _N_LEADS = 30
 _N_CURVES = 150
-"""How many of the best rows of a table have curves: more would make the page large."""
+"""Number of the best rows of a table that have curves; more would make the page large."""
 _N_STATIC = 10
-"""How many rows of each table can be read without a script."""
+"""Number of rows of each table that can be read without a script."""
 
 Pictures = Mapping[str, Mapping[str, bytes]]
 

@@ -5,6 +5,7 @@ Sets are written to a temporary folder and renamed, under a lock; damaged or mis
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -58,9 +59,15 @@ def require_writable(name: str) -> None:
 
 def digests() -> dict[str, str]:
     """Return the recorded SHA-256 of every array, by ``regime/split/array``."""
+    return {**registered_digests(), **_repository_digests()}
+
+
+@functools.cache
+def _repository_digests() -> dict[str, str]:
+    """Read the digests file, once a process."""
     text = resources.files("l96bench.data").joinpath("digests.json").read_text(encoding="utf-8")
     recorded: dict[str, str] = json.loads(text)
-    return {**registered_digests(), **recorded}
+    return recorded
 
 
 def recorded_digests(key: str) -> dict[str, str]:
@@ -137,12 +144,14 @@ def load(regime: str | Regime, split: str, progress: bool | None = None) -> dict
     return fetch(f"{regime.id}/{split}", spec.arrays, lambda: generate(regime, spec, progress))
 
 
-def state_of(key: str, recorded: Mapping[str, str]) -> str:
-    """Return whether the cache holds arrays with these digests: ``"intact"``, ``"absent"`` or ``"damaged"``."""
+def state_of(key: str, names: Sequence[str], recorded: Mapping[str, str] | None = None) -> str:
+    """Return ``"intact"``, ``"absent"`` or ``"damaged"``, the state of a data set in the cache; see `fetch`."""
     place = _place(key)
     if not place.exists():
         return "absent"
-    return "damaged" if _read(place, dict(recorded)) is None else "intact"
+    return (
+        "damaged" if _read(place, _expected(key, names) if recorded is None else dict(recorded)) is None else "intact"
+    )
 
 
 def _expected(key: str, names: Sequence[str]) -> dict[str, str]:

@@ -197,7 +197,7 @@ def named_layers(coefs: Iterable[NDArray], intercepts: Iterable[NDArray]) -> dic
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained, by Adam on the mean squared error of random batches; see `TorchRegressor`."""
+    """Options of training a network by Adam on the mean squared error of random batches; see `TorchRegressor`."""
 
     epochs: int
     batch_size: int

@@ -98,7 +98,7 @@ def anomaly_correlation_by_lead(
 
 
 def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """How often the truth takes each rank among the members, from below all to above all of them; array (member + 1,).
+    """Return how often the truth takes each rank among the members, from below to above all; array (member + 1,).
 
     Counts are pooled over leads, cases and points. A reliable ensemble fills all ranks alike (Hamill 2001). Where the
     truth equals e members, its count is shared evenly among the e + 1 ranks that it could take: no random draw, and no

@@ -95,7 +95,7 @@ class Score(_Record):
 
 
 class ModelInfo(_Record):
-    """What was scored: enough to know it and to make it again."""
+    """Description of a scored model, enough to know it and to make it again."""
 
     name: Name
     kind: Name
@@ -109,7 +109,7 @@ class ModelInfo(_Record):
 
 
 class Failures(_Record):
-    """How many predictions or runs, ``of`` how many, were not finite or left the attractor."""
+    """Number of predictions or runs, out of ``of``, that were not finite or left the attractor."""
 
     non_finite: Count = 0
     diverged: Count = 0
@@ -126,7 +126,7 @@ class Failures(_Record):
 
 
 class Cost(_Record):
-    """What the entry costs; ``None`` where nothing was measured.
+    """Cost of an entry; ``None`` where nothing was measured.
 
     ``training_seconds`` are of all processors together, whatever else the machine did meanwhile.
     ``kernel_steps_per_call``, the time of a call over that of one step of the reference kernel, compares machines.

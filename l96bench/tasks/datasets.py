@@ -58,7 +58,7 @@ class DataSet:
 
     def state(self) -> str:
         """Return whether the cache holds the data set: ``"intact"``, ``"absent"`` or ``"damaged"``."""
-        return state_of(self.kept_as or self.key, self.digests)
+        return state_of(self.kept_as, self.arrays, self.digests) if self.kept_as else state_of(self.key, self.arrays)
 
     @property
     def digests(self) -> dict[str, str]:

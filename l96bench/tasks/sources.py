@@ -72,9 +72,9 @@ class Registered:
     def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
         """Return the arrays, memory-mapped from the cache and made if it does not hold them intact."""
         key = task.key(split)
-        names = list(recorded_digests(key))
-        if names:
-            return fetch(key, names, lambda: task.make(split, progress))
+        recorded = recorded_digests(key)
+        if recorded:
+            return fetch(key, list(recorded), lambda: task.make(split, progress), recorded)
         return fetch_unrecorded(own_key(task, split), lambda: task.make(split, progress))
 
     def sized(self, split: Split) -> Split:

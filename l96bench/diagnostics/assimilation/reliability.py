@@ -87,7 +87,7 @@ def binned_spread(run: Cycled, n_bins: int = 10) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """How often the truth takes each rank among the members, over what is expected, with an interval; (rank,)."""
+    """Frequency of each rank of the truth among the members, over what is expected, with an interval; (rank,)."""
 
     share: Array
     low: Array

@@ -72,7 +72,7 @@ class ClosureSubject(Subject):
 
     @cached_property
     def case_weights(self) -> Array:
-        """How often each bootstrap replicate holds each block of cases, (replicate, block)."""
+        """Number of times that each bootstrap replicate holds each block of cases, (replicate, block)."""
         return self.online.weights(len(self.online.cases) // BLOCK, "cases")
 
     @cached_property

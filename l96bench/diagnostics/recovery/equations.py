@@ -15,7 +15,7 @@ from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.equations import EquationSet
 
 _NEAREST, _FARTHEST = 0.02, 1.2
-"""How far from 1 a found coefficient over the true one is shown, at least and at most."""
+"""Smallest and largest distance from 1 at which a found coefficient over the true one is shown."""
 
 
 @register_diagnostic("equations", "True and discovered coefficients", kind="equations", order=10)

@@ -34,7 +34,7 @@ class RecoverySubject(Subject):
 
     @cached_property
     def found(self) -> list[Discovery]:
-        """What copies of the model find for each of them, with the seeds of `EquationRecovery.evaluate`."""
+        """Discoveries of copies of the model for each problem, with the seeds of `EquationRecovery.evaluate`."""
         model = as_discoverer(self.model, self.instance.observed_J)
         return discover_all(model, self.problems, seed=self.seed, limit=self.task.time_limit, progress=False)
 
