@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,6 +93,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def real_data() -> None:
     """What a fixture asks for that reads data sets in their registered size: marks the tests that use it."""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """run(*arguments): the exit code, standard output and standard error of a command."""
+
+    from l96bench import cli
+
+    def command(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(each) for each in arguments])
+        assert isinstance(caught.value.code, int)
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return command
 
 
 @functools.cache

@@ -95,7 +95,7 @@ def fetch(
     Digests are `recorded`, or those of the repository under ``key/name``. Raises `DataError` if there is none, if new
     bits differ from them, or if the cache cannot be written.
     """
-    expected, place = _expected(key, names) if recorded is None else dict(recorded), _place(key)
+    expected, place = _expected(key, names, recorded), _place(key)
     arrays = _read(place, expected)
     if arrays is None:
         with _locked(place):
@@ -149,17 +149,15 @@ def state_of(key: str, names: Sequence[str], recorded: Mapping[str, str] | None 
     place = _place(key)
     if not place.exists():
         return "absent"
-    return (
-        "damaged" if _read(place, _expected(key, names) if recorded is None else dict(recorded)) is None else "intact"
-    )
+    return "damaged" if _read(place, _expected(key, names, recorded)) is None else "intact"
 
 
-def _expected(key: str, names: Sequence[str]) -> dict[str, str]:
-    recorded = digests()
-    missing = [name for name in names if f"{key}/{name}" not in recorded]
+def _expected(key: str, names: Sequence[str], recorded: Mapping[str, str] | None) -> dict[str, str]:
+    known = recorded_digests(key) if recorded is None else recorded
+    missing = [name for name in names if name not in known]
     if missing:
         raise DataError(f"no digest is recorded for {missing} of {key}; `l96bench data record` prints it")
-    return {name: recorded[f"{key}/{name}"] for name in names}
+    return {name: known[name] for name in names}
 
 
 def _place(key: str) -> Path:

@@ -20,7 +20,8 @@ class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray:
         """Return U (n, K), or its mean, for the states X (n, K), or that of point 0 if fitted to it alone."""
-        return np.asarray(self.estimator_.predict(self._checked_states(X)), dtype=np.float64)
+        states = self._checked_states(X)
+        return np.asarray(self.estimator_.predict(states), dtype=np.float64)
 
     def _checked_training(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
         """Return X (n, K) as float64 and y as U (n, K), or (n, 1) if it is given for point 0 alone."""

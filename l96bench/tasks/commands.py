@@ -64,13 +64,12 @@ def data_verify(
     threads: Annotated[int | None, typer.Option(help="Threads; the bits do not depend on it.")] = None,
 ) -> None:
     """Make data sets anew, without the cache, and compare their SHA-256 with those recorded; exit 1 on a difference."""
-    from l96bench.data.store import digests
     from l96bench.tasks.datasets import data_sets
 
-    recorded, wrong = digests(), 0
+    wrong = 0
     for each in data_sets(regime, split):
         for array, digest in each.remake(None, threads).items():
-            same = recorded.get(f"{each.key}/{array}") == digest
+            same = each.digests.get(array) == digest
             wrong += not same
             print(f"{'ok  ' if same else 'DIFF'} {digest} {each.key}/{array}")
     raise typer.Exit(1 if wrong else 0)

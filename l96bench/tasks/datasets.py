@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, make_archive
+from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, ArchivePart, Track, make_archive
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
-from l96bench.data.splits import DATA_REGIMES, split_regime, splits_of
+from l96bench.data.splits import DATA_REGIMES, Split, split_regime, splits_of
 from l96bench.data.store import (
     array_digest,
     fetch,
@@ -26,16 +27,21 @@ from l96bench.dynamics.truth import available_processors
 from l96bench.errors import DataError, UnknownIdError, nearest
 from l96bench.parallel import in_parallel
 from l96bench.progress import progress as show_progress
-from l96bench.regimes import get_regime, other_regimes
+from l96bench.regimes import Regime, get_regime, other_regimes
 from l96bench.tasks.registry import families
 from l96bench.tasks.sources import own_key
 
-__all__ = ["DataSet", "data_sets", "make_data_sets"]
+__all__ = ["DataSet", "data_sets", "data_sets_given_as", "make_data_sets"]
+
+_given: list[Sequence[DataSet]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A data set of a regime or track; `make(progress, threads)` bypasses the cache, where it is `kept_as`."""
+    """A data set of a regime or track; `make(progress, threads)` bypasses the cache, where it is `kept_as`.
+
+    Its arrays have the digests `recorded`, or else those of the repository.
+    """
 
     owner: str
     name: str
@@ -44,6 +50,7 @@ class DataSet:
     purpose: str
     make: Callable[[bool | None, int | None], Mapping[str, NDArray[np.float64]]]
     kept_as: str = ""
+    recorded: Mapping[str, str] | None = None
 
     @property
     def key(self) -> str:
@@ -54,16 +61,21 @@ class DataSet:
         """Return the arrays from the cache, making them first unless it holds them intact."""
         if self.kept_as:
             return fetch_unrecorded(self.kept_as, lambda: self.make(progress, threads))
-        return fetch(self.key, self.arrays, lambda: self.make(progress, threads))
+        return fetch(self.key, self.arrays, lambda: self.make(progress, threads), self.recorded)
 
     def state(self) -> str:
         """Return whether the cache holds the data set: ``"intact"``, ``"absent"`` or ``"damaged"``."""
-        return state_of(self.kept_as, self.arrays, self.digests) if self.kept_as else state_of(self.key, self.arrays)
+        if not self.kept_as:
+            return state_of(self.key, self.arrays, self.recorded)
+        kept = kept_digests(self.kept_as)
+        return state_of(self.kept_as, list(kept), kept)
 
     @property
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of each array: those recorded, or else those of the first making on this machine."""
-        return kept_digests(self.kept_as) if self.kept_as else recorded_digests(self.key)
+        if self.kept_as:
+            return kept_digests(self.kept_as)
+        return dict(recorded_digests(self.key) if self.recorded is None else self.recorded)
 
     def remake(self, progress: bool | None = None, threads: int | None = None) -> dict[str, str]:
         """Make the data set again without the cache and return the SHA-256 of each array."""
@@ -72,7 +84,7 @@ class DataSet:
 
 def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None = None) -> list[DataSet]:
     """Return all data sets, or those of some owners or with some names; `UnknownIdError` if one does not exist."""
-    every = [*_splits(), *_archives(), *_instances(), *_others()]
+    every = _given[-1] if _given else [*_splits(), *_archives(), *_instances(), *_others()]
     # Tracks of one base sample the same trajectories.
     owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
@@ -83,6 +95,16 @@ def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None =
     if not chosen:
         raise UnknownIdError(f"{', '.join(owners or ())} has no {', '.join(names or ())}")
     return chosen
+
+
+@contextmanager
+def data_sets_given_as(sets: Sequence[DataSet]) -> Iterator[None]:
+    """Within this context, in this process, these are all the data sets there are."""
+    _given.append(sets)
+    try:
+        yield
+    finally:
+        _given.pop()
 
 
 def make_data_sets(
@@ -105,7 +127,7 @@ def make_data_sets(
                 faults.append(f"{each.key}: {outcome.fault}")
                 continue
             if outcome.value is not None:
-                fetch(each.key, each.arrays, partial(dict, outcome.value))
+                fetch(each.key, each.arrays, partial(dict, outcome.value), each.recorded)
             advance(1)
             yield each.key
     if faults:
@@ -120,15 +142,15 @@ def _make(name: tuple[str, str], threads: int, send: bool) -> dict[str, NDArray[
 
 
 def _splits() -> list[DataSet]:
-    sets = []
-    for id in DATA_REGIMES:
-        regime = get_regime(id)
-        for split in splits_of(regime):
-            size = f"{split.n_trajectories} x {split.duration:g} MTU every {split.interval:g}"
-            note = f"{split.purpose} (F = {split_regime(regime, split).F:g})"
-            make = lambda progress, threads, regime=regime, split=split: generate(regime, split, progress, threads)  # noqa: E731
-            sets.append(DataSet(id, split.name, split.arrays, size, note, make))
-    return sets
+    return [trajectories(get_regime(id), split) for id in DATA_REGIMES for split in splits_of(id)]
+
+
+def trajectories(regime: Regime, split: Split) -> DataSet:
+    """Return the data set of one split of a regime."""
+    size = f"{split.n_trajectories} x {split.duration:g} MTU every {split.interval:g}"
+    note = f"{split.purpose} (F = {split_regime(regime, split).F:g})"
+    make = lambda progress, threads: generate(regime, split, progress, threads)  # noqa: E731
+    return DataSet(regime.id, split.name, split.arrays, size, note, make)
 
 
 def _others() -> list[DataSet]:
@@ -147,13 +169,14 @@ def _others() -> list[DataSet]:
 
 
 def _archives() -> list[DataSet]:
-    sets = []
-    for track in TRACKS.values():
-        for part in PARTS.values():
-            size = f"{part.n_segments} x {part.n_cycles} cycles every {track.window:g} MTU"
-            make = lambda progress, threads, track=track, part=part: make_archive(track, part, progress)  # noqa: E731
-            sets.append(DataSet(track.id, part.name, ARRAYS, size, f"increments, {track.regime_id}", make))
-    return sets
+    return [archive(track, part) for track in TRACKS.values() for part in PARTS.values()]
+
+
+def archive(track: Track, part: ArchivePart) -> DataSet:
+    """Return the data set of one part of a track's archive."""
+    size = f"{part.n_segments} x {part.n_cycles} cycles every {track.window:g} MTU"
+    make = lambda progress, threads: make_archive(track, part, progress)  # noqa: E731
+    return DataSet(track.id, part.name, ARRAYS, size, f"increments, {track.regime_id}", make)
 
 
 def _instances() -> list[DataSet]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -24,16 +24,30 @@ from l96bench.data.splits import DATA_REGIMES, Split, splits_of
 from l96bench.errors import DataError, UnknownIdError
 from l96bench.regimes import get_regime
 
-MINI = (Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
+MINI = Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", "training")
+KEY, NAMES = "wilks-f20/train", ("X", "U")
 
 
 @dataclass
 class Cache:
-    """A temporary cache of miniature splits that counts how often they are made."""
+    """A temporary cache of one small data set that counts how often it is made."""
 
     folder: Path
     digests: dict[str, str]
-    made: list[str] = field(default_factory=list)
+    made: int = 0
+    stop: type[BaseException] | None = None
+
+    def make(self) -> dict[str, NDArray[np.float64]]:
+        if self.stop:
+            raise self.stop
+        self.made += 1
+        return generate(get_regime("wilks-f20"), MINI)
+
+    def load(self) -> dict[str, NDArray[np.float64]]:
+        return store.fetch(KEY, NAMES, self.make, self.digests)
+
+    def state(self) -> str:
+        return store.state_of(KEY, NAMES, self.digests)
 
     @property
     def place(self) -> Path:
@@ -45,23 +59,14 @@ class Cache:
 
 @pytest.fixture(scope="module")
 def digests() -> dict[str, str]:
-    arrays = generate(get_regime("wilks-f20"), MINI[0])
-    return {f"wilks-f20/train/{name}": store.array_digest(array) for name, array in arrays.items()}
+    arrays = generate(get_regime("wilks-f20"), MINI)
+    return {name: store.array_digest(array) for name, array in arrays.items()}
 
 
 @pytest.fixture
 def cache(tmp_path: Path, digests: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Cache:
-    cache = Cache(tmp_path / "cache", dict(digests))
-
-    def counted(*args: Any) -> dict[str, NDArray[np.float64]]:
-        cache.made.append(args[1].name)
-        return generate(*args)
-
-    monkeypatch.setenv("L96BENCH_CACHE", str(cache.folder))
-    monkeypatch.setattr("l96bench.data.splits.SPLITS", MINI)
-    monkeypatch.setattr(store, "digests", lambda: cache.digests)
-    monkeypatch.setattr(store, "generate", counted)
-    return cache
+    monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
+    return Cache(tmp_path / "cache", dict(digests))
 
 
 def test_digest_is_of_dtype_shape_and_little_endian_bytes() -> None:
@@ -76,20 +81,20 @@ def test_digest_is_of_dtype_shape_and_little_endian_bytes() -> None:
 
 
 def test_made_when_first_needed_and_never_again(cache: Cache) -> None:
-    assert store.state_of("wilks-f20/train", ("X", "U")) == "absent"
-    first = store.load("wilks-f20", "train")
-    assert cache.made == ["train"]
-    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
-    second = store.load("wilks-f20", "train")
-    assert cache.made == ["train"]
+    assert cache.state() == "absent"
+    first = cache.load()
+    assert cache.made == 1
+    assert cache.state() == "intact"
+    second = cache.load()
+    assert cache.made == 1
     for name in ("X", "U"):
         assert first[name].shape == (2, 10, 8)
         np.testing.assert_array_equal(first[name], second[name])
-        np.testing.assert_array_equal(first[name], generate(get_regime("wilks-f20"), MINI[0])[name])
+        np.testing.assert_array_equal(first[name], generate(get_regime("wilks-f20"), MINI)[name])
 
 
 def test_arrays_are_memory_mapped_and_read_only(cache: Cache) -> None:
-    arrays = store.load("wilks-f20", "train")
+    arrays = cache.load()
     assert set(arrays) == {"X", "U"}
     for array in arrays.values():
         assert isinstance(array, np.memmap)
@@ -98,7 +103,7 @@ def test_arrays_are_memory_mapped_and_read_only(cache: Cache) -> None:
 
 
 def test_only_the_set_and_its_lock_are_in_the_cache(cache: Cache) -> None:
-    store.load("wilks-f20", "train")
+    cache.load()
     files = {str(path.relative_to(cache.place.parent)) for path in cache.place.parent.rglob("*")}
     assert files - {"train.lock"} == {"train", "train/X.npy", "train/U.npy"}
 
@@ -157,19 +162,19 @@ DAMAGES += [missing, exchanged, other_values]
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_noticed_and_mended(cache: Cache, damage: Any) -> None:
-    good = {name: np.array(array) for name, array in store.load("wilks-f20", "train").items()}
+    good = {name: np.array(array) for name, array in cache.load().items()}
     damage(cache)
-    assert store.state_of("wilks-f20/train", ("X", "U")) == "damaged"
-    mended = store.load("wilks-f20", "train")
-    assert cache.made == ["train", "train"]
+    assert cache.state() == "damaged"
+    mended = cache.load()
+    assert cache.made == 2
     for name in ("X", "U"):
         np.testing.assert_array_equal(mended[name], good[name])
-    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
+    assert cache.state() == "intact"
     assert sorted(path.name for path in cache.place.iterdir()) == ["U.npy", "X.npy"]
 
 
 def test_no_byte_of_a_header_can_break_the_reader(cache: Cache) -> None:
-    good = {name: store.array_digest(array) for name, array in store.load("wilks-f20", "train").items()}
+    good = {name: store.array_digest(array) for name, array in cache.load().items()}
     data = cache.file("X").read_bytes()
     for place in range(128):
         for flip in (1, 8, 64):
@@ -179,27 +184,22 @@ def test_no_byte_of_a_header_can_break_the_reader(cache: Cache) -> None:
 
 
 def test_a_reader_keeps_its_data_while_they_are_mended(cache: Cache) -> None:
-    before = store.load("wilks-f20", "train")["X"]
+    before = cache.load()["X"]
     kept = np.array(before)
     missing(cache)
-    store.load("wilks-f20", "train")
+    cache.load()
     np.testing.assert_array_equal(before, kept)
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, OSError])
-def test_interrupted_generation_leaves_nothing(
-    cache: Cache, interruption: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> None:
-        raise interruption
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "generate", interrupted)
-        with pytest.raises(interruption):
-            store.load("wilks-f20", "train")
+def test_interrupted_generation_leaves_nothing(cache: Cache, interruption: type[BaseException]) -> None:
+    cache.stop = interruption
+    with pytest.raises(interruption):
+        cache.load()
     assert not cache.place.exists()
-    store.load("wilks-f20", "train")
-    assert store.state_of("wilks-f20/train", ("X", "U")) == "intact"
+    cache.stop = None
+    cache.load()
+    assert cache.state() == "intact"
 
 
 def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,27 +214,27 @@ def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", full)
         with pytest.raises(DataError, match=r"no space.*L96BENCH_CACHE"):
-            store.load("wilks-f20", "train")
+            cache.load()
     assert {path.name for path in cache.place.parent.iterdir()} <= {"train.lock"}
-    store.load("wilks-f20", "train")
+    cache.load()
 
 
 def test_other_bits_than_recorded_are_an_error_and_are_not_kept(cache: Cache) -> None:
-    cache.digests["wilks-f20/train/U"] = "0" * 64
+    cache.digests["U"] = "0" * 64
     with pytest.raises(DataError, match=r"wilks-f20/train/U.*0000"):
-        store.load("wilks-f20", "train")
+        cache.load()
     assert not cache.place.exists()
     assert {path.name for path in cache.place.parent.iterdir()} <= {"train.lock"}
 
 
 def test_a_split_without_digest_is_an_error(cache: Cache) -> None:
-    del cache.digests["wilks-f20/train/U"]
+    del cache.digests["U"]
     with pytest.raises(DataError, match=r"\['U'\] of wilks-f20/train"):
-        store.load("wilks-f20", "train")
-    assert cache.made == []
+        cache.load()
+    assert cache.made == 0
 
 
-def test_unknown_names(cache: Cache) -> None:
+def test_unknown_names() -> None:
     with pytest.raises(UnknownIdError, match="'train'"):
         store.load("wilks-f20", "trian")
     with pytest.raises(UnknownIdError, match="wilks-f20"):
@@ -255,7 +255,7 @@ def test_folders_and_files_follow_the_umask(cache: Cache) -> None:
     """Several users may share a cache."""
     before = os.umask(0o002)
     try:
-        store.load("wilks-f20", "train")
+        cache.load()
     finally:
         os.umask(before)
     for path in cache.place.parents[1].rglob("*"):
@@ -270,7 +270,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_variable(
     for folder in ("file", "file/below"):
         monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / folder))
         with pytest.raises(DataError, match="L96BENCH_CACHE"):
-            store.load("wilks-f20", "train")
+            cache.load()
         with pytest.raises(DataError, match="L96BENCH_CACHE"):
             store.require_writable("runs")
 
@@ -280,17 +280,17 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_variable(
         with monkeypatch.context() as patch:
             patch.setattr(Path, name, Mock(side_effect=PermissionError("not yours")))
             with pytest.raises(DataError, match=r"not yours.*L96BENCH_CACHE"):
-                store.load("wilks-f20", "train")
-    assert store.load("wilks-f20", "train")
+                cache.load()
+    assert cache.load()
 
 
 def test_a_read_only_cache_that_holds_the_data_is_read(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     """No lock is taken, and nothing is written."""
-    first = store.load("wilks-f20", "train")
+    first = cache.load()
     before = {path: path.stat().st_mtime_ns for path in cache.place.parents[1].rglob("*")}
     for name in ("mkdir", "replace", "touch", "write_bytes"):
         monkeypatch.setattr(Path, name, lambda *_, **__: pytest.fail("the cache is written"))
-    again = store.load("wilks-f20", "train")
+    again = cache.load()
     assert {name: array.tobytes() for name, array in again.items()} == {
         name: array.tobytes() for name, array in first.items()
     }
@@ -301,25 +301,22 @@ PROCESS = textwrap.dedent(
     """
     import json, sys, time
     from pathlib import Path
-    import numpy as np
     from l96bench.data import splits, store
     from l96bench.data.generate import generate
+    from l96bench.regimes import get_regime
 
-    splits.SPLITS = (splits.Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
     recorded, log, gate = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    store.digests = lambda: recorded
 
-    def slowly(*args):
+    def slowly():
         with log.open("a") as file:
             file.write("made\\n")
         time.sleep(0.5)
-        return generate(*args)
+        return generate(get_regime("wilks-f20"), splits.Split("train", 2, 0.5, 0.05, ("X", "U"), False, "train", ""))
 
-    store.generate = slowly
     gate.touch()
     while len(list(gate.parent.iterdir())) < 2:
         time.sleep(0.01)
-    arrays = store.load("wilks-f20", "train")
+    arrays = store.fetch("wilks-f20/train", ("X", "U"), slowly, recorded)
     print(json.dumps({name: store.array_digest(array) for name, array in arrays.items()}))
     """
 )
@@ -354,8 +351,7 @@ def test_two_processes_at_once_make_it_once(
     cache: Cache, processes: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     outputs = [process.communicate(timeout=60)[0] for process in processes]
-    expected = {name: cache.digests[f"wilks-f20/train/{name}"] for name in ("X", "U")}
-    assert [json.loads(output) for output in outputs] == [expected, expected]
+    assert [json.loads(output) for output in outputs] == [cache.digests, cache.digests]
     assert (tmp_path / "log").read_text().count("made") == 1
 
 

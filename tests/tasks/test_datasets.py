@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,27 +14,23 @@ from l96bench.data import store
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.data.splits import DATA_REGIMES, Split
 from l96bench.errors import DataError, UnknownIdError
-from l96bench.tasks.datasets import DataSet, data_sets
+from l96bench.regimes import get_regime
+from l96bench.tasks.datasets import archive, data_sets, trajectories
 from l96bench.tasks.registry import list_tasks, make_task
 
-SPLITS = (Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training"),)
 PART = ArchivePart("valid", 2, 4)
+SETS = [
+    trajectories(get_regime("wilks-f20"), Split("train", 1, 0.5, 0.05, ("X", "U"), False, "train", "training")),
+    archive(TRACKS["sparse"], PART),
+]
 BASES = ("single", "two-scale", "hidden")
 
 
 @pytest.fixture
-def miniatures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[DataSet]:
+def miniatures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """One split and one archive, recorded, in front of an empty cache."""
-    monkeypatch.setattr("l96bench.data.splits.SPLITS", SPLITS)
-    monkeypatch.setattr("l96bench.tasks.datasets.DATA_REGIMES", ("wilks-f20",))
-    monkeypatch.setattr("l96bench.tasks.datasets.TRACKS", {"sparse": TRACKS["sparse"]})
-    monkeypatch.setattr("l96bench.tasks.datasets.PARTS", {"valid": PART})
-    monkeypatch.setattr("l96bench.tasks.datasets.RECOVERY_TRACKS", {})
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
-    found = data_sets()
-    recorded = {f"{each.key}/{name}": digest for each in found for name, digest in each.remake().items()}
-    monkeypatch.setattr(store, "digests", lambda: recorded)
-    return found
+    return [replace(each, recorded=each.remake(progress=False)) for each in SETS]
 
 
 # What there is.
@@ -109,7 +107,7 @@ def test_unknown_names_are_errors(owners: list[str] | None, names: list[str] | N
 # What each of them does.
 
 
-def test_a_set_is_made_loaded_and_checked(miniatures: list[DataSet], tmp_path: Path) -> None:
+def test_a_set_is_made_loaded_and_checked(miniatures: list[Any], tmp_path: Path) -> None:
     split, archive = miniatures
     assert (split.key, archive.key) == ("wilks-f20/train", "sparse/valid")
     assert archive.state() == split.state() == "absent"
@@ -125,22 +123,22 @@ def test_a_set_is_made_loaded_and_checked(miniatures: list[DataSet], tmp_path: P
     assert archive.state() == split.state() == "intact"
 
 
-def test_remaking_neither_reads_nor_writes_the_cache(miniatures: list[DataSet], tmp_path: Path) -> None:
+def test_remaking_neither_reads_nor_writes_the_cache(miniatures: list[Any], tmp_path: Path) -> None:
     for each in miniatures:
         digests = each.remake(progress=False, threads=1)
         assert digests == each.remake(threads=2)
-        assert digests == {name: store.digests()[f"{each.key}/{name}"] for name in each.arrays}
+        assert digests == each.digests
     assert not (tmp_path / "cache").exists()
 
 
-def test_other_bits_than_recorded_are_refused(miniatures: list[DataSet]) -> None:
-    store.digests()["sparse/valid/increment"] = "0" * 64
+def test_other_bits_than_recorded_are_refused(miniatures: list[Any]) -> None:
+    miniatures[1].recorded["increment"] = "0" * 64
     with pytest.raises(DataError, match=r"sparse/valid/increment: expected SHA-256 0000"):
         miniatures[1].load()
     assert miniatures[1].state() == "absent"
 
 
-def test_a_set_that_is_not_recorded_says_what_to_do(miniatures: list[DataSet]) -> None:
-    del store.digests()["sparse/valid/spread"]
+def test_a_set_that_is_not_recorded_says_what_to_do(miniatures: list[Any]) -> None:
+    del miniatures[1].recorded["spread"]
     with pytest.raises(DataError, match=r"\['spread'\] of sparse/valid; `l96bench data record`"):
         miniatures[1].load()
