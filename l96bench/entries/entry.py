@@ -20,8 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from l96bench.checks import seed_words
 from l96bench.entries.scripts import enter, files_beside, run_script_file
-from l96bench.errors import L96BenchError, UnknownIdError, nearest, user_error
+from l96bench.errors import ArgumentError, L96BenchError, UnknownIdError, nearest, user_error
 from l96bench.parallel import one_thread
 from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo
@@ -68,6 +69,11 @@ class Entry:
         Whether a seed trains for minutes: it then starts first, and only if it is named or all entries are requested.
     declared : bool
         Whether somebody wrote the entry; False for one made from a model, which may already be fitted.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no name or no seed, a seed is there twice or not a whole number from 0 on, or a sequence is a string.
     """
 
     name: str
@@ -83,6 +89,17 @@ class Entry:
     quick: bool = True
     slow: bool = False
     declared: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ArgumentError(f"expected the name of an entry, got {self.name!r}")
+        seeds = tuple(seed_words(self.seeds, "seeds"))
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ArgumentError(f"{self.name!r}: expected seeds, all different, got {self.seeds!r}; try seeds=(0,)")
+        object.__setattr__(self, "seeds", seeds)
+        for name in ("families", "regimes"):
+            if isinstance(given := getattr(self, name), str):
+                raise ArgumentError(f"{self.name!r}: expected a sequence of {name}, got {given!r}; try ({given!r},)")
 
     def tasks(self, regimes: Sequence[str] | None = None) -> list[Task]:
         """Return the entry's tasks on these regimes and tracks, by default those of its families' quick board.
