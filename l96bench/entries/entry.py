@@ -73,7 +73,7 @@ class Entry:
     Raises
     ------
     ArgumentError
-        If there is no name or no seed, a seed is there twice or not a whole number from 0 on, or a sequence is a string.
+        If there is no name or seed, seeds are equal or no whole numbers from 0 on, or families or regimes are a string.
     """
 
     name: str

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from numpy.testing import assert_array_equal
 
 from l96bench.dynamics.polynomial import NoClosure
 from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, baselines_folder, find_code, find_entry
-from l96bench.errors import L96BenchError, UnknownIdError
+from l96bench.errors import ArgumentError, L96BenchError, UnknownIdError
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task
@@ -232,3 +233,22 @@ def test_make_is_asked_for_a_task_and_a_seed() -> None:
     make: Callable[[Task, int], object] = lambda task, seed: asked.append((task, seed))  # noqa: E731
     _entry(make=make).make(TASK, 4)
     assert asked == [(TASK, 4)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": " "}, "expected the name of an entry, got ' '"),
+        ({"seeds": ()}, "expected seeds, all different"),
+        ({"seeds": (1, 1)}, r"expected seeds, all different, got \(1, 1\)"),
+        ({"seeds": (0, -1)}, "expected every word of seeds as a whole number from 0 on, got -1"),
+        ({"seeds": None}, "expected seeds as a whole number from 0 on, got None"),
+        ({"families": "online-rollout"}, r"expected a sequence of families, got 'online-rollout'; try \('online-ro"),
+        ({"regimes": "wilks-f20"}, "expected a sequence of regimes"),
+    ],
+)
+def test_entries_are_checked(options: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {"name": "mine", "kind": "none", "inputs": "none", "make": lambda task, seed: NoClosure()}
+    with pytest.raises(ArgumentError, match=message):
+        Entry(**fields | options)
+    assert Entry(**fields, seeds=3).seeds == (3,)
