@@ -21,6 +21,7 @@ from l96bench.entries import run as program
 from l96bench.entries.run import plan, run_jobs
 from l96bench.errors import ClusterError, L96BenchError
 from l96bench.parallel import in_parallel
+from l96bench.regimes import Regime, register_regime
 from l96bench.results.record import Result
 from l96bench.tasks.datasets import data_sets, make_data_sets
 
@@ -146,6 +147,14 @@ def test_a_cluster_gives_what_this_process_gives(cluster: str, here: Path, monke
     assert {result.task for result in there} == {OFFLINE, RECOVERY}
     digests = [[result.predictions_digest for result in results] for results in (there, local)]
     assert digests[0] == digests[1]
+
+
+def test_a_regime_of_ones_own_goes_to_the_workers(cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register_regime(Regime("of-a-cluster", 9, 4, 12.0))
+    jobs = plan(["linear"], ["subgrid-forcing/of-a-cluster-v1", "online-rollout/of-a-cluster-v1"])
+    there = run_jobs(jobs, here / "there", dask=cluster)
+    monkeypatch.setenv("L96BENCH_CACHE", str(here / "another"))
+    assert without_cost(there) == without_cost(run_jobs(jobs, here / "local", n_jobs=2))
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
