@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -58,8 +59,9 @@ def enter(folder: str) -> None:
     """Put a folder first on ``sys.path``, replacing that of another script and its modules of the same names."""
     for other in _folders.keys() - {folder}:
         if other in _added:
-            sys.path.remove(other)
             _added.remove(other)
+            with suppress(ValueError):  # others change the path too
+                sys.path.remove(other)
         for name in _modules_in(other):
             first = Path(folder) / name.partition(".")[0]
             if first.with_suffix(".py").exists() or first.is_dir():

@@ -121,6 +121,12 @@ def test_scripts_of_one_name_have_their_own_neighbours(tmp_path: Path) -> None:
     assert find_code(str(one)).digest != find_code(str(two)).digest
 
 
+def test_others_may_take_a_folder_off_the_path(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert find_entry(str(write(tmp_path / name)))[0].model(TASK, 0).predict(1.0) == 20.0
+        sys.path.remove(str(tmp_path / name))
+
+
 def test_what_is_beside_a_script_counts(tmp_path: Path) -> None:
     script = write(tmp_path / "one")
     before = find_code(str(script)).digest
