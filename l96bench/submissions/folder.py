@@ -17,7 +17,8 @@ from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
 from l96bench.submissions.evaluation import Item
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
-from l96bench.submissions.submission import ARTIFACT_NAMES, SUBMISSION_FILE, Submission
+from l96bench.submissions.reserved import name_faults
+from l96bench.submissions.submission import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE, Submission
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.registry import make_task
@@ -35,7 +36,6 @@ __all__ = [
 
 CHECK_LIMITS = Limits(seconds=60.0, memory=2 * 2**30)
 """The limits of each trial in `check_folder`; the first one on a machine spends 20 s of the processor on compiling."""
-_README = "README.md"
 _EVALUATION = "l96bench.submissions.evaluation"
 Status = Literal["verified", "self-reported"]
 
@@ -89,12 +89,12 @@ def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
             files[name] = Artifact.read(path, name).data
         except SubmissionError as error:
             faults.append(str(error))
-    if os.path.lexists(path / _README):
+    if os.path.lexists(path / README_FILE):
         try:
-            files[_README] = read_file(path, _README, MAX_BYTES)
+            files[README_FILE] = read_file(path, README_FILE, MAX_BYTES)
         except SubmissionError as error:
             faults.append(str(error))
-    faults += unexpected_files(path, [SUBMISSION_FILE, *names, _README])
+    faults += unexpected_files(path, [SUBMISSION_FILE, *names, README_FILE])
     return submission, files, list(dict.fromkeys(faults))
 
 
@@ -128,11 +128,11 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
     submission, files, faults = _read(path)
     if submission is None:
         # What can be said about the artifacts without the tasks that they are for.
-        artifacts = [Artifact(name, data) for name, data in files.items() if name not in {SUBMISSION_FILE, _README}]
+        artifacts = [Artifact(name, data) for name, data in files.items() if name not in {SUBMISSION_FILE, README_FILE}]
         outcomes = run_contained(f"{_EVALUATION}:look_through", artifacts, limits)
         return Check(faults + [fault for each in outcomes for fault in ([each.fault] if each.fault else each.value)])
     folder = SubmissionFolder(path, submission, files)
-    report = Check(faults, [], {}, submission)
+    report = Check(faults + name_faults(submission.name, submission.kind), [], {}, submission)
     items = []
     for id in submission.tasks:
         task = make_task(id)

@@ -14,13 +14,16 @@ from l96bench.errors import L96BenchError, SubmissionError, UnknownIdError, faul
 from l96bench.results.origin import SubmissionInfo, slug_of
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.plain_yaml import read_yaml
+from l96bench.submissions.reserved import is_device, is_invisible
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
 
-__all__ = ["ARTIFACT_NAMES", "SCHEMA", "SUBMISSION_FILE", "Submission", "TrainingData", "json_schema"]
+__all__ = ["ARTIFACT_NAMES", "README_FILE", "SCHEMA", "SUBMISSION_FILE", "Submission", "TrainingData", "json_schema"]
 
 SUBMISSION_FILE = "submission.yaml"
 """The name of the file that describes a submission."""
+README_FILE = "README.md"
+"""The name of the file with anything else that a reader should know."""
 SCHEMA = "l96bench/submission/1"
 ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|npz|yaml|json)", re.ASCII)
 """The names that artifact files may have; none leads out of the folder."""
@@ -38,6 +41,8 @@ def _line(text: str) -> str:
     if not _LINE.fullmatch(text) or "__" in text or not any(map(str.isalnum, text)):
         strange = sorted({each for each in text if not _LINE.fullmatch(each)})
         raise ValueError(f"expected letters, digits, spaces and .,:;+-/()'=#%{{}}^_, got also {strange[:5]}")
+    if hidden := sorted({each for each in text if is_invisible(each)}):
+        raise ValueError(f"expected characters that can be seen, got {', '.join(map(ascii, hidden[:5]))}")
     return text
 
 
@@ -67,6 +72,8 @@ def _artifact(text: str) -> str:
         )
     if text == SUBMISSION_FILE:
         raise ValueError(f"expected an artifact, got {SUBMISSION_FILE} itself")
+    if is_device(text.partition(".")[0]):
+        raise ValueError("expected a name that a file can have on Windows")
     return text
 
 
@@ -167,6 +174,10 @@ class Submission(_Part):
     def _check_artifacts(self) -> Self:
         if len(set(self.tasks)) < len(self.tasks):
             raise ValueError("tasks: expected each task once")
+        spelled: dict[str, str] = {}
+        for name in (SUBMISSION_FILE, README_FILE, *self.files):
+            if (other := spelled.setdefault(name.lower(), name)) != name:
+                raise ValueError(f"artifacts: {other} and {name} are one file on many machines; rename one")
         used = set()
         for id in self.tasks:
             key = _key(self.artifacts, make_task(id))
