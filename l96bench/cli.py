@@ -16,6 +16,7 @@ import typer
 
 from l96bench.board.commands import app as seasons
 from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning
+from l96bench.processes import ended_by_signals
 from l96bench.results.load import find_board, load_results
 from l96bench.submissions.commands import Entry
 from l96bench.submissions.commands import app as submissions
@@ -38,7 +39,7 @@ app.add_typer(submissions)
 app.add_typer(seasons)
 
 _INTERRUPTED = 130
-"""The exit code of an interrupted command."""
+"""The exit code of a command that Ctrl-C interrupts."""
 
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
@@ -49,10 +50,13 @@ Compared = Annotated[
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; an error of l96bench ends it with a message and exit code 2."""
+    """Run the command line; an error of l96bench ends it with a message and exit code 2.
+
+    Ctrl-C and the signals TERM and HUP end it, and all processes that it has started, with 128 and their number.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     traced = "--traceback" in given
-    with _shown(traced):
+    with _shown(traced), ended_by_signals() as status:
         try:
             app(args=[each for each in given if each != "--traceback"])
         except L96BenchError as error:
@@ -60,10 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 traceback.print_exception(error)
             print(f"l96bench: {error}", file=sys.stderr)
             raise SystemExit(2) from error
-        except SystemExit as end:
-            if end.code == _INTERRUPTED:
-                print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
-            raise
+        except (SystemExit, KeyboardInterrupt) as end:
+            if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+                raise
+            print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
+            raise SystemExit(status()) from None
 
 
 @contextmanager
@@ -138,6 +143,12 @@ def run(
     dask: Dask = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="At most so many training seeds.")] = None,
     fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
+    limit: Annotated[
+        float,
+        typer.Option(
+            "--time-limit", min=1.0, help="Seconds for training a seed, and for scoring it on a task; not with --dask."
+        ),
+    ] = 4 * 3600.0,
 ) -> None:
     """Train and score entries, and write a result file for each entry and task.
 
@@ -160,7 +171,10 @@ def run(
     if named and not scripts:
         return
     planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow)
-    run_jobs(planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, dask=dask, report=partial(print, flush=True))
+    report = partial(print, flush=True)
+    run_jobs(
+        planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, dask=dask, limit=limit, apart=True, report=report
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Work in parallel, with joblib's local processes or a Dask cluster, and on one thread each.
+"""Work in parallel, in local processes or on a Dask cluster, and on one thread each.
 
 Each item is computed by one process at a time and collected once. An item on a lost worker of a cluster runs again on
 another. The client of `distributed` is used directly, because joblib's Dask backend waits forever when an item keeps
@@ -17,12 +17,13 @@ import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from l96bench.errors import ClusterError, L96BenchError, ModelWarning, described, place_of
+from l96bench.processes import in_processes
 
 __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
@@ -63,12 +64,19 @@ class Outcome:
 
 
 def in_parallel(
-    function: Callable[[Any], Any], items: Sequence[Any], *, n_jobs: int = 1, dask: str | None = None
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    *,
+    n_jobs: int = 1,
+    dask: str | None = None,
+    apart: bool = False,
+    owner: Callable[[Any], Any] = lambda item: None,
 ) -> Iterator[Outcome]:
     """Yield the outcome of ``function(item)`` for each item, as it is finished.
 
-    A failing item does not affect the others. BLAS and OpenMP get one thread, because sums depend on their number:
-    results are the same, to the last bit, for any number and place of processes.
+    A failing item does not affect the others; one in a process of its own may even end that process. BLAS and OpenMP
+    get one thread, because sums depend on their number: results are the same, to the last bit, for any number and place
+    of processes.
 
     Parameters
     ----------
@@ -77,24 +85,28 @@ def in_parallel(
     items : sequence
         Sent in this order: begin with those that take longest.
     n_jobs : int
-        Local processes; with one, or for one item, everything runs in this process.
+        Local processes; with one, or for one item, everything runs in this process, unless `apart`.
     dask : str, optional
         Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers are used instead.
+    apart : bool
+        Whether nothing runs in this process.
+    owner : callable
+        Items for which it returns different values do not share a local process.
 
     Raises
     ------
     ClusterError
         If there is no scheduler at the address, it has no workers, a worker is not like this process (see `installed`),
-        or a process or the scheduler is lost for good. What was yielded before is not affected.
+        or the scheduler is lost for good. What was yielded before is not affected.
     """
     if not items:
         return
     if dask is not None:
         outcomes = _on_cluster(function, items, dask)
-    elif min(n_jobs, len(items)) <= 1:
-        outcomes = (_attempt(function, index, item) for index, item in enumerate(items))
+    elif apart or min(n_jobs, len(items)) > 1:
+        outcomes = _in_processes(function, items, max(1, min(n_jobs, len(items))), owner)
     else:
-        outcomes = _in_processes(function, items, min(n_jobs, len(items)))
+        outcomes = (_attempt(function, index, item) for index, item in enumerate(items))
     with closing(outcomes):
         for outcome in outcomes:
             for note in outcome.notes:
@@ -154,9 +166,10 @@ def _attempt(function: Callable[[Any], Any], index: int, item: Any) -> Outcome:
         try:
             with one_thread():
                 return Outcome(index, function(item), notes=tuple(notes))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             place = "" if isinstance(error, L96BenchError) else place_of(error)  # ours name the place themselves
-            return Outcome(index, None, described(error) + place, traceback.format_exc(), tuple(notes))
+            what = f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else described(error)
+            return Outcome(index, None, what + place, traceback.format_exc(), tuple(notes))
 
 
 @contextmanager
@@ -178,20 +191,16 @@ def _noted() -> Iterator[list[str]]:
         warnings.showwarning = shown
 
 
-def _in_processes(function: Callable[[Any], Any], items: Sequence[Any], n_jobs: int) -> Generator[Outcome, None, None]:
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import BrokenProcessPool
+def _in_processes(
+    function: Callable[[Any], Any], items: Sequence[Any], n_jobs: int, owner: Callable[[Any], Any]
+) -> Generator[Outcome, None, None]:
+    work = partial(_attempt_of, function)
+    for index, value, fault in in_processes(work, list(enumerate(items)), n_jobs, lambda item: owner(item[1])):
+        yield Outcome(index, None, fault) if value is None else value
 
-    # loky replaces a process that has grown by what it keeps of the data, and loses no item by it.
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-    pool = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    try:
-        yield from pool(delayed(_attempt)(function, index, item) for index, item in enumerate(items))
-    except BrokenProcessPool as error:
-        raise ClusterError(
-            f"a process ended while it was at work ({error}); is there enough memory for {n_jobs} processes? "
-            "Try fewer. What is finished is kept."
-        ) from error
+
+def _attempt_of(function: Callable[[Any], Any], called: tuple[int, Any]) -> Outcome:
+    return _attempt(function, *called)
 
 
 # On a cluster.

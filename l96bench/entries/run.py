@@ -94,6 +94,8 @@ def run_jobs(
     n_seeds: int | None = None,
     fresh: bool = False,
     dask: str | None = None,
+    limit: float | None = None,
+    apart: bool = False,
     progress: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
@@ -101,8 +103,10 @@ def run_jobs(
 
     `n_jobs` processes are used (all processors if not given), or with `dask` the workers of the scheduler at that
     address. `n_seeds` limits each entry's training seeds, `fresh` ignores cached results, and `report` gets a line a
-    result. Raises ClusterError if the cluster or a process is lost, and L96BenchError at the end if entries failed,
-    naming each and its error. The results of all others are written in both cases.
+    result. With `apart` one process is not this one, so that an entry can end its process, crash it or exceed `limit`
+    (seconds for training, and for scoring on each task; not with `dask`) without harm to others. Raises ClusterError if
+    the cluster is lost, and L96BenchError at the end if entries failed, naming each and its error. The results of all
+    others are written in both cases.
     """
     units = units_of(jobs, n_seeds)
     todo = _todo(units, fresh)
@@ -119,7 +123,7 @@ def run_jobs(
     faults: list[str] = []
     traces: list[str] = []
     with show_progress("training and scoring", len(todo), progress) as advance:
-        for outcome in _outcomes(todo, n_jobs or available_processors(), dask):
+        for outcome in _outcomes(todo, n_jobs or available_processors(), dask, limit, apart):
             rows.keep(outcome.value or {})
             if outcome.fault:
                 faults.append(f"{todo[outcome.index]}: {outcome.fault}")
@@ -157,13 +161,22 @@ class _Rows:
                 self.finished[job] = _collect(job, keys, self._output, self._report)
 
 
-def _outcomes(units: Sequence[Unit], n_jobs: int, dask: str | None) -> Iterator[Outcome]:
+def _outcomes(
+    units: Sequence[Unit], n_jobs: int, dask: str | None, limit: float | None, apart: bool
+) -> Iterator[Outcome]:
     """Yield the outcome of each unit as it is finished."""
     if dask is not None:
         return in_parallel(partial(run_unit, prepare=True), units, dask=dask)
     # What a unit may use that works in parallel itself; a ceiling is soon done.
     inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
-    return in_parallel(partial(run_unit, n_jobs=inner), units, n_jobs=n_jobs)
+    own = set(baseline_names())  # they may share a process
+    return in_parallel(
+        partial(run_unit, n_jobs=inner, limit=limit),
+        units,
+        n_jobs=n_jobs,
+        apart=apart,
+        owner=lambda unit: "" if unit.entry == CEILING or unit.entry in own else unit.entry,
+    )
 
 
 def result_path(output: Path, result: Result) -> Path:

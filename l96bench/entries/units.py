@@ -10,6 +10,7 @@ from pathlib import Path
 
 from l96bench.data.store import cache_folder
 from l96bench.entries.entry import EntryCode
+from l96bench.processes import time_limit
 from l96bench.tasks.base import Task, shared
 
 __all__ = ["CEILING", "Unit", "discoveries", "run_unit"]
@@ -64,7 +65,7 @@ class Unit:
         return replace(self, tasks=tuple(task for task, _ in left), keys=tuple(key for _, key in left))
 
 
-def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, str]:
+def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False, limit: float | None = None) -> dict[str, str]:
     """Train a model, score it on its tasks, and return the text of each result file by its fingerprint.
 
     Parameters
@@ -74,6 +75,9 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
         Processes for a family that works in parallel itself.
     prepare : bool
         Whether the data may have to be made here first.
+    limit : float, optional
+        Seconds of the clock for training, and for scoring on each task; what takes longer is ended where
+        `l96bench.in_parallel` runs it in a process of its own.
     """
     if prepare:
         for task in unit.tasks:
@@ -82,21 +86,23 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False) -> dict[str, st
     if unit.code is None:
         ceilings = {key: task.references["ceiling"] for task, key in zip(tasks, unit.keys, strict=True)}
         return {key: ceiling.evaluate().to_json() for key, ceiling in ceilings.items()}
-    entry = unit.code.load()
-    model, seconds = entry.train(tasks[0].training_task, unit.seed)
+    with time_limit("training", limit):
+        entry = unit.code.load()
+        model, seconds = entry.train(tasks[0].training_task, unit.seed)
     results = {}
     for task, key in zip(tasks, unit.keys, strict=True):
         command = unit.command or f"l96bench run {shlex.quote(unit.entry)} --task {task.id}"
         info = entry.info(task.training_task, model, unit.seed, command)
-        result = task.evaluate(
-            model,
-            info,
-            budgets=entry.quick and not unit.command,
-            training_seconds=seconds,
-            progress=False,
-            n_jobs=n_jobs,
-            checkpoint=discoveries(key),
-        )
+        with time_limit(f"scoring on {task.id}", limit):
+            result = task.evaluate(
+                model,
+                info,
+                budgets=entry.quick and not unit.command,
+                training_seconds=seconds,
+                progress=False,
+                n_jobs=n_jobs,
+                checkpoint=discoveries(key),
+            )
         curve = {} if unit.command else getattr(model, "learning_curve", {})
         result.series.update({f"learning_{name}": list(values) for name, values in curve.items()})
         results[key] = result.to_json()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from l96bench.errors import L96BenchError
+from l96bench.processes import follow, start, stop
 
 __all__ = ["ContainedOutcome", "Limits", "run_contained", "stop_contained"]
 
@@ -36,7 +37,7 @@ _CLOCK = 10.0
 _running: set[subprocess.Popen[bytes]] = set()
 _stops: list[None] = []
 """The running processes, and an item for each time that all of them were stopped."""
-_COMMAND = "from l96bench.submissions.contained import serve; serve()"
+_COMMAND = "from l96bench.submissions.contained import serve; serve({lifeline})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,7 @@ def stop_contained() -> None:
     """End all running processes, and start no new ones for the calls that wait for them."""
     _stops.append(None)
     for process in list(_running):
-        _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        stop(process)
 
 
 def _all(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
@@ -118,14 +114,7 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as errors:
         pickle.dump((function, list(items), limits), work)
         work.seek(0)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND],
-            stdin=work,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-            env=_environment(),
-        )
+        process = start(_COMMAND, stdin=work, stdout=subprocess.PIPE, stderr=errors)
         outcomes: list[ContainedOutcome] = []
         _running.add(process)
         try:
@@ -136,19 +125,11 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
                 if line is None or len(outcomes) == len(items):
                     break
         finally:
-            _kill(process)
-            process.wait()
+            stop(process)
             _running.discard(process)
             assert process.stdout is not None
             process.stdout.close()
         return outcomes
-
-
-def _environment() -> dict[str, str]:
-    """Return the caller's environment, with this package first on the path, and one thread for every library."""
-    root = str(Path(__file__).resolve().parents[2])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
 
 def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[bytes | None, float]]:
@@ -194,8 +175,9 @@ def _outcome(
 # What runs in the process.
 
 
-def serve() -> None:
+def serve(lifeline: int) -> None:
     """Read the work from standard input, do it, and answer one line an item on the original standard output."""
+    follow(lifeline)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
     name, items, limits = pickle.load(sys.stdin.buffer)
