@@ -1,8 +1,13 @@
 """l96bench: standard tasks, baselines and a leaderboard for machine-learned closures of the Lorenz-96 system."""
 
+import os
+
 import lazy_loader
 
 from l96bench.envs.registration import register as _register
+
+# Before anything imports onnxruntime, which would queue an id of the machine and paths for its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +125,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return " Known: " + ", ".join(choices) + "."
 
 
+def shortened(faults: Sequence[str], most: int = 20) -> list[str]:
+    """Return the first lines of a list of faults, and how many more there are."""
+    return [*faults[:most], f"... and {len(faults) - most:,} more"] if len(faults) > most else list(faults)
+
+
 def faulty_fields(
     error: ValidationError, known: Callable[[tuple[int | str, ...]], Iterable[str]] | None = None
 ) -> list[str]:
@@ -133,7 +138,7 @@ def faulty_fields(
     `known` returns the keys that are allowed at the place of an unknown one.
     """
     lines = []
-    for fault in error.errors(include_url=False):
+    for fault in error.errors(include_url=False, include_context=False):
         where, message = ".".join(f"{each!s:.60}" for each in fault["loc"]), fault["msg"].removeprefix("Value error, ")
         came = f", got {fault['input']!r:.80}" if isinstance(fault["input"], str | int | float | bool) else ""
         if fault["type"] == "missing":
@@ -141,4 +146,4 @@ def faulty_fields(
         elif fault["type"] == "extra_forbidden" and known is not None:
             message, came = f"unknown key; known are {', '.join(known(fault['loc']))}", ""
         lines.append(f"{where}: {message}{came}" if where else f"{message}{came}")
-    return lines
+    return shortened(lines)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import Stateless
-from l96bench.errors import ModelError, SubmissionError
+from l96bench.errors import ModelError, SubmissionError, shortened
 
 __all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", "onnx_faults"]
 
@@ -69,13 +69,11 @@ class OnnxClosure(Stateless):
     """
 
     def __init__(self, data: bytes, K: int | None = None, name: str = "closure.onnx") -> None:
-        faults = onnx_faults(data, name, K)
+        model, faults = _read(data, name, K)
         if faults:
             raise SubmissionError("\n".join(faults))
-        import onnx
         import onnxruntime
 
-        model = onnx.load_model_from_string(data)
         self.data, self.name, self.K = data, name, _width(model.graph.input[0]) or K or 0
         self.n_parameters = sum(math.prod(each.dims) for each in _tensors(model.graph) if each.data_type in (1, 11))
         self.n_parameters += sum(len(each.floats) for node in model.graph.node for each in node.attribute)
@@ -85,10 +83,13 @@ class OnnxClosure(Stateless):
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.enable_cpu_mem_arena = False
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # or it is guessed from the bytes
         # No fused operators: the file's arithmetic in the file's order, on every machine and version.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            # What was checked is loaded, written anew: the runtime may read the original bytes as another model.
+            checked = _bare(model).SerializeToString()
+            self._session = onnxruntime.InferenceSession(checked, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own classes, and more
             raise SubmissionError(f"{name}: the runtime cannot load it: {_short(error)}") from error
 
@@ -143,22 +144,44 @@ class OnnxClosure(Stateless):
 
 def onnx_faults(data: bytes, name: str = "closure.onnx", K: int | None = None) -> list[str]:
     """Return a line for everything in an ONNX file that is not allowed or prevents running it; nothing is run."""
+    return _read(data, name, K)[1]
+
+
+def _read(data: bytes, name: str, K: int | None) -> tuple[Any, list[str]]:
+    """Parse an ONNX file, once, and return the model and a line for each fault."""
     import onnx
 
     if len(data) > MAX_ONNX_BYTES:
-        return [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
+        return None, [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's own class
-        return [f"{name}: not an ONNX file: {_short(error)}"]
-    graph = model.graph
-    faults = list(dict.fromkeys([*_versions(model), *_nodes(graph), *_weights(graph), *_signature(graph, K)]))
+        return None, [f"{name}: not an ONNX file: {_short(error)}"]
+    found = [*_hidden(data, model), *_versions(model), *_nodes(model.graph), *_weights(model.graph)]
+    faults = list(dict.fromkeys([*found, *_signature(model.graph, K)]))
     if not faults:
         try:
             onnx.checker.check_model(model, full_check=len(data) < 5_000_000)
         except Exception as error:
             faults = [f"not a valid ONNX model: {_short(error)}"]
-    return [f"{name}: {each}" for each in faults[:20]]
+    return model, [f"{name}: {each}" for each in shortened(faults)]
+
+
+def _bare(model: Any) -> Any:
+    """Return a model with nothing but what is checked: the versions of the operators, and the graph."""
+    bare = type(model)(ir_version=model.ir_version, opset_import=model.opset_import)
+    bare.graph.CopyFrom(model.graph)
+    return bare
+
+
+def _hidden(data: bytes, model: Any) -> Iterator[str]:
+    """Yield a fault for bytes that other readers may take for another model; they are removed from `model`."""
+    if data[4:8] == b"ORTM":
+        yield "bytes 4 to 8 are ORTM, which onnxruntime takes for a format of its own; expected a plain ONNX file"
+    size = model.ByteSize()
+    model.DiscardUnknownFields()
+    if model.ByteSize() != size:
+        yield f"{size - model.ByteSize():,} bytes are in fields that ONNX does not have; export it with a common tool"
 
 
 def _versions(model: Any) -> Iterator[str]:

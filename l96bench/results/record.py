@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -21,10 +20,12 @@ from pydantic import (
 )
 
 from l96bench.errors import ResultError, faulty_fields
-from l96bench.files import write_atomic
+from l96bench.files import read_json, read_plain, write_atomic
 from l96bench.results.origin import SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
+MAX_BYTES = 5_000_000
+"""The largest result file; those of the board have less than a hundredth."""
 _LIST_OF_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
 
 
@@ -221,11 +222,15 @@ class Result(_Record):
     def read(cls, path: str | os.PathLike[str]) -> Result:
         """Return the result in a file; `ResultError` names an unreadable or invalid file and every faulty field."""
         try:
-            result = cls.model_validate_json(Path(path).read_bytes(), strict=True)
+            data = read_plain(path, MAX_BYTES)
+            result = cls.model_validate_json(data, strict=True)
+            read_json(data)  # which refuses what pydantic's own reader may take for something else
         except OSError as error:
             raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
         except ValidationError as error:
             raise ResultError("\n  ".join([f"{path}: not a valid result", *faulty_fields(error)])) from error
+        except ValueError as error:
+            raise ResultError(f"{path}: not a valid result\n  {error}") from error
         if "schema_" not in result.model_fields_set:
             raise ResultError(
                 f"{path}: not a valid result\n  schema: expected {result.schema_!r}, the field is missing"

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from l96bench.data.splits import data_regimes
 from l96bench.data.store import cache_folder
 from l96bench.errors import DataError, L96BenchError, ResultError, faulty_fields
-from l96bench.files import write_atomic
+from l96bench.files import read_json, read_plain, write_atomic
 from l96bench.seasons.data import SEASON_VERSION, SECRET_BYTES, Season
 from l96bench.seasons.tasks import season_families, season_task
 from l96bench.tasks.base import Task
@@ -25,6 +25,8 @@ from l96bench.tasks.registry import find_family, make_task
 
 __all__ = ["SeasonRecord", "default_secret", "draw_secret", "read_secret", "record_path", "season_names"]
 
+MAX_BYTES = 1_000_000
+"""The largest record of a season."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HEX = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Field(pattern=_HEX)]
@@ -96,12 +98,16 @@ class SeasonRecord(BaseModel):
     def read(cls, path: Path) -> SeasonRecord:
         """Read the record in a file; ResultError if there is none, or it is invalid."""
         try:
-            record = cls.model_validate_json(path.read_bytes())
+            data = read_plain(path, MAX_BYTES)
+            record = cls.model_validate_json(data)
+            read_json(data)  # which refuses what pydantic's own reader may take for something else
         except OSError as error:
             raise ResultError(f"{path}: expected the record of a season ({error.strerror}); open one first") from error
         except ValidationError as error:
             lines = [f"{path}: not a valid record of a season", *faulty_fields(error)]
             raise ResultError("\n  ".join(lines)) from error
+        except ValueError as error:
+            raise ResultError(f"{path}: not a valid record of a season\n  {error}") from error
         if record.name != path.stem:
             raise ResultError(f"{path}: expected the record of {path.stem!r}, got that of {record.name!r}")
         return record

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import stat
+import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.errors import SubmissionError
+from l96bench.files import read_json, read_plain
 from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
@@ -33,6 +34,12 @@ MAX_YAML_BYTES, MAX_JSON_BYTES = 1_000_000, 20_000_000
 """The largest equations file, as YAML and as JSON."""
 MAX_NPZ_BYTES = 100_000_000
 _MAX_HEADER = 4096
+_KEYS = re.compile(rb"descr|fortran_order|shape")
+_PLAIN_HEADER = "expected an .npz file of plain arrays (np.savez): .npy format 1 or 2, each key of its header once"
+_LOCAL = struct.Struct("<4s5H3L2H")
+"""The header of a member of a zip archive."""
+_SIZES64, _LARGE, _STREAMED = struct.Struct("<2H2Q"), 0xFFFFFFFF, 8
+"""An extra field of sizes (kind, length, size, packed size), the size that points to it, the flag of later sizes."""
 _SIZES = {
     ".onnx": MAX_ONNX_BYTES,
     ".yaml": MAX_YAML_BYTES,
@@ -69,26 +76,12 @@ def read_file(folder: Path, name: str, max_bytes: int) -> bytes:
     """Read a plain file directly inside a folder; links, devices, folders and large files raise SubmissionError."""
     if name != os.path.basename(name) or name in {"", ".", ".."} or "\0" in name:
         raise SubmissionError(f"{name!r:.100}: expected the name of a file in the folder")
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        handle = os.open(folder / name, flags)
+        return read_plain(folder / name, max_bytes)
     except OSError as error:
-        if (folder / name).is_symlink():
-            raise SubmissionError(f"{name}: symbolic links are not allowed; put the file itself there") from error
         raise SubmissionError(f"{name}: cannot be read ({error.strerror})") from error
-    try:
-        state = os.fstat(handle)
-        if not stat.S_ISREG(state.st_mode):
-            raise SubmissionError(f"{name}: expected a plain file, got a folder, device or pipe")
-        if state.st_size > max_bytes:
-            raise SubmissionError(f"{name}: expected at most {max_bytes:,} bytes, got {state.st_size:,}")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)
-    finally:
-        os.close(handle)
-    if len(data) > max_bytes:
-        raise SubmissionError(f"{name}: expected at most {max_bytes:,} bytes, got more")
-    return data
+    except ValueError as error:
+        raise SubmissionError(f"{name}: {error}") from error
 
 
 def read_equations(artifact: Artifact) -> list[str] | dict[str, list[str]]:
@@ -114,20 +107,9 @@ def _are_texts(value: Any) -> bool:
 
 
 def _read_json(artifact: Artifact) -> Any:
-    """Parse JSON, refusing duplicate keys and numbers that are not finite."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise ValueError("a key is there twice")
-        return found
-
-    def never(word: str) -> Any:
-        raise ValueError(f"{word} is no number")
-
     try:
-        return json.loads(artifact.data.decode("utf-8"), object_pairs_hook=once, parse_constant=never)
-    except (ValueError, RecursionError) as error:
+        return read_json(artifact.data)
+    except ValueError as error:
         raise SubmissionError(f"{artifact.name}: not valid JSON: {str(error)[:200]}") from error
 
 
@@ -158,7 +140,7 @@ def read_predictions(
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(io.BytesIO(artifact.data)) as archive:
             warnings.simplefilter("error")
-            _check_members(archive, name)
+            _check_members(archive, artifact.data, name)
             _check_data(archive, name, expected.digest, optional=private)
             return {
                 key: _read_array(archive, f"{key}.npy", name, expected.shapes, finite=not private)
@@ -172,7 +154,7 @@ def read_predictions(
         raise SubmissionError(f"{name}: expected an .npz file of plain arrays (np.savez), got {text}") from error
 
 
-def _check_members(archive: zipfile.ZipFile, name: str) -> None:
+def _check_members(archive: zipfile.ZipFile, data: bytes, name: str) -> None:
     members = [each.filename for each in archive.infolist()]
     if len(set(members)) < len(members):
         raise SubmissionError(f"{name}: expected each array once")
@@ -182,6 +164,33 @@ def _check_members(archive: zipfile.ZipFile, name: str) -> None:
     for each in archive.infolist():
         if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or each.flag_bits & 1:
             raise SubmissionError(f"{name}: {each.filename}: expected it stored or deflated, and not encrypted")
+    _check_layout(archive, data, name)
+
+
+def _check_layout(archive: zipfile.ZipFile, data: bytes, name: str) -> None:
+    """Raise unless the members, as their own headers say them, and the directory fill the archive from end to end.
+
+    Some readers go by the directory at the end, others by the headers: whatever the one sees, the other must see.
+    """
+    end = 0
+    for each in sorted(archive.infolist(), key=lambda each: each.header_offset):
+        if each.header_offset != end or each.orig_filename != each.filename:
+            raise SubmissionError(f"{name}: expected nothing but arrays, got other bytes before {each.filename}")
+        signature, _, flags, method, _, _, crc, packed, size, n_name, n_extra = _LOCAL.unpack_from(data, end)
+        streamed = bool(flags & _STREAMED)  # the sizes then follow the data
+        start = end + _LOCAL.size + n_name + n_extra
+        own = crc, packed, size
+        if _LARGE in own[1:] and n_extra >= _SIZES64.size:  # the sizes are in a field of their own
+            own = crc, *_SIZES64.unpack_from(data, start - n_extra)[:1:-1]
+        wanted = each.CRC, each.compress_size, each.file_size
+        if signature != b"PK\x03\x04" or method != each.compress_type or not (streamed or own == wanted):
+            raise SubmissionError(f"{name}: {each.filename}: expected its header to say what the directory says")
+        end = start + each.compress_size
+        if streamed:
+            marked = data[end : end + 4] == b"PK\x07\x08"
+            end += 4 * marked + (20 if n_extra >= _SIZES64.size else 12)
+    if archive.start_dir != end or archive.comment or data[-22:-18] != b"PK\x05\x06":
+        raise SubmissionError(f"{name}: expected nothing but arrays, got other bytes at its end")
 
 
 def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool) -> None:
@@ -192,6 +201,8 @@ def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool
         raise SubmissionError(f"{name}: expected an array `data`, the digest of the data it is for; try {hint}")
     with archive.open("data.npy") as file:
         raw = file.read(_MAX_HEADER)
+    if raw[6:8] not in (b"\1\0", b"\2\0") or len(_KEYS.findall(raw)) != 3:
+        raise SubmissionError(f"{name}: {_PLAIN_HEADER}")
     array = np.lib.format.read_array(io.BytesIO(raw), allow_pickle=False, max_header_size=_MAX_HEADER)
     came = str(array) if array.dtype.kind in "US" and array.ndim == 0 else repr(array)[:80]
     if array.dtype.kind == "S" and array.ndim == 0:
@@ -209,11 +220,15 @@ def _read_array(
     if key not in shapes:
         raise SubmissionError(f"{label}: the task has no warmer climate")
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        if version not in ((1, 0), (2, 0)):
-            raise SubmissionError(f"{label}: expected version 1 or 2 of the .npy format, got {version}")
-        shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER)
+        head = file.read(_MAX_HEADER)
+        lead = 10 if head[6:7] == b"\1" else 12
+        size = lead + int.from_bytes(head[8:lead], "little")
+        if not head.startswith(b"\x93NUMPY") or head[6:8] not in (b"\1\0", b"\2\0") or size > len(head):
+            raise SubmissionError(f"{name}: {_PLAIN_HEADER}")
+        if len(_KEYS.findall(head[:size])) != 3:
+            raise SubmissionError(f"{name}: {_PLAIN_HEADER}")
+        read = np.lib.format.read_array_header_1_0 if lead == 10 else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(io.BytesIO(head[8:size]), max_header_size=_MAX_HEADER)
         if dtype.hasobject:
             raise SubmissionError(f"{label}: objects (pickles) are never loaded; save plain numbers")
         if dtype.kind != "f" or dtype.itemsize not in (4, 8):
@@ -221,8 +236,8 @@ def _read_array(
         if shape != shapes[key]:
             raise SubmissionError(f"{label}: expected shape {shapes[key]}, got {shape}")
         n_bytes = int(np.prod(shape)) * dtype.itemsize
-        raw = file.read(n_bytes)
-        if len(raw) < n_bytes or file.read(1):
+        raw = head[size:] + file.read(max(0, n_bytes - len(head) + size))
+        if len(raw) != n_bytes or file.read(1):
             raise SubmissionError(
                 f"{label}: expected {n_bytes:,} bytes of numbers, got {'fewer' if len(raw) < n_bytes else 'more'}"
             )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.results.load import find_board
 from l96bench.tasks.commands import Jobs
 
@@ -69,9 +69,9 @@ def check(folder: Folder, allow_python: Code = False) -> None:
     from l96bench.submissions.folder import check_folder
 
     found = check_folder(folder, allow_python=allow_python)
-    for fault in found.faults:
+    for fault in shortened(found.faults):
         print(f"wrong: {_shown(fault)}")
-    for note in found.notes:
+    for note in shortened(found.notes):
         print(f"note:  {_shown(note)}")
     for task, value in found.scores.items():
         print(f"tried: {task} in miniature, score {value:.2f}")
@@ -174,7 +174,7 @@ def score_submission(folder: Path, tasks: list[str] | None, output: Path | None,
         if output is not None:
             result.write(output / result.task / f"{result.slug}.json")
     if scored.faults:
-        raise SubmissionError("\n  ".join(["these could not be scored:", *map(_shown, scored.faults)]))
+        raise SubmissionError("\n  ".join(["these could not be scored:", *map(_shown, shortened(scored.faults))]))
 
 
 def _shown(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from l96bench.entries.entry import find_entry
-from l96bench.errors import L96BenchError, SubmissionError
+from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
@@ -56,7 +56,7 @@ class SubmissionFolder:
         """Read the submission in a folder, running nothing; SubmissionError has a line for each fault."""
         submission, files, faults = _read(path)
         if submission is None or faults:
-            raise SubmissionError("\n".join(faults))
+            raise SubmissionError("\n".join(shortened(faults)))
         return cls(path, submission, files)
 
     def artifact(self, task: Task) -> Artifact | None:
@@ -259,12 +259,12 @@ def submit_folder(
     """
     checked = check_folder(path, allow_python=allow_python)
     if checked.faults:
-        raise SubmissionError("\n".join(checked.faults))
+        raise SubmissionError("\n".join(shortened(checked.faults)))
     folder = SubmissionFolder.read(path)
     require_own(folder.submission, board)
     scored = score_folder(folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs)
     if scored.faults:
-        raise SubmissionError("\n".join(scored.faults))
+        raise SubmissionError("\n".join(shortened(scored.faults)))
     place = board / "submissions" / folder.submission.slug
     _replace(place, folder.files)
     report(str(place))

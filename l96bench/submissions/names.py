@@ -80,11 +80,16 @@ def resolve(text: str) -> Named:
     if path.suffix in _ARTIFACTS:
         if not path.is_file():
             raise UnknownIdError(f"no file {text!r}; looked for {path.absolute()}")
-        if path.suffix == ".json" and b'"l96bench/result/' in path.read_bytes()[:200]:
+        if path.suffix == ".json" and b'"l96bench/result/' in _beginning(path):
             return Named(text, "result", result=Result.read(path))
         return Named(text, "artifact")
     code = find_code(text)
     return Named(code.name, "entry", code=code)
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(200)
 
 
 def entry_of(row: Result, shown: str) -> Entry:

@@ -20,6 +20,9 @@ MAX_DEPTH = 16
 """The deepest nesting of lists and mappings."""
 MAX_NODES = 50_000
 """The largest number of values: scalars, lists and mappings together."""
+_AMBIGUOUS = re.compile("[\x85\u2028\u2029\ufeff]")
+"""Characters that are line breaks or nothing in one version of YAML, and text in another."""
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+", re.ASCII)
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,6 +50,8 @@ def read_yaml(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Any:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{name}: expected UTF-8 text, got byte {data[error.start]:#04x}") from error
+    if found := _AMBIGUOUS.search(text):
+        raise SubmissionError(f"{name}: the character {found[0]!a} is not allowed; try an escape, or leave it out")
     try:
         return _built(yaml.parse(text, Loader=yaml.SafeLoader), name)
     except yaml.MarkedYAMLError as error:
@@ -130,6 +135,8 @@ def _scalar(event: Any, name: str) -> Any:
         return text
     if text in _WORDS:
         return _WORDS[text]
+    if _LEADING_ZERO.fullmatch(text):
+        _fail(name, event, f"{text:.40} is octal to some readers; quote it, or leave its first zero out")
     if _WHOLE.fullmatch(text):
         return int(text)
     if _REAL.fullmatch(text):

@@ -48,11 +48,12 @@ def score_model(model: str, task_id: str) -> Result:
 
 
 def _score_file(path: Path, task: Task, command: str) -> Result:
-    """Score a file of predictions or equations in this process, and a closure in a contained process."""
+    """Score a file: predictions in this process, closures and equations in a contained one."""
     artifact = Artifact.read(path.parent, path.name)
     info = ModelInfo(name=path.stem, kind=artifact.kind, inputs="unknown", command=command)
-    if artifact.kind == PREDICTIONS or task.kind == "equations":
-        return task.evaluate_content(read_content(artifact, task, private=True), info)
+    content = read_content(artifact, task, private=True)
+    if artifact.kind == PREDICTIONS:
+        return task.evaluate_content(content, info)
     task.prepare()
     [outcome] = run_contained("l96bench.submissions.evaluation:evaluate", [Item(task, artifact, info)])
     if outcome.fault:

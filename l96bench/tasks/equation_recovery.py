@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance, instances
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
-from l96bench.equations.equation_set import EquationSet
-from l96bench.errors import ModelError, SubmissionError
+from l96bench.errors import EquationError, ModelError, SubmissionError
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
@@ -25,7 +24,7 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.discovery import Discovery, discover_all
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
 from l96bench.tasks.recovery_problems import Problem
-from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores
+from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores, parsed
 from l96bench.tasks.recovery_summary import summarize
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ class EquationRecovery(Task):
         """Raise unless the file has readable equations for every problem."""
         given = self._texts(content)
         if isinstance(given, list):
-            EquationSet.parse(given, self.problems[0].K, self.problems[0].J)
+            _require_readable(given, self.problems[0])
             return
         problems = {problem.id: problem for problem in self.problems}
         missing, unknown = sorted(problems.keys() - given.keys())[:3], sorted(given.keys() - problems.keys())[:3]
@@ -256,10 +255,11 @@ class EquationRecovery(Task):
                 f"missing: {missing}, unknown: {unknown}"
             )
         for id, texts in given.items():
-            EquationSet.parse(texts, problems[id].K, problems[id].J)
+            _require_readable(texts, problems[id])
 
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
-        """Score the equations in a file."""
+        """Score the equations in a file; raise `SubmissionError` or `EquationError` as `check_content`."""
+        self.check_content(content)
         return self.evaluate_equations(self._texts(content), info)
 
     def _texts(self, content: Content) -> list[str] | dict[str, list[str]]:
@@ -317,6 +317,12 @@ class EquationRecovery(Task):
             group: (scorer.best(scorer.true) if scorer.instance.hidden else scorer.true).texts()
             for group, scorer in self._scorers.items()
         }
+
+
+def _require_readable(texts: Sequence[str], problem: Problem) -> None:
+    found = parsed(tuple(texts), problem.K, problem.J)
+    if isinstance(found, EquationError):
+        raise EquationError(str(found))
 
 
 def _are_texts(given: Any) -> bool:

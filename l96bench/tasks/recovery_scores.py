@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +17,7 @@ from l96bench.errors import EquationError
 from l96bench.metrics import symbolic
 from l96bench.metrics.ensemble import valid_prediction_time
 
-__all__ = ["CAP", "METRICS", "NOT_FINITE", "UNPARSEABLE", "InstanceScorer", "Scores"]
+__all__ = ["CAP", "METRICS", "NOT_FINITE", "UNPARSEABLE", "InstanceScorer", "Scores", "parsed"]
 
 CAP = 10.0
 """Upper bound of recorded errors and residuals: ten times those of empty equations."""
@@ -68,6 +68,15 @@ METRICS = (*[field.name for field in fields(Scores)][:-2], "failed")
 """The metrics in `Scores`."""
 
 
+@lru_cache(maxsize=256)
+def parsed(texts: tuple[str, ...], K: int, J: int) -> EquationSet | EquationError:
+    """Return the set of equations, or what is wrong with them; the same texts, which take seconds, are read once."""
+    try:
+        return EquationSet.parse(list(texts), K, J)
+    except EquationError as error:
+        return error.with_traceback(None)
+
+
 class InstanceScorer:
     """Scores equations against one instance; equivalent equations are scored once."""
 
@@ -80,10 +89,9 @@ class InstanceScorer:
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, str]:
         """Return the scores of equations, and their canonical terms as text (empty if unparseable)."""
-        try:
-            equations = EquationSet.parse(list(texts), self.true.K, self.true.J)
-        except EquationError as error:
-            return Scores(fault=UNPARSEABLE, message=str(error)), ""
+        equations = parsed(tuple(texts), self.true.K, self.true.J)
+        if isinstance(equations, EquationError):
+            return Scores(fault=UNPARSEABLE, message=str(equations)), ""
         if equations not in self._known:
             self._known[equations] = self._score(equations), repr(equations.equations)
         return self._known[equations]
