@@ -15,10 +15,10 @@ import pytest
 
 import l96bench
 from l96bench.dynamics.closures import checked_start, checked_step
+from l96bench.dynamics.predictions import predict
 from l96bench.errors import TRACEBACK, ModelError, ModelWarning, user_error
 from l96bench.parallel import in_parallel
 from l96bench.tasks.discovery import discover
-from l96bench.tasks.subgrid_forcing import predict
 
 X = np.zeros((4, 8))
 RNG = np.random.default_rng(0)

@@ -18,6 +18,7 @@ from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthMode
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.predictions import predict
 from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
@@ -31,7 +32,7 @@ from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, q
 from l96bench.tasks.free_runs import FreeRuns
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
-from l96bench.tasks.subgrid_forcing import predict, within_reach
+from l96bench.tasks.subgrid_forcing import within_reach
 
 if TYPE_CHECKING:
     import xarray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -13,8 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from l96bench.data.splits import get_split
 from l96bench.data.store import array_digest
-from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
-from l96bench.errors import ModelError, user_error
+from l96bench.dynamics.closures import checked_forcing
+from l96bench.dynamics.polynomial import NoClosure, Polynomial
+from l96bench.dynamics.predictions import MEMBERS, FreshCopy, check_alone, mean_of, predict
+from l96bench.equations.closure import EquationClosure
+from l96bench.errors import ModelError
+from l96bench.estimators.regressors import PolynomialRegressor
+from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.metrics.bounds import BOUND
 from l96bench.progress import progress as show_progress
@@ -27,8 +32,9 @@ from l96bench.tasks.sources import MINIATURE
 
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
-_CHUNK = 4000
-_MEMBERS = 20
+_BATCH = 4000
+_KEEP_NOTHING = (OnnxClosure, EquationClosure, Polynomial, NoClosure, PolynomialRegressor)
+"""Models that have no state, because they are run as graphs or by kernels of this package."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
 
@@ -93,10 +99,13 @@ class SubgridForcing(ClosureTask):
 
     def assess(self, model: Any, work: Work) -> Parts:
         """Predict U on the test trajectories and, where there is one, in the warmer climate."""
-        with show_progress("predicting", len(self._scored_splits), work.progress) as report:
-            found = {}
+        found = {}
+        with (
+            show_progress("predicting", len(self._scored_splits), work.progress) as report,
+            FreshCopy(model, here=self.source is MINIATURE, keeps_nothing=type(model) in _KEEP_NOTHING) as copy,
+        ):
             for name, suffix in self._scored_splits:
-                found[suffix] = self._predict(model, getattr(self, name))
+                found[suffix] = self._predict(model, getattr(self, name), copy)
                 report(1)
         return self._all_parts(found)
 
@@ -166,7 +175,7 @@ class SubgridForcing(ClosureTask):
             crps = ensemble.crps(truth, members)
             blocks = crps.reshape(len(sse), -1).mean(axis=1)
             metrics["crps"] = value_of(float(crps.mean()), weights @ blocks / drawn)
-            variance = (_MEMBERS + 1) / _MEMBERS * members.var(axis=2, ddof=1).reshape(len(sse), -1).mean(axis=1)
+            variance = (MEMBERS + 1) / MEMBERS * members.var(axis=2, ddof=1).reshape(len(sse), -1).mean(axis=1)
             error = np.square(members.mean(axis=2) - truth).reshape(len(sse), -1).mean(axis=1)
             ratio = float(np.sqrt(variance.mean() / error.mean()))
             metrics["spread_skill"] = value_of(ratio, np.sqrt((weights @ variance) / (weights @ error)))
@@ -211,19 +220,34 @@ class SubgridForcing(ClosureTask):
         """Samples per bootstrap block."""
         return round(self.block / self.test.interval)
 
-    def _predict(self, model: Any, samples: Samples) -> _Prediction:
-        """Predict every sample of a split, in a fixed random order."""
+    def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
+        """Predict every sample of a split, in a fixed random order, in batches of one size.
+
+        With a copy of the model, raise `ModelError` if U of a state depends on more than that state.
+        """
         rows = samples.X.reshape(-1, self.regime.K)
         order = np.random.default_rng([self.regime.word, self.version, seed_word("order")]).permutation(len(rows))
+        size = min(_BATCH, len(rows))
+        places = np.resize(order, (-(-len(rows) // size), size))  # a last batch is filled with states of the first
         mean = np.empty(rows.shape)
         members = None
         rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
-        for start in range(0, len(rows), _CHUNK):
-            chosen = order[start : start + _CHUNK]
+        states = []
+        for chosen in places:
+            states.append(rng.bit_generator.state)
             mean[chosen], drawn = predict(model, rows[chosen], rng)
             if drawn is not None:
-                members = np.empty((_MEMBERS, *rows.shape)) if members is None else members
+                members = np.empty((MEMBERS, *rows.shape)) if members is None else members
                 members[:, chosen] = drawn
+        if copy is not None:
+            # The seed follows from all predictions: no model can know which of them are compared.
+            seed = int(array_digest(mean), 16)
+            which = np.random.default_rng(seed).integers(len(places), size=size)
+            if not callable(getattr(model, "predict", None)) and members is not None:
+                which[:] = which[0]  # the draws of one batch
+            compared = places[which, np.arange(size)]
+            ask = partial(mean_of, state=states[which[0]])
+            check_alone(copy, ask, rows[compared], mean[compared], self.train.X, seed)
         return self._finished(mean.reshape(samples.X.shape), members)
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
@@ -312,9 +336,9 @@ class SubgridForcingMemory(SubgridForcing):
     env_id: ClassVar[str | None] = None
     warm_up: ClassVar[float] = 10.0
 
-    def _predict(self, model: Any, samples: Samples) -> _Prediction:
+    def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
         if callable(getattr(model, "step", None)) and not callable(getattr(model, "predict", None)):
-            return super()._predict(model, samples)
+            return super()._predict(model, samples, copy)
         rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
         pairs = [predict(model, np.array(X), rng) for X in samples.X]
         self._check_causal(model, np.array(samples.X[0]), pairs[0][0])
@@ -341,26 +365,3 @@ def within_reach(
     wrong = ~np.isfinite(values)
     usable = np.where(wrong, mean, values)
     return np.clip(usable, mean - reach, mean + reach), wrong, np.abs(usable - mean) > reach
-
-
-def predict(
-    model: Any, X: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Return a model's U (n, K) for states X (n, K), and 20 draws (member, n, K) if stochastic, or `ModelError`."""
-    name = type(model).__name__
-    closure = as_closure(model)
-    if not callable(getattr(model, "predict", None)):
-        draws = []
-        for _ in range(1 if closure.deterministic else _MEMBERS):
-            checked_start(closure, len(X), rng)
-            draws.append(checked_step(closure, X))
-        return np.mean(draws, axis=0), None if len(draws) == 1 else np.stack(draws)
-    try:
-        mean = checked_forcing(model.predict(X.copy()), X.shape, f"{name}.predict")
-        sampler = getattr(model, "sample", None)
-        drawn = sampler(X.copy(), _MEMBERS, rng) if callable(sampler) else None
-    except ModelError:
-        raise
-    except Exception as error:
-        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}") from error
-    return mean, None if drawn is None else checked_forcing(drawn, (_MEMBERS, *X.shape), f"{name}.sample")

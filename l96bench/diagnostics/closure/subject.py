@@ -12,13 +12,14 @@ import numpy as np
 from l96bench.diagnostics.figures import Array
 from l96bench.diagnostics.subject import Subject
 from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.predictions import predict
 from l96bench.entries.entry import Entry
 from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime
 from l96bench.tasks.base import Task
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.online_scores import BLOCK, ClimateRun, Forecasts
-from l96bench.tasks.subgrid_forcing import SubgridForcing, predict
+from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 _N_TRAJECTORIES = 2
 """Number of test trajectories in offline pictures."""

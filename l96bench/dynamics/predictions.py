@@ -1,0 +1,183 @@
+"""Predictions of U by any model, and the check that U of a state depends on that state alone.
+
+A process of `FreshCopy` imports this module, which therefore imports little.
+"""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
+from l96bench.errors import L96BenchError, ModelError, user_error
+
+__all__ = ["MEMBERS", "FreshCopy", "check_alone", "mean_of", "predict"]
+
+Predict = Callable[[Any, NDArray[np.float64]], NDArray[np.float64]]
+
+MEMBERS = 20
+"""Draws of a stochastic model."""
+TOLERANCE = 1e-4
+"""Largest change of U, relative to its standard deviation, that rounding may make in a batch of other states."""
+_CHILD = """
+import os, pickle, sys
+out = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from l96bench.dynamics.predictions import answer
+answer(sys.stdin.buffer, out)
+"""
+
+
+class FreshCopy:
+    """A context in which a copy of a model, as it was before anything was asked, answers in a process of its own.
+
+    With ``here=True`` the copy answers in this process, which takes milliseconds in place of a second; with
+    ``keeps_nothing=True``, for models that are run as graphs or by this package's kernels, the model itself does.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be pickled, or from `ask` if its process ends.
+    """
+
+    def __init__(self, model: Any, *, here: bool = False, keeps_nothing: bool = False) -> None:
+        self.name, self.model = type(model).__name__, model
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pickled = b""
+        if keeps_nothing:
+            return
+        import cloudpickle
+
+        try:
+            pickled = cloudpickle.dumps(model)
+            if here:
+                self.model = pickle.loads(pickled)
+            else:
+                self._pickled = pickle.dumps(sys.path) + pickled
+        except Exception as error:
+            raise user_error(f"{self.name}: expected a model that can be pickled; pickling", error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+
+    def ask(self, predict: Predict, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``predict(copy, X)``; its errors are raised here."""
+        if not self._pickled:
+            return predict(self.model, X)
+        import cloudpickle
+
+        message = cloudpickle.dumps((predict, X))
+        if self._child is None:
+            command = [sys.executable, "-c", _CHILD]
+            self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            message = self._pickled + message
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        try:
+            self._child.stdin.write(message)
+            self._child.stdin.flush()
+            found = pickle.load(self._child.stdout)
+        except (OSError, EOFError) as error:
+            raise ModelError(
+                f"{self.name}: expected a copy of the model to answer in a process of its own, which ended with status "
+                f"{self._child.wait()}; can the model be loaded in another process?"
+            ) from error
+        if isinstance(found, BaseException):
+            raise found
+        return np.asarray(found)
+
+
+def answer(questions: Any, answers: Any) -> None:
+    """Answer the questions of `FreshCopy.ask` from one stream on another until it ends."""
+    model = pickle.load(questions)
+    while True:
+        try:
+            predict, X = pickle.load(questions)
+        except EOFError:
+            return
+        try:
+            found = predict(model, X)
+        except L96BenchError as error:
+            found = error
+        pickle.dump(found, answers)
+        answers.flush()
+
+
+def check_alone(
+    copy: FreshCopy,
+    predict: Predict,
+    rows: NDArray[np.float64],
+    U: NDArray[np.float64],
+    company: NDArray[np.float64],
+    seed: int,
+) -> None:
+    """Raise `ModelError` unless a fresh copy gives states the same U as before, with other states around them.
+
+    Parameters
+    ----------
+    copy : FreshCopy
+    predict : callable
+        ``predict(model, X)`` is U (n, K) for states X (n, K).
+    rows, U : (n, K) arrays
+        One batch of states, each at the place in the batch where it was predicted, and what was predicted.
+    company : (m, K) array
+        States that take the places of half of them.
+    seed : int
+        Chooses the half and the company. A seed that follows from all predictions is known to no model beforehand.
+    """
+    rng = np.random.default_rng(seed)
+    stays = rng.permutation(len(rows)) < (len(rows) + 1) // 2
+    again = copy.ask(predict, np.where(stays[:, None], rows, company[rng.integers(len(company), size=len(rows))]))
+    scale = float(np.std(U[np.isfinite(U)])) if np.isfinite(U).any() else 0.0
+    differs = ~np.isclose(again, U, rtol=1e-6, atol=TOLERANCE * (scale or 1.0), equal_nan=True)[stays]
+    if differs.any():
+        change = np.nanmax(np.abs(again - U)[stays])
+        raise ModelError(
+            f"{copy.name}: expected the same U for the same state, whatever other states come with it and came before; "
+            f"a fresh copy of the model gave U that differs by up to {change:.3g} in "
+            f"{int(differs.any(axis=1).sum())} of {int(stays.sum())} rows. A model of one state at a time has no "
+            "memory, sees no other rows of X and draws no random numbers of its own; noise and memory belong into a "
+            "closure with start(n_members, rng) and step(X)"
+        )
+
+
+def mean_of(model: Any, X: NDArray[np.float64], state: Any) -> NDArray[np.float64]:
+    """Return the predictions of a model whose draws begin at a state of the generator."""
+    rng = np.random.default_rng(0)
+    rng.bit_generator.state = state
+    return predict(model, X, rng)[0]
+
+
+def predict(
+    model: Any, X: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return a model's U (n, K) for states X (n, K), and 20 draws (member, n, K) if stochastic, or `ModelError`."""
+    name = type(model).__name__
+    closure = as_closure(model)
+    if not callable(getattr(model, "predict", None)):
+        draws = []
+        for _ in range(1 if closure.deterministic else MEMBERS):
+            checked_start(closure, len(X), rng)
+            draws.append(checked_step(closure, X))
+        return np.mean(draws, axis=0), None if len(draws) == 1 else np.stack(draws)
+    try:
+        mean = checked_forcing(model.predict(X.copy()), X.shape, f"{name}.predict")
+        sampler = getattr(model, "sample", None)
+        drawn = sampler(X.copy(), MEMBERS, rng) if callable(sampler) else None
+    except ModelError:
+        raise
+    except Exception as error:
+        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}") from error
+    return mean, None if drawn is None else checked_forcing(drawn, (MEMBERS, *X.shape), f"{name}.sample")
