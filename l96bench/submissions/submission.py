@@ -25,7 +25,7 @@ SUBMISSION_FILE = "submission.yaml"
 README_FILE = "README.md"
 """The name of the file with anything else that a reader should know."""
 SCHEMA = "l96bench/submission/1"
-ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|npz|yaml|json)", re.ASCII)
+ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|yaml|json)", re.ASCII)
 """The names that artifact files may have; none leads out of the folder."""
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
 _LEARNED = frozenset({"train", "train-fine", "valid"})
@@ -65,10 +65,15 @@ def _task_id(text: str) -> str:
 
 
 def _artifact(text: str) -> str:
+    if text.endswith(".npz"):
+        raise ValueError(
+            "expected a model, got a file of predictions: whoever has the public test states can predict them without "
+            "one. `l96bench score FILE --task ID` scores predictions for their author alone"
+        )
     if not (ARTIFACT_NAMES.fullmatch(text) or _PYTHON.fullmatch(text)):
         raise ValueError(
-            "expected the name of a file in the folder (NAME.onnx, NAME.npz, NAME.yaml or NAME.json, of letters, "
-            "digits, - and _), or python:MODULE:OBJECT"
+            "expected the name of a file in the folder (NAME.onnx, NAME.yaml or NAME.json, of letters, digits, - and "
+            "_), or python:MODULE:OBJECT"
         )
     if text == SUBMISSION_FILE:
         raise ValueError(f"expected an artifact, got {SUBMISSION_FILE} itself")

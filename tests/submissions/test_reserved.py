@@ -120,7 +120,7 @@ def test_files_that_are_one_where_case_does_not_count_are_refused(artifacts: dic
         Submission.of(fields(artifacts=artifacts))
 
 
-@pytest.mark.parametrize("name", ["CON.onnx", "nul.json", "lpt1.npz"])
+@pytest.mark.parametrize("name", ["CON.onnx", "nul.json", "lpt1.yaml"])
 def test_files_that_windows_cannot_have_are_refused(name: str) -> None:
     with pytest.raises(SubmissionError, match="on Windows"):
         Submission.of(fields(artifacts=name))

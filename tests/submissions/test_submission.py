@@ -32,13 +32,19 @@ def fields(**changed: Any) -> dict[str, Any]:
 
 
 def test_every_task_finds_its_artifact_by_id_regime_family_or_default() -> None:
-    artifacts = {OFFLINE: "a.npz", "arnold-c4": "b.onnx", "online-rollout": "c.yaml"}
+    artifacts = {OFFLINE: "a.json", "arnold-c4": "b.onnx", "online-rollout": "c.yaml"}
     made = Submission.of(fields(artifacts=artifacts))
     found = [made.artifact(make_task(id)) for id in (OFFLINE, ONLINE, OTHER)]
-    assert found == ["a.npz", "c.yaml", "b.onnx"]
-    assert made.files == ["a.npz", "b.onnx", "c.yaml"]
+    assert found == ["a.json", "c.yaml", "b.onnx"]
+    assert made.files == ["a.json", "b.onnx", "c.yaml"]
     assert Submission.of(fields(artifacts="c.onnx")).artifacts == {"default": "c.onnx"}
     assert Submission.of(fields(artifacts="python:my.module:model")).files == []
+
+
+@pytest.mark.parametrize("artifacts", ["p.npz", {OFFLINE: "p.npz"}, {"default": "c.onnx", "online-rollout": "p.npz"}])
+def test_files_of_predictions_are_no_submissions(artifacts: object) -> None:
+    with pytest.raises(SubmissionError, match=r"expected a model, got a file of predictions.*l96bench score FILE"):
+        Submission.of(fields(artifacts=artifacts))
 
 
 def test_training_data_that_are_tested_on_are_found() -> None:
