@@ -46,12 +46,13 @@ test: $(READY)  ## Run the tests.
 test-fast: $(READY)  ## The tests that take a minute: no real data, training, cluster or browser.
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
-lint: $(READY)  ## Style, types, layers, and whether the committed tables are what the results make.
+lint: $(READY)  ## Style, types, layers, whether the rows can be so, and whether the tables are what they make.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/l96bench leaderboard --check --readme README.md
+	$(BIN)/l96bench verify --all --no-run
 
 bench: $(READY)  ## Measure speeds beside their yardsticks.
 	$(BIN)/pytest benchmarks --benchmark-only

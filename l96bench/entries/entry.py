@@ -187,17 +187,16 @@ def _titles(folder: Path, *keys: str) -> dict[str, str]:
     titles: dict[str, str] = {}
     for key in keys:
         text = (folder / f"{key}.py").read_text(encoding="utf-8")
-        titles[key] = next(
-            (
-                str(each.value.value)
-                for call in ast.walk(ast.parse(text))
-                if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] == "Entry"
-                for each in call.keywords
-                if each.arg == "name" and isinstance(each.value, ast.Constant)
-            ),
-            key,
-        )
+        calls = [each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.Call)]
+        named = [_name_given(call) for call in calls if ast.unparse(call.func).rpartition(".")[2] == "Entry"]
+        titles[key] = next((str(name.value) for name in named if isinstance(name, ast.Constant)), key)
     return titles
+
+
+def _name_given(call: ast.Call) -> ast.expr | None:
+    """Return the argument `name` of a call of `Entry`, by position or by name."""
+    named = [each.value for each in call.keywords if each.arg == "name"]
+    return next(iter([*call.args, *named]), None)
 
 
 def _baseline(name: str) -> str | None:

@@ -94,9 +94,15 @@ def verify(
         typer.Option(help="Regimes that a baseline is trained on again: none, first, or all."),
     ] = "first",
     slow: Annotated[bool, typer.Option("--slow", help="Also where that takes more than half a minute.")] = False,
+    run: Annotated[
+        bool, typer.Option(help="Make rows again; else only check that their numbers agree, in seconds.")
+    ] = True,
     allow_python: Code = False,
 ) -> None:
-    """Derive rows again, from artifacts and the baselines' scripts, and compare them; exit 1 on a difference."""
+    """Check the numbers of rows, derive them again from artifacts and the baselines' scripts, and compare them.
+
+    Exits with 1 on a difference.
+    """
     from l96bench.dynamics.truth import available_processors
     from l96bench.submissions.contained import Limits
     from l96bench.submissions.verify import Train, rows_of, verify_rows
@@ -111,6 +117,7 @@ def verify(
         limits=Limits(seconds),
         train=Train(train),
         slow=slow,
+        run=run,
         n_jobs=jobs or available_processors(),
         progress=None,
     )

@@ -1,7 +1,8 @@
 """Verify rows of the board: score submissions again from their artifacts, and train baselines again.
 
-A baseline's script is code of this repository, and is run: the model is trained again with the first of the row's seeds
-and must reach that seed's score. Code from submissions is not run.
+Every row is first checked without running anything (`l96bench.submissions.consistency`). A baseline's script is code of
+this repository, and is run: the model is trained again with the first of the row's seeds and must reach that seed's
+score. Code from submissions is not run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 
-from l96bench.entries.entry import baseline_names, find_code
+from l96bench.entries.entry import Entry, baseline_names, find_code
 from l96bench.entries.run import CEILING, Job, units_of
 from l96bench.entries.units import run_unit
 from l96bench.errors import L96BenchError, UnknownIdError
@@ -22,11 +23,11 @@ from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
+from l96bench.submissions.consistency import once, origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.names import resolve, script_named
 from l96bench.submissions.submission import SUBMISSION_FILE
-from l96bench.tasks.parts import SCORER_VERSION
 from l96bench.tasks.registry import make_task
 
 __all__ = [
@@ -56,6 +57,10 @@ _LEAST = 0.005
 """The smallest tolerance of a score."""
 _LONG = 30.0
 """Seconds of recorded training time from which a baseline is trained again only on request."""
+
+
+_TOLD = ("kind", "inputs", "source", "description")
+"""The fields of a row that are those of its entry."""
 
 
 class Train(StrEnum):
@@ -107,24 +112,27 @@ def verify_rows(
     limits: Limits | None = None,
     train: Train = Train.FIRST,
     slow: bool = False,
+    run: bool = True,
     n_jobs: int = 1,
     progress: bool | None = False,
 ) -> list[Verdict]:
     """Verify result files against artifacts below `submissions` and baseline scripts; compare data and scores.
 
     `train` says on which regimes baselines are trained again; those that take over half a minute only with `slow`.
+    Without `run` only the numbers are checked: nothing is trained, and no artifact is scored.
     `limits` apply to each row; `allow_python` also runs ``python:`` artifacts.
     """
-    rows, verdicts = _readable(paths)
+    rows, verdicts = _consistent(paths, submissions.parent)
+    if not run:
+        verdicts |= {path: Verdict(path, CONSISTENT, "its numbers agree; not made again") for path in rows}
+        return [verdicts[path] for path in paths]
     scripts: dict[Path, Result] = {}
     groups: dict[Path, list[Path]] = {}
     for path, row in rows.items():
         if row.submission is None:
             scripts[path] = row
-        elif ((folder := submissions / row.slug) / SUBMISSION_FILE).is_file():
-            groups.setdefault(folder, []).append(path)
         else:
-            verdicts[path] = Verdict(path, DIFFERENT, f"expected its submission in {folder}, found none")
+            groups.setdefault(submissions / row.slug, []).append(path)
     with show_progress("verifying", len(rows), progress) as advance:
         board = (submissions.parent / "results").resolve()
         for verdict in _from_scripts(scripts, board, train, slow, n_jobs):
@@ -136,40 +144,51 @@ def verify_rows(
     return [verdicts[path] for path in paths]
 
 
-def _readable(paths: Sequence[Path]) -> tuple[dict[Path, Result], dict[Path, Verdict]]:
-    """Return the rows of this version's tasks and data, and the verdicts on all others."""
-    rows, verdicts = {}, {}
+def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result], dict[Path, Verdict]]:
+    """Return the rows whose numbers and origin can be so, and the verdicts on all others."""
+    rows: dict[Path, Result] = {}
+    faults: dict[Path, list[str]] = {}
     for path in paths:
         try:
             row = Result.read(path)
             task = make_task(row.task)
+            once(path.read_bytes())
         except L96BenchError as error:
-            verdicts[path] = Verdict(path, DIFFERENT, str(error))
+            faults[path] = [str(error)]
             continue
-        wanted = {
-            "data digests": (task.data_digests, row.data_digests),
-            "task version": (task.version, row.task_version),
-            "scorer version": (SCORER_VERSION, row.scorer_version),
-            "place": (f"{row.task}/{row.slug}.json", "/".join(path.resolve().parts[-3:])),
-        }
-        wrong = [name for name, (expected, came) in wanted.items() if expected != came]
-        if wrong:
-            verdicts[path] = Verdict(path, DIFFERENT, f"not those of {row.task}: {', '.join(wrong)}")
-        else:
-            rows[path] = row
-    return rows, verdicts
+        rows[path], faults[path] = row, row_faults(row, task)
+        if "/".join(path.resolve().parts[-3:]) != f"{row.task}/{row.slug}.json":
+            faults[path].append(f"expected its place to be {row.task}/{row.slug}.json")
+        if row.submission is not None or path.resolve().is_relative_to((board / "results").resolve()):
+            faults[path] += origin_faults(row, board)
+    for id in {row.task for row in rows.values()}:
+        own = {path.resolve(): path for path, row in rows.items() if row.task == id}
+        beside = [path for path in sorted((board / "results" / id).glob("*.json")) if path.resolve() not in own]
+        apart = out_of_line([*readable(beside), *(rows[path] for path in own.values())], make_task(id))
+        for path in own.values():
+            faults[path] += apart.get(rows[path].slug, [])
+    wrong = {path: Verdict(path, DIFFERENT, "; ".join(faults[path])) for path in paths if faults[path]}
+    return {path: row for path, row in rows.items() if path not in wrong}, wrong
 
 
 def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
     """Yield the verdicts on rows of scripts, in training order; rows on the board must be of baselines."""
     jobs: dict[Job, Path] = {}
     first: dict[str, str] = {}
+    entries: dict[str, Entry | None] = {}
     for path, row in rows.items():
         own = not path.resolve().is_relative_to(board)
-        name = _script_of(row, own)
-        if name is None:
+        name = CEILING if row.model.kind == "reference" else script_named(row)
+        if name != CEILING and name not in entries:
+            entries[name] = _entry(name, own)
+        entry = entries.get(name)
+        if name != CEILING and (
+            entry is None or entry.name != row.model.name or not entry.accepts(make_task(row.task))
+        ):
             which = "no script that is here" if own else "no baseline"
             yield Verdict(path, DIFFERENT, f"{which} makes it: {row.model.command}")
+        elif entry is not None and (unlike := _unlike(entry, row)):
+            yield Verdict(path, DIFFERENT, unlike)
         elif train == Train.NONE or ((row.cost.training_seconds or 0.0) > _LONG and not slow):
             yield Verdict(path, CONSISTENT, f"not trained again; made by: {row.model.command}")
         elif name != CEILING and train == Train.FIRST and first.setdefault(name, row.regime) != row.regime:
@@ -191,20 +210,22 @@ def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: 
                 yield Verdict(path, *compare_seed(rows[path], combine_seeds([again]) if again.model.seeds else again))
 
 
-def _script_of(row: Result, own: bool) -> str | None:
-    """Return the baseline, `CEILING`, or user's script of a row, if its command and its title agree on it."""
-    task = make_task(row.task)
-    if row.model.name == task.references["ceiling"].info.name:
-        return CEILING
-    name = script_named(row)
+def _entry(name: str, own: bool) -> Entry | None:
+    """Return the baseline, or also a user's script if `own`, of that name; None if there is none."""
     if name not in baseline_names() and not own:
         return None
     try:
-        code = find_code(name)
+        return find_code(name).load()
     except UnknownIdError:
         return None
-    entry = code.load()
-    return code.name if entry.name == row.model.name and entry.accepts(task) else None
+
+
+def _unlike(entry: Entry, row: Result) -> str:
+    """Return how a row is described otherwise than its entry's rows are; empty if it is not."""
+    if not set(row.model.seeds) <= set(entry.seeds):
+        return f"trained with seeds {list(entry.seeds)}; the row is of {row.model.seeds}"
+    fields = [name for name in _TOLD if getattr(entry, name) != getattr(row.model, name)]
+    return f"the model is described differently: {', '.join(fields)}" if fields else ""
 
 
 def _from_artifacts(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling
 from l96bench.regimes import other_regimes, register_regime, seed_word
 from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example, Expected
-from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Column, Parts, Reference, Work, describe
+from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned, Column, Parts, Reference, Work, describe
 from l96bench.tasks.sources import MINIATURE, REGISTERED, Source
 
 if TYPE_CHECKING:
@@ -184,6 +185,14 @@ class Task(ABC):
             If the model is not fitted, gives a wrong shape or dtype, or raises. Predictions that are not finite and
             runs that blow up are no errors: they are counted and lower the score.
         """
+
+    def possible_scores(self, row: Result) -> tuple[float, float]:
+        """Return the smallest and the largest score that the metrics of a row allow; any score by default."""
+        return -math.inf, math.inf
+
+    def aligned(self, row: Result) -> Sequence[Aligned]:
+        """Return the pairs of numbers of a row that lie on one line for all rows of the task; none by default."""
+        return ()
 
     def learning_curve(self, model: Any) -> dict[str, Any]:
         """Return metrics of clones of the model fitted to less data, for the families that report them."""

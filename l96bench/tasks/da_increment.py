@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
 from l96bench.tasks.free_runs import FreeRuns
-from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
 from l96bench.tasks.subgrid_forcing import within_reach
 
@@ -348,6 +348,10 @@ class DAIncrement(ClosureTask):
             weights = self.weights(len(sse), "cycles")
             metrics[name] = value_of(pointwise.r2(target, usable, mean), pointwise.r2_replicates(weights, sse, sst))
         return metrics
+
+    def aligned(self, row: Result) -> Sequence[Aligned]:
+        """Return the background RMSE and the score, which is linear in it."""
+        return (Aligned("score", row.metrics["background_rmse"].value, row.score.value),)
 
     @cached_property
     def free_runs(self) -> FreeRuns:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -235,6 +236,14 @@ class EquationRecovery(Task):
             n = len(self.problems)
             raise ModelError(f"expected a list of strings for all problems, or {n} such lists, got {equations!r:.100}")
         return list(equations)
+
+    def possible_scores(self, row: Result) -> tuple[float, float]:
+        """Return the mean over levels of noise and that over budgets, which are the score both."""
+        means = [
+            fmean(value.value for key, value in row.metrics.items() if key.startswith(f"score_{by}_"))
+            for by in ("noise", "budget")
+        ]
+        return max(means), min(means)
 
     def in_miniature(self) -> Self:
         """Return a copy with two unregistered instances and four problems for each."""

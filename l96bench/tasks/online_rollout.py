@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -35,9 +35,10 @@ from l96bench.tasks.online_scores import (
     forecast_metrics,
     forecast_part,
     momentum_metrics,
+    possible_scores,
     score_of,
 )
-from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
@@ -268,6 +269,16 @@ class OnlineRollout(ClosureTask):
         failures = Failures(diverged=forecasts.diverged + left, of=n_runs, note="forecast and climate members")
         digest = array_digest(np.concatenate([forecasts.X.ravel(), climates[""].X.ravel()]))
         return Parts(score, replicates, METHOD, metrics, failures, digest, series)
+
+    def possible_scores(self, row: Result) -> tuple[float, float]:
+        """Return the ends of the scores that the parts and the survival of a row allow."""
+        return possible_scores(row.metrics, len(row.model.seeds))
+
+    def aligned(self, row: Result) -> Sequence[Aligned]:
+        """Return the CRPS and the forecast part, and the distances and the climate parts, which are linear in them."""
+        pairs = [("crps_mean", "forecast_part")]
+        pairs += [(f"climate_distance{key}", f"climate_part{key}") for key, _ in self._names]
+        return [Aligned(part.replace("_", " "), row.metrics[x].value, row.metrics[part].value) for x, part in pairs]
 
     @property
     def references(self) -> Mapping[str, Reference]:

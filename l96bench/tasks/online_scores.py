@@ -5,6 +5,7 @@ Replicates come from weights (replicate, block or member): how often each block 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
-from l96bench.tasks.parts import LEVEL, value_of
+from l96bench.tasks.parts import LEVEL, seed_spread, value_of
 
 __all__ = [
     "ClimateRun",
@@ -25,6 +26,7 @@ __all__ = [
     "forecast_metrics",
     "forecast_part",
     "momentum_metrics",
+    "possible_scores",
     "score_of",
 ]
 
@@ -73,6 +75,27 @@ def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate
     score = 50.0 * s * float(np.clip(f, 0.0, 1.0) + np.clip(c, 0.0, 1.0))
     replicates = 50.0 * s_replicates * (np.clip(f_replicates, 0.0, 1.0) + np.clip(c_replicates, 0.0, 1.0))
     return score, np.clip(recentre(replicates, score), 0.0, 100.0)
+
+
+def possible_scores(metrics: Mapping[str, Value], n_seeds: int) -> tuple[float, float]:
+    """Return the smallest and largest score that the metrics of a row allow.
+
+    The score of one seed follows from them. That of several is a mean over seeds of a product of clipped parts, and the
+    metrics are means: where a part may be clipped for a seed, or survival differs, the spread bounds what is left open.
+    """
+    parts = [metrics["forecast_part"], metrics["climate_part"]]
+    spreads, open_ends, clipped = [], 0.0, 0.0
+    for part in parts:
+        spread = seed_spread(part, n_seeds)
+        farthest = spread * max(0, n_seeds - 1) ** 0.5
+        if not 0.0 <= part.value - farthest <= part.value + farthest <= 1.0:
+            open_ends += spread
+        spreads.append(spread)
+        clipped += min(1.0, max(0.0, part.value))
+    survival = metrics["survival"].value
+    apart = min(1.0, sum(spreads)) * (survival * max(0.0, 1.0 - survival)) ** 0.5 if n_seeds > 1 else 0.0
+    score, open_ends = 50.0 * survival * clipped, 50.0 * (survival * open_ends + apart)
+    return score - open_ends, score + open_ends
 
 
 def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Array, weights: Array) -> Estimate:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf, sqrt
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,19 @@ from l96bench.metrics.uncertainty import interval
 from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.cost import count_parameters
 
-__all__ = ["LEVEL", "N_REPLICATES", "SCORER_VERSION", "Column", "Parts", "Reference", "Work", "describe", "value_of"]
+__all__ = [
+    "LEVEL",
+    "N_REPLICATES",
+    "SCORER_VERSION",
+    "Aligned",
+    "Column",
+    "Parts",
+    "Reference",
+    "Work",
+    "describe",
+    "seed_spread",
+    "value_of",
+]
 
 SCORER_VERSION = "1"
 """Version of the scoring program; rows of different versions are not comparable."""
@@ -87,6 +101,29 @@ class Parts:
     digest: str
     series: Mapping[str, Any] = field(default_factory=dict)
     training_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Two numbers of a row that lie on one line for all rows of its task; `x` may be too small, by at most `slack`."""
+
+    name: str
+    x: float
+    y: float
+    slack: float = 0.0
+
+
+def seed_spread(mean: Value, n_seeds: int) -> float:
+    """Return the largest standard deviation over training seeds that the interval of their mean allows.
+
+    Each half-width of the interval is at least ``z s / sqrt(n)``; see `l96bench.results.combine`.
+    """
+    if n_seeds < 2:
+        return 0.0
+    if mean.low is None or mean.high is None:
+        return inf
+    half = min(mean.value - mean.low, mean.high - mean.value)
+    return max(0.0, half) * sqrt(n_seeds - 1) / NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
 def value_of(estimate: float, replicates: NDArray[np.float64]) -> Value:

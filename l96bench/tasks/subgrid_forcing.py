@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples
-from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, seed_spread, value_of
 from l96bench.tasks.sources import MINIATURE
 
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
@@ -203,6 +203,20 @@ class SubgridForcing(ClosureTask):
             self.fit(smaller, budget)
             curve[f"r2_budget_{budget:g}"] = self._pooled(self.test, self._predict(smaller, self.test), "")["r2"]
         return curve
+
+    def possible_scores(self, row: Result) -> tuple[float, float]:
+        """Return 100 R², the only score."""
+        score = 100.0 * row.metrics["r2"].value
+        return score, score
+
+    def aligned(self, row: Result) -> Sequence[Aligned]:
+        """Return the squared RMSE and R², as ``R² = 1 - RMSE² / variance``."""
+        found = []
+        for suffix in {"", "_shift"} if self.has_shift else {""}:
+            rmse, r2 = row.metrics[f"rmse{suffix}"], row.metrics[f"r2{suffix}"].value
+            slack = seed_spread(rmse, len(row.model.seeds)) ** 2
+            found.append(Aligned(f"R²{suffix}", rmse.value**2, r2, slack))
+        return found
 
     @property
     def _skipped(self) -> int:

@@ -154,4 +154,4 @@ def test_the_command_says_so_and_ends_with_1_on_a_difference(capsys: pytest.Capt
     with pytest.raises(SystemExit) as end:
         main(["verify", path])
     assert end.value.code == 1
-    assert "trained with seed 5; the row is of [3, 4]" in capsys.readouterr().out
+    assert "trained with seeds [5, 6]; the row is of [3, 4]" in capsys.readouterr().out
