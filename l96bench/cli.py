@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -40,6 +41,8 @@ app.add_typer(seasons)
 
 _INTERRUPTED = 130
 """The exit code of a command that Ctrl-C interrupts."""
+_BROKEN_PIPE = 141
+"""The exit code of a command whose output nobody reads any more."""
 
 Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
@@ -64,6 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 traceback.print_exception(error)
             print(f"l96bench: {error}", file=sys.stderr)
             raise SystemExit(2) from error
+        except BrokenPipeError:  # whoever read the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise SystemExit(_BROKEN_PIPE) from None
+        except OSError as error:
+            if traced or os.environ.get(TRACEBACK, "0") not in {"", "0"}:
+                traceback.print_exception(error)
+            print(f"l96bench: {error}; expected files and folders that can be read and written", file=sys.stderr)
+            raise SystemExit(2) from error
         except (SystemExit, KeyboardInterrupt) as end:
             if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
                 raise
@@ -83,6 +94,8 @@ def _shown(traced: bool) -> Iterator[None]:
             show(message, category, *where, **more)
 
     warnings.showwarning = line
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that lacks a letter shows its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     if traced:
         os.environ[TRACEBACK] = "1"
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,7 +20,13 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, UserWideCacheLocator
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    NullCache,
+    UserWideCacheLocator,
+)
 from numba.core.dispatcher import Dispatcher
 from numba.extending import is_jitted
 from numba.misc.appdirs import AppDirs
@@ -159,7 +166,7 @@ class _KernelCache(NullCache):
         for place in self._places:
             try:
                 place.save_overload(sig, data)
-            except OSError:
+            except Exception:  # it cannot be written, or a damaged index cannot be mended
                 continue
             return
         if self._places:
@@ -192,6 +199,35 @@ class _Implementation(CompileResultCacheImpl):
         self._filename_base = self.get_filename_base(self._name, getattr(sys, "abiflags", ""))
 
 
+class _CheckedFiles(IndexDataCacheFile):
+    """Numba's cache files with the SHA-256 of their content before it: a changed byte raises ValueError."""
+
+    def _dump(self, obj: Any) -> bytes:
+        data = super()._dump(obj)
+        return hashlib.sha256(data).digest() + data
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with open(self._index_path, "rb") as file:
+                version, data = pickle.load(file), file.read()
+        except FileNotFoundError:
+            return {}
+        if version != self._version:
+            return {}
+        stamp, overloads = _loads(data)
+        return overloads if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        return _loads(Path(self._data_path(name)).read_bytes())
+
+
+def _loads(data: bytes) -> Any:
+    digest, data = data[:32], data[32:]
+    if hashlib.sha256(data).digest() != digest:
+        raise ValueError("a damaged file")
+    return pickle.loads(data)
+
+
 class _Place(FunctionCache):
     """Numba's cache of a kernel in one folder; saving a kernel removes its older versions."""
 
@@ -199,6 +235,7 @@ class _Place(FunctionCache):
         locator = _Locator(function.__code__.co_filename, folder, digest)
         self._impl_class = lambda _: _Implementation(function, locator)
         super().__init__(function)
+        self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, digest)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         super().save_overload(sig, data)

@@ -6,6 +6,7 @@ ends them all when the program is interrupted.
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import pickle
@@ -71,16 +72,18 @@ def stop_all() -> None:
     """End all processes that were started here, directly or indirectly."""
     for process in list(_running):
         _kill(process)
-    for pid in _descendants(os.getpid()):
-        with suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    _kill_each(_descendants(os.getpid()))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     others = [] if process.returncode is not None else _descendants(process.pid)  # some have groups of their own
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    for pid in others:
+    _kill_each(others)
+
+
+def _kill_each(pids: Iterable[int]) -> None:
+    for pid in pids:
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
@@ -259,13 +262,18 @@ class _Worker:
         memory = "; was there enough memory?" if name == "SIGKILL" else ""
         return f"its process was ended by {name}{memory}"
 
-    def close(self) -> None:
-        """End the process, in order if it waits for work."""
+    def dismiss(self) -> None:
+        """Let the process end in order if it waits for work; `close` follows."""
+        self._started = _descendants(self.process.pid)
         self.connection.close()
+
+    def close(self) -> None:
+        """End the process, which was dismissed, and what it has started."""
         if not self.busy:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_GRACE)
         stop(self.process)
+        _kill_each(self._started)
 
 
 def in_processes(
@@ -305,7 +313,7 @@ def in_processes(
                     yield index, *found
     finally:
         for worker in workers:
-            worker.connection.close()
+            worker.dismiss()
         for worker in workers:
             worker.close()
 
@@ -318,6 +326,7 @@ def _worker_for(owner: Any, workers: list[_Worker], n_jobs: int) -> _Worker:
             return each
     if len(workers) == n_jobs:
         workers.remove(idle[0])
+        idle[0].dismiss()
         idle[0].close()
     workers.append(_Worker(owner))
     return workers[-1]
@@ -350,6 +359,8 @@ def serve(channel: int, lifeline: int) -> None:
     os.set_inheritable(channel, False)
     connection, own = Connection(channel), os.getpid()
     multiprocessing.current_process().name = "l96bench worker"
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
     def send(*message: Any) -> None:
         if os.getpid() != own:  # a process that an item has forked: its copy of the work is not wanted

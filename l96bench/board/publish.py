@@ -8,11 +8,11 @@ from pathlib import Path
 
 from l96bench.board import render
 from l96bench.board.page import THUMBNAILS, page, thumbnails
-from l96bench.board.season_page import check_season_pages, write_season_pages
+from l96bench.board.season_page import check_season_pages, season_pages
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import Table, make_tables
 from l96bench.errors import UnknownIdError, nearest
-from l96bench.files import write_atomic
+from l96bench.files import locked, replace_all, write_atomic
 from l96bench.results.load import load_results
 from l96bench.results.origin import slug_of
 from l96bench.submissions.names import resolve
@@ -27,14 +27,22 @@ _BEST = 5
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
-    """Make the tables, cards, page and seasons in `output`, and the tables of a README with the marker comments."""
-    tables = _tables(results, output)
-    render.write(output, tables)
-    write_atomic(output / PAGE, _page(tables, output))
-    if _has_seasons(results, output):
-        write_season_pages(output)
-    if readme is not None:
-        write_atomic(readme, _embedded(readme.read_text(encoding="utf-8"), tables))
+    """Make the tables, cards, page and seasons in `output`, all or none, and the tables of a README with markers."""
+    output.mkdir(parents=True, exist_ok=True)
+    with locked(output):
+        tables = _tables(results, output)
+        files = render.changes(output, tables) | {PAGE: _page(tables, output)}
+        if _has_seasons(results, output):
+            files |= {path.relative_to(output).as_posix(): text for path, text in season_pages(output).items()}
+        text = None if readme is None else _embedded(readme.read_text(encoding="utf-8"), tables)
+        replace_all(output, {name: text for name, text in files.items() if not _is(output / name, text)})
+        if readme is not None and text is not None:
+            write_atomic(readme, text)
+
+
+def _is(path: Path, text: str | None) -> bool:
+    """Return whether a file has this text."""
+    return text is not None and path.is_file() and path.read_bytes() == text.encode()
 
 
 def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:

@@ -35,7 +35,6 @@ from l96bench.board.text import (
     templates,
 )
 from l96bench.errors import ResultError
-from l96bench.files import write_atomic
 from l96bench.results.record import Value
 
 CARDS = "cards"
@@ -58,14 +57,10 @@ def render(tables: Sequence[Table]) -> dict[str, str]:
     return pages
 
 
-def write(folder: str | os.PathLike[str], tables: Sequence[Table]) -> None:
-    """Write the board into a folder, each file all or nothing, and remove the cards of entries that are gone."""
-    folder = Path(folder)
+def changes(folder: str | os.PathLike[str], tables: Sequence[Table]) -> dict[str, str | None]:
+    """Return the text of every file of a folder's board by name; None for the cards of entries that are gone."""
     pages = render(tables)
-    for name, text in pages.items():
-        write_atomic(folder / name, text)
-    for name in _extra_cards(folder, pages):
-        (folder / name).unlink()
+    return pages | dict.fromkeys(_extra_cards(Path(folder), pages))
 
 
 def check(folder: str | os.PathLike[str], tables: Sequence[Table]) -> list[str]:

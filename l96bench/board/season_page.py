@@ -17,7 +17,7 @@ from l96bench.seasons.data import RANGES
 from l96bench.seasons.record import SeasonRecord, record_path, season_names
 from l96bench.seasons.scoring import results_folder
 
-__all__ = ["check_season_pages", "season_page", "write_season_pages"]
+__all__ = ["check_season_pages", "season_page", "season_pages", "write_season_pages"]
 
 _HEADER = ("entry", "public test", "season", "public - season", "drawn parameters", "season - drawn")
 
@@ -63,7 +63,7 @@ def season_page(board: Path, name: str) -> str:
 
 def write_season_pages(board: Path) -> list[Path]:
     """Make the pages of all seasons, ``seasons/NAME.md``, and return their paths."""
-    pages = _pages(board)
+    pages = season_pages(board)
     for path, text in pages.items():
         write_atomic(path, text)
     return list(pages)
@@ -73,12 +73,13 @@ def check_season_pages(board: Path) -> list[str]:
     """Return the pages of seasons that are missing or out of date."""
     return [
         f"{path}: missing or out of date"
-        for path, text in _pages(board).items()
+        for path, text in season_pages(board).items()
         if not path.is_file() or path.read_bytes() != text.encode()
     ]
 
 
-def _pages(board: Path) -> dict[Path, str]:
+def season_pages(board: Path) -> dict[Path, str]:
+    """Return the texts of the pages of all seasons by path."""
     return {record_path(board, name).with_suffix(".md"): season_page(board, name) for name in season_names(board)}
 
 

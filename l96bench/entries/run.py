@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,8 @@ from l96bench.dynamics.truth import available_processors
 from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
-from l96bench.errors import L96BenchError, UnknownIdError, nearest
-from l96bench.files import write_atomic
+from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
+from l96bench.files import read_checked, write_checked
 from l96bench.parallel import Outcome, in_parallel
 from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
@@ -109,7 +110,7 @@ def run_jobs(
     others are written in both cases.
     """
     units = units_of(jobs, n_seeds)
-    todo = _todo(units, fresh)
+    todo = _todo(units, fresh, report)
     if todo:
         require_writable("runs")
     missing = {key for unit in todo for key in unit.keys}
@@ -149,7 +150,7 @@ class _Rows:
         """Store result texts by fingerprint, and write the rows that are now complete."""
         for key, text in texts.items():
             with cache_errors():
-                write_atomic(_kept(key), text)
+                write_checked(_kept(key), text)
             self._missing.remove(key)
             self.collect(self._jobs_of[key])
 
@@ -214,10 +215,17 @@ def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[
     return keys_of, jobs_of
 
 
-def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
-    """Return the units without cached results, each once, the longest first."""
-    done = {key for unit in units for key in unit.keys if not fresh and _kept(key).exists()}
+def _todo(units: Iterable[Unit], fresh: bool, report: Callable[[str], None]) -> list[Unit]:
+    """Return the units without cached results, each once, the longest first; say which results are damaged."""
+    done = set[str]()
     todo = []
+    for unit in [] if fresh else units:
+        for key in unit.keys:
+            if _kept(key).exists():
+                if _is_intact(key):
+                    done.add(key)
+                else:
+                    report(f"{unit}: its kept result is damaged, and is made again ({_kept(key)})")
     for unit in units:
         left = unit.without(done)
         done |= set(left.keys)
@@ -226,9 +234,16 @@ def _todo(units: Iterable[Unit], fresh: bool) -> list[Unit]:
     return sorted(todo, key=lambda unit: -unit.weight)
 
 
+def _is_intact(key: str) -> bool:
+    try:
+        return read_checked(_kept(key)) is not None
+    except OSError:
+        return False
+
+
 def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str], None]) -> Result:
     """Combine the cached results of a job's seeds into one row, and write it into the output folder."""
-    kept = [Result.read(_kept(key)) for key in keys]
+    kept = [_read(key) for key in keys]
     result = kept[0] if job.entry == CEILING else combine_seeds(kept)
     path = result_path(output, result)
     result.write(path)
@@ -238,8 +253,18 @@ def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str]
     return result
 
 
+def _read(key: str) -> Result:
+    """Return a kept result; raise `DataError` if it was damaged since the run began."""
+    text = None
+    with suppress(OSError):
+        text = read_checked(_kept(key))
+    if text is None:
+        raise DataError(f"{_kept(key)}: expected the result that was kept there, it is damaged; run the command again")
+    return Result.model_validate_json(text, strict=True)
+
+
 def _kept(key: str) -> Path:
-    return cache_folder() / "runs" / f"{key}.json"
+    return cache_folder() / "runs" / f"{key}.result"
 
 
 def _data_of(task: Task) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from l96bench.errors import L96BenchError, ResultError
+from l96bench.files import finish_writing
 from l96bench.results.record import Result
 
 
@@ -21,12 +22,14 @@ def load_results(folder: str | os.PathLike[str]) -> list[Result]:
 def find_board(new: bool = False) -> Path:
     """Return the folder ``leaderboard/`` here, further up or in the source tree; `L96BenchError` if there is none.
 
-    If `new`, the source tree is not searched; where there is none, it is one to be made here.
+    What a killed command has left half-written there is finished. If `new`, the source tree is not searched; where
+    there is none, it is one to be made here.
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (here, *here.parents, *(() if new else (source,))):
         board = folder / "leaderboard"
         if any((board / name).is_dir() for name in ("results", "submissions", "seasons")):
+            finish_writing(board)
             return board
     if new:
         return Path("leaderboard")

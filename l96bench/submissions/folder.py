@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any, Literal
 
 from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, SubmissionError, shortened
+from l96bench.files import finish_writing, locked, replace_all
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
@@ -257,6 +256,9 @@ def submit_folder(
     `score_folder`. Raises SubmissionError, with a line for each fault, and leaves the board as it is if anything is
     wrong.
     """
+    finish_writing(board)
+    submission, _, _ = _read(path)
+    before = {} if submission is None else _present(submission, board)
     checked = check_folder(path, allow_python=allow_python)
     if checked.faults:
         raise SubmissionError("\n".join(shortened(checked.faults)))
@@ -265,17 +267,28 @@ def submit_folder(
     scored = score_folder(folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs)
     if scored.faults:
         raise SubmissionError("\n".join(shortened(scored.faults)))
-    place = board / "submissions" / folder.submission.slug
-    _replace(place, folder.files)
-    report(str(place))
-    written = [board / "results" / result.task / f"{result.slug}.json" for result in scored.results]
-    for file, result in zip(written, scored.results, strict=True):
-        result.write(file)
-        report(str(file))
-    for old in sorted((board / "results").rglob(f"{folder.submission.slug}.json")):
-        if old not in written:  # a task that it no longer enters
-            old.unlink()
+    place = f"submissions/{folder.submission.slug}"
+    files = {f"{place}/{name}": data for name, data in folder.files.items()}
+    files |= {f"results/{result.task}/{result.slug}.json": result.to_json().encode() for result in scored.results}
+    board.mkdir(parents=True, exist_ok=True)
+    with locked(board):
+        if _present(folder.submission, board) != before:
+            raise SubmissionError(
+                f"{board / place}: somebody else has just submitted under this name; look at it first"
+            )
+        replace_all(board, dict.fromkeys(before) | files)
+    report(str(board / place))
+    for name in files:
+        if name.startswith("results/"):
+            report(str(board / name))
     return scored.results
+
+
+def _present(submission: Submission, board: Path) -> dict[str, bytes]:
+    """Return the files of a submission that are on the board: its own, and its rows."""
+    own = (board / "submissions" / submission.slug).rglob("*")
+    rows = (board / "results").rglob(f"{submission.slug}.json")
+    return {path.relative_to(board).as_posix(): path.read_bytes() for path in sorted([*own, *rows]) if path.is_file()}
 
 
 def require_own(submission: Submission, board: Path) -> None:
@@ -289,19 +302,3 @@ def require_own(submission: Submission, board: Path) -> None:
         if owner.authors != submission.authors or owner.name != submission.name:
             by = ", ".join(owner.authors)
             raise SubmissionError(f"name: {submission.name!r} is taken by {owner.name!r} of {by}; choose another")
-
-
-def _replace(place: Path, files: dict[str, bytes]) -> None:
-    """Replace a folder by one with these files, written beside it first and then renamed."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        new, old = temporary / "new", temporary / "old"
-        new.mkdir()
-        for name, data in files.items():
-            (new / name).write_bytes(data)
-        if place.exists():
-            place.replace(old)
-        new.replace(place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from l96bench.board.render import check, compact_tables, embed, render, write
+from l96bench.board.render import changes, check, compact_tables, embed, render
 from l96bench.board.seasons import SeasonRows
-from l96bench.board.tables import make_tables
+from l96bench.board.tables import Table, make_tables
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
+from l96bench.files import locked, replace_all
 from l96bench.results.record import Result
+
+
+def write(folder: Path, tables: Sequence[Table]) -> None:
+    with locked(folder):
+        replace_all(folder, changes(folder, tables))
 
 
 def test_one_page_of_tables_and_a_card_for_every_entry(results: list[Result]) -> None:

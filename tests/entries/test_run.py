@@ -16,6 +16,7 @@ from l96bench.data.store import cache_folder
 from l96bench.entries.entry import baseline_names, find_entry
 from l96bench.entries.run import CEILING, Job, plan, result_path, run_jobs
 from l96bench.errors import L96BenchError, UnknownIdError
+from l96bench.files import read_checked
 from l96bench.results.record import Result
 from l96bench.tasks import discovery
 from l96bench.tasks.registry import list_tasks, make_task
@@ -268,7 +269,7 @@ def test_a_kept_result_that_is_lost_is_made_again(script: Path, miniature_regist
     run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)
     kept = miniature_registry / "runs"
     for path in kept.iterdir():
-        if json.loads(path.read_text())["model"]["seeds"] == [1]:
+        if json.loads(read_checked(path) or "")["model"]["seeds"] == [1]:
             path.unlink()
     run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)
     assert trainings(script) == [0, 1, 1]
