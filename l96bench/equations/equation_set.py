@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS = 250_000
 """Largest number of coefficients of a set (all quadratics in 72 variables for 72 targets are 194,472)."""
+MAX_INNER = 1_000
+"""Largest number of terms that one monomial counts as."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,31 @@ class EquationSet:
 
     @property
     def n_terms(self) -> int:
-        """Number of (target, monomial) pairs."""
-        return sum(map(len, self.equations))
+        """Number of (target, monomial) pairs, and of the `inner_terms` beside them."""
+        return sum(map(len, self.equations)) + len(self.inner_terms)
+
+    @functools.cached_property
+    def inner_terms(self) -> frozenset[tuple[int, tuple[Monomial, int]]]:
+        """The terms that a monomial with functions, powers or denominators of sums stands for beside itself, by target.
+
+        A function counts as its arguments' monomials, constant arguments left out, so that a sum gains nothing by
+        being one; a product of such factors counts as if it were multiplied out, and a monomial at most `MAX_INNER`.
+        """
+        return frozenset(
+            (target, (key, i))
+            for target, terms in enumerate(self.equations)
+            for key, _ in terms
+            for i in range(1, _size(key, self._sizes))
+        )
+
+    @functools.cached_property
+    def _sizes(self) -> dict[str, int]:
+        """How many terms each atom counts as, by name; the atoms within an atom have shorter names."""
+        sizes: dict[str, int] = {}
+        for name in sorted(self.atoms, key=len):
+            vary = [each for each in self.atoms[name].arguments if each.keys() - {()}]
+            sizes[name] = min(MAX_INNER, max(1, sum(_size(key, sizes) for each in vary for key in each)))
+        return sizes
 
     @functools.cached_property
     def support(self) -> frozenset[tuple[int, Monomial]]:
@@ -196,6 +221,15 @@ class EquationSet:
 
     def _body(self, target: int, names: Names, style: Text) -> str:
         return write(dict(self.equations[target]), self.atoms, names, style)
+
+
+def _size(key: Monomial, sizes: Mapping[str, int]) -> int:
+    """Return how many terms a monomial counts as, whose atoms count as `sizes`."""
+    size = 1
+    for factor, exponent in key:
+        if isinstance(factor, str):
+            size = min(MAX_INNER, size * sizes[factor] ** min(abs(exponent), MAX_INNER))
+    return size
 
 
 def _left(names: Names, target: int, left: str) -> str:

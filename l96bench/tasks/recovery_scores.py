@@ -122,7 +122,7 @@ class InstanceScorer:
         if wrong:
             return Scores(fault=NOT_FINITE, message=f"not finite at {wrong} of {len(tendency)} test states")
         found, true = _coefficients(equations), _coefficients(self.true)
-        support = symbolic.support_scores(found.keys(), true.keys(), self.groups)
+        support = symbolic.support_scores(found.keys() | equations.inner_terms, true.keys(), self.groups)
         return Scores(
             precision=support.precision,
             recall=support.recall,

@@ -108,6 +108,29 @@ def test_a_set_can_be_stored() -> None:
         assert again.texts() == equations.texts(), used
 
 
+@pytest.mark.parametrize(
+    ("text", "n_terms"),
+    [
+        ("sin(X[k])", 1),
+        ("maximum(0, X[k])", 1),
+        ("maximum(X[k] + X[k-1] + 1, -1e9)", 3),
+        ("maximum(maximum(X[k] + X[k-1], -1e9) + X[k+1], -1e9)", 3),
+        ("maximum(X[k], X[k-1]) + X[k]", 3),
+        ("maximum(X[k] + X[k-1], -1e9) * maximum(X[k+1] + X[k-2], -1e9)", 4),
+        ("maximum(0, X[k]) * maximum(X[k+1] + X[k-2], -1e9)", 2),
+        ("1 / (1 + X[k]**2)", 2),
+        ("(1 + X[k]**2)**1.5", 2),
+        ("maximum(X[k] + X[k-1] + 1, -1e9)**3", 27),
+        ("1 / (1 / (X[k] + X[k-1]))", 2),
+    ],
+)
+def test_monomials_count_wherever_they_stand(text: str, n_terms: int) -> None:
+    """As many as without the function around them, where that is the polynomial itself; at least one."""
+    equations = EquationSet.parse([text], K=8)
+    assert equations.n_terms == 8 * n_terms
+    assert len(equations.support | equations.inner_terms) == 8 * n_terms
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_sets_read_as_they_are_written(seed: int) -> None:
     rng = random.Random(seed)
