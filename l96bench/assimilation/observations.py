@@ -153,10 +153,14 @@ class Observations:
         return np.isnan(self.values) & np.isfinite(self.std) & self.scheduled[:, None]
 
     def at(self, cycle: int) -> Observed | None:
-        """Return the observations at the end of a cycle; None when no analysis is due there."""
+        """Return a copy of the observations at the end of a cycle; None when no analysis is due there.
+
+        A view would lead, by its ``base``, to the observations of later cycles.
+        """
         if not self.scheduled[cycle]:
             return None
-        return Observed(self.values[:, cycle], self.points[:, cycle], self.std[:, cycle])
+        values, points, std = self.values[:, cycle], self.points[:, cycle], self.std[:, cycle]
+        return Observed(values.copy(), points.copy(), std.copy())
 
 
 @dataclass(frozen=True, slots=True)
