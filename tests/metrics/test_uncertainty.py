@@ -130,12 +130,30 @@ def test_tied_ranks() -> None:
     noise = np.random.default_rng(0).standard_normal((5, 1000))
     estimates = np.array([10.0, 50.0, 49.0, 47.0, -np.inf])
     replicates = estimates[:, None] + noise
-    # 49 cannot be told from 50; 47 - 50 has the interval -3 +- 2.8 and can, though not from 49: the leader decides.
-    assert uncertainty.tied_ranks(estimates, replicates) == [4, 1, 1, 3, 5]
+    # 49 cannot be told from 50; 47 - 50 has the interval -3 +- 2.8 and can, but not from 49, whose rank it shares.
+    assert uncertainty.tied_ranks(estimates, replicates) == [4, 1, 1, 1, 5]
     shuffled = [3, 0, 4, 2, 1]
     ranks = uncertainty.tied_ranks(estimates[shuffled], replicates[shuffled])
-    assert ranks == [3, 4, 5, 1, 1]
+    assert ranks == [1, 4, 5, 1, 1]
     assert uncertainty.tied_ranks([1.0], [[1.0, 1.1]]) == [1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_entries_with_different_ranks_are_told_apart(seed: int) -> None:
+    """And no group could be divided: it is the finest such division into groups of neighbours."""
+    rng = np.random.default_rng(seed)
+    estimates = np.sort(rng.normal(0.0, 12.0, 25))[::-1]
+    replicates = estimates[:, None] + rng.normal(size=(25, 400)) * rng.uniform(0.2, 2.0, (25, 1))
+    ranks = uncertainty.tied_ranks(estimates, replicates)
+    apart = np.array(
+        [
+            [uncertainty.compare(b, b0, a, a0).distinguishable for a0, a in zip(estimates, replicates, strict=True)]
+            for b0, b in zip(estimates, replicates, strict=True)
+        ]
+    )
+    boundaries = [at for at in range(1, 25) if apart[:at, at:].all()]
+    assert ranks == [max([0, *(at for at in boundaries if at <= place)]) + 1 for place in range(25)]
+    assert 1 < len(set(ranks)) < 25
 
 
 def test_bad_arguments() -> None:
