@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from l96bench.errors import L96BenchError
 from l96bench.results.load import find_board
 from l96bench.tasks.commands import Jobs
+
+if TYPE_CHECKING:
+    from l96bench.board.contribution import Contribution, Reviewed
 
 __all__ = ["app"]
 
@@ -153,19 +156,32 @@ def _all_entries(board: Path) -> list[str]:
 
 @app.command()
 def contribution(
-    folder: Annotated[Path, typer.Argument(help="A submission's folder, as it came.")],
+    folder: Annotated[Path | None, typer.Argument(help="A submission's folder, as it came.")] = None,
+    proposed: Annotated[Path | None, typer.Option(help="A Git repository with a proposed change, instead.")] = None,
+    base: Annotated[str | None, typer.Option(help="The commit that the change is for.")] = None,
+    head: Annotated[str, typer.Option(help="The commit that is proposed.")] = "HEAD",
     report: Annotated[Path | None, typer.Option(help="Markdown file for what was found.")] = None,
     board: Board = None,
     jobs: Jobs = None,
     seconds: Annotated[float, typer.Option(help="Time limit of each row in seconds.")] = 300.0,
 ) -> None:
-    """Check a contributed submission whole, and report what its authors must fix; exit 1 if there is anything."""
+    """Check a contributed submission, or with --base and --proposed a whole change, and report what must be fixed.
+
+    A change may alter its own submissions' folders and rows only. Exits with 1 if there is anything to fix.
+    """
+    if (folder is None) == (proposed is None) or (proposed is None) != (base is None):
+        raise L96BenchError("expected a submission's folder, or --proposed REPOSITORY and --base COMMIT")
     board = board or find_board()
-    from l96bench.board.contribution import review_contribution
+    from l96bench.board.contribution import review_change, review_contribution
     from l96bench.dynamics.truth import available_processors
     from l96bench.submissions.contained import Limits
 
-    found = review_contribution(folder, board, limits=Limits(seconds), n_jobs=jobs or available_processors())
+    limits, n_jobs = Limits(seconds), jobs or available_processors()
+    found: Contribution | Reviewed
+    if proposed is not None and base is not None:
+        found = review_change(proposed, base, board, head=head, limits=limits, n_jobs=n_jobs)
+    elif folder is not None:
+        found = review_contribution(folder, board, limits=limits, n_jobs=n_jobs)
     if report is not None:
         try:
             report.write_text(found.markdown(), encoding="utf-8")

@@ -1,25 +1,34 @@
-"""Check a contributed submission and report what was found before a person reviews it."""
+"""Check a contributed submission, or a whole change, and report what was found before a person reviews it."""
 
 from __future__ import annotations
 
+import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from l96bench.board.change import Change, change_faults, submissions_of
 from l96bench.board.flags import flags
+from l96bench.board.repository import MergeError, Repository, opened
 from l96bench.board.seasons import load_rows
 from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table, one_line
-from l96bench.errors import L96BenchError
+from l96bench.errors import L96BenchError, ResultError, SubmissionError, shortened
+from l96bench.files import write_atomic
+from l96bench.results.load import load_results
 from l96bench.results.record import Result
+from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
-from l96bench.submissions.folder import SubmissionFolder, check_folder, require_own, score_folder
+from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
+from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, compare
 from l96bench.tasks.registry import make_task
 
-__all__ = ["Contribution", "review_contribution"]
+__all__ = ["Contribution", "Reviewed", "review_change", "review_contribution"]
 
+_COST = 10.0
+"""The ratio of two costs of a call from which a person should look at them."""
 _MUST_FIX = frozenset({"duplicate"})
 """Flags that keep a submission off the board; a person judges the others."""
 
@@ -67,28 +76,150 @@ class Contribution:
         return "\n\n".join(parts) + "\n"
 
 
+@dataclass(slots=True)
+class Reviewed:
+    """What was found in a whole change, and in each of the submissions that it brings."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    submissions: list[Contribution] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing has to be fixed."""
+        return not self.faults and all(each.passed for each in self.submissions)
+
+    def text(self) -> str:
+        """Return the findings as lines for a terminal."""
+        lines = [f"wrong: {one_line(fault)}" for fault in shortened(self.faults)]
+        lines += [f"note:  {one_line(note)}" for note in self.notes]
+        verdict = "nothing has to be fixed" if self.passed else "it cannot be accepted as it is"
+        return "\n".join([*lines, *(each.text() for each in self.submissions), f"the change: {verdict}"])
+
+    def markdown(self) -> str:
+        """Return the report as Markdown, in which every text of the change is escaped."""
+        verdict = "Nothing has to be fixed." if self.passed else "It cannot be accepted as it is."
+        parts = ["# Check of the change", f"**{verdict}**", *_listed("To be fixed", shortened(self.faults))]
+        parts += _listed("To be looked at", self.notes)
+        return "\n\n".join([*parts, *(each.markdown().strip() for each in self.submissions)]) + "\n"
+
+
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
     return [f"## {title}", Markdown("\n".join(f"- {escape(line)}" for line in lines))] if lines else []
 
 
-def review_contribution(folder: Path, board: Path, *, limits: Limits | None = None, n_jobs: int = 1) -> Contribution:
-    """Check a submission without running its code, score its artifacts within limits, and compare with the board."""
+def review_contribution(
+    folder: Path,
+    board: Path,
+    *,
+    rows: Mapping[str, Result] | None = None,
+    limits: Limits | None = None,
+    n_jobs: int = 1,
+) -> Contribution:
+    """Check a submission without running its code, score its artifacts within limits, and compare with the board.
+
+    `rows` are those that come with it, by task; if not given, those of a submission that is on the board already.
+    """
     checked = check_folder(folder)
     found = Contribution(folder, [*checked.faults], [*checked.notes])
     if checked.submission is None or checked.faults:
         return found
     submission = SubmissionFolder.read(folder)
     found.facts = _facts(submission)
-    _check_name(submission, board, found)
+    placed = folder.resolve().parent == (board / "submissions").resolve()
+    _check_name(submission, board, placed or rows is not None, found)
     given = [make_task(id) for id in submission.submission.tasks]
     tasks = [task for task in given if not submission.submission.artifact(task).startswith("python:")]
     if not tasks:
         found.faults.append("no task has an artifact that can be scored without running code")
+    if rows is not None:
+        _check_rows(submission, rows, board, found)
+    if not tasks or (rows is not None and found.faults):
         return found
     scored = score_folder(submission, tasks, status="verified", limits=limits, n_jobs=n_jobs)
     found.faults += scored.faults
+    if rows is None and placed:
+        rows = {row.task: row for row in load_results(board / "results") if row.slug == submission.submission.slug}
+    _compare_rows(scored.results, rows or {}, found)
     _compare_with_board(scored.results, board, found)
     return found
+
+
+def review_change(
+    repository: Path,
+    base: str,
+    board: Path,
+    *,
+    head: str = "HEAD",
+    limits: Limits | None = None,
+    n_jobs: int = 1,
+) -> Reviewed:
+    """Judge what merging `head` into `base` would change on the board, two commits of a repository.
+
+    First the paths: one's own folder and rows only. Then the files as they were committed, which are written into an
+    empty folder: every submission is checked, and scored if nothing else is wrong. `board` is that of `base`.
+    """
+    found = Reviewed()
+    with opened(repository) as git:
+        first, last = git.commit(base), git.commit(head)
+        try:
+            change = Change(git.files(first), git.files(git.merged(first, last)))
+        except MergeError as error:
+            found.faults.append(str(error))
+            return found
+        if not change.touches_board:
+            found.notes.append("nothing of the board changes, and nothing was checked")
+            return found
+        found.faults += change_faults(change)
+        for slug in submissions_of(change) if not found.faults else ():
+            if old := change.folder(slug, before=True).get(SUBMISSION_FILE):
+                found.faults += _owner_faults(git.content(old), change, git, slug)
+                found.notes.append(
+                    f"{slug}: an update of a submission; is one of its authors among those of the commits, "
+                    f"{', '.join(git.authors(first, last)[:5])}?"
+                )
+        if found.faults:
+            return found
+        for slug in submissions_of(change):
+            with tempfile.TemporaryDirectory(prefix="l96bench-contribution-") as place:
+                folder = Path(place) / "submissions" / slug
+                for name, file in change.folder(slug).items():
+                    write_atomic(folder / name, git.content(file))
+                rows, faults = _rows_of(change, git, slug, Path(place) / "results")
+                if faults:
+                    found.submissions.append(Contribution(Path(slug), faults))
+                    continue
+                one = review_contribution(folder, board, rows=rows, limits=limits, n_jobs=n_jobs)
+                one.folder = Path(slug)
+                found.submissions.append(one)
+    return found
+
+
+def _owner_faults(old: bytes, change: Change, git: Repository, slug: str) -> list[str]:
+    """Return a line if a submission's folder is changed by others than the authors that it has so far."""
+    new = change.folder(slug).get(SUBMISSION_FILE)
+    if new is None:
+        return [f"{slug}: expected its {SUBMISSION_FILE}"]
+    try:
+        name, authors = owner_of(old)
+        if owner_of(git.content(new)) != (name, authors):
+            return [f"{slug}: it is {name!r} of {', '.join(authors)}, whose name and authors stay; choose another name"]
+    except SubmissionError as error:
+        return [f"{slug}: {line}" for line in str(error).splitlines()]
+    return []
+
+
+def _rows_of(change: Change, git: Repository, slug: str, folder: Path) -> tuple[dict[str, Result], list[str]]:
+    """Return the rows of a submission after a change by task, and a line for each that cannot be read."""
+    rows, faults = {}, []
+    for task, file in change.rows(slug).items():
+        path = folder / task / f"{slug}.json"
+        write_atomic(path, git.content(file))
+        try:
+            rows[task] = Result.read(path)
+        except ResultError as error:
+            faults += [line.replace(f"{folder}/", "results/") for line in str(error).splitlines()]
+    return rows, faults
 
 
 def _facts(folder: SubmissionFolder) -> dict[str, str]:
@@ -109,21 +240,15 @@ def _facts(folder: SubmissionFolder) -> dict[str, str]:
     }
 
 
-def _check_name(folder: SubmissionFolder, board: Path, found: Contribution) -> None:
+def _check_name(folder: SubmissionFolder, board: Path, placed: bool, found: Contribution) -> None:
     """Check that the name is free or its authors' own, and the folder's; note a mixture of scripts in it."""
     submission, place = folder.submission, folder.path.resolve()
-    on_board = place.parent == (board / "submissions").resolve()
-    if on_board:
-        if place.name != submission.slug:
-            found.faults.append(f"expected its folder to be called {submission.slug}, got {place.name}")
-    else:
-        try:
-            require_own(submission, board)
-        except L96BenchError as error:
-            found.faults += str(error).splitlines()
-    for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
-        if on_board and Result.read(file).submission is None:
-            found.faults.append(f"name: {submission.name!r} is the name of a baseline ({file}); choose another")
+    if placed and place.name != submission.slug:
+        found.faults.append(f"expected its folder to be called {submission.slug}, got {place.name}")
+    try:
+        require_own(submission, board)
+    except L96BenchError as error:
+        found.faults += str(error).splitlines()
     scripts = {unicodedata.name(each, "?").split()[0] for each in submission.name if each.isalpha()}
     if len(scripts) > 1:
         several = ", ".join(sorted(scripts)).lower()
@@ -132,22 +257,51 @@ def _check_name(folder: SubmissionFolder, board: Path, found: Contribution) -> N
         found.notes.append("license: none is given; may the board keep the files?")
 
 
-def _compare_with_board(results: Sequence[Result], board: Path, found: Contribution) -> None:
-    """Add ranks and flags, and check the rows that came with the submission."""
-    rows = load_rows(board / "results")
+def _check_rows(folder: SubmissionFolder, rows: Mapping[str, Result], board: Path, found: Contribution) -> None:
+    """Check the rows that came with a submission without running anything: whose they are, and their numbers."""
+    submission = folder.submission
+    for id in submission.tasks:
+        if submission.artifact(make_task(id)).startswith("python:"):
+            found.faults.append(f"{id}: expected a file, got code, which nobody else can score; such rows stay private")
+        elif id not in rows:
+            found.faults.append(f"{id}: expected its row in results/{id}/{submission.slug}.json; see `l96bench submit`")
+    for id, row in rows.items():
+        where = f"results/{id}/{submission.slug}.json"
+        if row.task != id or row.slug != submission.slug or id not in submission.tasks:
+            found.faults.append(f"{where}: not a row of this submission, but of {row.model.name!r:.120} in {row.task}")
+            continue
+        task = make_task(id)
+        beside = readable(each for each in sorted((board / "results" / id).glob("*.json")) if each.stem != row.slug)
+        wrong = row_faults(row, task) + origin_faults(row, folder) + out_of_line([*beside, row], task).get(row.slug, [])
+        if row.status != "verified" or row.cost.training_seconds is not None:
+            wrong.append("expected the status `verified` and no time of training, as `l96bench submit` writes them")
+        found.faults += [f"{where}: {each}" for each in wrong]
+
+
+def _compare_rows(results: Sequence[Result], rows: Mapping[str, Result], found: Contribution) -> None:
+    """Compare the rows that came with a submission with what its artifacts make."""
     for result in results:
-        row = rows.pop((result.task, result.slug), None)
-        if row is not None and row.submission is not None:
-            verdict, reason = compare(row, result)
-            if verdict == DIFFERENT:
-                what = "the row that came with it is not what its artifact makes"
-                found.faults.append(f"{result.task}: {what}: {reason}")
+        row = rows.get(result.task)
+        if row is None or row.submission is None:
+            continue
+        verdict, reason = compare(row, result)
+        if verdict == DIFFERENT:
+            what = "the row that came with it is not what its artifact makes"
+            found.faults.append(f"{result.task}: {what}: {reason}")
+        told, here = row.cost.kernel_steps_per_call, result.cost.kernel_steps_per_call
+        if told is not None and here is not None and not here / _COST <= told <= here * _COST:
+            found.notes.append(f"{result.task}: a call costs {told:.3g} kernel steps as told, and {here:.3g} here")
+
+
+def _compare_with_board(results: Sequence[Result], board: Path, found: Contribution) -> None:
+    """Add ranks and flags among the rows of the board."""
+    own = {(result.task, result.slug) for result in results}
     tasks = {result.task for result in results}
-    together = [row for row in rows.values() if row.task in tasks] + list(results)
-    for (task, slug), own in flags(together).items():
-        for flag in own:
-            if any((result.task, result.slug) == (task, slug) for result in results):
-                (found.faults if flag.kind in _MUST_FIX else found.notes).append(f"{task}: {flag.text}")
+    rows = load_rows(board / "results")
+    together = [row for key, row in rows.items() if row.task in tasks and key not in own] + list(results)
+    for (task, slug), raised in flags(together).items():
+        for flag in raised if (task, slug) in own else ():
+            (found.faults if flag.kind in _MUST_FIX else found.notes).append(f"{task}: {flag.text}")
     try:
         ranks = {(row.result.task, row.result.slug): row.rank for each in make_tables(together) for row in each.rows}
     except L96BenchError as error:

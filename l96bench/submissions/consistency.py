@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any
 
 import numpy as np
 
 from l96bench.entries.entry import baseline_titles
-from l96bench.errors import L96BenchError, ResultError
+from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import interval
 from l96bench.results.record import Result
 from l96bench.submissions.folder import SubmissionFolder
@@ -26,7 +24,7 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned
 from l96bench.tasks.registry import make_task
 
-__all__ = ["once", "origin_faults", "out_of_line", "readable", "row_faults"]
+__all__ = ["origin_faults", "out_of_line", "readable", "row_faults"]
 
 _EXACT = 1e-6
 """The relative error of numbers that are the same but for rounding."""
@@ -40,17 +38,6 @@ _FEWEST = 4
 def row_faults(row: Result, task: Task) -> list[str]:
     """Return a line for everything in a row that cannot be so, as far as the row and the task tell; needs no data."""
     return [fault for part in (_registered, _ends, _seeds, _follows, _named) for fault in part(row, task)]
-
-
-def once(text: bytes) -> None:
-    """Raise ResultError if a key stands twice in a JSON text, where readers differ in which of them counts."""
-
-    def pairs(given: list[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in given]
-        if len(set(keys)) < len(keys):
-            raise ResultError(f"expected each key once, got {sorted({each for each in keys if keys.count(each) > 1})}")
-
-    json.loads(text, object_pairs_hook=pairs)
 
 
 def _registered(row: Result, task: Task) -> Iterator[str]:
@@ -67,6 +54,8 @@ def _registered(row: Result, task: Task) -> Iterator[str]:
         yield f"not those of {row.task}: {', '.join(wrong)}"
     if not _HEX.fullmatch(row.predictions_digest):
         yield f"predictions digest: expected 64 hexadecimal digits, got {row.predictions_digest!r:.80}"
+    if not all(len(text) <= 100 and text.isprintable() for text in dict(row.environment).values()):
+        yield "environment: expected short texts of one line"
     if row.failures.of < 1:
         yield "failures: expected the number of predictions or runs, got 0"
 
@@ -128,7 +117,7 @@ def _named(row: Result, task: Task) -> Iterator[str]:
         yield f"expected a reference as {row.task} describes it, got {row.model.name!r}"
 
 
-def origin_faults(row: Result, board: Path) -> list[str]:
+def origin_faults(row: Result, submission: SubmissionFolder | None) -> list[str]:
     """Return a line for each way in which a row is not what its submission, or a baseline's script, is said to make."""
     if row.submission is None:
         if row.model.kind == "reference":
@@ -136,25 +125,22 @@ def origin_faults(row: Result, board: Path) -> list[str]:
         title = baseline_titles().get(script_named(row))
         made = title == row.model.name and shlex.split(row.model.command)[3:] == ["--task", row.task]
         return [] if made else [f"no baseline makes it: {row.model.command}"]
-    place = board / "submissions" / row.slug
-    try:
-        folder = SubmissionFolder.read(place)
-        task = make_task(row.task)
-        artifact = folder.artifact(task)
-    except L96BenchError as error:
-        return [f"expected its submission in {place}: {error}"]
-    told = folder.submission.info(task, None if artifact is None else artifact.digest, row.submission.status)
+    task = make_task(row.task)
+    if submission is None or row.task not in submission.submission.tasks:
+        return ["expected its submission, which enters the task"]
+    artifact = submission.artifact(task)
+    told = submission.submission.info(task, None if artifact is None else artifact.digest, row.submission.status)
     faults = []
     if told != row.submission:
         faults.append("the submission is not the one that the row names (authors, artifact or its SHA-256)")
-    model = folder.submission.model_info(task, row.model.parameters)
+    model = submission.submission.model_info(task, row.model.parameters)
     if model != row.model:
         fields = [name for name in type(model).model_fields if getattr(model, name) != getattr(row.model, name)]
         faults.append(f"the model is described differently: {', '.join(fields)}")
     return faults
 
 
-def readable(paths: Sequence[Path]) -> Iterator[Result]:
+def readable(paths: Iterable[Path]) -> Iterator[Result]:
     """Yield the results in those of the files that are valid."""
     for path in paths:
         with suppress(ResultError):

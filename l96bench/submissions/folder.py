@@ -16,7 +16,7 @@ from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
 from l96bench.submissions.evaluation import Item
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
-from l96bench.submissions.reserved import name_faults
+from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE, Submission
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
@@ -28,6 +28,7 @@ __all__ = [
     "Scored",
     "SubmissionFolder",
     "check_folder",
+    "owner_of",
     "require_own",
     "score_folder",
     "submit_folder",
@@ -292,13 +293,24 @@ def _present(submission: Submission, board: Path) -> dict[str, bytes]:
 
 
 def require_own(submission: Submission, board: Path) -> None:
-    """Raise SubmissionError if the name belongs to a baseline of a board, or to a submission by others."""
-    place = board / "submissions" / submission.slug
+    """Raise SubmissionError if the name is that of a baseline of a board, or looks like that of others' submission."""
     for file in sorted((board / "results").rglob(f"{submission.slug}.json")):
         if Result.read(file).submission is None:
             raise SubmissionError(f"name: {submission.name!r} is the name of a baseline ({file}); choose another")
-    if place.exists():
-        owner = SubmissionFolder.read(place).submission
-        if owner.authors != submission.authors or owner.name != submission.name:
-            by = ", ".join(owner.authors)
-            raise SubmissionError(f"name: {submission.name!r} is taken by {owner.name!r} of {by}; choose another")
+    for place in sorted((board / "submissions").glob(f"*/{SUBMISSION_FILE}")):
+        name, authors = owner_of(read_file(place.parent, SUBMISSION_FILE, MAX_BYTES))
+        same = place.parent.name == submission.slug
+        if (same and name != submission.name) or (
+            (same or skeleton(name) == skeleton(submission.name)) and authors != submission.authors
+        ):
+            by = ", ".join(authors)
+            raise SubmissionError(f"name: {submission.name!r} is taken by {name!r} of {by}; choose another")
+
+
+def owner_of(description: bytes) -> tuple[str, list[str]]:
+    """Return the name and the authors in a `submission.yaml`, which need not be valid otherwise; SubmissionError."""
+    fields = read_yaml(description, SUBMISSION_FILE)
+    name, authors = (fields.get(key) for key in ("name", "authors")) if isinstance(fields, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(authors, list) or not all(isinstance(each, str) for each in authors):
+        raise SubmissionError(f"{SUBMISSION_FILE}: expected a name and authors")
+    return name, authors

@@ -23,7 +23,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
-from l96bench.submissions.consistency import once, origin_faults, out_of_line, readable, row_faults
+from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.names import resolve, script_named
@@ -55,6 +55,8 @@ _TOLERANCE = 0.25
 """The fraction of the row's interval width by which rounding on another processor may change a score."""
 _LEAST = 0.005
 """The smallest tolerance of a score."""
+_ROUGHLY = 0.05
+"""The relative change of a metric without an interval, or with a small one, that rounding may make."""
 _LONG = 30.0
 """Seconds of recorded training time from which a baseline is trained again only on request."""
 
@@ -152,7 +154,6 @@ def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result],
         try:
             row = Result.read(path)
             task = make_task(row.task)
-            once(path.read_bytes())
         except L96BenchError as error:
             faults[path] = [str(error)]
             continue
@@ -160,7 +161,7 @@ def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result],
         if "/".join(path.resolve().parts[-3:]) != f"{row.task}/{row.slug}.json":
             faults[path].append(f"expected its place to be {row.task}/{row.slug}.json")
         if row.submission is not None or path.resolve().is_relative_to((board / "results").resolve()):
-            faults[path] += origin_faults(row, board)
+            faults[path] += _origin_faults(row, board)
     for id in {row.task for row in rows.values()}:
         own = {path.resolve(): path for path, row in rows.items() if row.task == id}
         beside = [path for path in sorted((board / "results" / id).glob("*.json")) if path.resolve() not in own]
@@ -169,6 +170,16 @@ def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result],
             faults[path] += apart.get(rows[path].slug, [])
     wrong = {path: Verdict(path, DIFFERENT, "; ".join(faults[path])) for path in paths if faults[path]}
     return {path: row for path, row in rows.items() if path not in wrong}, wrong
+
+
+def _origin_faults(row: Result, board: Path) -> list[str]:
+    place = board / "submissions" / row.slug
+    if row.submission is None:
+        return origin_faults(row, None)
+    try:
+        return origin_faults(row, SubmissionFolder.read(place))
+    except L96BenchError as error:
+        return [f"expected its submission in {place}: {error}"]
 
 
 def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: bool, n_jobs: int) -> Iterator[Verdict]:
@@ -329,10 +340,33 @@ def compare_numbers(row: Result, again: Result) -> tuple[str, str]:
     if row.predictions_digest == again.predictions_digest:
         return DIFFERENT, f"{moved}: the same predictions have other numbers"
     reach = max(_LEAST, _TOLERANCE * (again.score.high - again.score.low))
-    inside = abs(row.score.value - again.score.value) <= reach and set(row.metrics) == set(again.metrics)
     near = (
-        inside
+        abs(row.score.value - again.score.value) <= reach
         and abs(row.score.low - again.score.low) <= 2 * reach
         and abs(row.score.high - again.score.high) <= 2 * reach
+        and (row.score.method, row.failures.of, row.failures.note)
+        == (again.score.method, again.failures.of, again.failures.note)
     )
+    if near and (apart := _apart(row, again)):
+        return DIFFERENT, f"{moved}; other values of {', '.join(apart[:5])}"
     return (CLOSE if near else DIFFERENT), f"{moved}; predictions differ"
+
+
+def _apart(row: Result, again: Result) -> list[str]:
+    """Return the metrics and curves that differ by more than rounding in a chaotic run may change."""
+    apart = sorted((row.metrics.keys() ^ again.metrics.keys()) | (row.series.keys() ^ again.series.keys()))
+    for key in sorted(row.metrics.keys() & again.metrics.keys()):
+        told, here = row.metrics[key], again.metrics[key]
+        width = 0.0 if here.low is None or here.high is None else here.high - here.low
+        reach = max(width, _ROUGHLY * abs(here.value), _LEAST)
+        ends = [(told.value, here.value), (told.low, here.low), (told.high, here.high)]
+        if any((a is None) != (b is None) or (a is not None and abs(a - (b or 0.0)) > reach) for a, b in ends):
+            apart.append(key)
+    for key in sorted(row.series.keys() & again.series.keys()):
+        told_curve, here_curve = row.series[key], again.series[key]
+        reach = max(0.25 * max(map(abs, here_curve), default=0.0), _LEAST)
+        if len(told_curve) != len(here_curve) or any(
+            abs(a - b) > reach for a, b in zip(told_curve, here_curve, strict=True)
+        ):
+            apart.append(key)
+    return apart

@@ -157,16 +157,37 @@ def test_no_text_of_a_submission_has_a_meaning_in_the_report(text: str) -> None:
     assert "\x1b" not in report + found.text()
 
 
-def test_the_workflow_has_no_secrets_and_reads_only() -> None:
-    text = (ROOT / ".github" / "workflows" / "submission.yml").read_text()
-    flow = yaml.safe_load(text)
-    triggers = flow[True]  # YAML 1.1 reads `on` as true
-    assert list(triggers) == ["pull_request"]  # and not pull_request_target, which has the repository's secrets
-    assert flow["permissions"] == {"contents": "read"}
+def workflow(name: str) -> dict[Any, Any]:
+    text = (ROOT / ".github" / "workflows" / name).read_text()
     assert "secrets." not in text
-    scripts = [step.get("run", "") for step in flow["jobs"]["check"]["steps"]]
+    found: dict[Any, Any] = yaml.safe_load(text)
+    scripts = [step.get("run", "") for job in found["jobs"].values() for step in job["steps"]]
     assert not any("${{" in script for script in scripts)  # nothing of a pull request gets into a script's text
-    assert any("l96bench contribution" in script for script in scripts)
+    return found
+
+
+def test_the_workflow_of_pull_requests_has_no_secrets_and_reads_only() -> None:
+    flow = workflow("contribution.yml")
+    # YAML 1.1 reads `on` as true. Not pull_request_target, which has the repository's secrets; and all of them.
+    assert flow[True] == {"pull_request": None}
+    assert flow["permissions"] == {"contents": "read"}
+    steps = flow["jobs"]["check"]["steps"]
+    base, proposed = (step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout"))
+    assert (base["path"], proposed["path"], proposed["fetch-depth"]) == ("base", "proposed", 0)
+    assert not base["persist-credentials"]
+    assert not proposed["persist-credentials"]
+    assert ".base." in base["ref"]  # the program is not the pull request's
+    [script] = [step["run"] for step in steps if "l96bench contribution" in step.get("run", "")]
+    assert "--proposed ../proposed" in script
+    assert not any(word in script for word in ("for ", "while ", "if ", "|", "diff"))  # what is decided, Python decides
+
+
+def test_the_workflow_of_the_tables_runs_on_the_main_branch_only() -> None:
+    flow = workflow("board.yml")
+    assert flow[True] == {"push": {"branches": ["main"]}}
+    scripts = [step.get("run", "") for step in flow["jobs"]["write"]["steps"]]
+    assert "l96bench leaderboard --write --readme README.md" in scripts
+    assert "l96bench verify --all --no-run" in scripts
 
 
 def test_only_copies_are_fixed_by_their_authors() -> None:

@@ -13,7 +13,7 @@ import pytest
 from l96bench.cli import main
 from l96bench.errors import ResultError
 from l96bench.results.record import Result
-from l96bench.submissions.consistency import once, out_of_line, row_faults
+from l96bench.submissions.consistency import out_of_line, row_faults
 from l96bench.submissions.verify import CONSISTENT, DIFFERENT, rows_of, verify_rows
 from l96bench.tasks.registry import list_tasks, make_task
 
@@ -160,6 +160,7 @@ FORGED: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
     "another split": ("offline", set_in("split", to="train"), "split"),
     "no digest of predictions": ("offline", set_in("predictions_digest", to="none"), "64 hexadecimal digits"),
     "a digest in capitals": ("offline", set_in("predictions_digest", to=str.upper), "64 hexadecimal digits"),
+    "a story for a processor": ("offline", set_in("environment", "cpu", to="x" * 101), "environment"),
     "nothing was predicted": ("offline", set_in("failures", to={"of": 0}), "failures"),
     "a metric outside of its interval": ("offline", set_in("metrics", "bias", "value", to=5.0), "bias: 5 is outside"),
     "R² missing": ("offline", dropped("r2"), "expected the metrics of subgrid-forcing"),
@@ -204,11 +205,11 @@ def test_a_forged_row_is_found(name: str, change: Callable[[Fields], Any], reaso
     assert any(reason in each for each in faults), faults
 
 
-def test_a_key_that_stands_twice_is_found() -> None:
-    text = row_of("offline").to_json()
-    once(text.encode())
-    with pytest.raises(ResultError, match=r"each key once, got \['value'\]"):
-        once(text.replace('"value":', '"value": 99.5, "value":', 1).encode())
+def test_a_key_that_stands_twice_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "row.json"
+    path.write_text(row_of("offline").to_json().replace('"value":', '"value": 99.5, "value":', 1))
+    with pytest.raises(ResultError, match="twice"):
+        Result.read(path)
 
 
 ORIGINS: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
