@@ -168,7 +168,7 @@ def run(
     Without entries: the quick baselines; with --all every baseline. Without tasks and regimes: those of the quick board
     of each entry's families. An interrupted run carries on where it stopped. A submission's folder is scored.
     """
-    from l96bench.entries.run import plan, run_jobs
+    from l96bench.entries.run import broken_entries, plan, run_jobs
     from l96bench.submissions.commands import score_submission
     from l96bench.submissions.names import resolve
 
@@ -176,17 +176,26 @@ def run(
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
     if entries and every:
         raise L96BenchError("expected names of entries or --all, got both")
-    named = [resolve(each) for each in entries or ()]
+    broken = broken_entries(entries or (), limit)
+    named = [resolve(each) for each in entries or () if each not in broken]
     for each in named:
         if each.kind == "folder":
             score_submission(Path(each.text), task, output, False)
     scripts = [each.script() for each in named if each.kind != "folder"]
-    if named and not scripts:
-        return
-    planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow)
-    report = partial(print, flush=True)
+    planned = []
+    if scripts or not entries:
+        planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow)
     run_jobs(
-        planned, output, n_jobs=jobs, n_seeds=seeds, fresh=fresh, dask=dask, limit=limit, apart=True, report=report
+        planned,
+        output,
+        n_jobs=jobs,
+        n_seeds=seeds,
+        fresh=fresh,
+        dask=dask,
+        limit=limit,
+        apart=True,
+        faults=[f"{name}: {fault}" for name, fault in broken.items()],
+        report=partial(print, flush=True),
     )
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from l96bench.errors import ClusterError, L96BenchError, ModelWarning, described, place_of
-from l96bench.processes import in_processes
+from l96bench.workers import in_processes
 
 __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 

@@ -1,4 +1,4 @@
-"""Start processes that end with this one, end them with all that they have started, and let them work on items.
+"""Start processes that end with this one, and end them with all that they have started.
 
 Every process gets a session of its own, and ends itself when the process that started it is gone. `ended_by_signals`
 ends them all when the program is interrupted.
@@ -6,32 +6,38 @@ ends them all when the program is interrupted.
 
 from __future__ import annotations
 
-import io
-import multiprocessing
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-__all__ = ["ended_by_signals", "follow", "in_processes", "start", "stop", "stop_all", "time_limit", "undisturbed"]
+__all__ = [
+    "GRACE",
+    "descendants",
+    "end_of",
+    "ended_by_signals",
+    "fault_of",
+    "follow",
+    "kill_each",
+    "start",
+    "stop",
+    "stop_all",
+    "undisturbed",
+]
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_GRACE = 5.0
+GRACE = 5.0
 """Seconds after a signal, or after the end of the work, in which a process must have ended by itself."""
-_LOOK = 0.2
-"""Seconds between looks at processes that say nothing."""
-_ITEMS = 50
-"""Items after which a process is replaced, because some libraries never give back their memory."""
+_SOUND = 113
+"""The exit code of a fork that did not end itself."""
 _running: set[subprocess.Popen[bytes]] = set()
 """The running processes, which `stop_all` ends."""
 
@@ -72,23 +78,24 @@ def stop_all() -> None:
     """End all processes that were started here, directly or indirectly."""
     for process in list(_running):
         _kill(process)
-    _kill_each(_descendants(os.getpid()))
+    kill_each(descendants(os.getpid()))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    others = [] if process.returncode is not None else _descendants(process.pid)  # some have groups of their own
+    others = [] if process.returncode is not None else descendants(process.pid)  # some have groups of their own
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    _kill_each(others)
+    kill_each(others)
 
 
-def _kill_each(pids: Iterable[int]) -> None:
+def kill_each(pids: Iterable[int]) -> None:
+    """End these processes, as far as they are there."""
     for pid in pids:
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return the processes that a process has started, directly or indirectly, where the system tells (/proc)."""
     children: dict[int, list[int]] = {}
     for each in Path("/proc").glob("[0-9]*/stat"):
@@ -178,7 +185,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _end_late(reader: int, numbers: Sequence[int], done: threading.Event) -> None:
     """End the program a while after a signal, wherever its main thread hangs."""
     while came := os.read(reader, 1):
-        if came[0] in numbers and not done.wait(_GRACE):
+        if came[0] in numbers and not done.wait(GRACE):
             _exit(came[0])
     os.close(reader)
 
@@ -201,188 +208,53 @@ def undisturbed() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-# Working on items.
+# Trying.
 
 
-class _Worker:
-    """A process that works on one item after the other, and what it is doing."""
+def fault_of(work: Callable[[], object], seconds: float) -> str:
+    """Return how work would end this process, or that it hangs; empty if it does neither, or only raises.
 
-    def __init__(self, owner: Any) -> None:
-        ours, theirs = multiprocessing.Pipe()
-        code = f"from l96bench.processes import serve; serve({theirs.fileno()}, {{lifeline}})"
-        with theirs:
-            self.process = start(code, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        self.connection, self.owner = ours, owner
-        self.index: int | None = None
-        self.n_items = 0
-        self.stage, self.seconds, self.until = "", 0.0, float("inf")
-        with suppress(OSError):
-            self.connection.send_bytes(pickle.dumps(sys.path))
-
-    @property
-    def busy(self) -> bool:
-        """Whether it works on an item."""
-        return self.index is not None
-
-    def give(self, index: int, work: bytes) -> None:
-        """Begin an item; if the process is gone, `look` says so."""
-        self.index, self.n_items, self.until = index, self.n_items + 1, float("inf")
-        with suppress(OSError):
-            self.connection.send_bytes(work)
-
-    def look(self) -> tuple[Any, str] | None:
-        """Return the value and the fault of the item, or None while it is at work."""
-        try:
-            while self.connection.poll():
-                message = pickle.loads(self.connection.recv_bytes())
-                if message[0] == "done":
-                    return message[1:]
-                self.stage, self.seconds = message[1:]
-                self.until = time.monotonic() + self.seconds
-        except (EOFError, OSError):
-            return None, self._death()
-        except Exception as error:
-            return None, f"its answer cannot be read ({type(error).__name__}: {error})"
-        if self.process.poll() is not None:
-            return (None, self._death()) if not self.connection.poll() else self.look()
-        if time.monotonic() > self.until:
-            return None, f"stopped: expected {self.stage} to end within {self.seconds:g} s, it went on"
-        return None
-
-    def _death(self) -> str:
-        """Say how the process has ended."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_GRACE)
-        code = self.process.returncode
-        if code is None:
-            return "its process closed its connection"
-        if code >= 0:
-            return f"it ended its process (exit code {code})"
-        name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-        memory = "; was there enough memory?" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{memory}"
-
-    def dismiss(self) -> None:
-        """Let the process end in order if it waits for work; `close` follows."""
-        self._started = _descendants(self.process.pid)
-        self.connection.close()
-
-    def close(self) -> None:
-        """End the process, which was dismissed, and what it has started."""
-        if not self.busy:
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(_GRACE)
-        stop(self.process)
-        _kill_each(self._started)
-
-
-def in_processes(
-    function: Callable[[Any], Any],
-    items: Sequence[Any],
-    n_jobs: int,
-    owner: Callable[[Any], Any] = lambda item: None,
-) -> Generator[tuple[int, Any, str], None, None]:
-    """Yield the index, value and fault of each item as it is finished; `function` must not raise.
-
-    A process that ends, or that exceeds a `time_limit`, is the fault of its item alone; another one does the rest.
-    Items with different owners do not share a process.
+    It is tried in a fork, silently, so that its effects on files come twice. Only on Linux: elsewhere nothing is tried.
     """
-    import cloudpickle
+    if sys.platform != "linux":
+        return ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # this process has a thread, which only waits
+        pid = os.fork()
+    if not pid:
+        _try(work)
+    until = time.monotonic() + seconds
+    while not (ended := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < until:
+        time.sleep(0.01)
+    others = descendants(pid)
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    kill_each(others)
+    if not ended[0]:
+        os.waitpid(pid, 0)
+        return f"it was stopped: expected it to end within {seconds:g} s, it went on"
+    code = os.waitstatus_to_exitcode(ended[1])
+    return "" if code == _SOUND else end_of(code)
 
-    left, workers = deque(enumerate(items)), list[_Worker]()
+
+def _try(work: Callable[[], object]) -> None:
+    """Do work in a fork, and end it."""
     try:
-        while left or any(worker.busy for worker in workers):
-            while left and sum(worker.busy for worker in workers) < n_jobs:
-                index, item = left.popleft()
-                try:
-                    work = cloudpickle.dumps((function, item))
-                except Exception as error:
-                    yield index, None, f"it cannot be sent to a process ({type(error).__name__}: {error})"
-                    continue
-                _worker_for(owner(item), workers, n_jobs).give(index, work)
-            wait([worker.connection for worker in workers if worker.busy], _LOOK)
-            for worker in [each for each in workers if each.busy]:
-                found = worker.look()
-                if found is not None:
-                    assert worker.index is not None
-                    index, worker.index = worker.index, None
-                    if found[1]:  # it has ended, or is to be ended
-                        workers.remove(worker)
-                        stop(worker.process)
-                        worker.connection.close()
-                    yield index, *found
+        os.setsid()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(nothing, standard)
+        work()
     finally:
-        for worker in workers:
-            worker.dismiss()
-        for worker in workers:
-            worker.close()
+        os._exit(_SOUND)
 
 
-def _worker_for(owner: Any, workers: list[_Worker], n_jobs: int) -> _Worker:
-    """Return an idle process of this owner, or start one in place of another's."""
-    idle = [each for each in workers if not each.busy]
-    for each in idle:
-        if each.owner == owner and each.n_items < _ITEMS and each.process.poll() is None:
-            return each
-    if len(workers) == n_jobs:
-        workers.remove(idle[0])
-        idle[0].dismiss()
-        idle[0].close()
-    workers.append(_Worker(owner))
-    return workers[-1]
-
-
-# What runs in the process.
-
-_waiting: list[Callable[[str, float], None]] = []
-"""What tells the process that waits, if any, what is being done and how many seconds it may take."""
-
-
-@contextmanager
-def time_limit(stage: str, seconds: float | None) -> Iterator[None]:
-    """Let `in_processes` end this process if the context is not left in so many seconds of wall-clock time.
-
-    `stage` says what is being done, such as ``"training"``. Without a limit, and in other processes, nothing happens.
-    """
-    for tell in _waiting:
-        tell(stage, float("inf") if seconds is None else seconds)
-    try:
-        yield
-    finally:
-        for tell in _waiting:
-            tell("", float("inf"))
-
-
-def serve(channel: int, lifeline: int) -> None:
-    """Work on the items that come through a connection until it is closed."""
-    follow(lifeline)
-    os.set_inheritable(channel, False)
-    connection, own = Connection(channel), os.getpid()
-    multiprocessing.current_process().name = "l96bench worker"
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-    def send(*message: Any) -> None:
-        if os.getpid() != own:  # a process that an item has forked: its copy of the work is not wanted
-            os._exit(0)
-        connection.send_bytes(message_of(message))
-
-    def message_of(message: Any) -> bytes:
-        import cloudpickle
-
-        try:
-            return bytes(cloudpickle.dumps(message))
-        except Exception as error:
-            return pickle.dumps(("done", None, f"its result cannot be sent ({type(error).__name__}: {error})"))
-
-    _waiting.append(lambda stage, seconds: send("limit", stage, seconds))
-    with suppress(EOFError, ConnectionError):
-        sys.path[:] = pickle.loads(connection.recv_bytes())
-        while True:
-            work = connection.recv_bytes()
-            try:
-                function, item = pickle.loads(work)
-                value, fault = function(item), ""
-            except BaseException as error:
-                value, fault = None, f"{type(error).__name__}: {error}"
-            send("done", value, fault)
+def end_of(code: int) -> str:
+    """Say how a process has ended, by its return code as `subprocess` has it."""
+    if code >= 0:
+        return f"it ended its process (exit code {code})"
+    name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
+    memory = "; was there enough memory?" if name == "SIGKILL" else ""
+    return f"its process was ended by {name}{memory}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from l96bench.parallel import in_parallel
-from l96bench.processes import in_processes
+from l96bench.workers import in_processes
 
 
 def outcomes(items: list[str], n_jobs: int = 1, owners: str = "") -> list[str]:
@@ -37,7 +37,7 @@ def gone(pid: int) -> bool:
 
 
 LIMITED = """
-from l96bench.processes import time_limit
+from l96bench.workers import time_limit
 import time
 with time_limit("training", 60.0):
     pass
@@ -90,7 +90,7 @@ def test_what_an_item_has_started_ends_with_it(tmp_path: Path) -> None:
         "    with open('{file}', 'a') as file:\n"
         "        print(subprocess.Popen(['sleep', '1000'], start_new_session=session).pid, file=file)\n"
     )
-    for end in ("", "from l96bench.processes import time_limit\nwith time_limit('it', 0.1):\n    os.read(0, 1) or "
+    for end in ("", "from l96bench.workers import time_limit\nwith time_limit('it', 0.1):\n    os.read(0, 1) or "
                     "__import__('time').sleep(1000)\n"):  # fmt: skip
         file = tmp_path / f"pids{bool(end)}"
         outcomes([code.format(file=file) + end])
@@ -115,7 +115,8 @@ def _lock(item: object) -> object:
 
 WORKS = """
 import subprocess, sys, os
-from l96bench.processes import ended_by_signals, in_processes
+from l96bench.processes import ended_by_signals
+from l96bench.workers import in_processes
 
 item = '''
 import os, subprocess

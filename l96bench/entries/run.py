@@ -22,13 +22,36 @@ from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
 from l96bench.files import read_checked, write_checked
 from l96bench.parallel import Outcome, in_parallel
+from l96bench.processes import fault_of
 from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import families, list_tasks, make_task
 
-__all__ = ["CEILING", "Job", "plan", "result_path", "run_jobs", "units_of"]
+__all__ = ["CEILING", "Job", "broken_entries", "plan", "result_path", "run_jobs", "units_of"]
+
+
+def broken_entries(names: Sequence[str], limit: float) -> dict[str, str]:
+    """Return which scripts and modules cannot be loaded, and why: they raise, end the process, crash it or hang.
+
+    They are tried in a process of their own for at most `limit` seconds. Names that are unknown are not among them.
+    """
+    found = {}
+    for name in names:
+        if not name.endswith(".py") and ":" not in name:
+            continue
+        fault = fault_of(lambda name=name: find_code(name).load(), limit)  # type: ignore[misc]
+        try:
+            if not fault:
+                find_code(name).load()
+        except UnknownIdError:
+            continue
+        except L96BenchError as error:
+            fault = str(error)
+        if fault:
+            found[name] = fault
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +120,7 @@ def run_jobs(
     dask: str | None = None,
     limit: float | None = None,
     apart: bool = False,
+    faults: Sequence[str] = (),
     progress: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
@@ -106,8 +130,8 @@ def run_jobs(
     address. `n_seeds` limits each entry's training seeds, `fresh` ignores cached results, and `report` gets a line a
     result. With `apart` one process is not this one, so that an entry can end its process, crash it or exceed `limit`
     (seconds for training, and for scoring on each task; not with `dask`) without harm to others. Raises ClusterError if
-    the cluster is lost, and L96BenchError at the end if entries failed, naming each and its error. The results of all
-    others are written in both cases.
+    the cluster is lost, and L96BenchError at the end if entries failed, naming each and its error, after `faults` that
+    are known already. The results of all others are written in both cases.
     """
     units = units_of(jobs, n_seeds)
     todo = _todo(units, fresh, report)
@@ -121,7 +145,7 @@ def run_jobs(
             task.prepare(progress)
     rows = _Rows(units, missing, output, report)
     rows.collect(jobs)
-    faults: list[str] = []
+    faults = list(faults)
     traces: list[str] = []
     with show_progress("training and scoring", len(todo), progress) as advance:
         for outcome in _outcomes(todo, n_jobs or available_processors(), dask, limit, apart):

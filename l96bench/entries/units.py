@@ -10,8 +10,8 @@ from pathlib import Path
 
 from l96bench.data.store import cache_folder
 from l96bench.entries.entry import EntryCode
-from l96bench.processes import time_limit
 from l96bench.tasks.base import Task, shared
+from l96bench.workers import time_limit
 
 __all__ = ["CEILING", "Unit", "discoveries", "run_unit"]
 
