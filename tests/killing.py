@@ -36,7 +36,8 @@ def _kill_before(n: int, folder: str) -> None:
     left = [n]
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        if event not in EVENTS or not any(str(each).startswith(folder) for each in arguments[:2]):
+        paths = [os.path.abspath(each) for each in arguments[:2] if isinstance(each, str | os.PathLike)]
+        if event not in EVENTS or not any(path.startswith(folder) for path in paths):
             return
         if event == "open" and not isinstance(arguments[2], int):
             return

@@ -116,6 +116,19 @@ def test_a_damaged_file_is_compiled_again(folder: Path) -> None:
         assert run(folder) == (expected(), 1, 0)
 
 
+def test_a_changed_byte_is_noticed(folder: Path) -> None:
+    """Also in machine code, which would run."""
+    run(folder)
+    for suffix in ("nbi", "nbc"):
+        for path in (folder / "__pycache__").glob(f"outer.outer-*.{suffix}"):
+            data = bytearray(path.read_bytes())
+            for place in (len(data) // 2, len(data) - 9):
+                data[place] ^= 1
+            path.write_bytes(data)
+        assert run(folder) == (expected(), 0, 1)
+        assert run(folder) == (expected(), 1, 0)
+
+
 def test_without_a_place_to_write_kernels_are_compiled_and_it_is_said_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

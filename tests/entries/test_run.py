@@ -14,7 +14,7 @@ import pytest
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.data.store import cache_folder
 from l96bench.entries.entry import baseline_names, find_entry
-from l96bench.entries.run import CEILING, Job, plan, result_path, run_jobs
+from l96bench.entries.run import CEILING, Job, broken_entries, plan, result_path, run_jobs
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import read_checked
 from l96bench.results.record import Result
@@ -273,6 +273,71 @@ def test_a_kept_result_that_is_lost_is_made_again(script: Path, miniature_regist
             path.unlink()
     run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)
     assert trainings(script) == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text.replace('"value": ', '"value": 9', 1), lambda text: "", lambda text: text[:300]]
+)
+def test_a_damaged_kept_result_is_made_again_with_a_word(
+    damage: Callable[[str], str], script: Path, miniature_registry: Path, tmp_path: Path
+) -> None:
+    first = run([str(script)], tmp_path / "one", [OFFLINE], n_seeds=1)
+    for path in (miniature_registry / "runs").iterdir():
+        path.write_text(damage(path.read_text()))
+    lines: list[str] = []
+    again = run([str(script)], tmp_path / "two", [OFFLINE], n_seeds=1, report=lines.append)
+    assert [without_cost(result) for result in again] == [without_cost(result) for result in first]
+    assert trainings(script) == [0, 0]
+    assert sum("its kept result is damaged, and is made again" in line for line in lines) == 2  # the ceiling's too
+
+
+BAD = """
+import os, sys, time
+import l96bench
+
+{module}
+
+def make(task, seed):
+    {make}
+    return l96bench.Polynomial([0.0, -1.0])
+
+entry = l96bench.Entry("bad", "none", "X", make)
+"""
+
+
+@pytest.mark.slow
+def test_bad_neighbours_end_their_own_rows_alone(miniature_registry: Path, tmp_path: Path) -> None:
+    faults = {
+        "sys.exit(0)": r"bad0.py on wilks-f20, seed 0: it called sys.exit(0) [",
+        "os._exit(0)": r"bad1.py on wilks-f20, seed 0: it ended its process (exit code 0)",
+        "os.kill(os.getpid(), 11)": r"bad2.py on wilks-f20, seed 0: its process was ended by SIGSEGV",
+        "time.sleep(10000)": r"bad3.py on wilks-f20, seed 0: stopped: expected training to end within 5 s, it went on",
+    }
+    for number, make in enumerate(faults):
+        (tmp_path / f"bad{number}.py").write_text(BAD.format(module="", make=make))
+    names = [*(str(tmp_path / f"bad{number}.py") for number in range(len(faults))), "linear"]
+    with pytest.raises(L96BenchError, match="everything else is scored") as caught:
+        run_jobs(plan(names, [OFFLINE], ()), tmp_path / "out", n_jobs=1, apart=True, limit=5.0, faults=["known: one"])
+    assert all(fault in str(caught.value) for fault in [*faults.values(), "known: one"])
+    assert sorted(each.name for each in tmp_path.rglob("out/**/*.json")) == ["linear.json", "u-exactly.json"]
+
+
+def test_what_cannot_be_loaded_is_found_before_it_is(tmp_path: Path) -> None:
+    faults = {
+        "pass": "",
+        "os._exit(0)": "it ended its process (exit code 0)",
+        "sys.exit(0)": "bad2.py raised SystemExit: 0",
+        "os.kill(os.getpid(), 9)": "its process was ended by SIGKILL",
+        "time.sleep(10000)": "it was stopped: expected it to end within 1 s, it went on",
+        "raise KeyError(1)": "raised KeyError: 1",
+    }
+    for number, module in enumerate(faults):
+        (tmp_path / f"bad{number}.py").write_text(BAD.format(module=module, make="pass"))
+    names = [str(tmp_path / f"bad{number}.py") for number in range(len(faults))]
+    found = broken_entries([*names, "linear", "nothing", "nothing.py", "nothing:nothing"], 1.0)
+    assert list(found) == names[1:]
+    for name, fault in zip(names[1:], list(faults.values())[1:], strict=True):
+        assert fault in found[name]
 
 
 def test_two_objects_of_one_module_are_two_entries(
