@@ -31,13 +31,27 @@ _EXACT = 1e-6
 _ROUNDED = 1e-5
 """The relative error of replicates, which are kept to six digits."""
 _HEX = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 1e15
+"""The largest number in a row, with which sums and squares are exact enough."""
 _FEWEST = 4
 """Rows that make a line, of which one may be wrong."""
 
 
 def row_faults(row: Result, task: Task) -> list[str]:
     """Return a line for everything in a row that cannot be so, as far as the row and the task tell; needs no data."""
+    if (largest := max(map(abs, _numbers(row)))) > _LARGEST:
+        return [f"expected numbers of at most {_LARGEST:g}, got one of {largest:g}"]
     return [fault for part in (_registered, _ends, _seeds, _follows, _named) for fault in part(row, task)]
+
+
+def _numbers(row: Result) -> Iterator[float]:
+    """Yield all estimates, ends of intervals and curves of a row."""
+    for value in (row.score, *row.metrics.values()):
+        yield from (each for each in (value.value, value.low, value.high) if each is not None)
+    yield from row.score.replicates
+    yield from (seed.value for seed in row.score.seeds)
+    for curve in row.series.values():
+        yield from curve
 
 
 def _registered(row: Result, task: Task) -> Iterator[str]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,24 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from l96bench.board.change import Change, change_faults, submissions_of
+from l96bench.board.contribution import review_change
+from l96bench.board.repository import File
 from l96bench.errors import L96BenchError
 from l96bench.graphs.onnx_closure import onnx_faults
+from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
+from l96bench.submissions.consistency import out_of_line, row_faults
 from l96bench.submissions.plain_yaml import read_yaml
+from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import Submission
+from l96bench.tasks.registry import list_tasks, make_task
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "submissions" / "corpus"
+ROW = HERE.parents[1] / "leaderboard" / "results" / list_tasks("subgrid-forcing")[0] / "fitted-quartic.json"
 KEYS = ("schema", "name", "authors", "kind", "inputs", "description", "tasks", "artifacts", "training", "x")
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -72,6 +82,105 @@ def test_plain_data_that_json_writes_come_back(value: Any) -> None:
         assert json.dumps(read) == text or read == yaml.safe_load(text) or read == value
 
 
+CHANGES = (
+    "+100644 leaderboard/submissions/mine/submission.yaml",
+    "+100644 leaderboard/submissions/mine/submission.yaml\n+100644 leaderboard/results/a/b-v1/mine.json",
+    "~100644 leaderboard/submissions/theirs/submission.yaml\n-100644 leaderboard/results/a/b-v1/theirs.json",
+    "+120000 leaderboard/submissions/mine/closure.onnx",
+    "-100644 leaderboard/results/subgrid-forcing/wilks-f20-v1/fitted-quartic.json",
+    "+100644 Leaderboard/results/x.json",
+)
+"""Changes as `fuzz_parsers.look_at_change` reads them."""
+PARTS = st.sampled_from(
+    ["leaderboard", "Leaderboard", "submissions", "results", "mine", "theirs", "a", "b-v1", "mine.json", "theirs.json",
+     "submission.yaml", "closure.onnx", "Closure.onnx", "..", ".git", "README.md", "mi\u200bne", "x/y", ""]
+) | st.text(max_size=6)  # fmt: skip
+PATHS = st.lists(PARTS, min_size=1, max_size=6).map("/".join)
+FILES = st.builds(
+    File, st.sampled_from(["100644", "100644", "100755", "120000", "160000"]), st.sampled_from("ab"), st.integers(0, 9)
+)
+TREES = st.dictionaries(PATHS, FILES, max_size=8)
+
+
+@settings(quick, max_examples=80)
+@given(TREES, TREES)
+def test_any_change_leaves_what_is_not_ones_own_or_is_refused(before: dict[str, File], change: dict[str, File]) -> None:
+    judged = Change(before, before | change)
+    if change_faults(judged):
+        return
+    assert {
+        path.split("/")[2] if path.split("/")[1] == "submissions" else Path(path).stem for path in judged.paths
+    } <= set(submissions_of(judged))
+    for path in judged.paths:
+        assert path.startswith(("leaderboard/submissions/", "leaderboard/results/"))
+        assert judged.after[path].mode == "100644"
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-10, 10)
+
+
+@quick
+@given(st.data())
+def test_a_row_with_any_numbers_is_judged_or_refused(data: st.DataObject) -> None:
+    """An honest row in which some values are replaced: by numbers, texts or nothing."""
+    fields = json.loads(ROW.read_text(encoding="utf-8"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = fields
+        while True:
+            key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+            if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+                place = place[key]
+                continue
+            place[key] = data.draw(
+                NUMBERS | st.none() | st.text(max_size=5) | st.just([]) | st.lists(NUMBERS, max_size=3)
+            )
+            break
+    try:
+        row = Result.model_validate(fields)
+        task = make_task(row.task)
+    except (ValidationError, L96BenchError):
+        return
+    faults = row_faults(row, task)
+    assert isinstance(faults, list)
+    assert isinstance(out_of_line([row] * 5, task), dict)
+    told = json.loads(ROW.read_text(encoding="utf-8"))
+    if fields["score"]["value"] != told["score"]["value"]:
+        assert faults
+
+
+@quick
+@given(st.text(min_size=1, max_size=30))
+def test_any_name_is_free_or_refused(name: str) -> None:
+    assert isinstance(name_faults(name, name), list)
+    assert skeleton(skeleton(name)) == skeleton(name)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(st.sampled_from(["100644", "100755", "120000"]), st.text(min_size=1, max_size=8)), max_size=6)
+)
+def test_any_tree_of_git_is_judged_or_refused(names: list[tuple[str, str]]) -> None:
+    """Trees with any names, as no checkout could have made them, below `leaderboard`."""
+
+    def git(*arguments: str, stdin: bytes = b"") -> str:
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        done = subprocess.run(["git", "-C", place, *who, *arguments], input=stdin, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    with tempfile.TemporaryDirectory() as place:
+        git("init", "-q")
+        blob = git("hash-object", "-w", "--stdin", stdin=b"text")
+        once = {name.replace("/", "-").replace("\0", "-"): mode for mode, name in names}
+        lines = b"".join(f"{mode} blob {blob}\t{name}\0".encode() for name, mode in once.items())
+        inner = git("mktree", "-z", stdin=lines)
+        empty, outer = git("mktree", stdin=b""), git("mktree", stdin=f"040000 tree {inner}\tleaderboard\n".encode())
+        base = git("commit-tree", empty, "-m", "base")
+        head = git("commit-tree", outer, "-p", base, "-m", "head")
+        found = review_change(Path(place), base, Path(place), head=head)
+        assert found.passed == (not once), found.text()
+
+
 @pytest.mark.slow
 def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
@@ -79,7 +188,14 @@ def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     for path in sorted(path for name in kinds for path in (CORPUS / name).iterdir()):
         for kind in kinds[path.parent.name]:
             (tmp_path / f"{kind}-{path.name}").write_bytes(kind.encode() + path.read_bytes()[:4000])
-    limits = ("-runs=1500", "-max_total_time=3", "-seed=1", "-timeout=60")
+    row = min((HERE.parents[1] / "leaderboard" / "results").rglob("*.json"), key=lambda path: path.stat().st_size)
+    (tmp_path / "r-row.json").write_bytes(b"r" + row.read_bytes())
+    for number, line in enumerate(CHANGES):
+        (tmp_path / f"c-{number}").write_text(f"c{line}\n")
+    for number, name in enumerate(("stencil network", "ｓtеncil\u200b NETWORK", "(reference)", "con")):
+        (tmp_path / f"n-{number}").write_text(f"n{name}", encoding="utf-8")
+    (tmp_path / "o-owner").write_text("oname: mine\nauthors: [me]\n")
+    limits = ("-runs=2500", "-max_total_time=3", "-seed=1", "-timeout=60")
     command = [sys.executable, str(HERE / "fuzz_parsers.py"), *limits, str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
