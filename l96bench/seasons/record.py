@@ -27,6 +27,8 @@ __all__ = ["SeasonRecord", "default_secret", "draw_secret", "read_secret", "reco
 
 MAX_BYTES = 1_000_000
 """The largest record of a season."""
+_FIRST = date(2026, 1, 1)
+"""No season is older."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HEX = r"^[0-9a-f]{64}$"
 Digest = Annotated[str, Field(pattern=_HEX)]
@@ -115,6 +117,12 @@ class SeasonRecord(BaseModel):
     def write(self, path: Path) -> None:
         """Write the record atomically."""
         write_atomic(path, json.dumps(self.model_dump(mode="json"), indent=2) + "\n")
+
+    def date_faults(self, today: date) -> list[str]:
+        """Return a line for each of its dates that cannot be so: before there were seasons, or in the future."""
+        dates = {"opened": self.opened, "revealed": self.revealed}
+        late = [f"{what} on {day}, which is in the future" for what, day in dates.items() if day and day > today]
+        return late + ([f"opened on {self.opened}, before there were seasons"] if self.opened < _FIRST else [])
 
     def season(self, secret: bytes | None = None) -> Season:
         """Return the season with its revealed or given secret; DataError if there is none, or it is a wrong one."""

@@ -69,9 +69,17 @@ def reveal_season(board: Path, name: str, secret: bytes, revealed: date | None =
 
 def _checked(fields: dict[str, object]) -> SeasonRecord:
     try:
-        return SeasonRecord.model_validate(fields)
+        record = SeasonRecord.model_validate(fields)
     except ValidationError as error:
         raise L96BenchError("\n".join(faulty_fields(error))) from error
+    return _dated(record)
+
+
+def _dated(record: SeasonRecord) -> SeasonRecord:
+    """Return the record if its dates can be so; else raise DataError."""
+    if faults := record.date_faults(_today()):
+        raise DataError(f"season {record.name!r}: {'; '.join(faults)}")
+    return record
 
 
 def _today() -> date:
@@ -123,9 +131,9 @@ def verify_season(
     """Make a revealed season's data from its secret, and verify its rows, or those of `entries`.
 
     Returns the digests that differ from those recorded, and a verdict for each row. Raises DataError if the season is
-    not revealed.
+    not revealed, or a date of it cannot be so.
     """
-    record = SeasonRecord.read(record_path(board, name))
+    record = _dated(SeasonRecord.read(record_path(board, name)))
     scoring = _Scoring.of(board, record, None, n_jobs)
     made = scoring.data(check=False)
     wrong = sorted(key for key in made.keys() | record.digests.keys() if made.get(key) != record.digests.get(key))

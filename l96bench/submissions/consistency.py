@@ -16,7 +16,7 @@ import numpy as np
 from l96bench.entries.entry import baseline_titles
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import interval
-from l96bench.results.record import Result
+from l96bench.results.record import Result, Score, Value
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.names import script_named
 from l96bench.submissions.reserved import name_faults
@@ -46,7 +46,8 @@ def row_faults(row: Result, task: Task) -> list[str]:
 
 def _numbers(row: Result) -> Iterator[float]:
     """Yield all estimates, ends of intervals and curves of a row."""
-    for value in (row.score, *row.metrics.values()):
+    estimates: list[Score | Value] = [row.score, *row.metrics.values()]
+    for value in estimates:
         yield from (each for each in (value.value, value.low, value.high) if each is not None)
     yield from row.score.replicates
     yield from (seed.value for seed in row.score.seeds)

@@ -146,6 +146,21 @@ def test_the_commitment_binds() -> None:
         score_season(board, "trial", secret, ["linear"])
 
 
+def test_dates_that_cannot_be_so_are_refused(tmp_path: Path) -> None:
+    board, secret = fixed()
+    with pytest.raises(DataError, match="revealed on 2999-01-01, which is in the future"):
+        reveal_season(board, "trial", secret, date(2999, 1, 1))
+    for day, reason in ((date(2999, 1, 1), "in the future"), (date(1996, 1, 1), "before there were seasons")):
+        with pytest.raises(DataError, match=reason):
+            open_season(board, f"on-{day}", tmp_path / f"{day}.secret", FAMILIES, REGIMES, day)
+        path = record_path(board, "forged")
+        fields = json.loads(record_path(board, "trial").read_text()) | {"name": "forged", "opened": str(day)}
+        path.write_text(json.dumps(fields))
+        with pytest.raises(DataError, match=reason):
+            verify_season(board, "forged")
+        path.unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_season_is_scored_revealed_and_verified(run: Run, tmp_path: Path) -> None:
