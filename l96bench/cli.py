@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -11,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from l96bench.board.commands import app as seasons
-from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning
+from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning, is_users, place_of
 from l96bench.processes import ended_by_signals
 from l96bench.results.load import find_board, load_results
 from l96bench.submissions.commands import Entry
@@ -62,24 +63,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with _shown(traced), ended_by_signals() as status:
         try:
             app(args=[each for each in given if each != "--traceback"])
-        except L96BenchError as error:
-            if traced or os.environ.get(TRACEBACK, "0") not in {"", "0"}:
-                traceback.print_exception(error)
-            print(f"l96bench: {error}", file=sys.stderr)
-            raise SystemExit(2) from error
         except BrokenPipeError:  # whoever read the output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise SystemExit(_BROKEN_PIPE) from None
-        except OSError as error:
-            if traced or os.environ.get(TRACEBACK, "0") not in {"", "0"}:
-                traceback.print_exception(error)
-            print(f"l96bench: {error}; expected files and folders that can be read and written", file=sys.stderr)
-            raise SystemExit(2) from error
+        except (L96BenchError, OSError) as error:
+            _fail(error, str(error), traced)
         except (SystemExit, KeyboardInterrupt) as end:
             if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
+                if is_users(end):  # it is not for an entry to say how the command ends
+                    _fail(end, f"the code called sys.exit({end.code!r}){place_of(end)}", traced)
                 raise
             print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
             raise SystemExit(status()) from None
+
+
+def _fail(error: BaseException, message: str, traced: bool) -> NoReturn:
+    """Print the message of an error, and its traceback if it is requested, and exit."""
+    if traced or os.environ.get(TRACEBACK, "0") not in {"", "0"}:
+        traceback.print_exception(error)
+    if isinstance(error, OSError):
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        message += "; make room there" if full else "; expected files and folders that can be read and written"
+    print(f"l96bench: {message}", file=sys.stderr)
+    raise SystemExit(2) from error
 
 
 @contextmanager

@@ -108,6 +108,11 @@ def place_of(error: BaseException) -> str:
     return f" [{file}, line {line}{inside}]{whole}"
 
 
+def is_users(error: BaseException) -> bool:
+    """Return whether an error was raised in user code, or in what user code has called."""
+    return any(_is_users(each.filename) for each in traceback.extract_tb(error.__traceback__))
+
+
 def _is_users(file: str) -> bool:
     """Return whether a file is user code: neither of this package (its baselines apart) nor of an installed library."""
     path = Path(file)

@@ -44,10 +44,21 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.write_bytes(_bytes(content))
-        os.replace(temporary, path)
+        with _named(path):
+            temporary.write_bytes(_bytes(content))
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file in errors that name none, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path) if error.filename is None else error.filename
+        raise
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -166,6 +177,8 @@ def replace_all(folder: Path, files: Mapping[str, str | bytes | None]) -> None:
     They are collected in a hidden folder first, which gets another name when all are there. If the process is killed
     after that, the next one that locks the folder puts the rest in place.
     """
+    if not files:
+        return
     staged = folder / _STAGED
     contents: dict[str, str | None] = {}
     try:
@@ -174,7 +187,8 @@ def replace_all(folder: Path, files: Mapping[str, str | bytes | None]) -> None:
             _require_writable(folder / name)
             contents[name] = None if content is None else str(number)
             if content is not None:
-                (staged / str(number)).write_bytes(_bytes(content))
+                with _named(folder / name):
+                    (staged / str(number)).write_bytes(_bytes(content))
         (staged / _CONTENTS).write_text(json.dumps([_identity(staged), contents]), encoding="utf-8")
         with undisturbed():
             staged.rename(folder / _JOURNAL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 import l96bench
+from l96bench.cli import main
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.entries.entry import baselines_folder
 from l96bench.errors import TRACEBACK
@@ -23,6 +26,42 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 # Errors.
+
+
+def test_an_entry_does_not_say_how_a_command_ends(run: Run, miniature_registry: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    path.write_text(
+        "import sys, l96bench\ndef make(task, seed):\n    sys.exit(0)\nentry = l96bench.Entry('ends', 'x', 'X', make)\n"
+    )
+    code, _, said = run("score", path, "--task", OFFLINE)
+    assert (code, said) == (2, f"l96bench: the code called sys.exit(0) [{path}, line 3, in make]\n")
+
+
+def test_errors_of_the_file_system_are_one_message(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "results").mkdir()
+    command = ["leaderboard", "--results", tmp_path / "results", "--output"]
+    code, _, said = run(*command, tmp_path / "file" / "below")
+    assert (code, "Traceback" in said) == (2, False)
+    assert f"{tmp_path / 'file'}" in said
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, _, said = run(*command, tmp_path / "board")
+    assert (code, said) == (
+        2, f"l96bench: [Errno 28] No space left on device: '{tmp_path}/board/README.md'; make room there\n",
+    )  # fmt: skip
+    assert list((tmp_path / "board").iterdir()) == []
+
+
+def test_a_terminal_that_lacks_a_letter_shows_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    with pytest.raises(SystemExit):
+        main(["check", "Örsted"])
+    sys.stdout.flush()
+    assert b"wrong: \\xd6rsted: expected a folder" in sys.stdout.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

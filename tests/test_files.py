@@ -63,6 +63,7 @@ def test_the_next_change_finishes_a_killed_one_as_well(tmp_path: Path) -> None:
         fill(folder)
 
 
+@pytest.mark.slow
 def test_finishing_may_be_killed_too(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     fill(folder)

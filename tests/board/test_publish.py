@@ -10,7 +10,9 @@ import pytest
 from l96bench.board import publish
 from l96bench.entries.run import result_path
 from l96bench.errors import ResultError, UnknownIdError
+from l96bench.files import finish_writing
 from l96bench.results.record import Result
+from tests.killing import kills
 
 README = "# Title\n\n<!-- l96bench:tables -->\nold table\n<!-- /l96bench:tables -->\n\nThe end.\n"
 
@@ -74,6 +76,28 @@ def test_results_that_cannot_stand_together_leave_the_old_board(
         publish.write(folder, tmp_path / "board")
     result_path(folder, other).unlink()
     assert publish.check(folder, tmp_path / "board") == []
+
+
+@pytest.mark.slow
+def test_tables_that_are_killed_while_they_are_written_are_old_or_new(
+    folder: Path, tmp_path: Path, results: list[Result]
+) -> None:
+    board, forest = tmp_path / "board", next(result for result in results if result.model.name == "Forest")
+    publish.write(folder, board)
+    old = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+    result_path(folder, forest).unlink()  # its card goes, two pages change
+    found = []
+    for _ in kills(lambda: publish.write(folder, board), board):
+        finish_writing(board)
+        found.append({path: path.read_bytes() for path in board.rglob("*") if path.is_file()})
+        forest.write(result_path(folder, forest))
+        publish.write(folder, board)
+        result_path(folder, forest).unlink()
+    publish.write(folder, board)
+    new = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
+    assert new.keys() < old.keys()
+    assert all(each in (old, new) for each in found)
+    assert (found[0], found[-1]) == (old, new)
 
 
 def test_a_board_that_was_never_made_is_out_of_date(folder: Path, tmp_path: Path) -> None:
