@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.store import cache_errors
 from l96bench.errors import ModelError, ModelWarning, described, place_of
-from l96bench.files import write_atomic
+from l96bench.files import read_checked, write_checked
 from l96bench.parallel import one_thread
 from l96bench.progress import progress as show_progress
 
@@ -267,10 +267,10 @@ class _Kept:
     """The checkpoint file with the results of one group of problems."""
 
     def __init__(self, folder: Path | None, name: Hashable) -> None:
-        self._path = None if folder is None else folder / f"{name}.json"
+        self._path = None if folder is None else folder / f"{name}.kept"
         self.found: dict[str, Discovery] = {}
         try:
-            fields = json.loads(self._path.read_text(encoding="utf-8")) if self._path else {}
+            fields = json.loads(read_checked(self._path) or "{}") if self._path else {}
             self.found = {id: Discovery(**each | {"texts": _tuple(each["texts"])}) for id, each in fields.items()}
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             pass  # nothing is kept, or it is damaged: it is found again
@@ -279,7 +279,7 @@ class _Kept:
         self.found[id] = discovery
         if self._path is not None:
             with cache_errors():
-                write_atomic(self._path, json.dumps({id: asdict(each) for id, each in self.found.items()}))
+                write_checked(self._path, json.dumps({id: asdict(each) for id, each in self.found.items()}))
 
 
 def _tuple(texts: list[str] | None) -> tuple[str, ...] | None:

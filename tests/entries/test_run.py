@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -360,10 +360,8 @@ def test_two_objects_of_one_module_are_two_entries(
 
 
 @pytest.fixture
-def own_runs(real_data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def own_runs(real_data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """A function that begins an empty cache of runs beside the real data."""
-    from joblib.externals.loky import get_reusable_executor
-
     data = cache_folder() / "v1"
     data.mkdir(parents=True, exist_ok=True)
 
@@ -372,9 +370,7 @@ def own_runs(real_data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (tmp_path / name / "v1").symlink_to(data.resolve(), target_is_directory=True)
         monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / name))
 
-    get_reusable_executor().shutdown()
-    yield begin
-    get_reusable_executor().shutdown()
+    return begin
 
 
 @pytest.mark.skipif(

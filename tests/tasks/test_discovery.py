@@ -20,6 +20,7 @@ import pytest
 from joblib import Parallel, delayed, parallel_config
 
 from l96bench.errors import ModelError
+from l96bench.files import read_checked, write_checked
 from l96bench.tasks import discovery
 from l96bench.tasks.discovery import DIED, RAISED, TOO_SLOW, Discovery, discover, discover_all
 
@@ -253,7 +254,7 @@ def test_an_interrupted_call_carries_on(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(StopError):
         discover_all(Model(), problems, checkpoint=tmp_path, progress=False)
     monkeypatch.setattr(Toy, "observed", original)
-    kept = json.loads((tmp_path / "0.json").read_text())
+    kept = json.loads(read_checked(tmp_path / "0.kept") or "")
     found = discover_all(Model(), problems, checkpoint=tmp_path, progress=False)
     assert found[0].texts == tuple(kept["a"]["texts"])
     assert [each.fault for each in found] == ["", "", RAISED, ""]
@@ -264,8 +265,11 @@ def test_an_interrupted_call_carries_on(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:
     contents = ["", "{", "[1]", '{"0": 3}', '{"0": {"texts": null, "what": 1}}', '{"0": {"texts": 4, "seconds": 1}}']
     for group, content in enumerate(contents):
-        (tmp_path / f"{group}.json").write_text(content)
-    problems = [Toy("0", group) for group in range(len(contents))]
+        write_checked(tmp_path / f"{group}.kept", content)
+    (tmp_path / f"{len(contents)}.kept").write_text("half")
+    write_checked(changed := tmp_path / f"{len(contents) + 1}.kept", '{"0": {"texts": ["2"], "seconds": 1}}')
+    changed.write_text(changed.read_text().replace('"2"', '"3"'))
+    problems = [Toy("0", group) for group in range(len(contents) + 2)]
     found = discover_all(Finds(["1"]), problems, checkpoint=tmp_path, progress=False)
     assert {each.texts for each in found} == {("1",)}
-    assert {json.loads(path.read_text())["0"]["texts"][0] for path in tmp_path.glob("*.json")} == {"1"}
+    assert {json.loads(read_checked(path) or "")["0"]["texts"][0] for path in tmp_path.glob("*.kept")} == {"1"}
