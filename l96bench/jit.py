@@ -26,12 +26,13 @@ from numba.core.caching import (
     IndexDataCacheFile,
     NullCache,
     UserWideCacheLocator,
+    _CacheLocator,
 )
 from numba.core.dispatcher import Dispatcher
 from numba.extending import is_jitted
 from numba.misc.appdirs import AppDirs
 
-__all__ = ["inline_kernel", "kernel"]
+__all__ = ["cache_root", "inline_kernel", "keep_no_kernels", "kernel"]
 
 
 def kernel(function: Callable[..., Any], **options: Any) -> Any:
@@ -252,9 +253,19 @@ def _folders(file: str) -> list[Path]:
         return []
     below = UserWideCacheLocator.get_suitable_cache_subpath(file)
     if numba.config.CACHE_DIR:
-        return [Path(numba.config.CACHE_DIR) / below]
-    user = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir) / below
-    return [Path(file).parent / "__pycache__", user]
+        return [cache_root() / below]
+    return [Path(file).parent / "__pycache__", cache_root() / below]
+
+
+def cache_root() -> Path:
+    """Return the folder in which kernels are kept that cannot be kept beside their source."""
+    return Path(numba.config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir)
+
+
+def keep_no_kernels() -> None:
+    """Load kernels, those of other libraries too, from caches that need not be writable, and keep no new ones."""
+    _CacheLocator.ensure_cache_path = lambda self: None
+    FunctionCache.save_overload = lambda self, sig, data: None
 
 
 @cache

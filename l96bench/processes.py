@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -45,22 +45,26 @@ _running: set[subprocess.Popen[bytes]] = set()
 # Starting and stopping.
 
 
-def start(code: str, *, pass_fds: Iterable[int] = (), **options: Any) -> subprocess.Popen[bytes]:
+def start(
+    code: str, *, pass_fds: Iterable[int] = (), env: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
     """Start Python code in a session of its own; it ends when this process does, as soon as it calls `follow`.
 
     ``{lifeline}`` in the code stands for the argument of `follow`. The package is on its path, and all libraries have
-    one thread. `options` are those of `subprocess.Popen`. Raises KeyboardInterrupt if the program is ending.
+    one thread. `env` is this process's if not given; `options` are those of `subprocess.Popen`. Raises
+    KeyboardInterrupt if the program is ending.
     """
     if _Signals.received:  # a thread that has not noticed yet
         raise KeyboardInterrupt
     root = str(Path(__file__).resolve().parents[1])
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    env = os.environ if env is None else env
+    paths = [root, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     lifeline = _lifeline()
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", code.replace("{lifeline}", str(lifeline))],
         start_new_session=True,
         pass_fds=(*pass_fds, lifeline),
-        env=dict(os.environ) | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        env={**env, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         **options,
     )
     _running.add(process)

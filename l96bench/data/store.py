@@ -26,7 +26,17 @@ from l96bench.errors import DataError
 from l96bench.files import write_atomic
 from l96bench.regimes import Regime, get_regime, registered_digests
 
-__all__ = ["array_digest", "cache_errors", "cache_folder", "digests", "fetch", "load", "require_writable", "state_of"]
+__all__ = [
+    "array_digest",
+    "cache_errors",
+    "cache_folder",
+    "data_folder",
+    "digests",
+    "fetch",
+    "load",
+    "require_writable",
+    "state_of",
+]
 
 
 def cache_folder() -> Path:
@@ -35,6 +45,11 @@ def cache_folder() -> Path:
 
     given = os.environ.get("L96BENCH_CACHE")
     return Path(given).expanduser() if given else user_cache_path("l96bench")
+
+
+def data_folder() -> Path:
+    """Return the folder of the cache in which data sets are."""
+    return cache_folder() / f"v{DATA_VERSION}"
 
 
 @contextmanager
@@ -161,7 +176,7 @@ def _expected(key: str, names: Sequence[str], recorded: Mapping[str, str] | None
 
 
 def _place(key: str) -> Path:
-    return cache_folder() / f"v{DATA_VERSION}" / key
+    return data_folder() / key
 
 
 def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:

@@ -1,4 +1,4 @@
-"""Process untrusted files in a separate process with bounds on time, memory and output.
+"""Process untrusted files in a separate process, without network or other files, and with bounds on time and memory.
 
 The process gets pickled objects of this package and answers in JSON, so that nothing it returns is unpickled. An item
 that takes too long or ends the process is reported as a fault, and another process does the rest.
@@ -23,8 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from l96bench.data.store import data_folder
 from l96bench.errors import L96BenchError
+from l96bench.jit import cache_root, keep_no_kernels
 from l96bench.processes import follow, start, stop
+from l96bench.submissions.isolation import leave_files, leave_network, read_by_libraries
 
 __all__ = ["ContainedOutcome", "Limits", "run_contained", "stop_contained"]
 
@@ -34,6 +37,10 @@ _START_SECONDS = 300.0
 """Seconds of wall-clock time in which a process must start and finish its imports."""
 _CLOCK = 10.0
 """Seconds of wall-clock time allowed for each second of processor time, because the machine may be busy."""
+_KEPT = {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "SYSTEMROOT", "TZ", "USERPROFILE", "XDG_CACHE_HOME"}
+_KEPT_KINDS = ("L96BENCH_", "LC_", "NUMBA_")
+_PATHS = {"L96BENCH_CACHE", "LD_LIBRARY_PATH", "NUMBA_CACHE_DIR", "PYTHONPATH", "XDG_CACHE_HOME"}
+"""Variables of the environment that a contained process gets, by name and by beginning, and those that hold paths."""
 _running: set[subprocess.Popen[bytes]] = set()
 _stops: list[None] = []
 """The running processes, and an item for each time that all of them were stopped."""
@@ -78,7 +85,8 @@ def run_contained(
 ) -> list[ContainedOutcome]:
     """Return the outcome of ``function(item)`` for each item, in order, computed in `n_jobs` separate processes.
 
-    `function` is ``module:function`` of l96bench and returns plain JSON data; items must be picklable.
+    `function` is ``module:function`` of l96bench and returns plain JSON data; items must be picklable. A
+    function ``prepare(items)`` of its module, if there is one, is called before files become inaccessible.
     """
     limits = Limits() if limits is None else limits
     n_jobs = max(1, min(n_jobs, len(items)))
@@ -111,10 +119,14 @@ def _all(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedO
 
 def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list[ContainedOutcome]:
     """Return the outcomes of the first items, at least one: up to the item that ends the process."""
-    with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as errors:
+    with (
+        tempfile.TemporaryFile() as work,
+        tempfile.TemporaryFile() as errors,
+        tempfile.TemporaryDirectory(prefix="l96bench-", ignore_cleanup_errors=True) as own,
+    ):
         pickle.dump((function, list(items), limits), work)
         work.seek(0)
-        process = start(_COMMAND, stdin=work, stdout=subprocess.PIPE, stderr=errors)
+        process = start(_COMMAND, env=_environment(own), cwd=own, stdin=work, stdout=subprocess.PIPE, stderr=errors)
         outcomes: list[ContainedOutcome] = []
         _running.add(process)
         try:
@@ -130,6 +142,14 @@ def _in_one_process(function: str, items: Sequence[Any], limits: Limits) -> list
             assert process.stdout is not None
             process.stdout.close()
         return outcomes
+
+
+def _environment(own: str) -> dict[str, str]:
+    """Return what a contained process needs of the environment, and no keys or passwords; `own` is its folder."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_KINDS)}
+    for name in _PATHS & kept.keys():  # which may be relative to the folder of the caller
+        kept[name] = os.pathsep.join(os.path.abspath(each) for each in kept[name].split(os.pathsep) if each)
+    return kept | {"TMPDIR": own, "TEMP": own, "TMP": own, "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def _lines(process: subprocess.Popen[bytes], seconds: float) -> Iterator[tuple[bytes | None, float]]:
@@ -177,12 +197,19 @@ def _outcome(
 
 def serve(lifeline: int) -> None:
     """Read the work from standard input, do it, and answer one line an item on the original standard output."""
+    leave_network()
     follow(lifeline)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
     name, items, limits = pickle.load(sys.stdin.buffer)
     module, _, attribute = name.partition(":")
-    function = getattr(importlib.import_module(module), attribute)
+    found = importlib.import_module(module)
+    function = getattr(found, attribute)
+    if hasattr(found, "prepare"):
+        with contextlib.suppress(Exception):  # whatever it is, the item will say so
+            found.prepare(items)
+    leave_files([*read_by_libraries(), data_folder(), cache_root()], Path.cwd())
+    keep_no_kernels()
     _limit(limits, len(items))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     answers.write(b"ready\n")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l96bench.data.store import cache_folder
 from l96bench.errors import SubmissionError
+from l96bench.files import write_atomic
 from l96bench.graphs.onnx_closure import onnx_faults
+from l96bench.jit import cache_root
+from l96bench.parallel import installed
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.artifacts import Artifact, read_content, read_equations
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS
 from l96bench.tasks.base import Task, shared
 
-__all__ = ["Item", "evaluate", "examine", "inspect", "look_through", "try_out"]
+__all__ = ["Item", "evaluate", "examine", "inspect", "look_through", "prepare", "try_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,24 @@ class Item:
     task: Task
     artifact: Artifact
     info: ModelInfo
+
+
+def prepare(work: Sequence[Any]) -> None:
+    """Compile and keep, on the first call with this version of the code, what the families of these items run.
+
+    A contained process that is cut off from files cannot keep it: the family's example and floor are scored before.
+    """
+    tasks = [each[1].task if isinstance(each, tuple) else getattr(each, "task", None) for each in work]
+    place = hashlib.sha256(str(cache_root()).encode()).hexdigest()[:8]
+    for task in {task.family: task for task in tasks if task is not None}.values():
+        done = cache_folder() / "compiled" / f"{task.family}-{installed()['l96bench']}-{place}"
+        if done.exists():
+            continue
+        mini = task.miniature()
+        floor = mini.references["floor"]
+        floor.evaluate()
+        mini.evaluate_content(mini.example().content, floor.info)
+        write_atomic(done, "")
 
 
 def evaluate(item: Item) -> dict[str, Any]:
