@@ -21,8 +21,9 @@ from l96bench.results.record import Result
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
+from l96bench.submissions.reserved import skeleton
 from l96bench.submissions.submission import SUBMISSION_FILE
-from l96bench.submissions.verify import DIFFERENT, compare
+from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare
 from l96bench.tasks.registry import make_task
 
 __all__ = ["Contribution", "Reviewed", "review_change", "review_contribution"]
@@ -113,12 +114,14 @@ def review_contribution(
     board: Path,
     *,
     rows: Mapping[str, Result] | None = None,
+    beside: Sequence[Result] = (),
     limits: Limits | None = None,
     n_jobs: int = 1,
 ) -> Contribution:
     """Check a submission without running its code, score its artifacts within limits, and compare with the board.
 
     `rows` are those that come with it, by task; if not given, those of a submission that is on the board already.
+    `beside` are results that are new to the board as well.
     """
     checked = check_folder(folder)
     found = Contribution(folder, [*checked.faults], [*checked.notes])
@@ -141,7 +144,7 @@ def review_contribution(
     if rows is None and placed:
         rows = {row.task: row for row in load_results(board / "results") if row.slug == submission.submission.slug}
     _compare_rows(scored.results, rows or {}, found)
-    _compare_with_board(scored.results, board, found)
+    _compare_with_board(scored.results, [*load_rows(board / "results").values(), *beside], found)
     return found
 
 
@@ -178,6 +181,10 @@ def review_change(
                     f"{slug}: an update of a submission; is one of its authors among those of the commits, "
                     f"{', '.join(git.authors(first, last)[:5])}?"
                 )
+        names: dict[str, str] = {}
+        for slug in submissions_of(change):
+            if (other := names.setdefault(skeleton(slug), slug)) != slug:
+                found.faults.append(f"{other} and {slug} read alike; expected names that can be told apart")
         if found.faults:
             return found
         for slug in submissions_of(change):
@@ -189,7 +196,8 @@ def review_change(
                 if faults:
                     found.submissions.append(Contribution(Path(slug), faults))
                     continue
-                one = review_contribution(folder, board, rows=rows, limits=limits, n_jobs=n_jobs)
+                new = [row for each in found.submissions for row, _ in each.rows]
+                one = review_contribution(folder, board, rows=rows, beside=new, limits=limits, n_jobs=n_jobs)
                 one.folder = Path(slug)
                 found.submissions.append(one)
     return found
@@ -253,6 +261,8 @@ def _check_name(folder: SubmissionFolder, board: Path, placed: bool, found: Cont
     if len(scripts) > 1:
         several = ", ".join(sorted(scripts)).lower()
         found.notes.append(f"name: letters of several scripts ({several}), which may look alike")
+    if any(skeleton(each) == skeleton("l96bench") for each in submission.authors):
+        found.notes.append("authors: l96bench is the name of this project; did its maintainers make it?")
     if not submission.license:
         found.notes.append("license: none is given; may the board keep the files?")
 
@@ -288,17 +298,21 @@ def _compare_rows(results: Sequence[Result], rows: Mapping[str, Result], found: 
         if verdict == DIFFERENT:
             what = "the row that came with it is not what its artifact makes"
             found.faults.append(f"{result.task}: {what}: {reason}")
-        told, here = row.cost.kernel_steps_per_call, result.cost.kernel_steps_per_call
-        if told is not None and here is not None and not here / _COST <= told <= here * _COST:
-            found.notes.append(f"{result.task}: a call costs {told:.3g} kernel steps as told, and {here:.3g} here")
+        elif verdict != IDENTICAL:
+            found.notes.append(f"{result.task}: the row that came with it was made on another machine: {reason}")
+        for name in ("microseconds_per_call", "kernel_steps_per_call"):
+            told, here = getattr(row.cost, name), getattr(result.cost, name)
+            if (told is None) != (here is None):
+                found.faults.append(f"{result.task}: {name}: expected {here}, got {told}")
+            elif told is not None and not here / _COST <= told <= here * _COST:
+                found.notes.append(f"{result.task}: {name} is {told:.3g} in its row, and {here:.3g} here")
 
 
-def _compare_with_board(results: Sequence[Result], board: Path, found: Contribution) -> None:
+def _compare_with_board(results: Sequence[Result], rows: Sequence[Result], found: Contribution) -> None:
     """Add ranks and flags among the rows of the board."""
     own = {(result.task, result.slug) for result in results}
     tasks = {result.task for result in results}
-    rows = load_rows(board / "results")
-    together = [row for key, row in rows.items() if row.task in tasks and key not in own] + list(results)
+    together = [row for row in rows if row.task in tasks and (row.task, row.slug) not in own] + list(results)
     for (task, slug), raised in flags(together).items():
         for flag in raised if (task, slug) in own else ():
             (found.faults if flag.kind in _MUST_FIX else found.notes).append(f"{task}: {flag.text}")

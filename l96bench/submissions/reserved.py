@@ -19,6 +19,8 @@ MAX_SLUG = 120
 """The longest name of a folder or row, so that every file system can hold it."""
 _WORDS = ("reference", "baseline")
 """Kinds of the board's own rows; words of them in the kind of a submission are refused."""
+_PLACES = ("floor", "ceiling", "literature", "truth")
+"""What references are called where the score is explained."""
 _DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u0640\u180e\u00ad")
 """Characters that show nothing, or next to nothing, and are not of a category that says so."""
@@ -95,6 +97,7 @@ def _own_names() -> dict[str, str]:
     """Return what each name of the board's own rows belongs to, by every form of the name."""
     titles = baseline_titles()
     own = [(f"the baseline {titles[key]!r}", name) for key in titles for name in (key, titles[key])]
+    own += [("one of the references", name) for name in (*_PLACES, "references")]
     own += [(what, info.name) for what, info in _references()]
     return {form: what for what, name in own for form in _forms(name)}
 

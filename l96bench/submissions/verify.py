@@ -358,7 +358,7 @@ def _apart(row: Result, again: Result) -> list[str]:
     for key in sorted(row.metrics.keys() & again.metrics.keys()):
         told, here = row.metrics[key], again.metrics[key]
         width = 0.0 if here.low is None or here.high is None else here.high - here.low
-        reach = max(width, _ROUGHLY * abs(here.value), _LEAST)
+        reach = max(2 * width, _ROUGHLY * abs(here.value), _LEAST)
         ends = [(told.value, here.value), (told.low, here.low), (told.high, here.high)]
         if any((a is None) != (b is None) or (a is not None and abs(a - (b or 0.0)) > reach) for a, b in ends):
             apart.append(key)

@@ -136,6 +136,57 @@ def test_an_update_by_its_authors_passes(work: Path) -> None:
     assert any("an update of a submission" in note and "Ada" in note for note in found.notes)
 
 
+def test_an_update_that_leaves_a_task_passes(work: Path) -> None:
+    other = TASK.replace("wilks-f18", "arnold-c4")
+    edited(work / MINE / "submission.yaml", lambda fields: fields["tasks"].append(other))
+    submit_folder(work / MINE, work / "leaderboard")
+    assert (work / MY_ROW.replace(TASK, other)).is_file()
+    found = review(work)
+    assert found.passed, found.text()
+    git(work, "branch", "-f", "merged", "HEAD")
+    edited(work / MINE / "submission.yaml", lambda fields: fields["tasks"].remove(other))
+    submit_folder(work / MINE, work / "leaderboard")
+    assert not (work / MY_ROW.replace(TASK, other)).exists()
+    found = review(work, "merged")
+    assert found.passed, found.text()
+
+
+def test_several_submissions_of_one_change_are_judged_each(work: Path) -> None:
+    shutil.copytree(work / MINE, work / "second")
+    other = TASK.replace("wilks-f18", "arnold-c4")
+    edited(work / "second" / "submission.yaml", lambda fields: fields.update(name="honest second", tasks=[other]))
+    submit_folder(work / "second", work / "leaderboard")
+    shutil.rmtree(work / "second")
+    found = review(work)
+    assert [each.folder.name for each in found.submissions] == ["honest-newcomer", "honest-second"]
+    assert found.passed, found.text()
+    remove(MY_ROW)(work)
+    found = review(work)
+    assert [each.passed for each in found.submissions] == [False, True]
+
+
+def test_one_model_under_two_names_in_one_change_is_found(work: Path) -> None:
+    for name, reason in (
+        ("honest second", "the same predictions as honest newcomer"),
+        ("honest newcorner", "read alike"),
+    ):
+        git(work, "checkout", "-q", "-f", "--detach", "honest")
+        shutil.copytree(work / MINE, work / "second")
+        edited(work / "second" / "submission.yaml", lambda fields, name=name: fields.update(name=name))
+        submit_folder(work / "second", work / "leaderboard")
+        shutil.rmtree(work / "second")
+        assert any(reason in each for each in all_faults(review(work)))
+
+
+def test_a_submission_changes_its_own_folder_and_rows_only(work: Path) -> None:
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file() and ".git" not in path.parts}
+    edited(work / MINE / "submission.yaml", lambda fields: fields.update(description="Fitted again."))
+    submit_folder(work / MINE, work / "leaderboard")
+    after = {path: path.read_bytes() for path in work.rglob("*") if path.is_file() and ".git" not in path.parts}
+    changed = {str(path.relative_to(work)) for path in before.keys() | after if before.get(path) != after.get(path)}
+    assert changed == {f"{MINE}/submission.yaml", MY_ROW}
+
+
 def test_a_change_of_something_else_is_not_judged(work: Path) -> None:
     git(work, "checkout", "-q", "-f", "--detach", "base")
     (work / "baselines" / "new.py").write_text("entry = None\n")

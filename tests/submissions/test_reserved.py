@@ -77,6 +77,8 @@ DISGUISED = {
     "dropped from its file": "U exactly 好",
     "a word added": "climatological mean of U (baseline)",
     "a key": "quartic_ar1",
+    "a place": "the ceiling".removeprefix("the "),
+    "a place in capitals": "FLOOR",
 }
 
 
