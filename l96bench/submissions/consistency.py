@@ -24,7 +24,7 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned
 from l96bench.tasks.registry import make_task
 
-__all__ = ["origin_faults", "out_of_line", "readable", "row_faults"]
+__all__ = ["is_ceiling", "origin_faults", "out_of_line", "readable", "row_faults"]
 
 _EXACT = 1e-6
 """The relative error of numbers that are the same but for rounding."""
@@ -135,11 +135,13 @@ def _named(row: Result, task: Task) -> Iterator[str]:
 def origin_faults(row: Result, submission: SubmissionFolder | None) -> list[str]:
     """Return a line for each way in which a row is not what its submission, or a baseline's script, is said to make."""
     if row.submission is None:
-        if row.model.kind == "reference":
+        if is_ceiling(row):
             return []
         title = baseline_titles().get(script_named(row))
         made = title == row.model.name and shlex.split(row.model.command)[3:] == ["--task", row.task]
-        return [] if made else [f"no baseline makes it: {row.model.command}"]
+        if not made:
+            return [f"no baseline makes it: {row.model.command}"]
+        return [] if row.model.seeds else ["seeds: expected those of a baseline's training, got none"]
     task = make_task(row.task)
     if submission is None or row.task not in submission.submission.tasks:
         return ["expected its submission, which enters the task"]
@@ -153,6 +155,12 @@ def origin_faults(row: Result, submission: SubmissionFolder | None) -> list[str]
         fields = [name for name in type(model).model_fields if getattr(model, name) != getattr(row.model, name)]
         faults.append(f"the model is described differently: {', '.join(fields)}")
     return faults
+
+
+def is_ceiling(row: Result) -> bool:
+    """Return whether a row is that of its task's ceiling, the one reference that has rows."""
+    ceiling = make_task(row.task).references.get("ceiling")
+    return ceiling is not None and row.model.name == ceiling.info.name and row.submission is None
 
 
 def readable(paths: Iterable[Path]) -> Iterator[Result]:

@@ -23,7 +23,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
-from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
+from l96bench.submissions.consistency import is_ceiling, origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.names import resolve, script_named
@@ -189,7 +189,7 @@ def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: 
     entries: dict[str, Entry | None] = {}
     for path, row in rows.items():
         own = not path.resolve().is_relative_to(board)
-        name = CEILING if row.model.kind == "reference" else script_named(row)
+        name = CEILING if is_ceiling(row) else script_named(row)
         if name != CEILING and name not in entries:
             entries[name] = _entry(name, own)
         entry = entries.get(name)

@@ -15,6 +15,7 @@ from l96bench.errors import ResultError
 from l96bench.results.record import Result
 from l96bench.submissions.consistency import out_of_line, row_faults
 from l96bench.submissions.verify import CONSISTENT, DIFFERENT, rows_of, verify_rows
+from l96bench.tasks.closure_task import LITERATURE
 from l96bench.tasks.registry import list_tasks, make_task
 
 BOARD = Path(__file__).parents[2] / "leaderboard"
@@ -231,6 +232,19 @@ ORIGINS: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
         "offline",
         set_in("model", "command", to=lambda text: text.replace("quartic", "linear")),
         "no baseline makes it",
+    ),
+    "no seeds": (
+        "offline",
+        lambda fields: (fields["model"].update(seeds=[]), fields["score"].update(seeds=[])),
+        "seeds: expected those of a baseline's training",
+    ),
+    "a reference that has no row": (
+        "offline",
+        lambda fields: (
+            fields["score"].update(seeds=[]),
+            fields.update(model=LITERATURE.model_dump(mode="json")),
+        ),
+        "no baseline makes it: task.references",
     ),
     "another task's command": (
         "offline",
