@@ -63,6 +63,7 @@ publish: $(READY)  ## For maintainers: score every baseline into the committed r
 
 figures: $(READY)  ## Remake the figures, and the pages that belong to them, from the committed results.
 	$(BIN)/python docs/picture.py
+	$(BIN)/python docs/metrics.py
 	$(BIN)/python docs/recovery.py
 	$(BIN)/python docs/reinforcement.py
 	$(BIN)/python docs/horizons.py

@@ -32,6 +32,7 @@ from .errors import (
 from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .graphs.onnx_closure import OnnxClosure
+from .metrics.glossary import Metric
 from .parallel import in_parallel
 from .regimes import Regime, get_regime, list_regimes, register_regime
 from .results.combine import combine_seeds
@@ -44,7 +45,7 @@ from .tasks.checks import check_closure, check_task
 from .tasks.closure_task import ClosureTask
 from .tasks.da_increment import AssimilationSystem, DAIncrement
 from .tasks.equation_recovery import EquationRecovery
-from .tasks.registry import list_tasks, make_task, register_task
+from .tasks.registry import glossary, list_tasks, make_task, register_task
 
 __version__: str
 
@@ -71,6 +72,7 @@ __all__ = [
     "L96BenchError",
     "LocalRegressor",
     "Markdown",
+    "Metric",
     "ModelError",
     "ModelInfo",
     "NoClosure",
@@ -110,6 +112,7 @@ __all__ = [
     "find_code",
     "find_entry",
     "get_regime",
+    "glossary",
     "in_parallel",
     "list_regimes",
     "list_tasks",

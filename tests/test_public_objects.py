@@ -58,6 +58,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "FunctionModel": lambda: da.FunctionModel(np.multiply, K),
     "HybridEnKF": lambda: da.HybridEnKF(np.eye(K), 0.5),
     "Inflation": lambda: da.Inflation(posterior=np.array([1.1, 1.2])),
+    "Metric": lambda: l96bench.Metric("rmse", "RMSE", "Error.", "X", "lower"),
     "LETKF": lambda: da.LETKF(2.0),
     "Layout": lambda: da.ResolvedModel("wilks-f20").layout,
     "Markdown": lambda: l96bench.Markdown("a"),

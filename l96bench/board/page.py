@@ -106,7 +106,7 @@ def _data(tables: Sequence[Table], pictures: Pictures) -> dict[str, Any]:
                 "id": each.id,
                 "title": each.title,
                 "question": each.question,
-                "columns": [[column.header, int(column.format[1])] for column in each.columns],
+                "columns": [[column.header, int(column.format[1]), each.meaning(column)] for column in each.columns],
             }
             for each in map(family, dict.fromkeys(one.family for one in tables))
         ],

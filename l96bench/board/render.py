@@ -12,6 +12,7 @@ import jinja2
 
 from l96bench.board.flags import KINDS
 from l96bench.board.tables import (
+    Family,
     Row,
     Table,
     change_markdown,
@@ -119,7 +120,11 @@ def _first_difference(found: bytes, expected: bytes) -> str:
 def _board(tables: Sequence[Table]) -> str:
     results = [row.result for one in tables for row in one.rows]
     sections = [
-        (family(name), [(one, table_markdown(one, CARDS), "{}; data: {}.".format(*provenance(one))) for one in group])
+        (
+            own := family(name),
+            _meanings(own),
+            [(one, table_markdown(one, CARDS), "{}; data: {}.".format(*provenance(one))) for one in group],
+        )
         for name, group in itertools.groupby(tables, key=lambda one: one.family)
     ]
     versions = {
@@ -130,6 +135,12 @@ def _board(tables: Sequence[Table]) -> str:
     kinds = KINDS if any(map(status_cells, tables)) else ()
     seasons = sorted({one.season for one in tables if one.season is not None})
     return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds, seasons=seasons)
+
+
+def _meanings(own: Family) -> dict[str, str]:
+    """Return the meaning of each of a family's columns that the glossary has, by header."""
+    meanings = {column.header: own.meaning(column) for column in own.columns}
+    return {header: meaning for header, meaning in meanings.items() if meaning}
 
 
 def _card(rows: Sequence[Row]) -> str:
@@ -157,7 +168,7 @@ def _card(rows: Sequence[Row]) -> str:
         facts={label: text for label, text in facts.items() if text},
         flags=[f"{row.result.task}: {flag.text}" for row in rows for flag in row.flags],
         side_by_side=_side_by_side(families),
-        details=[(family(name), _details(group)) for name, group in families],
+        details=[(own := family(name), _details(own, group)) for name, group in families],
         commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
     )
 
@@ -176,7 +187,7 @@ def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
     return markdown_table(header, body, left=("regime",))
 
 
-def _details(rows: Sequence[Row]) -> Markdown:
+def _details(own: Family, rows: Sequence[Row]) -> Markdown:
     """Return a table of all numbers of one family with a column for each regime."""
     results = [row.result for row in rows]
     keys = list(dict.fromkeys(key for result in results for key in result.metrics))
@@ -191,7 +202,7 @@ def _details(rows: Sequence[Row]) -> Markdown:
             ("score", score_markdown(result)),
             ("score of each seed", ", ".join(seeds) or NONE),
             *([("public - season", change_markdown(row.gap))] if any(each.gap for each in rows) else []),
-            *((key, metric(result.metrics.get(key))) for key in keys),
+            *((own.label(key), metric(result.metrics.get(key))) for key in keys),
             ("not finite", f"{failures.non_finite} of {failures.of}"),
             ("diverged", f"{failures.diverged} of {failures.of}"),
             ("note on failures", failures.note or NONE),

@@ -10,6 +10,7 @@ from l96bench.board.flags import Flag, flags, is_reference, marks
 from l96bench.board.seasons import SeasonRows, difference, is_apart
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
+from l96bench.metrics.glossary import Metric, find_metric
 from l96bench.metrics.uncertainty import tied_ranks
 from l96bench.results.combine import require_comparable
 from l96bench.results.record import Result, Value
@@ -48,12 +49,26 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family of tasks on the board: its title, its question, and the columns that only it has."""
+    """A family of tasks on the board: its title, its question, the columns that only it has, and its glossary."""
 
     id: str
     title: str
     question: str = ""
     columns: tuple[Column, ...] = ()
+    glossary: tuple[Metric, ...] = ()
+
+    def label(self, key: str) -> str:
+        """Return a metric's title with unit and direction; its key if the glossary lacks it."""
+        found = find_metric(self.glossary, key)
+        return key if found is None else found.label
+
+    def meaning(self, column: Column) -> str:
+        """Return unit, direction and definition of a column; an empty text if the glossary lacks it."""
+        found = find_metric(self.glossary, column.key)
+        if found is None:
+            return ""
+        unit = "" if found.unit == "1" else f"In {found.unit}; "
+        return f"{unit}{found.direction}. {found.definition}"
 
 
 def family(name: str) -> Family:
@@ -61,7 +76,7 @@ def family(name: str) -> Family:
     known = families().get(name)
     if known is None:
         return Family(name, name.replace("-", " ").capitalize())
-    return Family(name, known.title, known.question, known.columns)
+    return Family(name, known.title, known.question, known.columns, known.glossary)
 
 
 def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:

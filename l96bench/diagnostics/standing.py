@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 
 from l96bench.diagnostics.figures import BLUE, GREY, VERMILION, figure, plain
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.diagnostics.subject import Subject
+from l96bench.metrics.glossary import Metric, find_metric
 from l96bench.results.record import Result, Score, Value
 
 
@@ -32,11 +35,19 @@ def standing(subject: Subject, results: Results) -> Section:
     numbers: list[tuple[str, Score | Value]] = [("score", row.score), *row.metrics.items()]
     for key, value in numbers:
         ends = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
-        table.append((key, f"{value.value:.4g}", ends))
+        table.append((key, f"{value.value:.4g}", ends, *meaning(subject.tasks[-1].glossary, key)))
     if row.cost.training_seconds is not None:
-        table.append(("training (s)", f"{row.cost.training_seconds:.3g}", ""))
+        table.append(("training", f"{row.cost.training_seconds:.3g}", "", "s", "lower is better", "Processor time."))
     picture = draw([each for each in results if each.task == task], name)
-    return Section(caption, ("number", "value", "95 %"), table, picture)
+    return Section(caption, ("number", "value", "95 %", "unit", "direction", "what it is"), table, picture)
+
+
+def meaning(glossary: Sequence[Metric], key: str) -> tuple[str, str, str]:
+    """Return unit, direction and definition of a number of a row; empty where the family's glossary lacks it."""
+    if key == "score":
+        return "points", "higher is better", "0 is the task's floor, 100 its ceiling."
+    found = find_metric(glossary, key)
+    return ("", "", "") if found is None else (found.unit, found.direction, found.definition)
 
 
 def draw(results: Results, name: str) -> Figure:

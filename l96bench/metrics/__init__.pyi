@@ -21,6 +21,7 @@ from .ensemble import (
     spread_skill_ratio,
     valid_prediction_time,
 )
+from .glossary import Metric, find_metric, with_shift
 from .pointwise import bias, block_sums, block_sums_by_quantile, r2, r2_replicates, rmse
 from .symbolic import (
     SupportScores,
@@ -44,6 +45,7 @@ from .uncertainty import (
 __all__ = [
     "QUANTITIES",
     "DistanceGrid",
+    "Metric",
     "Moments",
     "PairedComparison",
     "SupportScores",
@@ -59,6 +61,7 @@ __all__ = [
     "coefficient_error",
     "compare",
     "crps",
+    "find_metric",
     "forecast_rmse",
     "interval",
     "member_cdfs",
@@ -83,4 +86,5 @@ __all__ = [
     "valid_prediction_time",
     "wasserstein",
     "wilson",
+    "with_shift",
 ]

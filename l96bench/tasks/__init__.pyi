@@ -6,7 +6,7 @@ from .da_increment import AssimilationSystem, DAIncrement
 from .equation_recovery import EquationRecovery
 from .online_rollout import OnlineRollout
 from .parts import Column, Parts, Reference, Work, value_of
-from .registry import families, find_family, list_tasks, make_task, register_task, tasks_given_as
+from .registry import families, find_family, glossary, list_tasks, make_task, register_task, tasks_given_as
 from .sources import MINIATURE, REGISTERED, Source
 from .subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
@@ -34,6 +34,7 @@ __all__ = [
     "check_task",
     "families",
     "find_family",
+    "glossary",
     "list_tasks",
     "make_task",
     "register_task",

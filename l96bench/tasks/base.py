@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.splits import data_regimes
 from l96bench.errors import L96BenchError
+from l96bench.metrics.glossary import Metric
 from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
 from l96bench.regimes import other_regimes, register_regime, seed_word
 from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
@@ -56,6 +57,8 @@ class Task(ABC):
         Heading and text of the family's tables; the text says what scores 0 and what scores 100.
     columns : tuple of Column
         The metrics in the tables.
+    glossary : tuple of Metric
+        The definitions of all metrics and curves that results may have; `l96bench.glossary` reads them.
     splits, default_regimes : tuple of str
         The data sets that the tasks read; the regimes (or tracks) of a run that names none.
     training_set : str
@@ -81,6 +84,7 @@ class Task(ABC):
     title: ClassVar[str]
     question: ClassVar[str] = ""
     columns: ClassVar[tuple[Column, ...]] = ()
+    glossary: ClassVar[tuple[Metric, ...]] = ()
     splits: ClassVar[tuple[str, ...]] = ()
     default_regimes: ClassVar[tuple[str, ...]] = ("wilks-f20", "arnold-c4")
     training_set: ClassVar[str] = "train"

@@ -23,12 +23,14 @@ from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
+from l96bench.metrics.glossary import Metric
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
+from l96bench.tasks.definitions import ASSIMILATION
 from l96bench.tasks.free_runs import FreeRuns
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
@@ -120,6 +122,7 @@ class DAIncrement(ClosureTask):
         Column("free RMSE at 1 MTU", "free_rmse_1", ".2f"),
         Column("climate distance", "climate_distance", ".3f"),
     )
+    glossary: ClassVar[tuple[Metric, ...]] = ASSIMILATION
     default_regimes: ClassVar[tuple[str, ...]] = tuple(TRACKS)
     env_id: ClassVar[str | None] = "l96bench/DAIncrement-v1"
     env_option: ClassVar[str] = "track"

@@ -18,10 +18,12 @@ from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, dr
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
 from l96bench.errors import EquationError, ModelError, SubmissionError
+from l96bench.metrics.glossary import Metric
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.base import Task
+from l96bench.tasks.definitions import RECOVERY
 from l96bench.tasks.discovery import Discovery, discover_all
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
 from l96bench.tasks.recovery_problems import Problem
@@ -82,6 +84,7 @@ class EquationRecovery(Task):
         Column("score, no noise", "score_noise_00", ".1f"),
         Column("score, 10 % noise", "score_noise_10", ".1f", optional=True),
     )
+    glossary: ClassVar[tuple[Metric, ...]] = RECOVERY
     default_regimes: ClassVar[tuple[str, ...]] = ("single", "two-scale", "hidden")
     artifact_kinds: ClassVar[tuple[str, ...]] = (EQUATIONS,)
     seconds: ClassVar[float] = 60.0

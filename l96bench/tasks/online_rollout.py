@@ -18,10 +18,12 @@ from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT, rollout
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
+from l96bench.metrics.glossary import Metric
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
+from l96bench.tasks.definitions import LEARNING, ONLINE
 from l96bench.tasks.online_scores import (
     BLOCK,
     INTERVAL,
@@ -86,6 +88,7 @@ class OnlineRollout(ClosureTask):
         Column("climate shift", "climate_part_shift", ".3f"),
         Column("conservation error", "conservation_error", ".2g", optional=True),
     )
+    glossary: ClassVar[tuple[Metric, ...]] = (*ONLINE, *LEARNING)
     seasonal: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
     splits: ClassVar[tuple[str, ...]] = (

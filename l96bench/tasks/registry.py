@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
+from l96bench.metrics.glossary import Metric
 from l96bench.plugins import Registry
 from l96bench.tasks.base import KINDS, Task, shared
 from l96bench.tasks.da_increment import DAIncrement
@@ -15,7 +16,7 @@ from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
-__all__ = ["families", "find_family", "list_tasks", "make_task", "register_task", "tasks_given_as"]
+__all__ = ["families", "find_family", "glossary", "list_tasks", "make_task", "register_task", "tasks_given_as"]
 
 _ID = re.compile(r"(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v(?P<version>[0-9]+)")
 _given_as: list[Callable[[Task], Task]] = []
@@ -66,6 +67,17 @@ def find_family(name: str) -> type[Task]:
     Raises `UnknownIdError`, naming the closest ones, or `L96BenchError` if it is ambiguous or cannot be loaded.
     """
     return _FAMILIES[name]
+
+
+def glossary(of: str | Task | type[Task]) -> tuple[Metric, ...]:
+    """Return the definitions of all metrics and curves in the results of a family.
+
+    Parameters
+    ----------
+    of : str, Task or type
+        A family's name or class, a task or its id; `UnknownIdError` if there is no such family.
+    """
+    return (find_family(of.partition("/")[0]) if isinstance(of, str) else of).glossary
 
 
 def list_tasks(family: str | None = None) -> list[str]:

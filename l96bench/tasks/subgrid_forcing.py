@@ -22,11 +22,13 @@ from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.metrics.bounds import BOUND
+from l96bench.metrics.glossary import Metric
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples
+from l96bench.tasks.definitions import LEARNING, OFFLINE
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, seed_spread, value_of
 from l96bench.tasks.sources import MINIATURE
 
@@ -79,6 +81,7 @@ class SubgridForcing(ClosureTask):
         Column("bias", "bias", ".3f"),
         Column("conservation error", "conservation_error", ".2g", optional=True),
     )
+    glossary: ClassVar[tuple[Metric, ...]] = (*OFFLINE, *LEARNING)
     artifact_kinds: ClassVar[tuple[str, ...]] = (ONNX, EQUATIONS, PREDICTIONS)
     seasonal: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v1"

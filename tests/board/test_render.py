@@ -57,7 +57,7 @@ def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
     assert rows[2][1].startswith("80.0 [")
     assert rows[2][2] == NONE
     assert [cell.split(", ")[-1] for cell in rows[3][1:]] == ["rank 1", "rank 2"]
-    assert ["survival", "1.000 [0.930, 1.000]"] in rows
+    assert ["survival (higher is better)", "1.000 [0.930, 1.000]"] in rows
     assert "    run Stencil network\n" in card
     assert "80.0 (seed 0)" in card
 

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 
 import l96bench
+from l96bench.metrics import Metric
 from l96bench.tasks import Column, Content, Example, Parts, Reference, Task, Work, value_of
 
 INFO = {"kind": "reference", "inputs": "none", "command": "task.references"}
@@ -27,6 +28,9 @@ class RingMean(Task):
     title: ClassVar[str] = "Ring mean"
     question: ClassVar[str] = "Predict the mean of U. 0 points: its training mean. 100 points: the mean itself."
     columns: ClassVar[tuple[Column, ...]] = (Column("RMSE", "rmse", ".3f"),)
+    glossary: ClassVar[tuple[Metric, ...]] = (
+        Metric("rmse", "RMSE", "Root mean square error of the ring's mean U over the test states.", "X / MTU", "lower"),
+    )
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
     default_regimes: ClassVar[tuple[str, ...]] = ("wilks-f20",)
     env_id: ClassVar[str | None] = "outsider/RingMean-v0"

@@ -106,9 +106,10 @@ function columnsOf(table) {
     { id: "score", header: "score", value: (row) => row.score, cell: (row) => format(row.score, 1) },
     { id: "interval", header: `${100 * table.level} % interval`, value: (row) => row.low, cell: (row) => `${format(row.low, 1)} – ${format(row.high, 1)}` },
     ...(table.season ? [{ id: "gap", header: GAP, value: (row) => first(row.gap), cell: gapText, help: () => gapHelp([table]) }] : []),
-    ...own.map(([header, digits], i) => ({
+    ...own.map(([header, digits, meaning], i) => ({
       id: `m${i}`, header, value: (row) => first(row.metrics[i]), cell: (row) => format(first(row.metrics[i]), digits),
       tip: (row) => (Array.isArray(row.metrics[i]) ? metricText(row.metrics[i], digits) : null),
+      ...(meaning && { help: () => help(header, [meaning]) }),
     })).filter((column) => rows.some((row) => column.value(row) !== null)),
     { id: "parameters", header: "parameters", value: (row) => row.parameters, up: true, cell: (row) => whole(row.parameters) },
     { id: "training", header: "training s", value: (row) => row.training, up: true, cell: (row) => format(row.training, 1) },
