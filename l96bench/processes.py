@@ -82,7 +82,15 @@ def stop_all() -> None:
     """End all processes that were started here, directly or indirectly."""
     for process in list(_running):
         _kill(process)
-    kill_each(descendants(os.getpid()))
+    kill_each(pid for pid in descendants(os.getpid()) if not _tracks(pid))
+
+
+def _tracks(pid: int) -> bool:
+    """Return whether a process is Python's tracker of resources, which ends by itself and complains if killed."""
+    try:
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
