@@ -7,11 +7,14 @@ when it is killed or dies; children run in parallel over instances.
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,6 +35,8 @@ RAISED, TOO_SLOW, DIED = "raised", "too slow", "died"
 """Faults: the model's code raised, exceeded the time limit, or ended its process."""
 _START_LIMIT = 120.0
 """Seconds allowed to start a child and import what the model needs."""
+_MEMORY = 4 * 2**30
+"""Bytes that a child may allocate beyond what it has when it starts, where the system can limit them (Linux)."""
 _MAX_CHARACTERS = 2_000_000
 """Longer equations are an error of the model and are never parsed."""
 
@@ -76,7 +81,8 @@ def discover(
     """Return the equations that a copy of a model finds in states X (time, n) at times t (time,), in a child process.
 
     `seed` sets the global generators of NumPy and Python there, and all ``random_state`` parameters; the process is
-    killed after `limit` seconds. Raises `ModelError` if the model cannot be pickled.
+    killed after `limit` seconds, with all that it has started, and has 4 GiB of memory. Raises `ModelError` if the
+    model cannot be pickled.
     """
     with _Child(_pickled(model)) as child:
         return child.discover(X, t, seed, limit)
@@ -149,6 +155,7 @@ class _Child:
         self._payload = payload
         self._pool: Any = None
         self._ready = False
+        self._group = 0
 
     def __enter__(self) -> _Child:
         return self
@@ -162,6 +169,7 @@ class _Child:
             self._pool.stop()
             self._pool.join()
             self._pool = None
+            self._end_group()
 
     def discover(self, X: NDArray[np.float64], t: NDArray[np.float64], seed: int, limit: float | None) -> Discovery:
         """Fit a copy of the model."""
@@ -170,10 +178,19 @@ class _Child:
         try:
             return self._call(_discover, self._payload, X, t, seed, limit=limit)
         except TimeoutError:
+            self._end_group()
             return Discovery(None, time.perf_counter() - start, TOO_SLOW, f"stopped after {limit:g} s")
         except (OSError, RuntimeError) as error:  # the pool's: the process is gone
+            self._end_group()
             message = f"its process ended, exit code {getattr(error, 'exitcode', 'unknown')}"
             return Discovery(None, time.perf_counter() - start, DIED, message)
+
+    def _end_group(self) -> None:
+        """End what the process has started, which does not end with it."""
+        if self._group:
+            with suppress(OSError):
+                os.killpg(self._group, signal.SIGKILL)
+            self._group = 0
 
     def _start(self) -> None:
         """Start the process and import what the model needs, which does not count as fitting time."""
@@ -186,7 +203,7 @@ class _Child:
         if self._ready:
             return
         try:
-            message = self._call(_load, self._payload, limit=_START_LIMIT)
+            self._group, message = self._call(_load, self._payload, limit=_START_LIMIT)
         except (OSError, RuntimeError) as error:
             raise ModelError(f"a process with the model in it does not start: {error}") from error
         if message:
@@ -202,16 +219,32 @@ class _Child:
 # What runs in the child. Whatever is raised there comes back as text: its class may not exist here.
 
 
-def _load(payload: bytes) -> str:
-    """Import what the model needs, and return the error if that fails."""
+def _settle() -> int:
+    """Give this process a group of its own, and a limit on its memory; return the group, 0 if it has none."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[5])  # of data: what the limit is on
+        bound, hard = pages * resource.getpagesize() + _MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard == resource.RLIM_INFINITY or bound < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+    with suppress(AttributeError, OSError):
+        os.setsid()
+        return os.getpid()
+    return 0
+
+
+def _load(payload: bytes) -> tuple[int, str]:
+    """Import what the model needs, and return the process's group, and the error if that fails."""
     import cloudpickle
 
+    group = _settle()
     sys.path.append("")  # modules of the user's, beside the script
     try:
         cloudpickle.loads(payload)
     except BaseException as error:
-        return described(error)[:1000] + place_of(error)
-    return ""
+        return group, described(error)[:1000] + place_of(error)
+    return group, ""
 
 
 def _discover(payload: bytes, X: NDArray[np.float64], t: NDArray[np.float64], seed: int) -> Discovery:

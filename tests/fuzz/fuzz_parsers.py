@@ -20,6 +20,8 @@ from l96bench.tasks.registry import make_task
 with atheris.instrument_imports(
     include=[
         "l96bench.board.change",
+        "l96bench.files",
+        "l96bench.graphs.onnx_closure",
         "l96bench.submissions.artifacts",
         "l96bench.submissions.consistency",
         "l96bench.submissions.plain_yaml",
@@ -30,6 +32,8 @@ with atheris.instrument_imports(
 ):
     from l96bench.board.change import Change, change_faults, submissions_of
     from l96bench.board.repository import File
+    from l96bench.files import read_json
+    from l96bench.graphs.onnx_closure import onnx_faults
     from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
     from l96bench.submissions.consistency import out_of_line, row_faults
     from l96bench.submissions.folder import owner_of
@@ -61,6 +65,11 @@ def one_input(data: bytes) -> None:
                 name_faults(rest.decode("utf-8", "ignore") or "-", "kind")
             case b"o":
                 owner_of(rest)
+            case b"o":
+                onnx_faults(rest)
+            case b"r":
+                with contextlib.suppress(ValueError):
+                    read_json(rest)
             case _:
                 read_yaml(rest, "f.yaml")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +22,7 @@ from l96bench.board.change import Change, change_faults, submissions_of
 from l96bench.board.contribution import review_change
 from l96bench.board.repository import File
 from l96bench.errors import L96BenchError
+from l96bench.files import read_json
 from l96bench.graphs.onnx_closure import onnx_faults
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
@@ -32,6 +35,7 @@ from l96bench.tasks.registry import list_tasks, make_task
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "submissions" / "corpus"
 ROW = HERE.parents[1] / "leaderboard" / "results" / list_tasks("subgrid-forcing")[0] / "fitted-quartic.json"
+CHANGED = ("predictions/transposed.npz", "onnx/other-K.onnx")
 KEYS = ("schema", "name", "authors", "kind", "inputs", "description", "tasks", "artifacts", "training", "x")
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -54,6 +58,22 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         with contextlib.suppress(L96BenchError):
             read()
     assert isinstance(onnx_faults(data), list)
+    with contextlib.suppress(ValueError):
+        read_json(data)
+
+
+@quick
+@given(
+    st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["predictions/transposed.npz", "onnx/other-K.onnx"])
+)
+def test_any_change_of_a_file_is_read_or_refused(new: bytes, place: int, name: str) -> None:
+    """What is read after a change in a predictions file is what NumPy reads as well."""
+    data = (CORPUS / name).read_bytes()
+    changed = data[:place] + new + data[place + len(new) :]
+    assert isinstance(onnx_faults(changed), list)
+    with contextlib.suppress(L96BenchError):
+        found = read_predictions(Artifact("p.npz", changed), Expected({"test": (8, 5, 2)}, "ab" * 32))
+        np.testing.assert_array_equal(found["test"], np.load(io.BytesIO(changed))["test"])
 
 
 @quick
@@ -184,7 +204,7 @@ def test_any_tree_of_git_is_judged_or_refused(names: list[tuple[str, str]]) -> N
 @pytest.mark.slow
 def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    kinds = {"description": "sy", "predictions": "p", "equations": "je"}
+    kinds = {"description": "sy", "predictions": "p", "equations": "je", "onnx": "o", "result": "r"}
     for path in sorted(path for name in kinds for path in (CORPUS / name).iterdir()):
         for kind in kinds[path.parent.name]:
             (tmp_path / f"{kind}-{path.name}").write_bytes(kind.encode() + path.read_bytes()[:4000])

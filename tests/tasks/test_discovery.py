@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -273,3 +274,40 @@ def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:
     found = discover_all(Finds(["1"]), problems, checkpoint=tmp_path, progress=False)
     assert {each.texts for each in found} == {("1",)}
     assert {json.loads(read_checked(path) or "")["0"]["texts"][0] for path in tmp_path.glob("*.kept")} == {"1"}
+
+
+class Greedy:
+    """Wants more memory than a fit may have, or starts a process and never ends."""
+
+    def __init__(self, n_bytes: int = 0, place: str = "") -> None:
+        self.n_bytes, self.place = n_bytes, place
+
+    def fit(self, X: np.ndarray, t: np.ndarray) -> Greedy:
+        if self.n_bytes:
+            np.ones(self.n_bytes // 8)
+            return self
+        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+        Path(self.place).write_text(str(started.pid))
+        while True:
+            pass
+
+    def equations(self) -> list[str]:
+        return ["0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such limit")
+def test_a_fit_has_a_limit_on_its_memory() -> None:
+    assert discover(Greedy(2**20), X, T).fault == ""
+    found = discover(Greedy(7 * 2**30), X, T)
+    assert (found.fault, "MemoryError" in found.message) == (RAISED, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_a_fit_has_started_ends_with_it(tmp_path: Path) -> None:
+    place = tmp_path / "pid"
+    assert discover(Greedy(0, str(place)), X, T, limit=5.0).fault == TOO_SLOW
+    process = Path("/proc", place.read_text())
+    end = time.monotonic() + 60.0
+    while time.monotonic() < end and process.exists() and ") Z" not in (process / "stat").read_text():
+        time.sleep(0.05)
+    assert not process.exists() or ") Z" in (process / "stat").read_text()
