@@ -33,7 +33,7 @@ def test_there_are_four_ways() -> None:
 
 def test_commands_and_options_exist() -> None:
     command = typer.main.get_command(app)
-    told = re.findall(r"l96bench ((?:season )?[a-z][a-z-]+)((?: [^`\n#]*)?)", PAGE)
+    told = re.findall(r"(?m)(?:^    |`)l96bench ((?:season )?[a-z][a-z-]+)((?: [^`\n#]*)?)", PAGE)
     assert len(told) > 10
     for name, rest in told:
         one = command
