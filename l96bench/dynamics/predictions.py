@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
 from l96bench.errors import L96BenchError, ModelError, user_error
 
-__all__ = ["MEMBERS", "FreshCopy", "check_alone", "mean_of", "predict"]
+__all__ = ["MEMBERS", "FreshCopy", "check_alone", "check_causal", "mean_of", "predict"]
 
 Predict = Callable[[Any, NDArray[np.float64]], NDArray[np.float64]]
 
@@ -25,6 +25,10 @@ MEMBERS = 20
 """Draws of a stochastic model."""
 TOLERANCE = 1e-4
 """Largest change of U, relative to its standard deviation, that rounding may make in a batch of other states."""
+DRAWS = 4
+"""Draws of a stochastic closure that its predictions are compared with."""
+SLACK = 0.03
+"""How much smaller the mean square error of predictions may be than that of the closure, relatively."""
 _CHILD = """
 import os, pickle, sys
 out = os.fdopen(os.dup(1), "wb")
@@ -140,7 +144,7 @@ def check_alone(
     rng = np.random.default_rng(seed)
     stays = rng.permutation(len(rows)) < (len(rows) + 1) // 2
     again = copy.ask(predict, np.where(stays[:, None], rows, company[rng.integers(len(company), size=len(rows))]))
-    scale = float(np.std(U[np.isfinite(U)])) if np.isfinite(U).any() else 0.0
+    scale = float(np.std(np.clip(U[np.isfinite(U)], -1e9, 1e9))) if np.isfinite(U).any() else 0.0
     differs = ~np.isclose(again, U, rtol=1e-6, atol=TOLERANCE * (scale or 1.0), equal_nan=True)[stays]
     if differs.any():
         change = np.nanmax(np.abs(again - U)[stays])
@@ -151,6 +155,51 @@ def check_alone(
             "memory, sees no other rows of X and draws no random numbers of its own; noise and memory belong into a "
             "closure with start(n_members, rng) and step(X)"
         )
+
+
+def check_causal(
+    model: Any,
+    X: NDArray[np.float64],
+    *,
+    truth: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    skipped: int,
+    interval: float,
+) -> NDArray[np.float64]:
+    """Raise `ModelError` if a model predicts better along trajectories than its closure, which sees no later state.
+
+    Parameters
+    ----------
+    model : object with ``predict`` and ``closure(dt)``
+    X, truth, mean : (trajectory, time, K) arrays
+        The trajectories, the true U, and what `predict` gave for each of them.
+    skipped : int
+        Samples at the start of a trajectory that are not compared.
+    interval : float
+        MTU between samples.
+
+    Returns
+    -------
+    array (2,)
+        The mean square errors of the predictions and of the closure. That of a stochastic closure is corrected for the
+        variance of a mean of `DRAWS` draws.
+    """
+    closure = as_closure(model, interval)
+    n, members = len(X), 1 if closure.deterministic else DRAWS
+    checked_start(closure, n * members, np.random.default_rng(0))
+    rows = (np.repeat(X[:, time], members, axis=0) for time in range(X.shape[1]))
+    draws = np.stack([checked_step(closure, each) for each in rows], axis=1).reshape(n, members, *X.shape[1:])
+    draws = draws[:, :, skipped:]
+    error, own = (np.square(each - truth[:, skipped:]).mean() for each in (mean[:, skipped:], draws.mean(axis=1)))
+    if members > 1:
+        own -= draws.var(axis=1, ddof=1).mean() / members
+    if error < (1.0 - SLACK) * own:
+        name = type(model).__name__
+        raise ModelError(
+            f"expected {name}.predict to use no later states, as {name}.closure() does, which is given one state after "
+            f"another; but its mean square error is {error:.4g}, and that of the closure {own:.4g}"
+        )
+    return np.array([error, own])
 
 
 def mean_of(model: Any, X: NDArray[np.float64], state: Any) -> NDArray[np.float64]:
