@@ -146,14 +146,14 @@ def test_noise_and_memory_have_no_form_as_a_file(name: str, said: str, tmp_path:
 
 @pytest.mark.parametrize("name", ["da_augmented_linear", "da_hybrid"])
 def test_forecast_models_and_filters_have_no_form_as_a_file(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="an artifact holds no forecast model and no filter"):
+    with pytest.raises(ModelError, match="a file holds no forecast model and no filter"):
         export_entry(name, tmp_path / "mine", ["dense"])
 
 
 def test_wrong_names_are_said(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError, match=r"no entry 'quartik'.*Did you mean"):
         export_entry("quartik", tmp_path / "mine")
-    with pytest.raises(UnknownIdError, match=r"'Wilks 2005' enters no task on 'arnold-c4', but on wilks-f20"):
+    with pytest.raises(UnknownIdError, match=r"'Wilks 2005' enters no task on 'arnold-c4', but on wilks-f18, wilks-f20"):
         export_entry("wilks", tmp_path / "mine", ["wilks-f20", "arnold-c4"])
     assert not (tmp_path / "mine").exists()
 
