@@ -19,7 +19,7 @@ import l96bench
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "l96bench"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-DOORS = ("estimators", "assimilation", "envs", "metrics", "diagnostics")
+DOORS = ("tasks", "estimators", "assimilation", "envs", "metrics", "diagnostics")
 """Rooms that people import from; with the package itself these are all that scripts and documents may use."""
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
