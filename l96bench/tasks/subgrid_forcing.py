@@ -17,7 +17,6 @@ from l96bench.dynamics.closures import checked_forcing
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.predictions import MEMBERS, FreshCopy, check_alone, check_causal, mean_of, predict
 from l96bench.equations.closure import EquationClosure
-from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.metrics.bounds import BOUND
@@ -34,8 +33,6 @@ from l96bench.tasks.sources import MINIATURE
 __all__ = ["SubgridForcing", "SubgridForcingMemory"]
 
 _BATCH = 4000
-_KEEP_NOTHING = (OnnxClosure, EquationClosure, Polynomial, NoClosure, PolynomialRegressor)
-"""Models that have no state, because they are run as graphs or by kernels of this package."""
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
 
@@ -104,7 +101,7 @@ class SubgridForcing(ClosureTask):
         found = {}
         with (
             show_progress("predicting", len(self._scored_splits), work.progress) as report,
-            FreshCopy(model, here=self.source is MINIATURE, keeps_nothing=type(model) in _KEEP_NOTHING) as copy,
+            FreshCopy(model, here=self.source is MINIATURE, keeps_nothing=_keeps_nothing(model)) as copy,
         ):
             for name, suffix in self._scored_splits:
                 found[suffix] = self._predict(model, getattr(self, name), copy)
@@ -365,6 +362,14 @@ class SubgridForcingMemory(SubgridForcing):
         drawn = [members for _, members in pairs if members is not None]
         members = np.concatenate(drawn, axis=1) if drawn else None
         return self._finished(mean, members)
+
+
+def _keeps_nothing(model: Any) -> bool:
+    """Return whether a model has no state because it is run as a graph or by a kernel of this package."""
+    regressors = sys.modules.get("l96bench.estimators.regressors")
+    if regressors is not None and type(model) is regressors.PolynomialRegressor:
+        return True
+    return type(model) in (OnnxClosure, EquationClosure, Polynomial, NoClosure)
 
 
 def within_reach(
