@@ -15,7 +15,7 @@ from l96bench.diagnostics.recovery.recovery import METRICS, grids_of
 from l96bench.entries.entry import Entry
 from l96bench.equations import EquationSet
 from l96bench.equations.discoverers import KnownEquations
-from l96bench.results.record import Result
+from l96bench.results.record import Result, Value
 from l96bench.tasks.discovery import RAISED, Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery
 
@@ -153,8 +153,11 @@ def test_a_row_stands_among_the_others(single: EquationRecovery, make_result: Ca
     results = [
         make_result(name, single.id, score) for name, score in (("worse", 20.0), ("known", 70.0), ("best", 90.0))
     ]
+    results[1] = results[1].model_copy(update={"metrics": {"failed": Value(value=0.25), "unknown": Value(value=1.0)}})
     section = diagnose("standing", subject_of(single, single.instances[0].texts), results)
-    assert section.rows[0] == ("score", "70", "[69, 72]")
+    assert section.rows[0][:5] == ("score", "70", "[69, 72]", "points", "higher is better")
+    assert section.rows[1][:5] == ("failed", "0.25", "", "1", "lower is better")
+    assert section.rows[2] == ("unknown", "1", "", "", "", "")
     assert section.figure is not None
     labels = section.figure.axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["best", "known", "worse"]

@@ -69,6 +69,7 @@ def test_a_family_of_another_package_goes_through_the_whole_house(
     assert set(row.data_digests) == {f"ring-mean/wilks-f20/{name}" for name in names}
     assert run("leaderboard", "--results", "results", "--output", "board") == 0
     assert "Ring mean" in (tmp_path / "board" / "index.html").read_text()
+    assert "Root mean square error of the ring" in (tmp_path / "board" / "README.md").read_text()
     assert run("card", "ring line", "--results", "results") == 0
     assert "Ring mean" in capsys.readouterr().out
     assert run("export", "mine.py", "mine") == 0
