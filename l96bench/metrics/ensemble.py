@@ -29,15 +29,25 @@ def crps(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
     one member it is the absolute error. The "fair" variant, which estimates the score of an infinite ensemble, does not
     exist for one member.
     """
-    import scoringrules
-
     truth, forecast = _checked(truth, forecast)
     score = np.empty(truth.shape[:2])
     for lead in range(truth.shape[0]):
-        # "qd", the quantile decomposition, is this estimator from sorted members: m log m instead of m² operations.
-        points = scoringrules.crps_ensemble(truth[lead], forecast[lead], m_axis=1, estimator="qd")
-        score[lead] = points.mean(axis=-1)
+        score[lead] = _crps_of_members(truth[lead], np.moveaxis(forecast[lead], 1, -1)).mean(axis=-1)
     return score
+
+
+def _crps_of_members(truth: FloatArray, forecast: FloatArray) -> FloatArray:
+    """Return the CRPS (case, K) of members (case, K, member) by the quantile decomposition.
+
+    It takes m log m operations, with the sorting, instead of m², in the order of the library scoringrules ("qd"), whose
+    import compiles for seconds.
+    """
+    members = np.sort(np.ascontiguousarray(forecast), axis=-1)  # the layout decides the order of the sum
+    truth, m = truth[..., None], forecast.shape[-1]
+    alpha = np.arange(1, m + 1) - 0.5
+    below = (members <= truth) * alpha * (truth - members)
+    above = (members > truth) * (m - alpha) * (members - truth)
+    return np.asarray(2 * (np.sum(below + above, axis=-1) / m**2))
 
 
 def rmse_by_lead(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:

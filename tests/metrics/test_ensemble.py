@@ -42,6 +42,19 @@ def test_crps_is_the_standard_estimator(reliable: tuple[Array, Array]) -> None:
     np.testing.assert_allclose(ensemble.crps(truth[:, :3], small), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [1, 2, 7, 20])
+def test_crps_has_the_bits_of_the_library_scoringrules(members: int) -> None:
+    import scoringrules
+
+    rng = np.random.default_rng(members)
+    truth, forecast = rng.normal(2.5, 3.5, (3, 50, 8)), rng.normal(2.5, 3.5, (3, 50, members, 8)).round(1)
+    truth[0] = forecast[0, :, 0]  # ties
+    for lead in range(3):
+        points = scoringrules.crps_ensemble(truth[lead], forecast[lead], m_axis=1, estimator="qd")
+        np.testing.assert_array_equal(ensemble.crps(truth, forecast)[lead], points.mean(axis=-1))
+
+
 def test_crps_of_one_member_is_the_absolute_error(reliable: tuple[Array, Array]) -> None:
     truth, forecast = reliable
     score = ensemble.crps(truth, forecast[:, :, :1])
