@@ -114,7 +114,7 @@ def test_a_taken_name_is_refused() -> None:
 class _Unlike:
     """A task of a family that no diagnostic knows."""
 
-    family, regime_id, id, version = "mine", "here", "mine/here-v1", 1
+    family, regime_id, id, version, glossary = "mine", "here", "mine/here-v1", 1, ()
 
 
 def test_an_entry_of_an_unknown_family_gets_the_diagnostics_for_any(make_result: Callable[..., Result]) -> None:
