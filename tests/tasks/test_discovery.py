@@ -137,7 +137,7 @@ def test_every_way_to_fail_costs_its_own_problem_only() -> None:
     problems = []
     for command in commands:
         problems += [Toy(f"bad {command}", 0, command), Toy(f"good after {command}", 0)]
-    with faster_than(15.0):
+    with faster_than(60.0):
         found = discover_all(Model(), problems, limit=0.5, progress=False)
     for problem, each in zip(problems, found, strict=True):
         assert each.fault == (commands[problem.command] if problem.command else ""), problem.id

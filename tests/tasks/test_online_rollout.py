@@ -231,7 +231,7 @@ def test_what_cannot_be_coupled_says_why(online: OnlineRollout, model: Any, mess
 
 def test_a_regime_of_one_climate(online: OnlineRollout) -> None:
     """Three scales: no warmer climate, and nothing about it in the result."""
-    task = type(online)("three-scale")
+    task = type(online)("three-scale").miniature()
     result = task.evaluate(PolynomialRegressor(degree=3).fit(task.train.X, task.train.U))
     assert result.failures.of == 20 + 5
     assert not any(name.endswith("_shift") for name in result.metrics)
