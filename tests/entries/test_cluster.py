@@ -163,13 +163,13 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_is_scored_twice(
     log, script, lines = here / "trainings.log", here / "lines.py", Counter[str]()
     script.write_text(LINES.format(log=str(log), pause=0.4))
     log.touch()
-    kept, write = Counter[Path](), program.write_atomic
+    kept, write = Counter[Path](), program.write_checked
 
     def counted(path: Path, text: str) -> None:
         kept[path] += 1
         write(path, text)
 
-    monkeypatch.setattr(program, "write_atomic", counted)
+    monkeypatch.setattr(program, "write_checked", counted)
 
     def kill() -> None:
         wait_for(lambda: len(log.read_text().splitlines()) >= 4)

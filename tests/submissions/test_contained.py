@@ -36,7 +36,7 @@ def test_what_waits_forever_is_ended_by_the_clock_and_the_others_are_done() -> N
 def test_what_only_gets_little_of_the_processor_is_done() -> None:
     """Waiting stands for a busy machine: more seconds of the clock than are given of the processor."""
     [outcome] = run_contained("builtins:exec", ["import time; time.sleep(0.5)"], Limits(seconds=0.2))
-    assert (outcome.fault, outcome.seconds >= 0.5) == ("", True)
+    assert (outcome.fault, outcome.seconds > 0.2) == ("", True)
 
 
 def test_every_item_has_the_time_of_its_own() -> None:
