@@ -147,6 +147,7 @@ def test_the_module_is_a_program() -> None:
 # Runs and scores.
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 def test_run_writes_a_result_for_every_entry_and_task(run: Run, tmp_path: Path) -> None:
     arguments = ["run", "linear", "no_closure", "--task", OFFLINE, "--task", ONLINE, "--jobs", "1"]
@@ -223,6 +224,7 @@ def _places(folder: Path) -> list[str | Path]:
     return ["--results", folder / "results", "--output", folder, "--readme", folder / "README-of-all.md"]
 
 
+@pytest.mark.slow
 def test_the_leaderboard_is_checked_to_the_character(run: Run, board: Path) -> None:
     assert run("leaderboard", *_places(board), "--check")[0] == 0
     for name in ("README.md", "README-of-all.md", "cards/line.md", "cards/linear.md"):
@@ -239,6 +241,7 @@ def test_the_leaderboard_is_checked_to_the_character(run: Run, board: Path) -> N
     assert run("leaderboard", *_places(board), "--check")[0] == 0
 
 
+@pytest.mark.slow
 def test_check_writes_nothing(run: Run, board: Path) -> None:
     (board / "README.md").unlink()
     before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}
@@ -248,6 +251,7 @@ def test_check_writes_nothing(run: Run, board: Path) -> None:
     assert {path: path.read_bytes() for path in board.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_the_leaderboard_is_shown(run: Run, board: Path) -> None:
     code, out, _ = run("leaderboard", *_places(board), "--show")
     assert code == 0
@@ -255,6 +259,7 @@ def test_the_leaderboard_is_shown(run: Run, board: Path) -> None:
     assert "linear" in out
 
 
+@pytest.mark.slow
 def test_showing_writes_nothing_and_finds_the_board(
     run: Run, board: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -273,6 +278,7 @@ def test_showing_writes_nothing_and_finds_the_board(
     assert (board / "cards" / "linear.md").exists()
 
 
+@pytest.mark.slow
 def test_results_that_are_no_boards_do_not_overwrite_one(run: Run, board: Path, tmp_path: Path) -> None:
     own = tmp_path / "results"
     (board / "results").rename(own)
@@ -281,6 +287,7 @@ def test_results_that_are_no_boards_do_not_overwrite_one(run: Run, board: Path, 
     assert "expected --output with results that are no board's" in err
 
 
+@pytest.mark.slow
 def test_every_name_of_an_entry_has_its_card(run: Run, board: Path, predictions: Path) -> None:
     card = (board / "cards" / "linear.md").read_text().rstrip()
     row = board / "results" / OFFLINE / "linear.json"
@@ -289,6 +296,7 @@ def test_every_name_of_an_entry_has_its_card(run: Run, board: Path, predictions:
     assert run("card", predictions, "--results", board / "results")[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 def test_an_entry_is_trained_to_be_scored_and_a_result_is_shown(run: Run, board: Path) -> None:
     row = board / "results" / OFFLINE / "linear.json"
@@ -297,6 +305,7 @@ def test_an_entry_is_trained_to_be_scored_and_a_result_is_shown(run: Run, board:
     assert run("score", row)[1].splitlines()[:2] == out.splitlines()[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 @pytest.mark.parametrize("arguments", [["--traceback"], []])
 def test_tracebacks_are_shown_when_they_are_asked_for(run: Run, tmp_path: Path, arguments: list[str]) -> None:
@@ -316,6 +325,7 @@ def test_the_version_is_printed(run: Run) -> None:
     assert run("--version") == (0, f"l96bench {l96bench.__version__}\n", "")
 
 
+@pytest.mark.slow
 def test_a_card_is_printed(run: Run, board: Path) -> None:
     code, out, _ = run("card", "linear", "--results", board / "results")
     assert code == 0
@@ -325,6 +335,7 @@ def test_a_card_is_printed(run: Run, board: Path) -> None:
     assert "has no entry 'linaer'. Did you mean 'linear'" in err
 
 
+@pytest.mark.slow
 def test_a_broken_result_is_named(run: Run, board: Path) -> None:
     path = board / "results" / OFFLINE / "linear.json"
     path.write_text(path.read_text().replace('"score"', '"scores"', 1))

@@ -151,6 +151,7 @@ def score(task: l96bench.Task, model: Any) -> float:
     return task.score(model)
 
 
+@pytest.mark.slow
 def test_joblib_works_over_tasks_and_models() -> None:
     """In spawned processes, which share nothing with this one."""
     own = [mini(id) for id in ("subgrid-forcing/wilks-f20-v1", "subgrid-forcing/arnold-c4-v1")]

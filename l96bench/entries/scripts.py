@@ -57,6 +57,8 @@ def run_script_file(path: str, text: bytes) -> ModuleType:
 
 def enter(folder: str) -> None:
     """Put a folder first on ``sys.path``, replacing that of another script and its modules of the same names."""
+    if folder in sys.path and next(reversed(_folders), None) == folder:
+        return  # nothing has come between
     for other in _folders.keys() - {folder}:
         if other in _added:
             _added.remove(other)
@@ -69,7 +71,8 @@ def enter(folder: str) -> None:
     if folder not in sys.path:
         sys.path.insert(0, folder)
         _added.add(folder)
-    sys.modules.update(_folders.setdefault(folder, {}))
+    _folders[folder] = _folders.pop(folder, {})  # the last one is the present one
+    sys.modules.update(_folders[folder])
 
 
 def files_beside(path: str, text: bytes) -> dict[str, bytes]:

@@ -216,6 +216,7 @@ def test_dense_is_made_again_to_the_last_bit(part: str) -> None:
     }
 
 
+@pytest.mark.real_data
 def test_loading_gives_read_only_maps_of_the_files() -> None:
     arrays = load_archive(get_track("dense"), "test", progress=False)
     assert tuple(arrays) == ARRAYS

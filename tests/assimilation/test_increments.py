@@ -54,6 +54,7 @@ def test_noisy_observations_give_the_sign() -> None:
     assert np.corrcoef(conditional(found.X, found.tendency), conditional(found.X, found.U))[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_exact_observations_and_short_windows_give_U() -> None:
     """The error of the mean falls with the window: 2 % of it at .005 MTU, U's mean being -3.9 and its std 4.7."""
     errors, gaps = [], []

@@ -30,6 +30,7 @@ def perfect() -> Cycled:
     return cycle(truth, model, ETKF(rotate=True), network, n_members=40, inflation=1.01, spin_up_cycles=200)
 
 
+@pytest.mark.slow
 def test_rank_histogram_is_flat(perfect: Cycled) -> None:
     """One MTU and five points apart the ranks are independent (their correlation is below 0.1): chi-squared, 0.1 %."""
     ranks = perfect.ranks[:, ::20, ::5]

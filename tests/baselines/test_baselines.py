@@ -107,6 +107,7 @@ def test_trained_randomly_means_five_seeds(name: str) -> None:
     assert all(parameters[key] == 1 for key in random)
 
 
+@pytest.mark.slow
 def test_models_are_made_for_every_task_that_the_entry_enters(name: str) -> None:
     entry, _ = find_entry(name)
     tasks = [make_task(id) for id in list_tasks() if entry.accepts(make_task(id))]
@@ -197,6 +198,7 @@ def test_what_assimilates_how_well(name: str) -> None:
     assert entry.is_trained(model) == (result.model.trained_on is not None)
 
 
+@pytest.mark.slow
 def test_a_script_runs_by_itself(
     miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

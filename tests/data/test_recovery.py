@@ -35,6 +35,7 @@ def test_registered_instances_have_the_recorded_bits() -> None:
                 assert store.array_digest(array) == store.digests()[key], key
 
 
+@pytest.mark.slow
 @every_base
 def test_shapes(base: str) -> None:
     instance = fresh(base)

@@ -164,6 +164,7 @@ def test_a_row_stands_among_the_others(single: EquationRecovery, make_result: Ca
     assert [label.get_weight() for label in labels] == ["normal", "bold", "normal"]
 
 
+@pytest.mark.slow
 def test_the_page_has_its_own_sections(single: EquationRecovery, tmp_path: Path) -> None:
     subject = subject_of(single, single.instances[0].texts)
     path, sections = write_report(replace(subject), tmp_path)

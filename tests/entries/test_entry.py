@@ -84,6 +84,7 @@ def test_a_folder_of_somebody_elses_does_not_shadow_the_baselines(
     assert find_code("baselines/quartic.py").name == "baselines/quartic.py"  # and its rows do not say that it is ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -142,6 +143,7 @@ def test_other_objects_become_entries_of_their_name(module: str) -> None:
     assert entry.accepts(TASK)
 
 
+@pytest.mark.slow
 def test_classes_and_makers_are_called_and_functions_are_models(module: str) -> None:
     assert type(make(f"{module}:Regressor")).__name__ == "LinearRegression"
     made = make(f"{module}:maker")

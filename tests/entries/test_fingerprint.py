@@ -41,6 +41,7 @@ def digest(root: Path) -> str:
     return code_digest(root)
 
 
+@pytest.mark.slow
 def test_a_change_in_any_file_of_the_package_counts(tmp_path: Path) -> None:
     """A statement does, in every folder, and a new file; comments and docstrings do not."""
     copy = tmp_path / "l96bench"

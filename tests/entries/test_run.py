@@ -96,6 +96,7 @@ def test_names_given_twice_are_planned_once() -> None:
     assert plan(["linear", "linear"], [OFFLINE, OFFLINE], ()) == [Job("linear", OFFLINE), Job(CEILING, OFFLINE)]
 
 
+@pytest.mark.slow
 def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     jobs = plan(None, [OFFLINE.replace("f20", "f18")], ())
     planned = {job.entry for job in jobs} - {CEILING}
@@ -105,6 +106,7 @@ def test_without_names_every_baseline_is_planned_where_it_belongs() -> None:
     assert {job.task for job in jobs} == {OFFLINE.replace("f20", "f18")}
 
 
+@pytest.mark.slow
 def test_all_baselines_go_on_all_their_regimes_and_tracks() -> None:
     jobs = {job for job in plan(None, every=True) if job.entry != CEILING}
     for name in baseline_names():
@@ -118,6 +120,7 @@ def test_all_baselines_go_on_all_their_regimes_and_tracks() -> None:
     assert "rl_td3" not in fast
 
 
+@pytest.mark.slow
 def test_units_are_given_out_once_and_the_longest_first(script: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.py"
     copy.write_text(SCRIPT)
@@ -132,6 +135,7 @@ def test_units_are_given_out_once_and_the_longest_first(script: Path, tmp_path: 
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_a_track_is_planned_for_the_baselines_of_assimilation() -> None:
     jobs = plan(None, None, ["dense", "sparse"])
     quick = {name for name in baseline_names() if name.startswith("da_") and find_entry(name)[0].quick}
@@ -160,6 +164,7 @@ def test_what_cannot_be_planned_says_why(
 # Results.
 
 
+@pytest.mark.slow
 def test_results_are_valid_files_in_their_places(miniature_registry: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     results = run(["linear", "no_closure"], tmp_path / "out", report=lines.append)
@@ -187,6 +192,7 @@ def test_results_are_valid_files_in_their_places(miniature_registry: Path, tmp_p
     assert list(tmp_path.rglob("*.tmp")) == []
 
 
+@pytest.mark.slow
 def test_five_seeds_are_one_row(script: Path, tmp_path: Path) -> None:
     result = run([str(script)], tmp_path / "out", [OFFLINE])[0]
     assert [seed.seed for seed in result.score.seeds] == [0, 1, 2, 3, 4]
@@ -203,6 +209,7 @@ def test_a_model_is_trained_once_for_all_families(script: Path, tmp_path: Path) 
     assert trainings(script) == [0]
 
 
+@pytest.mark.slow
 def test_at_most_so_many_seeds(script: Path, tmp_path: Path) -> None:
     result = run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)[0]
     assert result.model.seeds == [0, 1]
@@ -214,6 +221,7 @@ def test_at_most_so_many_seeds(script: Path, tmp_path: Path) -> None:
 # Repetition.
 
 
+@pytest.mark.slow
 def test_a_second_run_trains_nothing_and_gives_the_same(script: Path, tmp_path: Path) -> None:
     first = run([str(script)], tmp_path / "one", n_seeds=2)
     again = run([str(script)], tmp_path / "two", n_seeds=2)
@@ -224,6 +232,7 @@ def test_a_second_run_trains_nothing_and_gives_the_same(script: Path, tmp_path: 
         assert one == two
 
 
+@pytest.mark.slow
 def test_a_fresh_run_trains_again(script: Path, tmp_path: Path) -> None:
     first = run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)
     again = run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2, fresh=True)
@@ -231,6 +240,7 @@ def test_a_fresh_run_trains_again(script: Path, tmp_path: Path) -> None:
     assert [without_cost(result) for result in again] == [without_cost(result) for result in first]
 
 
+@pytest.mark.slow
 def test_changed_code_trains_again(script: Path, tmp_path: Path) -> None:
     run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=1)
     script.write_text(SCRIPT.replace("0.02 * self.seed", "0.02 * self.seed + 0.1"))
@@ -239,6 +249,7 @@ def test_changed_code_trains_again(script: Path, tmp_path: Path) -> None:
     assert Result.read(result_path(tmp_path / "out", changed)) == changed
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_carries_on(script: Path, tmp_path: Path) -> None:
     stop = script.with_suffix(".stop")
     stop.write_text("interrupt")
@@ -251,6 +262,7 @@ def test_an_interrupted_run_carries_on(script: Path, tmp_path: Path) -> None:
     assert result.model.seeds == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_an_entry_that_fails_takes_nobody_with_it(script: Path, tmp_path: Path) -> None:
     stop = script.with_suffix(".stop")
     stop.write_text("error")
@@ -265,6 +277,7 @@ def test_an_entry_that_fails_takes_nobody_with_it(script: Path, tmp_path: Path) 
     assert trainings(script) == [0, 1, 2, 3, 4, 2]
 
 
+@pytest.mark.slow
 def test_a_kept_result_that_is_lost_is_made_again(script: Path, miniature_registry: Path, tmp_path: Path) -> None:
     run([str(script)], tmp_path / "out", [OFFLINE], n_seeds=2)
     kept = miniature_registry / "runs"
@@ -275,6 +288,7 @@ def test_a_kept_result_that_is_lost_is_made_again(script: Path, miniature_regist
     assert trainings(script) == [0, 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [lambda text: text.replace('"value": ', '"value": 9', 1), lambda text: "", lambda text: text[:300]]
 )
@@ -322,6 +336,7 @@ def test_bad_neighbours_end_their_own_rows_alone(miniature_registry: Path, tmp_p
     assert sorted(each.name for each in tmp_path.rglob("out/**/*.json")) == ["linear.json", "u-exactly.json"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_loaded_is_found_before_it_is(tmp_path: Path) -> None:
     faults = {
         "pass": "",
@@ -340,6 +355,7 @@ def test_what_cannot_be_loaded_is_found_before_it_is(tmp_path: Path) -> None:
         assert fault in found[name]
 
 
+@pytest.mark.slow
 def test_two_objects_of_one_module_are_two_entries(
     miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,6 +442,7 @@ entry = l96bench.Entry("guess", "guess", "none", lambda task, seed: Guess(), fam
 """
 
 
+@pytest.mark.slow
 def test_equations_are_discovered_again_only_where_they_are_missing(
     miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

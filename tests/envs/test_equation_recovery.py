@@ -250,6 +250,7 @@ def test_points_have_equations_of_their_own(rng: np.random.Generator) -> None:
     assert seen.shape == (16, 64)
 
 
+@pytest.mark.real_data
 @pytest.mark.parametrize("options", [{}, {"local": True}, {"track": "single-coarse", "split": "test"}])
 def test_checkers_find_nothing(options: dict[str, Any]) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")

@@ -99,6 +99,7 @@ def test_activations(activation: str, states: np.ndarray, tmp_path: Path) -> Non
     np.testing.assert_allclose(exported, closure.predict(states[:150]), rtol=1e-5, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_trained_policy(tmp_path: Path) -> None:
     """One training from environment to board: closure, parameters, ONNX to 1e-5, score."""
     options = {"n_steps": 64, "batch_size": 128, "gamma": 0.0, "learning_rate": 3e-3, "n_epochs": 5}

@@ -152,6 +152,7 @@ def frames_of(path: Path) -> tuple[NDArray[np.uint8], float]:
         return np.array([np.asarray(frame) for frame in reader]), reader.get_meta_data()["fps"]
 
 
+@pytest.mark.real_data
 def test_a_recorded_episode_plays(tmp_path: Path) -> None:
     pytest.importorskip("moviepy")
     env = gymnasium.make("l96bench/DAIncrement-v1", render_mode="rgb_array", episode_steps=12)
@@ -172,6 +173,7 @@ def test_a_recorded_episode_plays(tmp_path: Path) -> None:
     assert max(first, last) < 6.0, "the film shows the pictures, but for its compression"
 
 
+@pytest.mark.real_data
 def test_a_recorded_batch_plays(tmp_path: Path) -> None:
     pytest.importorskip("moviepy")
     envs = gymnasium.make_vec("l96bench/DAIncrement-v1", num_envs=4, render_mode="rgb_array", episode_steps=6)

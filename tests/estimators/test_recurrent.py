@@ -193,6 +193,7 @@ def test_a_member_that_blows_up_takes_nobody_along() -> None:
     np.testing.assert_allclose(checked_step_of(closure, X)[[0, 2]], U[[0, 2]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_its_families_take_it(memory: SubgridForcingMemory, online: OnlineRollout) -> None:
     model = RecurrentRegressor(**SMALL)
     memory.fit(model)

@@ -56,6 +56,7 @@ def run(*arguments: str | Path) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_a_family_of_another_package_goes_through_the_whole_house(
     package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def score(task: l96bench.Task) -> float:
     return task.score(l96bench.NoClosure())
 
 
+@pytest.mark.slow
 def test_a_regime_of_another_package_has_tasks_here_and_in_other_processes(package: Path) -> None:
     task = l96bench.make_task("subgrid-forcing/mild-v1").miniature()
     assert task.regime.J == 4
@@ -132,6 +134,7 @@ def test_a_task_takes_a_regime_of_ones_own_along(tmp_path: Path) -> None:
     assert "(1200, 9)" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", l96bench.list_tasks())
 def test_our_own_tasks_pass_what_outsiders_must(id: str) -> None:
     task = l96bench.make_task(id)

@@ -209,6 +209,7 @@ def improve(path: Path) -> None:
     path.write_text(json.dumps(fields))
 
 
+@pytest.mark.slow
 def test_other_digests_than_the_recorded_are_found(run: Run) -> None:
     board, secret = fixed()
     score_season(board, "trial", secret, ["linear"])
@@ -223,6 +224,7 @@ def test_other_digests_than_the_recorded_are_found(run: Run) -> None:
     assert {verdict.status for verdict in verdicts} == {"identical"}
 
 
+@pytest.mark.slow
 def test_an_entry_that_knows_the_public_test_loses_on_the_season() -> None:
     public = make_task(OFFLINE)
     season = season_task(public, Season("trial", bytes(range(32))))

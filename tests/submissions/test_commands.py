@@ -164,6 +164,7 @@ def test_code_is_run_only_when_it_is_allowed(run: Run, monkeypatch: pytest.Monke
     assert (code, said.startswith("unverified ")) == (0, True)
 
 
+@pytest.mark.slow
 def test_a_submission_that_takes_forever_leaves_the_others_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "mine")
     edit("mine", f"  - {OFFLINE}", f"  - {OFFLINE}\n  - online-rollout/wilks-f20-v1")

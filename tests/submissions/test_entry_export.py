@@ -100,6 +100,7 @@ def test_what_make_trains_on_is_noted(tmp_path: Path) -> None:
     assert (training.regime, training.split, training.note) == ("wilks-f20", "train", entry.trained_on)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("name", ["da_mean", "da_linear", "da_quartic", "da_random_forest", "da_stencil_network"])
 def test_models_of_increments_correct_the_model_as_before(name: str, tmp_path: Path) -> None:
     task = make_task("da-increment/dense-v1")
@@ -121,6 +122,7 @@ def test_a_closure_in_the_filter_becomes_a_model_of_increments(tmp_path: Path) -
     np.testing.assert_allclose(checked_step(ours, X), checked_step(theirs, X), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_discovered_equations_score_the_same(tmp_path: Path) -> None:
     task = make_task("equation-recovery/single-v1")
     for name in ("er_textbook", "er_least_squares"):
@@ -177,6 +179,7 @@ def test_a_folder_that_appears_meanwhile_is_left_alone(tmp_path: Path) -> None:
     assert not any(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_the_check_finds_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "mine"
     with pytest.raises(SystemExit) as ended:

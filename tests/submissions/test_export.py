@@ -116,6 +116,7 @@ def online() -> OnlineRollout:
     return task
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_an_exported_model_scores_as_the_original(

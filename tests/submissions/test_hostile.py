@@ -108,6 +108,7 @@ def read(name: str) -> bytes:
     return (HERE / "corpus" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_is_only_seen_when_it_runs_is_contained() -> None:
     from l96bench.dynamics.polynomial import Polynomial
     from l96bench.graphs.models import exported

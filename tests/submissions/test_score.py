@@ -182,6 +182,7 @@ def test_unknown_names_are_errors(module: str) -> None:
         score_model(f"{module}:closur", OFFLINE)
 
 
+@pytest.mark.slow
 def test_files_of_equations_are_scored(single: EquationRecovery, tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({problem.id: problem.instance.texts for problem in single.problems}))

@@ -58,6 +58,7 @@ def change(task: str, **fields: object) -> None:
     Result.read(path).model_copy(update=fields).write(path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_an_honest_board_is_identical_with_its_ceilings() -> None:
     found = verdicts()
@@ -102,6 +103,7 @@ def test_a_row_of_one_seed_is_compared_whole() -> None:
     assert (found.status, "the same predictions have other numbers" in found.reason) == (DIFFERENT, True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_a_row_that_no_baseline_makes_is_found() -> None:
     model = Result.read(Path("leaderboard/results", OFFLINE, "my-line.json")).model
@@ -123,6 +125,7 @@ def test_ones_own_row_is_judged_against_ones_own_script() -> None:
     assert "no baseline makes it" in verdicts()["my-line subgrid-forcing"].reason
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_rows_that_are_not_trained_again_are_said_to_be_consistent() -> None:
     assert {each.status for each in verdicts(train=Train.NONE).values()} == {CONSISTENT}
@@ -132,6 +135,7 @@ def test_rows_that_are_not_trained_again_are_said_to_be_consistent() -> None:
     assert verdicts(slow=True)["my-line subgrid-forcing"].status == IDENTICAL
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_a_baseline_is_trained_again_on_one_regime_or_on_all() -> None:
     other = OFFLINE.replace("wilks-f20", "arnold-c4")

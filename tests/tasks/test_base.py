@@ -220,6 +220,7 @@ def test_a_result_says_what_was_scored_and_how(offline: SubgridForcing, tmp_path
     assert Result.read(tmp_path / "result.json") == result
 
 
+@pytest.mark.slow
 def test_score_is_the_score_of_evaluate(offline: SubgridForcing, online: OnlineRollout) -> None:
     for task in (offline, online):
         assert task.score(Polynomial([0.0, -1.0])) == task.evaluate(Polynomial([0.0, -1.0])).score.value

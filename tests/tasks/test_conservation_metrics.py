@@ -18,12 +18,12 @@ KEYS = {"conservation_error", "conservation_error_shift", "momentum_drift", "mom
 
 @pytest.fixture(scope="module")
 def offline_flux(offline: SubgridForcing) -> SubgridForcing:
-    return type(offline)("conservative-f12")
+    return type(offline)("conservative-f12").miniature()
 
 
 @pytest.fixture(scope="module")
 def online_flux(online: OnlineRollout) -> OnlineRollout:
-    return type(online)("conservative-f12")
+    return type(online)("conservative-f12").miniature()
 
 
 def test_offline_it_is_the_momentum_that_predictions_make(offline_flux: SubgridForcing) -> None:

@@ -302,6 +302,7 @@ def test_a_fit_has_a_limit_on_its_memory() -> None:
     assert (found.fault, "MemoryError" in found.message) == (RAISED, True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_what_a_fit_has_started_ends_with_it(tmp_path: Path) -> None:
     place = tmp_path / "pid"

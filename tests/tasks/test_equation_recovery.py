@@ -66,6 +66,7 @@ def test_references_are_the_ends_of_the_scale(name: str, request: pytest.Fixture
     assert {each.failures.non_finite for each in (floor, literature, ceiling)} == {0}
 
 
+@pytest.mark.slow
 def test_where_y_is_hidden_the_ceiling_is_the_best_equation_of_the_true_terms(hidden: EquationRecovery) -> None:
     ceiling, resolved = hidden.references["ceiling"].evaluate(), hidden.evaluate_equations(true)
     assert ceiling.metrics["f1"].value == 1.0
@@ -353,6 +354,7 @@ def test_fresh_instances_are_others_and_the_same_for_a_seed() -> None:
     assert len(set.union(*sets)) == 30
 
 
+@pytest.mark.slow
 def test_data_digests_name_the_instances(single: EquationRecovery) -> None:
     own = single.data_digests
     assert set(own) == {f"single/seed-11-instance-{i}/{name}" for i in (0, 5) for name in ("train", "test")}

@@ -181,6 +181,7 @@ def test_code_of_ones_own_is_tried_like_artifacts(name: str, tmp_path: Path, mon
         assert 30.0 < found.scores[DENSE.id] < 95.0
 
 
+@pytest.mark.slow
 def test_each_artifact_of_a_family_is_tried(tmp_path: Path) -> None:
     write_example(tmp_path / "mine", "da-increment")
     (tmp_path / "mine" / "wide.yaml").write_text("- U[k] = 0.05*X[k]\n")

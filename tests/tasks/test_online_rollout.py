@@ -229,6 +229,7 @@ def test_what_cannot_be_coupled_says_why(online: OnlineRollout, model: Any, mess
         online.evaluate(model)
 
 
+@pytest.mark.slow
 def test_a_regime_of_one_climate(online: OnlineRollout) -> None:
     """Three scales: no warmer climate, and nothing about it in the result."""
     task = type(online)("three-scale").miniature()

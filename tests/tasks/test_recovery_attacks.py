@@ -185,6 +185,7 @@ def honest_closure(hidden: EquationRecovery) -> Result:
     return hidden.evaluate_equations(lambda problem: regress(problem, 0.05))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nothing", "the whole library, fitted", "what can be recalled", "the signs reversed"])
 def test_attacks_on_a_closure_lose_to_honest_regression(
     name: str, hidden: EquationRecovery, honest_closure: Result

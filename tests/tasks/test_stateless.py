@@ -128,6 +128,7 @@ def ends(model: Any, X: Array) -> Array:
     os._exit(3)
 
 
+@pytest.mark.slow
 def test_a_copy_answers_as_long_as_its_context() -> None:
     X = np.ones((2, 8))
     with FreshCopy(LINE) as copy:

@@ -13,6 +13,7 @@ from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
 from l96bench.results.record import Result
 from l96bench.tasks.registry import make_task
+from l96bench.tasks.sources import MINIATURE
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
 Array = NDArray[np.float64]
@@ -112,9 +113,9 @@ class SubgridForcingWithoutShift(SubgridForcing):
     """A regime of one climate, on made-up data."""
 
     def __init__(self) -> None:
-        super().__init__("three-scale")
+        super().__init__("three-scale", source=MINIATURE)
 
-    def make(self, split: str) -> dict[str, Array]:
+    def make(self, split: str, progress: bool | None = None) -> dict[str, Array]:
         assert split in ("train", "test")
         X = np.random.default_rng(0).normal(size=(1 if split == "train" else 2, 400, 8))
         return {"X": X, "U": np.sin(X)}
@@ -207,6 +208,7 @@ def test_two_entries_are_compared_in_pairs(offline: SubgridForcing, quartic: Pol
     assert paired.high - paired.low < 0.3 * (result.score.high - result.score.low)
 
 
+@pytest.mark.real_data
 def test_the_interval_is_as_wide_as_trajectories_differ() -> None:
     """On the real data: the standard error from ten independent trajectories, which the bootstrap does not use."""
     task = make_task("subgrid-forcing/wilks-f20-v1")

@@ -91,6 +91,7 @@ class Discovers(LooksAround):
 FIRST = {family: next(id for id in list_tasks(family)) for family in {id.partition("/")[0] for id in list_tasks()}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(FIRST))
 def test_nothing_leads_to_more_than_was_given(family: str) -> None:
     task = make_task(FIRST[family]).miniature()
