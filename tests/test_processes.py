@@ -135,9 +135,9 @@ import time
 from l96bench.processes import ended_by_signals
 
 with ended_by_signals():
-    print("1 1", flush=True)
     while True:
         try:
+            print("1 1", flush=True)
             time.sleep(1000)
         except KeyboardInterrupt:
             pass
