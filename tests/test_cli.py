@@ -64,6 +64,7 @@ def test_a_terminal_that_lacks_a_letter_shows_its_number(monkeypatch: pytest.Mon
     assert b"wrong: \\xd6rsted: expected a folder" in sys.stdout.buffer.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -135,6 +136,7 @@ def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "the same command carries on" in err
 
 
+@pytest.mark.slow
 def test_the_module_is_a_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "l96bench", "tasks", "nothing"], capture_output=True, text=True, check=False

@@ -66,6 +66,7 @@ def test_an_error_in_a_model_has_its_place(call: Callable[[], object], where: Ca
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_in_another_process_it_has_its_place_too() -> None:
     found = list(in_parallel(raising, [1, 2], n_jobs=2))
     for outcome in found:
@@ -98,6 +99,7 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 # Methods of equation recovery, whose failures are counted.
 
 
+@pytest.mark.slow
 def test_a_method_that_raises_is_warned_of(single: Any) -> None:
     with pytest.warns(
         ModelWarning, match=r"Model found no equations in (\d+) of \1 problems \(raised\).*" + place(raising)
@@ -107,6 +109,7 @@ def test_a_method_that_raises_is_warned_of(single: Any) -> None:
     assert discover(Model(), X, np.arange(4.0)).place
 
 
+@pytest.mark.slow
 def test_a_warning_in_another_process_is_heard_here(tmp_path: Path) -> None:
     script = tmp_path / "warns.py"
     script.write_text(

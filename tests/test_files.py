@@ -40,6 +40,7 @@ def change(folder: Path) -> None:
         replace_all(folder, CHANGES)
 
 
+@pytest.mark.slow
 def test_several_files_are_replaced_all_or_none(tmp_path: Path) -> None:
     folder, found = tmp_path / "folder", []
     fill(folder)
@@ -53,6 +54,7 @@ def test_several_files_are_replaced_all_or_none(tmp_path: Path) -> None:
     assert (found[0], found[-1]) == (OLD, NEW)
 
 
+@pytest.mark.slow
 def test_the_next_change_finishes_a_killed_one_as_well(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     fill(folder)
@@ -103,6 +105,7 @@ def _count(folder: Path) -> None:
             replace_all(folder, {"n": str(value + 1)})
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_has_the_lock(tmp_path: Path) -> None:
     (tmp_path / "n").write_text("0")
     context = multiprocessing.get_context("fork")

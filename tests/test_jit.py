@@ -79,6 +79,7 @@ def expected(scale: float = 3.0, table: float = 3.0, array: float = 2.0, add: fl
     return (2.0 + add) * scale + table + array + 2.0**power
 
 
+@pytest.mark.slow
 def test_a_change_in_any_file_reaches_the_kernels_that_use_it(folder: Path) -> None:
     """Of a constant, alone, in a tuple or in an array, of an inlined kernel, and of what a kernel encloses."""
     assert run(folder) == (expected(), 0, 1)
@@ -107,6 +108,7 @@ def test_lines_and_comments_do_not_matter(folder: Path) -> None:
     assert run(folder)[1:] == (1, 0)
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_compiled_again(folder: Path) -> None:
     run(folder)
     for suffix in ("nbi", "nbc"):
@@ -116,6 +118,7 @@ def test_a_damaged_file_is_compiled_again(folder: Path) -> None:
         assert run(folder) == (expected(), 1, 0)
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_noticed(folder: Path) -> None:
     """Also in machine code, which would run."""
     run(folder)
@@ -129,6 +132,7 @@ def test_a_changed_byte_is_noticed(folder: Path) -> None:
         assert run(folder) == (expected(), 1, 0)
 
 
+@pytest.mark.slow
 def test_without_a_place_to_write_kernels_are_compiled_and_it_is_said_once(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,11 +43,13 @@ def test_importing_is_light() -> None:
     assert not loaded_after("import l96bench") & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_listing_needs_neither_learning_nor_plotting_libraries() -> None:
     loaded = loaded_after("import l96bench", "l96bench.list_tasks()", "l96bench.list_regimes()", "dir(l96bench)")
     assert not loaded & {"torch", "sklearn", "matplotlib", "xarray", "pandas", "arch"}
 
 
+@pytest.mark.slow
 def test_simulating_needs_neither_learning_nor_plotting_libraries() -> None:
     loaded = loaded_after("import l96bench", "l96bench.simulate('lorenz96-k40', 1.0, spin_up=0.0)")
     assert "numba" in loaded
@@ -111,6 +113,7 @@ def test_every_module_says_what_it_is_and_stays_readable(name: str) -> None:
             assert ast.get_docstring(node), f"{name}.{node.name}"
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared() -> None:
     """A library that comes only with a tool for developers must not be needed by users."""
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]

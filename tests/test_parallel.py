@@ -53,6 +53,7 @@ def test_torch_has_one_thread_as_well() -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_libraries_that_are_loaded_later_are_found() -> None:
     found = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=True)
     assert found.stdout.split("\n")[:2] == ["True {1}", "{2}"]

@@ -46,6 +46,7 @@ with time_limit("training", 0.5):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("item", "fault"),
     [
@@ -68,6 +69,7 @@ def test_a_bad_item_is_its_own_fault(item: str, fault: str) -> None:
     assert bool(fault) == bool(bad)
 
 
+@pytest.mark.slow
 def test_two_processes_are_at_work_while_a_third_item_hangs() -> None:
     assert outcomes([LIMITED, "import os; os._exit(1)", "1", "2"], 2)[2:] == ["", ""]
 
@@ -83,6 +85,7 @@ def test_what_an_item_leaves_running_does_not_reach_the_items_of_others() -> Non
     assert "AssertionError" in outcomes([same, same + " "], 1, "aa")[1]
 
 
+@pytest.mark.slow
 def test_what_an_item_has_started_ends_with_it(tmp_path: Path) -> None:
     code = (
         "import subprocess, os\n"
@@ -99,6 +102,7 @@ def test_what_an_item_has_started_ends_with_it(tmp_path: Path) -> None:
         assert all(map(gone, pids))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_the_fault_of_its_item() -> None:
     faults = {each.index: each.fault for each in in_parallel(repr, [threading.Lock(), 1], n_jobs=2)}
     assert "cannot be sent to a process" in faults[0]

@@ -115,6 +115,7 @@ def test_what_is_public_is_found_again_by_its_name(place: str) -> None:
     assert copy.deepcopy(thing) is thing or same(copy.deepcopy(thing), thing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INSTANCES)
 def test_objects_pickle_and_copy(name: str) -> None:
     thing = INSTANCES[name]()

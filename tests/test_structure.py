@@ -112,6 +112,7 @@ def test_private_names_stay_in_their_module(name: str) -> None:
             assert not private or private == ["__version__"], f"{module}.{imported}"
 
 
+@pytest.mark.slow
 def test_no_two_public_classes_have_one_name() -> None:
     where = defaultdict(list)
     for module, path in MODULES.items():
@@ -121,6 +122,7 @@ def test_no_two_public_classes_have_one_name() -> None:
     assert {name: modules for name, modules in where.items() if len(modules) > 1} == {}
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other() -> None:
     """No circle of files, also not within a room, and not by imports inside of functions."""
     graph = {}

@@ -97,6 +97,7 @@ def test_shapes(track_id: str, archive: Archive) -> None:
     assert (archive["spread"] > 0).all()
 
 
+@pytest.mark.slow
 def test_the_truth_is_a_simulation_from_the_recorded_seeds(track_id: str, archive: Archive) -> None:
     track = get_track(track_id)
     seed = (track.regime.word, DATA_VERSION, seed_word(f"{track_id} mini"))
@@ -109,6 +110,7 @@ def test_segments_and_parts_and_tracks_have_seeds_of_their_own() -> None:
     assert len(set(words)) == len(words) == 2 * (1 + 1 + 10)
 
 
+@pytest.mark.slow
 def test_segments_share_nothing(track_id: str, archive: Archive) -> None:
     """Neither the truth nor the errors of the observations: increments of two segments are not alike."""
     truth = archive["truth"]
@@ -117,6 +119,7 @@ def test_segments_share_nothing(track_id: str, archive: Archive) -> None:
         assert abs(np.corrcoef(archive["increment"][a].ravel(), archive["increment"][b].ravel())[0, 1]) < 0.5
 
 
+@pytest.mark.slow
 def test_fewer_segments_or_cycles_are_the_beginning_of_more(track_id: str, archive: Archive) -> None:
     short = make_archive(get_track(track_id), replace(MINI, n_segments=2, n_cycles=4), progress=False)
     np.testing.assert_array_equal(short["truth"], archive["truth"][:2, :-2])
@@ -163,6 +166,7 @@ def test_increments_are_those_of_the_kalman_filter(kalman_update: Callable[..., 
         np.testing.assert_allclose(made["increment"][segment, at], analysis - mean, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_observations_have_the_tracks_errors() -> None:
     """All points with errors of std 1 on `dense`; half of the points, other ones each time, of std .5 on `sparse`."""
     for track in TRACKS.values():

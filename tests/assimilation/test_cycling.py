@@ -41,6 +41,7 @@ def assert_same(a: Cycled, b: Cycled, rows: slice = slice(None)) -> None:
     assert_array_equal(a.time, b.time)
 
 
+@pytest.mark.slow
 def test_linear_model_is_the_kalman_filter(kalman_update: Any) -> None:
     """A damped rotation with model noise, 30 cycles: 2,000 members stay near the exact filter, to sampling errors."""
     K, n = 6, 2000
@@ -68,6 +69,7 @@ def test_linear_model_is_the_kalman_filter(kalman_update: Any) -> None:
             assert_allclose(run.analysis_spread[0, i], np.sqrt(np.diag(P)), rtol=0.08)
 
 
+@pytest.mark.slow
 def test_a_cycle_is_its_parts(wilks: Trajectory) -> None:
     """Model, filter and inflation called by hand give the same bits, and the statistics are those of the members."""
     truth, filter, inflation = wilks.X[:2, :11], ETKF(), Inflation(prior=1.1, posterior=1.2)
@@ -110,6 +112,7 @@ SETUPS: list[tuple[Callable[[], ForecastModel], Filter]] = [
 NAMES = ["etkf", "function", "letkf", "enkf", "hybrid", "3dvar", "oi", "free", "augmented", "two-scale"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "filter"), SETUPS, ids=NAMES)
 def test_a_batch_is_its_experiments_bit_for_bit(
     make: Callable[[], ForecastModel], filter: Filter, wilks: Trajectory
@@ -254,6 +257,7 @@ def test_a_divergence_is_remembered_when_resumed(wilks: Trajectory) -> None:
     assert np.isnan(second.background_mean[0]).all()
 
 
+@pytest.mark.slow
 def test_a_free_run_does_not_diverge(wilks: Trajectory) -> None:
     run = cycle(
         wilks.X[:2], TruthModel("wilks-f20", dt=0.005), NoAssimilation(), NETWORK, n_members=2, spin_up_cycles=300

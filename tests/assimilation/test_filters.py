@@ -71,6 +71,7 @@ def test_letkf_without_localization_is_the_etkf(m: int) -> None:
     assert_allclose(LETKF(1e9).analyse(background, OBSERVED), etkf, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_enkf_mean_is_exact_for_the_sample_covariance(kalman_update: Any) -> None:
     """The perturbations have mean zero; the covariance is right on average over them."""
     background = ensemble(12)

@@ -46,6 +46,7 @@ def conditional(X: Array, values: Array) -> Array:
     return np.array([values[which == i].mean() for i in range(8)])
 
 
+@pytest.mark.slow
 def test_noisy_observations_give_the_sign() -> None:
     """The dense track itself: sigma 1, so that the analysis takes back only part of the error."""
     found = learned(0.05, 1.0, 1.6)
@@ -70,6 +71,7 @@ def test_exact_observations_and_short_windows_give_U() -> None:
     assert np.corrcoef(found.tendency.ravel(), found.U.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_a_good_closure_leaves_little() -> None:
     """With a fitted quartic the increments keep no mean and no dependence on X, and its residual is a fifth of U."""
     run = simulate("wilks-f20", 200.0, seed=3, store_fast=False)

@@ -42,11 +42,13 @@ def test_rank_histogram_is_flat(perfect: Cycled) -> None:
         assert abs(np.corrcoef(*pairs)[0, 1]) < 0.1
 
 
+@pytest.mark.slow
 def test_spread_is_the_error(perfect: Cycled) -> None:
     assert perfect.n_diverged == 0
     assert spread_error_ratio(perfect) == pytest.approx(1, abs=0.15)
 
 
+@pytest.mark.slow
 def test_innovations_are_consistent(perfect: Cycled) -> None:
     """The Desroziers estimates recover R, and the errors that only the truth can tell."""
     found = innovation_statistics(perfect)
@@ -59,6 +61,7 @@ def test_innovations_are_consistent(perfect: Cycled) -> None:
     assert abs(found.bias) < 0.01
 
 
+@pytest.mark.slow
 def test_a_perfect_two_scale_model_is_reliable(wilks: Trajectory) -> None:
     """The ceiling of the dense track: the full equations as forecast model, X alone observed."""
     truth, model = wilks.X[:4, :301], TruthModel("wilks-f20", dt=0.005)

@@ -117,6 +117,7 @@ def all_faults(found: Reviewed) -> list[str]:
 # Honest changes.
 
 
+@pytest.mark.slow
 def test_an_honest_submission_passes(work: Path) -> None:
     found = review(work)
     assert found.passed, found.text()
@@ -126,6 +127,7 @@ def test_an_honest_submission_passes(work: Path) -> None:
     assert git(work, "count-objects") == git(work, "count-objects")  # and nothing is written into the repository
 
 
+@pytest.mark.slow
 def test_an_update_by_its_authors_passes(work: Path) -> None:
     git(work, "branch", "-f", "merged", "honest")
     shutil.copytree(work.parent / "leaderboard", work.parent / "before", dirs_exist_ok=True)
@@ -136,6 +138,7 @@ def test_an_update_by_its_authors_passes(work: Path) -> None:
     assert any("an update of a submission" in note and "Ada" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_an_update_that_leaves_a_task_passes(work: Path) -> None:
     other = TASK.replace("wilks-f18", "arnold-c4")
     edited(work / MINE / "submission.yaml", lambda fields: fields["tasks"].append(other))
@@ -151,6 +154,7 @@ def test_an_update_that_leaves_a_task_passes(work: Path) -> None:
     assert found.passed, found.text()
 
 
+@pytest.mark.slow
 def test_several_submissions_of_one_change_are_judged_each(work: Path) -> None:
     shutil.copytree(work / MINE, work / "second")
     other = TASK.replace("wilks-f18", "arnold-c4")
@@ -165,6 +169,7 @@ def test_several_submissions_of_one_change_are_judged_each(work: Path) -> None:
     assert [each.passed for each in found.submissions] == [False, True]
 
 
+@pytest.mark.slow
 def test_one_model_under_two_names_in_one_change_is_found(work: Path) -> None:
     for name, reason in (
         ("honest second", "the same predictions as honest newcomer"),
@@ -178,6 +183,7 @@ def test_one_model_under_two_names_in_one_change_is_found(work: Path) -> None:
         assert any(reason in each for each in all_faults(review(work)))
 
 
+@pytest.mark.slow
 def test_a_submission_changes_its_own_folder_and_rows_only(work: Path) -> None:
     before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file() and ".git" not in path.parts}
     edited(work / MINE / "submission.yaml", lambda fields: fields.update(description="Fitted again."))
@@ -357,6 +363,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_change_is_refused_before_anything_is_run(
     change: Callable[[Path], Any], reason: str, work: Path, monkeypatch: pytest.MonkeyPatch
@@ -453,6 +460,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "reason"), FORGED.values(), ids=FORGED.keys())
 def test_a_forged_submission_is_refused(change: Callable[[Path], Any], reason: str, work: Path) -> None:
     change(work)

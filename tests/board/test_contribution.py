@@ -80,6 +80,7 @@ def test_everything_that_is_wrong_is_reported(mine: Path, capsys: pytest.Capture
     assert "**Faults to fix: 3.**" in report
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_copy_of_a_row_of_the_board_is_found(mine: Path) -> None:
     submit_folder(mine, BOARD)
@@ -94,6 +95,7 @@ def test_a_copy_of_a_row_of_the_board_is_found(mine: Path) -> None:
     assert review_contribution(BOARD / "submissions" / "example-quartic", BOARD).passed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_row_that_does_not_come_from_the_artifact_is_found(mine: Path) -> None:
     submit_folder(mine, BOARD)

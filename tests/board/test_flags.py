@@ -46,6 +46,7 @@ def test_nothing_is_flagged_on_an_honest_board(rows: list[Result]) -> None:
     assert flags(rows) == {}
 
 
+@pytest.mark.slow
 def test_nothing_is_flagged_on_the_committed_board() -> None:
     assert flags(load_results(ROOT / "leaderboard" / "results")) == {}
 

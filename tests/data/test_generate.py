@@ -26,6 +26,7 @@ def small(name: str, **changes: object) -> Split:
     return replace(get_split("wilks-f20", name), **({"duration": 1.0} | changes))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_stored_layout() -> None:
     regime = get_regime("wilks-f20")
     one = generate(regime, small("valid"))
@@ -34,6 +35,7 @@ def test_stored_layout() -> None:
     assert {name: array.shape for name, array in several.items()} == {"X": (3, 20, 8)}
 
 
+@pytest.mark.slow
 def test_splits_are_simulations_from_their_recorded_seeds() -> None:
     regime = get_regime("arnold-c4")
     made = generate(regime, small("test", n_trajectories=2))
@@ -53,6 +55,7 @@ def test_fine_training_data_are_the_training_data() -> None:
         np.testing.assert_array_equal(fine[name][:, ::5], coarse[name])
 
 
+@pytest.mark.slow
 def test_no_split_repeats_another() -> None:
     regime = get_regime("wilks-f20")
     names = ("train", "valid", "test", "climate", "climate-twin")
@@ -110,6 +113,7 @@ def test_perfect_forecast_from_the_truths_own_fast_variables_is_the_truth(
         np.testing.assert_array_equal(forecast[:, :, member], truth)
 
 
+@pytest.mark.slow
 def test_forecasts_of_a_case_do_not_depend_on_the_others() -> None:
     regime = get_regime("wilks-f20")
     whole = perfect_forecast(regime, MINI)

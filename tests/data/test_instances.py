@@ -82,6 +82,7 @@ def test_draws_are_uniform_on_either_side() -> None:
     assert abs(np.corrcoef([[o.a1, o.d, o.F, o.hx, o.c, o.hy] for o in drawn], rowvar=False) - np.eye(6)).max() < 0.2
 
 
+@pytest.mark.slow
 @every_base
 def test_instances_differ_and_are_drawn_again_alike(base: str) -> None:
     registered, other = instances(base), instances(base, 11)
@@ -92,6 +93,7 @@ def test_instances_differ_and_are_drawn_again_alike(base: str) -> None:
     assert instances(f"{base}-coarse") == registered
 
 
+@pytest.mark.slow
 def test_bases_have_streams_of_their_own() -> None:
     assert instances("single")[0].words[0] != instances("hidden")[0].words[0]
 
@@ -113,6 +115,7 @@ def usable(o: Coefficients, J: int = 0) -> bool:
     return module._usable(o, 8, J, [1])
 
 
+@pytest.mark.slow
 def test_systems_that_run_away_die_or_repeat_themselves_are_not_usable() -> None:
     strong = Coefficients.of(get_regime("wilks-f18"))
     assert usable(Coefficients(1.0, 1.1, 1.0, 10.0))
@@ -145,6 +148,7 @@ def test_negative_seeds() -> None:
 # Instances.
 
 
+@pytest.mark.slow
 def test_an_instance_is_a_value() -> None:
     instance = instances("two-scale")[3]
     assert pickle.loads(pickle.dumps(instance)) == instance

@@ -25,6 +25,7 @@ def fresh(base: str) -> Instance:
     return instances(base, 11)[6]
 
 
+@pytest.mark.slow
 def test_registered_instances_have_the_recorded_bits() -> None:
     for base in BASES:
         for instance in instances(base)[:1]:
@@ -59,6 +60,7 @@ def run_on(instance: Instance, purpose: str, n_steps: int) -> tuple[NDArray[np.f
     return X, Y
 
 
+@pytest.mark.slow
 @every_base
 @pytest.mark.parametrize(
     ("part", "place", "n_steps"),
@@ -76,6 +78,7 @@ def test_samples_are_where_they_should_be(base: str, part: str, place: tuple[int
         np.testing.assert_allclose(getattr(data, f"{part}_U")[place], -instance.coefficients.hx * Y.sum(axis=1))
 
 
+@pytest.mark.slow
 @every_base
 def test_the_trajectory_obeys_the_equations(base: str) -> None:
     """Central differences of X over four samples, with an error of order interval^4; Y is too fast for them."""
@@ -99,6 +102,7 @@ def test_cases_forget_each_other(base: str) -> None:
     assert X.std() == pytest.approx(data.train[:, :8].std(), rel=0.15)
 
 
+@pytest.mark.slow
 def test_the_climate_of_a_textbook_instance_is_that_of_its_regime() -> None:
     data = load_instance(textbook_instance("wilks-f18"))
     truth = simulate("wilks-f18", 200.0, seed=4, store_fast=False, progress=False)
@@ -111,6 +115,7 @@ def test_the_climate_of_a_textbook_instance_is_that_of_its_regime() -> None:
 # Where they are kept.
 
 
+@pytest.mark.slow
 def test_registered_instances_are_cached_and_fresh_ones_are_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -129,6 +134,7 @@ def test_registered_instances_are_cached_and_fresh_ones_are_not(
     load_instance.cache_clear()
 
 
+@pytest.mark.slow
 def test_other_bits_than_recorded_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path))
     monkeypatch.setattr(store, "digests", lambda: {f"single/instance-2/{name}": "0" * 64 for name in ("train", "test")})
@@ -151,6 +157,7 @@ def observed(base: str, suffix: str = "", noise: float = 0.0, budget: float = 10
     return observe(fresh(base), base + suffix, noise, budget)
 
 
+@pytest.mark.slow
 @every_base
 def test_observations_without_noise_are_the_truth(base: str) -> None:
     data: InstanceData = load_instance(fresh(base))
@@ -164,6 +171,7 @@ def test_observations_without_noise_are_the_truth(base: str) -> None:
     assert np.abs(observed(base, budget=5.0)[0]).max() > 1.0
 
 
+@pytest.mark.slow
 @every_base
 def test_noise_is_normal_and_of_the_level_of_each_variable(base: str) -> None:
     std = load_instance(fresh(base)).train.std(axis=0)

@@ -80,6 +80,7 @@ def test_digest_is_of_dtype_shape_and_little_endian_bytes() -> None:
     assert expected not in {store.array_digest(other) for other in others}
 
 
+@pytest.mark.slow
 def test_made_when_first_needed_and_never_again(cache: Cache) -> None:
     assert cache.state() == "absent"
     first = cache.load()
@@ -93,6 +94,7 @@ def test_made_when_first_needed_and_never_again(cache: Cache) -> None:
         np.testing.assert_array_equal(first[name], generate(get_regime("wilks-f20"), MINI)[name])
 
 
+@pytest.mark.slow
 def test_arrays_are_memory_mapped_and_read_only(cache: Cache) -> None:
     arrays = cache.load()
     assert set(arrays) == {"X", "U"}
@@ -173,6 +175,7 @@ def test_damage_is_noticed_and_mended(cache: Cache, damage: Any) -> None:
     assert sorted(path.name for path in cache.place.iterdir()) == ["U.npy", "X.npy"]
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_header_can_break_the_reader(cache: Cache) -> None:
     good = {name: store.array_digest(array) for name, array in cache.load().items()}
     data = cache.file("X").read_bytes()
@@ -183,6 +186,7 @@ def test_no_byte_of_a_header_can_break_the_reader(cache: Cache) -> None:
             assert arrays is None or store.array_digest(arrays["X"]) == good["X"]
 
 
+@pytest.mark.slow
 def test_a_reader_keeps_its_data_while_they_are_mended(cache: Cache) -> None:
     before = cache.load()["X"]
     kept = np.array(before)
@@ -202,6 +206,7 @@ def test_interrupted_generation_leaves_nothing(cache: Cache, interruption: type[
     assert cache.state() == "intact"
 
 
+@pytest.mark.slow
 def test_interrupted_writing_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
 
@@ -262,6 +267,7 @@ def test_folders_and_files_follow_the_umask(cache: Cache) -> None:
         assert path.stat().st_mode & 0o777 == (0o775 if path.is_dir() else 0o664), path
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_an_error_that_names_its_variable(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_rmse_is_pooled_over_segments_and_blocks() -> None:
     np.testing.assert_allclose(blocked_rmse(rmse, 2), [np.sqrt(25 / 4), np.sqrt(169 / 4)])
 
 
+@pytest.mark.slow
 def test_a_reliable_ensemble_lies_on_the_diagonal(run: Cycled) -> None:
     rng, m = np.random.default_rng(0), run.n_members
     spread = rng.uniform(0.5, 2.0, (50, *run.truth.shape[1:]))
@@ -59,6 +60,7 @@ def test_a_reliable_ensemble_lies_on_the_diagonal(run: Cycled) -> None:
     assert found[0] < 0.7 < 1.8 < found[-1]
 
 
+@pytest.mark.slow
 def test_ranks_are_counted_and_their_intervals_hold_what_is_expected(run: Cycled) -> None:
     rng = np.random.default_rng(1)
     uniform = replace(run, ranks=rng.integers(0, run.n_members + 1, (100, 120, 8)))
@@ -137,6 +139,7 @@ def test_the_innovations_of_the_perfect_model_are_consistent(assimilation_subjec
     assert abs(float(perfect[6]) - 1.0) < abs(float(none[6]) - 1.0)
 
 
+@pytest.mark.slow
 def test_the_page_has_its_own_sections(assimilation_subject: AssimilationSubject, tmp_path: Path) -> None:
     path, sections = write_report(assimilation_subject, tmp_path)
     assert path == tmp_path / "index.html"

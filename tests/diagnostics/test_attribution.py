@@ -15,6 +15,7 @@ def exact(online: OnlineRollout) -> ExactForcing:
     return ExactForcing(true_forcing(online))
 
 
+@pytest.mark.slow
 def test_exact_forcing_is_that_of_the_test_data(online: OnlineRollout, exact: ExactForcing) -> None:
     every = round(online.cases.interval / MODEL_DT)
     U = online.cases.truth(online.test.U)

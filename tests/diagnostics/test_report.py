@@ -56,6 +56,7 @@ def test_the_page_has_every_section_and_picture(written: Path, network_subject: 
     assert sum(tag == "img" for tag, _ in page.tags) == len(pictures)
 
 
+@pytest.mark.slow
 def test_the_page_fetches_nothing_and_runs_nothing(written: Path) -> None:
     text = (written / PAGE).read_text(encoding="utf-8")
     page = _Page(text)
@@ -65,6 +66,7 @@ def test_the_page_fetches_nothing_and_runs_nothing(written: Path) -> None:
     assert "prefers-color-scheme: dark" in text
 
 
+@pytest.mark.slow
 def test_a_report_of_runs_made_anew_is_the_same_to_the_last_byte(
     written: Path, network_subject: ClosureSubject, results: list[Result], tmp_path: Path
 ) -> None:
@@ -92,6 +94,7 @@ def test_an_ensemble_has_ranks(stochastic_subject: ClosureSubject) -> None:
     assert re.fullmatch(r"\d+ of \d+", section.rows[0][-1])
 
 
+@pytest.mark.slow
 def test_the_callers_style_is_left_alone(network_subject: ClosureSubject, tmp_path: Path) -> None:
     before = dict(rcParams)
     write_report(network_subject, tmp_path, only=["hovmoeller"])
@@ -99,6 +102,7 @@ def test_the_callers_style_is_left_alone(network_subject: ClosureSubject, tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hovmoeller.html", "hovmoeller.png"]
 
 
+@pytest.mark.slow
 def test_an_entry_is_trained_and_reported_by_its_name(miniature_registry: Path, tmp_path: Path) -> None:
     path, (section,) = make_report("quartic", "wilks-f20", tmp_path, only=["importance"])
     assert path == tmp_path / "importance.html"
@@ -107,6 +111,7 @@ def test_an_entry_is_trained_and_reported_by_its_name(miniature_registry: Path, 
     assert localities[0][1] == "1.000"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 def test_errors_say_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError, match="Did you mean 'skill'"):
@@ -129,6 +134,7 @@ def test_the_folder_has_a_plain_name() -> None:
     assert default_folder("../my.module:make", "wilks-f20") == Path("reports/my.module-make-wilks-f20")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 def test_the_commands_write_and_print(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -68,6 +68,7 @@ def test_dependent_points_widen_the_envelope() -> None:
     np.testing.assert_allclose(together.high - together.expected, 4 * (alone.high - alone.expected))
 
 
+@pytest.mark.slow
 def test_the_envelope_holds_reliable_ensembles_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
     outside = 0

@@ -176,6 +176,7 @@ def test_lyapunov_exponent_of_lorenz_96() -> None:
     assert np.mean(found) == pytest.approx(1.70, abs=0.03)
 
 
+@pytest.mark.slow
 def test_lyapunov_exponent_is_the_growth_of_small_differences() -> None:
     """Of two runs of the truth's own kernel that start 1e-7 apart, brought back together every 0.1 MTU."""
     o, rng = Coefficients(0.8, 0.9, 0.9, 12.0), np.random.default_rng(1)

@@ -54,6 +54,7 @@ def test_one_step_is_the_reference(regime: Regime, reference: SimpleNamespace) -
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-13 * max(1.0, np.abs(theirs).max()))
 
 
+@pytest.mark.slow
 @every_regime
 def test_half_a_time_unit_is_the_reference(regime: Regime, reference: SimpleNamespace) -> None:
     # Rounding errors grow by about 19 per MTU at c = 10: exp(9.5) * 1e-15 is 1e-11.
@@ -169,6 +170,7 @@ def test_steps_can_be_split(regime: Regime) -> None:
         np.testing.assert_array_equal(whole, split)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "regime",
     [*(get_regime(name) for name in ("wilks-f20", "arnold-c4", "wide-k36", "weak-h01")), *ODD[:2]],

@@ -377,6 +377,7 @@ def test_silent_without_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "K", "F"), [("wilks-f20", 8, 20.0), ("lorenz96-k40", 40, 8.0)])
 def test_energy_balance_without_closure(name: str, K: int, F: float) -> None:
     """Advection keeps the sum of X^2, so that in the long run F mean(X) = mean(X^2)."""

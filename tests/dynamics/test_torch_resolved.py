@@ -90,6 +90,7 @@ def test_gradients_of_a_step() -> None:
     assert torch.autograd.gradcheck(lambda X, U, F: torch_resolved.step(X, U, F, 0.05), (X, U, F))
 
 
+@pytest.mark.slow
 def test_gradients_through_steps_against_finite_differences() -> None:
     """Central differences of a loss after 20 steps, by every weight and by the initial states."""
     module, truth = net(), torch.tensor(attractor(3))[:2]
@@ -112,6 +113,7 @@ def test_gradients_through_steps_against_finite_differences() -> None:
             assert (up - down) / (2 * width) == pytest.approx(float(found[i]), rel=1e-5, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_gradcheck_through_several_steps() -> None:
     module = net()
     X0 = torch.tensor(attractor(2), requires_grad=True)

@@ -239,6 +239,7 @@ def test_an_item_that_keeps_ending_its_worker_is_one_fault(cluster: str) -> None
     assert after.value == 4.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
 def test_a_scheduler_that_does_not_answer_is_named(address: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "_PATIENCE", 0.5)

@@ -100,6 +100,7 @@ def test_a_baseline_has_a_key_and_a_title(name: str, key: str) -> None:
     assert find_code(name).name == key
 
 
+@pytest.mark.slow
 def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     shutil.copy(baselines_folder() / "linear.py", script)
@@ -110,6 +111,7 @@ def test_a_script_is_found_by_its_path(tmp_path: Path) -> None:
     assert find_entry(str(script))[1] != digest
 
 
+@pytest.mark.slow
 def test_code_is_enough_where_the_file_is_missing(module: str, tmp_path: Path) -> None:
     script = tmp_path / "mine.py"
     script.write_text(MODULE)
@@ -122,6 +124,7 @@ def test_code_is_enough_where_the_file_is_missing(module: str, tmp_path: Path) -
     assert isinstance(code.load().make(TASK, 0), PolynomialRegressor)
 
 
+@pytest.mark.slow
 def test_a_module_that_has_changed_is_run_as_it_was(module: str, tmp_path: Path) -> None:
     code = find_code(f"{module}:maker")
     (tmp_path / f"{module}.py").write_text(MODULE.replace("degree=2", "degree=3"))
@@ -191,6 +194,7 @@ def test_an_unknown_name_says_what_was_expected(name: str, message: str) -> None
         find_entry(name)
 
 
+@pytest.mark.slow
 def test_a_script_without_an_entry_says_so(tmp_path: Path) -> None:
     script = tmp_path / "empty.py"
     script.write_text("entry = 3\n")

@@ -94,6 +94,7 @@ def test_what_is_kept_of_the_syntax_may_be_damaged(tmp_path: Path, monkeypatch: 
         assert digest(ROOT / "regimes.py") == before
 
 
+@pytest.mark.slow
 def test_everything_else_that_a_score_depends_on_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     versions = dict(parallel.installed())
     keys = [
@@ -112,6 +113,7 @@ def test_everything_else_that_a_score_depends_on_counts(monkeypatch: pytest.Monk
     assert keys[6 + list(versions).index("l96bench")] == keys[0]
 
 
+@pytest.mark.slow
 def test_the_code_of_a_family_of_another_package_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "their_package").mkdir()
     for name, text in {

@@ -204,6 +204,7 @@ def test_five_seeds_are_one_row(script: Path, tmp_path: Path) -> None:
     assert trainings(script) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_once_for_all_families(script: Path, tmp_path: Path) -> None:
     run([str(script)], tmp_path / "out", n_seeds=1)
     assert trainings(script) == [0]
@@ -413,6 +414,7 @@ def test_an_error_in_a_process_says_where_it_was(own_runs: Callable[[str], None]
     assert all(f"bad.py on wilks-f20, seed {seed}: ModelError: " in str(caught.value) for seed in (0, 1))
 
 
+@pytest.mark.slow
 def test_unknown_names_are_found_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError):
         run_jobs(plan(["linear", "nothing"], [OFFLINE], ()), tmp_path / "out")

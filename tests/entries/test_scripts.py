@@ -105,6 +105,7 @@ def test_a_script_is_run_as_python_runs_it(tmp_path: Path, name: str) -> None:
     assert code.load() is entry  # what has not changed is run once: else objects of it could not be pickled
 
 
+@pytest.mark.slow
 def test_its_functions_go_to_spawned_processes(tmp_path: Path) -> None:
     assert find_entry(str(write(tmp_path / "one")))[0].model(TASK, 1).degree == 2
 
@@ -139,6 +140,7 @@ def _made(code: object) -> float:
     return float(entry.model(TASK, 0).predict(1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_code_goes_to_other_processes_and_machines(tmp_path: Path, missing: bool) -> None:
     script = write(tmp_path / "one")
@@ -150,6 +152,7 @@ def test_the_code_goes_to_other_processes_and_machines(tmp_path: Path, missing: 
     assert [outcome.value or outcome.fault for outcome in in_parallel(_made, codes, n_jobs=2)] == [20.0, 20.0]
 
 
+@pytest.mark.slow
 def test_a_method_that_pickles_itself_is_run_in_its_process(tmp_path: Path, single: typing.Any) -> None:
     model = find_entry(str(write(tmp_path / "one")))[0].model(TASK, 0)
     result = single.evaluate(model)

@@ -104,6 +104,7 @@ def assert_alike(native: BatchedEnv, reference: SyncVectorEnv, n_steps: int) -> 
             assert rows(native, again).tobytes() == expected.tobytes()
 
 
+@pytest.mark.slow
 @everywhere
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("n", "threads"), [(1, 1), (7, 2), (64, 2)])

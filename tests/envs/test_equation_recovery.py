@@ -210,6 +210,7 @@ def test_every_episode_draws_its_data_from_the_track() -> None:
     assert infos["equations"].tolist() == [()] * 100
 
 
+@pytest.mark.slow
 def test_hidden_variables_are_not_seen() -> None:
     env = EquationRecoveryEnv(track="hidden")
     _, info = env.reset(seed=0)
@@ -223,6 +224,7 @@ def test_hidden_variables_are_not_seen() -> None:
 # Rows, checkers and bad input.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize(("n", "threads", "agents"), [(1, 1, 1), (7, 2, 1), (64, 1, 1), (1024, 2, 1), (7, 1, 8)])
 def test_every_row_is_the_scalar_environment(
@@ -233,6 +235,7 @@ def test_every_row_is_the_scalar_environment(
     rows_are_scalars(ID, actions, mode, **options)
 
 
+@pytest.mark.slow
 def test_points_have_equations_of_their_own(rng: np.random.Generator) -> None:
     rows = EquationRecoveryVectorEnv(num_envs=16, local=True, episode_steps=1)
     rows.reset(seed=3)
@@ -269,6 +272,7 @@ def test_bad_arguments_are_named() -> None:
         EquationRecoveryVectorEnv(num_envs=12, local=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"track": "two-scale"}, {"local": True}])
 def test_the_picture_shows_the_equations_at_work(options: dict[str, Any]) -> None:
     env = EquationRecoveryEnv(render_mode="rgb_array", **options)

@@ -142,6 +142,7 @@ def test_the_tendency_reward_is_the_error_of_u() -> None:
         assert rewards.mean() == pytest.approx(-(error**2), rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_perfect_climate_is_rewarded_more_than_a_wrong_one() -> None:
     scaling = Scaling.of("wilks-f20")
     train = make_task("subgrid-forcing/wilks-f20-v1").train
@@ -265,6 +266,7 @@ def test_no_constant_action_blows_up() -> None:
             assert not env.step(np.full((16, 8), value, np.float32))[2].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "trajectories"), [("train", 1), ("valid", 1), ("test", 2)])
 def test_the_fine_truth_passes_through_the_split(split: str, trajectories: int) -> None:
     X = fine_truth("wilks-f20", split)

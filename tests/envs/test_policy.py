@@ -65,6 +65,7 @@ def states(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(3.0, 5.0, (200, 8)) * np.repeat([1.0, 3.0, 20.0], [150, 25, 25])[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("local", [True, False])
 @pytest.mark.parametrize("algorithm", ["PPO", "A2C", "TD3", "SAC", "DDPG"])
 def test_equals_the_policy(algorithm: str, local: bool, states: np.ndarray, tmp_path: Path) -> None:
@@ -121,6 +122,7 @@ def test_a_trained_policy(tmp_path: Path) -> None:
     assert repr(closure) == "PolicyClosure(5-64-64-1, K=8)"
 
 
+@pytest.mark.slow
 def test_a_policy_that_keeps_its_noise(states: np.ndarray) -> None:
     env = batch(id="l96bench/OnlineRollout-v1", split="valid")
     model = sb3.PPO("MlpPolicy", env, policy_kwargs={"log_std_init": -2.0}, seed=0, device="cpu")

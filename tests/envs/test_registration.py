@@ -73,6 +73,7 @@ def test_making_an_id_by_its_module() -> None:
     assert gymnasium.make(f"l96bench:{FORCING}").unwrapped.core.num_envs == 1
 
 
+@pytest.mark.slow
 @every_option
 @pytest.mark.usefixtures("_no_warnings")
 def test_gymnasium_has_nothing_to_complain_about(id: str, options: dict[str, Any]) -> None:
@@ -86,6 +87,7 @@ def test_gymnasium_has_nothing_to_complain_about(id: str, options: dict[str, Any
         assert wrapped.render().dtype == np.uint8
 
 
+@pytest.mark.slow
 @every_option
 @pytest.mark.usefixtures("_no_warnings")
 def test_stable_baselines_has_nothing_to_complain_about(id: str, options: dict[str, Any]) -> None:
@@ -215,6 +217,7 @@ def test_scalar_wrappers() -> None:
     assert infos["episode"]["l"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", [ROLLOUT, FORCING])
 def test_videos(id: str, tmp_path: Path) -> None:
     pytest.importorskip("moviepy")

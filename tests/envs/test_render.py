@@ -82,6 +82,7 @@ def test_long_records_show_their_latest_part(rng: np.random.Generator) -> None:
     assert not np.array_equal(show.frame([values[80:]] * 3), latest), "other times"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_times", "K", "n_lines"), [(1, 8, 0), (101, 40, 0), (400, 36, 5), (20, 1, 2)])
 def test_frames_have_one_size_whatever_is_in_them(n_times: int, K: int, n_lines: int) -> None:
     show = picture(n_times, K, n_lines)

@@ -275,6 +275,7 @@ def test_bad_environments():
         SB3VecEnv(SyncVectorEnv([Text]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
 def test_algorithms_train(algorithm):
     def make(mode):

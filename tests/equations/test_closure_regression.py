@@ -50,6 +50,7 @@ def test_powers_of_one_point_are_the_polynomial_regressor() -> None:
     assert own.discoverer_.derivative is None
 
 
+@pytest.mark.slow
 def test_threshold_and_genetic_searches_are_taken_as_they_are() -> None:
     pysindy = pytest.importorskip("pysindy")
     search = SparseRegression(pysindy.STLSQ(threshold=0.05), RingLibrary(3, 1), symmetric=True, max_rows=10_000)

@@ -38,6 +38,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_models_of_pysindy(ring: Any, name: str) -> None:
     model = as_discoverer(MODELS[name])
@@ -47,6 +48,7 @@ def test_models_of_pysindy(ring: Any, name: str) -> None:
     assert not hasattr(MODELS[name].optimizer, "coef_")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*axes labeled")
 def test_the_weak_library_of_pysindy(ring: Any) -> None:
     np.random.seed(0)  # noqa: NPY002 (where pysindy draws its windows from)
@@ -54,12 +56,14 @@ def test_the_weak_library_of_pysindy(ring: Any) -> None:
         assert ring.error(clone(model).fit(ring.X, ring.t).equations()) < 1e-3
 
 
+@pytest.mark.slow
 def test_functions_that_are_no_monomials(ring: Any) -> None:
     model = PySINDyRegression(ps.SINDy(ps.STLSQ(0.0), ps.FourierLibrary(2))).fit(ring.X, ring.t)
     tendency = ring.parse(model.equations()).tendency(ring.X)
     np.testing.assert_allclose(tendency, model.model_.predict(ring.X), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_scales(two_rings: Any) -> None:
     library = ps.PolynomialLibrary(2)
     model = as_discoverer(ps.SINDy(ps.STLSQ(0.05), library), J=3).fit(two_rings.X, two_rings.t)
@@ -87,6 +91,7 @@ def test_what_is_a_model_already_is_left_alone() -> None:
         assert as_discoverer(model) is model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [LinearRegression(), LassoCV(), ps.STLSQ()], ids=lambda each: type(each).__name__)
 def test_regressors_get_candidates(two_rings: Any, estimator: Any) -> None:
     model = as_discoverer(estimator, J=3)

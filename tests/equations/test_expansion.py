@@ -134,6 +134,7 @@ def test_coefficients_are_the_nearest_floats() -> None:
     assert equations.monomials(0) == {((0, 1),): 1 / 3, ((1, 1),): 0.01, ((2, 1),): 1e22}
 
 
+@pytest.mark.slow
 def test_a_whole_quadratic_in_72_variables_still_fits() -> None:
     names = [f"X[{k}]" for k in range(8)] + [f"Y[{k},{j}]" for k in range(8) for j in range(8)]
     products = [f"{a}*{b}" for i, a in enumerate(names) for b in names[i:]]

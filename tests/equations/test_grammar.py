@@ -71,6 +71,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", [*FOREIGN, *STRANGE, *NUMBERS, *INDICES, *SHAPES, *LARGE], ids=lambda text: repr(text[:30])
 )

@@ -32,6 +32,7 @@ def selection() -> ThresholdSelection:
     return ThresholdSelection(STLSQ(alpha=1e-8, unbias=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("derivative", [SavitzkyGolay(), SavitzkyGolay(4, 5), WeakForm()])
 @pytest.mark.parametrize("library", [RingLibrary(), RingLibrary(3, 2)])
@@ -41,6 +42,7 @@ def test_a_single_scale_is_found(ring: Any, symmetric: bool, derivative: Any, li
     assert ring.error(model.equations()) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("derivative", [SavitzkyGolay(), WeakForm()])
 def test_two_scales_are_found(two_rings: Any, symmetric: bool, derivative: Any) -> None:
@@ -50,6 +52,7 @@ def test_two_scales_are_found(two_rings: Any, symmetric: bool, derivative: Any) 
     assert len(model.equations()) == (2 if symmetric else 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.01, 0.05, 0.1])
 def test_symmetry_and_the_weak_form_find_what_noise_hides(ring: Any, noise: float) -> None:
     model = SparseRegression(selection(), RingLibrary(radius=2), WeakForm(), symmetric=True)
@@ -58,6 +61,7 @@ def test_symmetry_and_the_weak_form_find_what_noise_hides(ring: Any, noise: floa
     assert ring.error(plain.fit(ring.noisy(noise), ring.t).equations()) > ring.error(model.equations())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

@@ -33,6 +33,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return X, X[:, 0] * X[:, 3] - 0.7 * np.sin(X[:, 1]) + np.log(X[:, 2]) + 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("functions", ["add sub mul", "add mul sin cos abs max", "sub div sqrt log neg inv min"])
 def test_programs_of_gplearn(functions: str) -> None:
     X, y = data()
@@ -56,6 +57,7 @@ def test_trees_of_pyoperon(symbols: str) -> None:
     np.testing.assert_allclose(read.tendency(X)[:, 0], model.predict(X).ravel(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_pyoperon_finds_a_single_scale(ring: Any) -> None:
     search = pyoperon(
         allowed_symbols="add,sub,mul,constant,variable",

@@ -55,6 +55,7 @@ def test_the_hyperparameters_maximize_the_marginal_likelihood() -> None:
     assert abs(np.sqrt(found.noise_) - 0.3) < 0.05
 
 
+@pytest.mark.slow
 def test_single_precision_is_enough_for_a_closure() -> None:
     model = LocalRegressor(SparseGaussianProcess(n_inducing=50, subset=100), radius=1).fit(X, U)
     np.testing.assert_allclose(model.closure().step(X), model.predict(X), atol=1e-3)
@@ -117,6 +118,7 @@ def test_red_residuals_are_measured() -> None:
     assert abs(model.fit(X, 0.3 * X + noise).phi_ - 0.7) < 0.05
 
 
+@pytest.mark.slow
 def test_it_keeps_the_promises_of_scikit_learn() -> None:
     check_estimator(SparseGaussianProcess(n_inducing=30, length_scale=8.0, variance=100.0, noise=0.01))
 

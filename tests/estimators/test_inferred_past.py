@@ -108,6 +108,7 @@ def test_what_was_seen_survives_a_mixture_with_a_state_of_zeros() -> None:
     np.testing.assert_allclose(whole, part, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.05, 0.01])
 def test_stepping_along_the_truth_is_predicting(dt: float) -> None:
     every = round(0.05 / dt)
@@ -118,6 +119,7 @@ def test_stepping_along_the_truth_is_predicting(dt: float) -> None:
     np.testing.assert_allclose(U[::every], fitted().predict(X[::every]), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_learned_is_in_the_units_of_the_data() -> None:
     """The folded unit gives what the scaled one was trained to give: nearly U on its own training data."""
     X, U = np.array(truth().X[::5]), np.array(truth().U[::5])
@@ -125,6 +127,7 @@ def test_what_is_learned_is_in_the_units_of_the_data() -> None:
     assert np.var(error) < 1.2 * fitted().loss_curve_[-1] * np.var(U) + 0.02 * np.var(U)
 
 
+@pytest.mark.slow
 def test_it_tells_more_than_the_stencil() -> None:
     X, U = np.array(truth().X[::5]), np.array(truth().U[::5])
     without = RecurrentRegressor(**(SMALL | {"infer_past": False})).fit(X, U)
@@ -132,6 +135,7 @@ def test_it_tells_more_than_the_stencil() -> None:
     assert fitted().n_parameters == without.n_parameters + 3 * 8  # one column for each gate
 
 
+@pytest.mark.slow
 def test_with_noise_and_at_point_0_alone() -> None:
     X: NDArray = np.array(truth().X[:300:5])
     model = ProbabilisticRecurrentRegressor(**SMALL).fit(X, truth().U[:300:5, 0])

@@ -45,6 +45,7 @@ def invert(n_members: int, n_iterations: int, tempered: bool = False) -> NDArray
     return found.members
 
 
+@pytest.mark.slow
 def test_one_iteration_of_a_linear_model_gives_the_posterior() -> None:
     members = invert(20000, 1)
     precision = np.diag(PRIOR**-2) + MATRIX.T @ np.linalg.solve(NOISE, MATRIX)
@@ -53,6 +54,7 @@ def test_one_iteration_of_a_linear_model_gives_the_posterior() -> None:
     np.testing.assert_allclose(np.cov(members.T), np.linalg.inv(precision), atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tempered", [False, True])
 def test_many_iterations_give_weighted_least_squares(tempered: bool) -> None:
     members = invert(300, 60, tempered)

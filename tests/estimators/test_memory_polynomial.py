@@ -53,6 +53,7 @@ def test_scikit_learn_conventions(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 def test_parameters_are_recovered() -> None:
     X, U = data()
     model = MemoryPolynomialRegressor(degree=2, advection=True).fit(X, U)

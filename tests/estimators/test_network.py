@@ -34,6 +34,7 @@ def by_numpy(model: TorchRegressor, X: NDArray, activation: Any, masks: Any = No
     return X @ model.coefs_[-1].astype(float).T + model.intercepts_[-1]
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [TorchRegressor(hidden=(16,), epochs=2, min_steps=100)],
     expected_failed_checks=lambda _: {
@@ -60,6 +61,7 @@ def test_predict_is_the_network_of_its_weights(name: str, activation: Any) -> No
     assert set(ACTIVATIONS) == {"gelu", "relu", "silu", "tanh"}
 
 
+@pytest.mark.slow
 def test_it_learns_a_nonlinear_function() -> None:
     model = TorchRegressor(min_steps=800).fit(X, Y)
     fresh = np.random.default_rng(1).normal(3.0, 5.0, (500, 5))
@@ -135,6 +137,7 @@ def test_batch_norm_is_folded_as_torch_evaluates_it() -> None:
     np.testing.assert_allclose(model.load_state_dict(state).predict(x.numpy()), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_norm_trains() -> None:
     model = TorchRegressor(hidden=(32, 32), min_steps=400, batch_norm=True).fit(X, Y)
     assert model.score(X, Y) > 0.9
@@ -158,6 +161,7 @@ def test_dropout_keeps_the_expected_activation() -> None:
     np.testing.assert_allclose(model.predict_masked(X[:50], one), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_samples_of_dropout_scatter_about_the_network() -> None:
     """One hidden layer: the output is linear in the masks, so that the mean of samples is the prediction exactly."""
     model = TorchRegressor(hidden=(40,), dropout=0.25, epochs=3, min_steps=0).fit(X, Y)
@@ -195,6 +199,7 @@ def test_the_range_test_stays_below_the_stable_limit_of_a_quadratic(curvature: f
     assert limit / 50 < rate < (limit / 5 if noise else limit)
 
 
+@pytest.mark.slow
 def test_a_found_rate_is_kept_and_trains_well() -> None:
     model = TorchRegressor(hidden=(32, 32), min_steps=400, learning_rate="find").fit(X, Y)
     assert 1e-3 < model.learning_rate_ < 0.1
@@ -248,6 +253,7 @@ def test_whitened_training_inputs_are_uncorrelated() -> None:
     np.testing.assert_allclose(matrix, np.real(sqrtm(np.linalg.inv(np.corrcoef(scaled.T)))), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_several_outputs() -> None:
     both = np.column_stack([Y, 10 * X[:, 3]])
     model = TorchRegressor(min_steps=800).fit(X, both)
@@ -341,6 +347,7 @@ def test_a_network_of_all_points_is_a_closure() -> None:
         checked_step(closure, states[:, :5])
 
 
+@pytest.mark.slow
 def test_a_network_with_lags_sees_the_past() -> None:
     """U is a function of the state one row before: found with that lag, hidden without."""
     states = np.random.default_rng(2).normal(3.0, 5.0, (400, 8))

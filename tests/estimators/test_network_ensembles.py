@@ -106,6 +106,7 @@ def test_dropout_averages_to_about_the_whole_network() -> None:
     assert count_parameters(model) == model.estimator_.estimator_.n_parameters
 
 
+@pytest.mark.slow
 def test_a_thinned_network_is_the_network_without_some_units() -> None:
     """Computed from the weights in NumPy with the masks that the same generator gives."""
     model = dropout()
@@ -123,6 +124,7 @@ def test_a_thinned_network_is_the_network_without_some_units() -> None:
     assert set(np.unique(masks[0])) == {np.float32(0), np.float32(1) / np.float32(0.9)}
 
 
+@pytest.mark.slow
 def test_masks_of_every_step_change() -> None:
     closure = dropout("step").closure()
     checked_start(closure, 5, np.random.default_rng(7))
@@ -134,6 +136,7 @@ def test_masks_of_every_step_change() -> None:
     assert draws.shape == (5, *X.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [ensemble, dropout])
 def test_members_are_independent_and_those_of_one_network_have_no_order(model: Any) -> None:
     """Members 0 and 3 of an ensemble of 3 have the same network; of thinned networks each has its own."""

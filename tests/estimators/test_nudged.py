@@ -115,6 +115,7 @@ def data(regime: Any = REGIME, duration: float = 40.0) -> tuple[Array, Array]:
     return run.X, run.U
 
 
+@pytest.mark.slow
 def test_a_missing_linear_term_is_learned() -> None:
     """Started without the linear part of U, it learns what least squares on a trajectory of the truth gives."""
     X, U = data()
@@ -137,6 +138,7 @@ def test_an_explosive_start_is_rescued() -> None:
     assert np.isfinite(model.difference_curve_).all()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_networks() -> None:
     X, U = data(duration=20.0)
     options: dict[str, Any] = {"network": TorchRegressor(hidden=(8,), epochs=1, min_steps=50), "radius": 2}

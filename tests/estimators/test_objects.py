@@ -131,6 +131,7 @@ def check_closure_copies(closure: Any) -> None:
         np.testing.assert_array_equal(steps(again), steps(closure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name)
 def test_estimators_clone_copy_and_pickle_before_and_after_their_fit(estimator: Any) -> None:
     model = fitted(estimator)

@@ -81,6 +81,7 @@ def test_a_trajectory_is_what_torch_makes_of_it() -> None:
     np.testing.assert_allclose(along(GatedUnit(w), INDEX, X)[0], states @ w["output"][0] + w["output_bias"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_learned_is_in_the_units_of_the_data() -> None:
     model = fitted()
     scaled = RecurrentRegressor(**SMALL).fit(
@@ -89,6 +90,7 @@ def test_what_is_learned_is_in_the_units_of_the_data() -> None:
     np.testing.assert_allclose(100 * scaled.predict(100 * fine()[:500:5] + 7), model.predict(fine()[:500:5]), atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.05, 0.01])
 def test_stepping_along_the_truth_is_predicting(dt: float) -> None:
     model, every = fitted(), round(0.05 / dt)
@@ -100,6 +102,7 @@ def test_stepping_along_the_truth_is_predicting(dt: float) -> None:
     np.testing.assert_allclose(U[::every], model.predict(X[::every]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_between_its_updates_the_state_is_of_its_time() -> None:
     """Once the start is forgotten, every phase of the 0.05 MTU is the prediction from its own past."""
     model = fitted()
@@ -140,6 +143,7 @@ def test_members_are_independent_and_have_no_order() -> None:
     np.testing.assert_allclose(run(X[10:, 1:2], X[:10, 1:2])[:, 0], U[:, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_learns_what_only_the_past_can_tell() -> None:
     X = RNG.normal(2.0, 3.0, (1500, 4))
     U = 0.5 * X
@@ -151,6 +155,7 @@ def test_it_learns_what_only_the_past_can_tell() -> None:
     assert count_parameters(model) == model.n_parameters == 3 * 12 * (3 + 12 + 2) + 12 + 1
 
 
+@pytest.mark.slow
 def test_seeds_reproduce_and_leave_torch_alone() -> None:
     X, U = fine()[::5], -fine()[::5]
     before, threads = torch.get_rng_state(), torch.get_num_threads()

@@ -36,6 +36,7 @@ def by_torch(model: RingNetwork, X: NDArray) -> NDArray:
     raise AssertionError
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [RingNetwork(channels=(8,), kernel=1, epochs=1, min_steps=50)],
     expected_failed_checks=lambda _: {
@@ -73,6 +74,7 @@ def test_it_sees_as_far_as_its_kernels_reach_around_the_ring() -> None:
     np.testing.assert_array_equal(moved[[3, 4, 5]] < 1e-5, True)
 
 
+@pytest.mark.slow
 def test_it_learns_a_function_of_the_neighbours() -> None:
     model = RingNetwork(min_steps=500).fit(X, U)
     fresh = np.random.default_rng(1).normal(3.0, 5.0, (300, K))
@@ -120,6 +122,7 @@ def test_state_without_pickle(tmp_path: Any) -> None:
         RingNetwork(**SMALL, kernel=5).load_state_dict(model.state_dict())
 
 
+@pytest.mark.slow
 def test_every_option_trains() -> None:
     model = RingNetwork(**SMALL, dropout=0.1, batch_norm=True, learning_rate="find", schedule="constant").fit(X, U)
     assert np.isfinite(model.predict(X)).all()

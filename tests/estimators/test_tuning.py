@@ -57,6 +57,7 @@ def test_on_tendencies_it_finds_what_least_squares_finds(degree: int, known: NDA
     assert as_closure(tuned) == Polynomial(tuned.coef_)
 
 
+@pytest.mark.slow
 def test_on_trajectories_it_finds_the_closure_that_made_them(known: NDArray) -> None:
     """U is never looked at: zeros are given for it."""
     model = TunedPolynomial(3, "trajectories", REGIME, horizon=0.5, n_forecasts=40, tolerance=1e-8)

@@ -45,6 +45,7 @@ PLAIN = st.recursive(
 quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
+@pytest.mark.slow
 @quick
 @given(st.binary(max_size=300) | st.text(alphabet="[]{}:,-?&*!|>'\"%@`# \n\tab1.~<", max_size=80).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
@@ -62,6 +63,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         read_json(data)
 
 
+@pytest.mark.slow
 @quick
 @given(
     st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["predictions/transposed.npz", "onnx/other-K.onnx"])
@@ -76,6 +78,7 @@ def test_any_change_of_a_file_is_read_or_refused(new: bytes, place: int, name: s
         np.testing.assert_array_equal(found["test"], np.load(io.BytesIO(changed))["test"])
 
 
+@pytest.mark.slow
 @quick
 @given(PLAIN)
 def test_any_fields_are_a_submission_or_refused(fields: Any) -> None:
@@ -90,6 +93,7 @@ def read_or_fault(data: bytes) -> tuple[Any, str]:
         return None, str(error)
 
 
+@pytest.mark.slow
 @quick
 @given(PLAIN.filter(lambda value: "nan" not in repr(value) and "inf" not in repr(value)))
 def test_plain_data_that_json_writes_come_back(value: Any) -> None:
@@ -122,6 +126,7 @@ FILES = st.builds(
 TREES = st.dictionaries(PATHS, FILES, max_size=8)
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=80)
 @given(TREES, TREES)
 def test_any_change_leaves_what_is_not_ones_own_or_is_refused(before: dict[str, File], change: dict[str, File]) -> None:
@@ -139,6 +144,7 @@ def test_any_change_leaves_what_is_not_ones_own_or_is_refused(before: dict[str, 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-10, 10)
 
 
+@pytest.mark.slow
 @quick
 @given(st.data())
 def test_a_row_with_any_numbers_is_judged_or_refused(data: st.DataObject) -> None:

@@ -75,6 +75,7 @@ def renamed(instance: Any) -> Any:
     return instance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOSURES)
 def test_a_closure_under_another_name_is_exported_to_the_same_bytes(name: str) -> None:
     closure: Any = as_closure(CLOSURES[name]())

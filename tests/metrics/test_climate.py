@@ -59,6 +59,7 @@ def distances(a: Array, b: Array, grid: DistanceGrid) -> Array:
     return climate.wasserstein(cdf_a, cdf_b, grid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("F", "seed"), [(10.0, 1), (9.0, 2), (14.0, 3)])
 def test_distances_agree_with_scipy(truth: Array, grid: DistanceGrid, F: float, seed: int) -> None:
     run = lorenz96(F, seed)
@@ -112,6 +113,7 @@ def test_order_of_members_and_position_on_the_ring_do_not_matter(truth: Array, g
     np.testing.assert_allclose(distances(truth, np.roll(run, 3, axis=-1), grid), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["outlier", "constant", "mean in time", "shuffled in time", "shuffled in space"])
 def test_attacks_are_farther_from_the_truth_than_a_wrong_climate(truth: Array, grid: DistanceGrid, attack: str) -> None:
     rng = np.random.default_rng(1)
@@ -136,6 +138,7 @@ def test_shuffling_in_time_changes_the_change_only(truth: Array, grid: DistanceG
     assert change > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_one_runaway_value_neither_helps_nor_rules(truth: Array, grid: DistanceGrid) -> None:
     run = lorenz96(9.0, 2)

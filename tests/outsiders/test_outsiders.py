@@ -120,6 +120,7 @@ print(task.regime, task.miniature().train.X.shape)
 """
 
 
+@pytest.mark.slow
 def test_a_task_takes_a_regime_of_ones_own_along(tmp_path: Path) -> None:
     regime = l96bench.Regime("of-a-test", 9, 3, 11.0)
     assert l96bench.register_regime(regime) is regime

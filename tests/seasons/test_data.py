@@ -55,6 +55,7 @@ def test_no_two_streams_share_their_seeds() -> None:
     assert abs(bits.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(bits))
 
 
+@pytest.mark.slow
 def test_the_same_secret_makes_the_same_bits_and_another_makes_others(own_cache: Path) -> None:
     first = array_digest(SEASON.arrays("wilks-f20", TEST, False)["X"])
     made = generate(get_regime("wilks-f20"), TEST, seed_of=SEASON.seed_of(False))
@@ -65,6 +66,7 @@ def test_the_same_secret_makes_the_same_bits_and_another_makes_others(own_cache:
     assert len(digests) == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_cache_is_noticed_and_made_again() -> None:
     first = np.array(SEASON.arrays("wilks-f20", TEST, False)["X"])
     [path] = (cache_folder() / "v1" / "seasons").rglob("X.npy")
@@ -83,6 +85,7 @@ def test_the_secret_cannot_be_read_off_the_cache(own_cache: Path) -> None:
     assert repr(SECRET) not in repr(SEASON)
 
 
+@pytest.mark.slow
 def test_forecasts_of_the_perfect_model_start_on_the_seasons_own_test_data() -> None:
     cases = Cases(per_trajectory=1, n_trajectories=2, spacing=6.0, lead=0.05, members=2)
     split = replace(TEST, duration=6.0)
@@ -114,6 +117,7 @@ def test_a_secret_has_32_bytes() -> None:
         Season("trial", b"abc")
 
 
+@pytest.mark.slow
 def test_public_seeds_are_what_they_were() -> None:
     regime = get_regime("wilks-f20")
     assert np.array_equal(generate(regime, TEST)["X"], generate(regime, TEST, seed_of=split_seed)["X"])

@@ -237,6 +237,7 @@ def test_an_entry_that_knows_the_public_test_loses_on_the_season() -> None:
     assert season.score(memory) == pytest.approx(season.score(honest), abs=25)
 
 
+@pytest.mark.slow
 def test_unknown_entries_are_named() -> None:
     board, secret = fixed()
     with pytest.raises(L96BenchError, match="Did you mean 'quartic'"):

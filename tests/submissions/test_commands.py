@@ -57,6 +57,7 @@ def test_the_examples_of_all_families_are_in_order(family: str, run: Run) -> Non
     assert (code, "nothing is wrong" in said, f"tried: {family}/" in said) == (0, True, True), said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_careless_correction_is_found(run: Run) -> None:
     run("init", "mine", "--family", "da-increment")
@@ -93,6 +94,7 @@ def test_an_example_is_checked_scored_submitted_and_verified(run: Run) -> None:
     assert said.startswith("identical ")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_a_row_that_was_improved_by_hand_is_found(run: Run) -> None:
     run("init", "mine")
@@ -114,6 +116,7 @@ def test_a_row_that_was_improved_by_hand_is_found(run: Run) -> None:
     assert "expected its submission" in said
 
 
+@pytest.mark.slow
 def test_everything_that_is_wrong_is_said_at_once(run: Run) -> None:
     run("init", "mine")
     edit("mine", "kind: polynomial", "kind: <b>bold</b>\nmore: 1")
@@ -129,6 +132,7 @@ def test_everything_that_is_wrong_is_said_at_once(run: Run) -> None:
     assert not Path("leaderboard").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_anothers_name_is_not_taken(run: Run) -> None:
     run("init", "mine")
@@ -146,6 +150,7 @@ def test_anothers_name_is_not_taken(run: Run) -> None:
     assert "the name of a baseline" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
 def test_code_is_run_only_when_it_is_allowed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "mine")

@@ -18,6 +18,7 @@ for each in others: each.join()
 """}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORKS)
 def test_what_works_forever_is_ended_by_the_processor_and_the_others_are_done(name: str) -> None:
     items = ["a = 1", WORKS[name], "a = 2"]
@@ -25,6 +26,7 @@ def test_what_works_forever_is_ended_by_the_processor_and_the_others_are_done(na
     assert [each.fault for each in outcomes] == ["", "stopped: expected at most 0.4 s of processor time", ""]
 
 
+@pytest.mark.slow
 def test_what_waits_forever_is_ended_by_the_clock_and_the_others_are_done() -> None:
     start = time.monotonic()
     outcomes = run_contained("builtins:exec", ["a = 1", WAITS, "a = 2"], Limits(seconds=60.0, clock=0.5))
@@ -33,12 +35,14 @@ def test_what_waits_forever_is_ended_by_the_clock_and_the_others_are_done() -> N
     assert time.monotonic() - start < 100.0
 
 
+@pytest.mark.slow
 def test_what_only_gets_little_of_the_processor_is_done() -> None:
     """Waiting stands for a busy machine: more seconds of the clock than are given of the processor."""
     [outcome] = run_contained("builtins:exec", ["import time; time.sleep(0.5)"], Limits(seconds=0.2))
     assert (outcome.fault, outcome.seconds > 0.2) == ("", True)
 
 
+@pytest.mark.slow
 def test_every_item_has_the_time_of_its_own() -> None:
     work = "import time\nend = time.process_time() + 0.25\nwhile time.process_time() < end: pass"
     outcomes = run_contained("builtins:exec", [work] * 4, Limits(seconds=0.5))

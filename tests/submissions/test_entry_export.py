@@ -74,6 +74,7 @@ def test_an_exported_entry_scores_the_same_to_the_last_bit(name: str, tmp_path: 
         np.testing.assert_allclose(U, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_a_submission_says_what_the_entry_says(tmp_path: Path) -> None:
     entry, lines = find_entry("quartic")[0], []
     path = export_entry("quartic", tmp_path / "new" / "mine", seed=3, authors=["A. Author"], report=lines.append)
@@ -92,6 +93,7 @@ def test_a_submission_says_what_the_entry_says(tmp_path: Path) -> None:
     assert exported("wilks", tmp_path / "published").submission.training == []
 
 
+@pytest.mark.slow
 def test_what_make_trains_on_is_noted(tmp_path: Path) -> None:
     entry, _ = find_entry("coupled_online_learning")
     script = tmp_path / "short.py"
@@ -111,6 +113,7 @@ def test_models_of_increments_correct_the_model_as_before(name: str, tmp_path: P
     np.testing.assert_allclose(loaded(submission, task.id).predict(X), model.predict(X), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_closure_in_the_filter_becomes_a_model_of_increments(tmp_path: Path) -> None:
     task = make_task("da-increment/dense-v1")
     assert isinstance(task, DAIncrement)

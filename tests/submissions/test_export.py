@@ -137,6 +137,7 @@ def test_an_exported_model_scores_as_the_original(
         assert ours.predictions_digest == theirs.predictions_digest
 
 
+@pytest.mark.slow
 def test_a_polynomial_is_the_same_to_the_last_bit_also_online(online: OnlineRollout, tmp_path: Path) -> None:
     model = Polynomial([-0.3, -1.4, 0.01, 0.007, -0.0003])
     closure = OnnxClosure(export_onnx(model, tmp_path / "closure.onnx", K).read_bytes(), K)
@@ -165,6 +166,7 @@ def test_modules_of_torch_are_written_by_torch(tmp_path: Path) -> None:
     np.testing.assert_allclose(closure.predict(X), expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_what_has_no_form_as_a_file_says_so(offline: SubgridForcing, tmp_path: Path) -> None:
     X, U = np.array(offline.train.X[:200]), np.array(offline.train.U[:200])
     with pytest.raises(ModelError, match="is stochastic"):
@@ -270,6 +272,7 @@ def test_equations_of_pysindy(tmp_path: Path) -> None:
     np.testing.assert_allclose(EquationSet.parse(texts, 4).tendency(X), -X + 3.0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_predictions_come_back_and_know_their_data(offline: SubgridForcing, tmp_path: Path) -> None:
     U = -0.5 * np.array(offline.test.X)
     path = export_predictions(tmp_path / "p.npz", offline, U, U)

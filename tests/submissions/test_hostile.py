@@ -82,6 +82,7 @@ def test_the_corpus_is_large_and_what_its_script_writes() -> None:
     assert differing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted({name.partition("/")[0] for name in LOOKED_THROUGH}))
 def test_every_file_is_refused_with_its_reason(kind: str) -> None:
     wrong = []
@@ -96,6 +97,7 @@ def test_every_file_is_refused_with_its_reason(kind: str) -> None:
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(maker().large()))
 def test_what_is_too_large_is_refused(name: str) -> None:
     data, reason = maker().large()[name]

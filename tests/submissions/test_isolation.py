@@ -57,6 +57,7 @@ def test_the_tested_connection_works_outside(filled: dict[str, object]) -> None:
     exec(CONNECT.format(**filled))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has other means")
 def test_a_contained_process_reaches_nothing_but_its_own(
     filled: dict[str, object], monkeypatch: pytest.MonkeyPatch
@@ -90,6 +91,7 @@ for text in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_where_the_kernel_does_not_help_python_code_is_refused(
     filled: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -114,6 +116,7 @@ exported(Polynomial([1.0, 2.0]), 8)
 """
 
 
+@pytest.mark.slow
 def test_telemetry_is_off_before_the_first_import_of_onnxruntime_and_leaves_nothing(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     run = subprocess.run(

@@ -33,6 +33,7 @@ def save(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", [OFFLINE, MEMORY])
 def test_predictions_score_as_their_model(id: str, offline: SubgridForcing, tmp_path: Path) -> None:
     test, shift = LINE.predict(offline.test.X), LINE.predict(offline.shift.X)
@@ -157,6 +158,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop(name, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", [OFFLINE, MEMORY, ONLINE])
 @pytest.mark.parametrize("name", ["fitted", "closure", "function"])
 def test_a_ready_model_is_scored_as_it_is(id: str, name: str, module: str, request: pytest.FixtureRequest) -> None:

@@ -72,6 +72,7 @@ def test_all_faults_are_said_at_once() -> None:
     assert "known are schema, name" in lines[4]
 
 
+@pytest.mark.slow
 def test_the_committed_schema_is_what_the_command_prints() -> None:
     """In a process of its own, where nobody has registered a regime."""
     committed = Path(__file__).parents[2] / "leaderboard" / "submission.schema.json"

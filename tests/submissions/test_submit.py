@@ -98,6 +98,7 @@ def test_after_a_kill_the_same_command_does_it(two_versions: tuple[Path, Path]) 
         assert board() == one
 
 
+@pytest.mark.slow
 def test_of_two_at_the_same_time_one_wins(two_versions: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """The second is submitted while the first is scored: on an empty board, and as an update."""
     first, second = two_versions

@@ -71,6 +71,7 @@ def test_an_honest_board_is_identical_with_its_ceilings() -> None:
     assert found["my-line subgrid-forcing"].reason == f"score {row.score.seeds[0].value:.2f}, seed 3, one of 2"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_a_score_that_is_not_the_mean_of_its_seeds_is_found() -> None:
     score = Result.read(Path("leaderboard/results", OFFLINE, "my-line.json")).score
@@ -81,6 +82,7 @@ def test_a_score_that_is_not_the_mean_of_its_seeds_is_found() -> None:
     assert found["my-line online-rollout"].status == IDENTICAL
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_another_script_gives_other_scores() -> None:
     path = Path("baselines/line.py")
@@ -90,6 +92,7 @@ def test_another_script_gives_other_scores() -> None:
     assert found["u-exactly subgrid-forcing"].status == IDENTICAL
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_a_row_of_one_seed_is_compared_whole() -> None:
     write_script("(0,)")
@@ -113,6 +116,7 @@ def test_a_row_that_no_baseline_makes_is_found() -> None:
         assert (found.status, found.reason) == (DIFFERENT, f"no baseline makes it: {command}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_ones_own_row_is_judged_against_ones_own_script() -> None:
     Path("scripts").mkdir()
@@ -147,6 +151,7 @@ def test_a_baseline_is_trained_again_on_one_regime_or_on_all() -> None:
     assert [each.status for each in verify_rows(rows[1:2], Path("leaderboard/submissions"))] == [IDENTICAL]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("board")
 def test_the_command_says_so_and_ends_with_1_on_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
     path = f"leaderboard/results/{OFFLINE}/my-line.json"

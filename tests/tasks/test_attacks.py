@@ -141,6 +141,7 @@ def test_offline_nan_where_the_model_is_unsure(real_offline: Offline) -> None:
     assert_below(result, real_offline.honest, 2.0)
 
 
+@pytest.mark.slow
 def test_offline_noise_is_no_way_to_a_better_crps(offline: SubgridForcing) -> None:
     """CRPS is proper: overconfident and underconfident members are both worse than those of the right spread."""
     model = AR1Regressor().fit(offline.train.X, offline.train.U)

@@ -53,6 +53,7 @@ def states(text: str) -> dict[str, str]:
     return {row[1]: next(word for word in row if word in ("absent", "intact", "damaged")) for row in rows}
 
 
+@pytest.mark.slow
 def test_data_are_made_listed_and_mended(run: Run, sets: dict[str, Any], tmp_path: Path) -> None:
     code, out, _ = run("data", "list", "--all")
     assert code == 0
@@ -71,12 +72,14 @@ def test_data_are_made_listed_and_mended(run: Run, sets: dict[str, Any], tmp_pat
     assert states(run("data", "list", "--split", "train")[1]) == {"train": "intact"}
 
 
+@pytest.mark.slow
 def test_data_are_listed_a_line_each_owner(run: Run, sets: dict[str, Any]) -> None:
     run("data", "make", "--split", "train", "--jobs", "1")
     rows = [line.replace("│", " ").split() for line in run("data", "list")[1].splitlines() if "│" in line]
     assert rows == [["wilks-f20", "2", "1"], ["dense", "1", "0"]]
 
 
+@pytest.mark.slow
 def test_verify_compares_with_what_is_recorded(run: Run, sets: dict[str, Any]) -> None:
     code, out, _ = run("data", "verify", "--threads", "1")
     assert code == 0
@@ -88,12 +91,14 @@ def test_verify_compares_with_what_is_recorded(run: Run, sets: dict[str, Any]) -
     assert out == f"DIFF {right} wilks-f20/shift/X\n"
 
 
+@pytest.mark.slow
 def test_record_prints_lines_for_the_file_of_digests(run: Run, sets: dict[str, Any]) -> None:
     code, out, _ = run("data", "record")
     assert code == 0
     assert out.splitlines() == [f'  "{name}": "{digest}",' for name, digest in lines(sets)]
 
 
+@pytest.mark.slow
 def test_bits_that_are_not_the_recorded_ones_are_refused(run: Run, sets: dict[str, Any]) -> None:
     sets["wilks-f20/train"].recorded["U"] = "0" * 64
     code, _, err = run("data", "make", "--split", "train", "--jobs", "1")

@@ -26,6 +26,7 @@ def online_flux(online: OnlineRollout) -> OnlineRollout:
     return type(online)("conservative-f12").miniature()
 
 
+@pytest.mark.slow
 def test_offline_it_is_the_momentum_that_predictions_make(offline_flux: SubgridForcing) -> None:
     U, std = np.array(offline_flux.test.U), offline_flux.std_U
     exact = offline_flux.evaluate_predictions(U).metrics["conservation_error"]
@@ -38,12 +39,14 @@ def test_offline_it_is_the_momentum_that_predictions_make(offline_flux: SubgridF
     assert biased["conservation_error"].low == pytest.approx(0.3 / std)  # the same in every block
 
 
+@pytest.mark.slow
 def test_offline_members_count_and_not_their_mean(offline_flux: SubgridForcing) -> None:
     noisy = AR1Closure(Polynomial([0.0]), 0.5, 2.0, 0.05)
     error = offline_flux.evaluate(noisy).metrics["conservation_error"].value
     assert error == pytest.approx(2.0 / np.sqrt(8) / offline_flux.std_U, rel=0.02)
 
 
+@pytest.mark.slow
 def test_online_it_is_what_the_run_met(online_flux: OnlineRollout) -> None:
     std = float(np.std(online_flux.train.U))
     inside_the_kernel = online_flux.evaluate(Polynomial([-0.2]))
@@ -56,6 +59,7 @@ def test_online_it_is_what_the_run_met(online_flux: OnlineRollout) -> None:
                 assert result.metrics[f"momentum_drift{suffix}"].value == pytest.approx(-0.2 / std)
 
 
+@pytest.mark.slow
 def test_online_steps_and_samples_agree(online_flux: OnlineRollout) -> None:
     damping = Polynomial([0.5, -0.8])
     kernel = online_flux.evaluate(damping).metrics
@@ -66,6 +70,7 @@ def test_online_steps_and_samples_agree(online_flux: OnlineRollout) -> None:
     assert kernel["conservation_error"].low < kernel["conservation_error"].value < kernel["conservation_error"].high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kick", [1e6, np.nan, np.inf, -1e300])
 def test_members_that_leave_are_finite_all_the_same(
     online_flux: OnlineRollout, everything_finite: Callable[[Result], bool], kick: float
@@ -80,6 +85,7 @@ def test_members_that_leave_are_finite_all_the_same(
     assert everything_finite(result)
 
 
+@pytest.mark.slow
 def test_other_couplings_have_no_such_metric(
     offline: SubgridForcing, online: OnlineRollout, quartic: Polynomial
 ) -> None:

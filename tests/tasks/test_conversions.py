@@ -22,6 +22,7 @@ class Counted(Stateless):
         return builder.node("Mul", x, builder.constant(-0.5, np.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("id", ["subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"])
 def test_a_model_is_converted_once_an_evaluation(id: str) -> None:
     model = Counted()

@@ -107,6 +107,7 @@ def test_unknown_names_are_errors(owners: list[str] | None, names: list[str] | N
 # What each of them does.
 
 
+@pytest.mark.slow
 def test_a_set_is_made_loaded_and_checked(miniatures: list[Any], tmp_path: Path) -> None:
     split, archive = miniatures
     assert (split.key, archive.key) == ("wilks-f20/train", "sparse/valid")
@@ -123,6 +124,7 @@ def test_a_set_is_made_loaded_and_checked(miniatures: list[Any], tmp_path: Path)
     assert archive.state() == split.state() == "intact"
 
 
+@pytest.mark.slow
 def test_remaking_neither_reads_nor_writes_the_cache(miniatures: list[Any], tmp_path: Path) -> None:
     for each in miniatures:
         digests = each.remake(progress=False, threads=1)
@@ -131,6 +133,7 @@ def test_remaking_neither_reads_nor_writes_the_cache(miniatures: list[Any], tmp_
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_other_bits_than_recorded_are_refused(miniatures: list[Any]) -> None:
     miniatures[1].recorded["increment"] = "0" * 64
     with pytest.raises(DataError, match=r"sparse/valid/increment: expected SHA-256 0000"):
@@ -138,6 +141,7 @@ def test_other_bits_than_recorded_are_refused(miniatures: list[Any]) -> None:
     assert miniatures[1].state() == "absent"
 
 
+@pytest.mark.slow
 def test_a_set_that_is_not_recorded_says_what_to_do(miniatures: list[Any]) -> None:
     del miniatures[1].recorded["spread"]
     with pytest.raises(DataError, match=r"\['spread'\] of sparse/valid; `l96bench data record`"):

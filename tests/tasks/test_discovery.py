@@ -148,6 +148,7 @@ def test_every_way_to_fail_costs_its_own_problem_only() -> None:
     assert 0.5 <= found[0].seconds < 1.0
 
 
+@pytest.mark.slow
 def test_a_process_serves_many_problems_until_it_is_lost() -> None:
     found = discover_all(
         Model(), [Toy("a", 0), Toy("b", 0), Toy("c", 0, EXIT), Toy("d", 1), Toy("e", 1)], progress=False
@@ -156,6 +157,7 @@ def test_a_process_serves_many_problems_until_it_is_lost() -> None:
     assert first == second != third == fourth != os.getpid()
 
 
+@pytest.mark.slow
 def test_equations_must_be_strings_and_not_too_many() -> None:
     answers = ["dx/dt = 1", [1.0], None, [["x"]], ["x" * 2_000_001], ["1"], []]
 
@@ -185,6 +187,7 @@ class Unloadable(Finds):
         return os._exit, (1,)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_is_an_error() -> None:
     with pytest.raises(ModelError, match="does not start"):
         discover(Unloadable(["1"]), X, T)
@@ -193,6 +196,7 @@ def test_a_model_that_cannot_be_loaded_is_an_error() -> None:
 # Copies and seeds.
 
 
+@pytest.mark.slow
 def test_every_problem_gets_a_fresh_copy() -> None:
     model = Model()
     found = discover_all(model, [Toy("a", 0), Toy("b", 0)], progress=False)
@@ -200,6 +204,7 @@ def test_every_problem_gets_a_fresh_copy() -> None:
     assert model.fitted == 0
 
 
+@pytest.mark.slow
 def test_seeds_depend_on_problem_and_seed_and_on_nothing_else() -> None:
     problems = [Toy(name, group) for group, name in enumerate("abcd")]
     draws = [said(each)[1] for each in discover_all(Model(), problems, seed=1, progress=False)]
@@ -209,6 +214,7 @@ def test_seeds_depend_on_problem_and_seed_and_on_nothing_else() -> None:
     assert said(discover_all(Model(), problems[:1], seed=2, progress=False)[0])[1] != draws[0]
 
 
+@pytest.mark.slow
 def test_parameters_called_random_state_are_seeded() -> None:
     class Chain(Finds):
         def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -224,6 +230,7 @@ def test_parameters_called_random_state_are_seeded() -> None:
 # In parallel, and again.
 
 
+@pytest.mark.slow
 def test_groups_run_side_by_side() -> None:
     problems = [Toy(f"{group}", group) for group in range(4)]
     found = discover_all(Model(), problems, n_jobs=2, progress=False)
@@ -233,12 +240,14 @@ def test_groups_run_side_by_side() -> None:
     assert len({said(each)[0] for each in found}) == 2
 
 
+@pytest.mark.slow
 def test_it_works_inside_a_worker_of_joblib() -> None:
     work = delayed(discover)
     found = Parallel(n_jobs=2)(work(Finds([name]), X, T) for name in "ab")
     assert [each.texts for each in found] == [("a",), ("b",)]
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_carries_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problems = [Toy("a", 0), Toy("b", 0), Toy("c", 1, RAISE), Toy("d", 2)]
 
@@ -263,6 +272,7 @@ def test_an_interrupted_call_carries_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert discover_all(Model(), problems, checkpoint=tmp_path, progress=False) == found
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_made_again(tmp_path: Path) -> None:
     contents = ["", "{", "[1]", '{"0": 3}', '{"0": {"texts": null, "what": 1}}', '{"0": {"texts": 4, "seconds": 1}}']
     for group, content in enumerate(contents):
@@ -295,6 +305,7 @@ class Greedy:
         return ["0"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the system has no such limit")
 def test_a_fit_has_a_limit_on_its_memory() -> None:
     assert discover(Greedy(2**20), X, T).fault == ""

@@ -52,6 +52,7 @@ def norm(values: Array) -> float:
 # The scale.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["single", "two_scale"])
 def test_references_are_the_ends_of_the_scale(name: str, request: pytest.FixtureRequest) -> None:
     task = request.getfixturevalue(name)
@@ -100,6 +101,7 @@ def test_an_almost_right_equation_by_hand(single: EquationRecovery) -> None:
     assert metrics["n_terms"] == 32
 
 
+@pytest.mark.slow
 def test_tendencies_are_those_of_the_simulator(
     single: EquationRecovery, two_scale: EquationRecovery, hidden: EquationRecovery
 ) -> None:
@@ -111,6 +113,7 @@ def test_tendencies_are_those_of_the_simulator(
             np.testing.assert_allclose(scorer._tendency, f, rtol=1e-12, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_scales_count_alike(two_scale: EquationRecovery) -> None:
     """One scale right and nothing of the other: half of everything, although Y has eight times as many equations."""
     for part in (0, 1):
@@ -120,6 +123,7 @@ def test_scales_count_alike(two_scale: EquationRecovery) -> None:
         assert result.score.value == 50.0
 
 
+@pytest.mark.slow
 def test_residual_of_the_resolved_equation_is_the_share_of_u(hidden: EquationRecovery) -> None:
     result = hidden.evaluate_equations(true)
     shares = []
@@ -131,6 +135,7 @@ def test_residual_of_the_resolved_equation_is_the_share_of_u(hidden: EquationRec
     assert result.metrics["coefficient_error"].value == 0.0
 
 
+@pytest.mark.slow
 def test_effective_residual_is_that_against_linear_regression(hidden: EquationRecovery) -> None:
     result = hidden.evaluate_equations(lambda problem: [slow(problem, more=" + 0.1*X[k]^2")])
     expected = []
@@ -164,6 +169,7 @@ def test_valid_time_of_no_equation_is_that_of_persistence(single: EquationRecove
         assert result.metrics["valid_prediction_time"].value == pytest.approx(np.mean(times))
 
 
+@pytest.mark.slow
 def test_the_true_equation_forecasts_longest(single: EquationRecovery, two_scale: EquationRecovery) -> None:
     exact, near = (single.evaluate_equations(each) for each in (true, lambda problem: [slow(problem, 1.01)]))
     times = [each.metrics["valid_prediction_time"].value for each in (exact, near, single.evaluate_equations(["0"]))]
@@ -219,6 +225,7 @@ def test_the_interval_resamples_instances_alike_for_all_entries(single: Equation
     assert np.corrcoef(wrong.replicates, worse.replicates)[0, 1] > 0.99
 
 
+@pytest.mark.slow
 def test_every_number_is_finite_and_a_result_can_be_read_back(
     single: EquationRecovery, hidden: EquationRecovery, tmp_path: Path, everything_finite: Callable[[Result], bool]
 ) -> None:
@@ -248,6 +255,7 @@ def test_the_digest_is_that_of_what_the_equations_say(single: EquationRecovery) 
 # How equations are given.
 
 
+@pytest.mark.slow
 def test_equations_come_as_one_list_as_lists_by_id_or_as_a_function(single: EquationRecovery) -> None:
     lists = [true(problem) for problem in single.problems]
     named = {problem.id: texts for problem, texts in zip(single.problems, lists, strict=True)}
@@ -293,6 +301,7 @@ class Oracle:
         return self.texts
 
 
+@pytest.mark.slow
 def test_a_model_is_fitted_to_every_problem_and_fails_alone(single: EquationRecovery, tmp_path: Path) -> None:
     log, checkpoint = tmp_path / "log", tmp_path / "kept"
     model = Oracle(single, log)
@@ -343,6 +352,7 @@ def test_what_is_too_slow_or_unparseable_or_not_finite_scores_zero(single: Equat
 # The instances.
 
 
+@pytest.mark.slow
 def test_fresh_instances_are_others_and_the_same_for_a_seed() -> None:
     task = EquationRecovery("single")
     fresh = task.fresh(5)

@@ -110,6 +110,7 @@ CARELESS: dict[str, tuple[bytes | str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CARELESS)
 def test_what_is_only_seen_in_a_cycle_is_found(name: str) -> None:
     data, message = CARELESS[name]
@@ -118,6 +119,7 @@ def test_what_is_only_seen_in_a_cycle_is_found(name: str) -> None:
         try_out(item(DENSE, data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["U[k] = -0.05*X[k]", table(100), first_rows(10**6)], ids=["text", "table", "rows"])
 def test_the_same_done_carefully_is_tried(data: bytes | str) -> None:
     score = try_out(item(DENSE, data))
@@ -125,6 +127,7 @@ def test_the_same_done_carefully_is_tried(data: bytes | str) -> None:
     assert 30.0 < score < 95.0
 
 
+@pytest.mark.slow
 def test_a_bad_model_is_no_fault_where_its_sign_is_right() -> None:
     """Half of the errors of too large increments: worse than none, but not opposed to the analyses."""
     score = try_out(item(DENSE, "U[k] = -0.25*X[k]"))
@@ -163,6 +166,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_code_of_ones_own_is_tried_like_artifacts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, expected = MODELS[name]

@@ -43,6 +43,7 @@ class Bomb:
         return np.where(self.kicked[:, None] & (self.n == self.step_number), self.kick, U)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kick", [1e6, np.nan, np.inf, -1e300])
 def test_a_run_that_leaves_at_once_has_the_error_of_no_closure(
     online: OnlineRollout, quartic: Polynomial, everything_finite: Callable[[Result], bool], kick: float
@@ -58,6 +59,7 @@ def test_a_run_that_leaves_at_once_has_the_error_of_no_closure(
     assert everything_finite(result)
 
 
+@pytest.mark.slow
 def test_survival_has_wilsons_interval(
     online: OnlineRollout, quartic: Polynomial, everything_finite: Callable[[Result], bool]
 ) -> None:
@@ -70,6 +72,7 @@ def test_survival_has_wilsons_interval(
     assert everything_finite(result)
 
 
+@pytest.mark.slow
 def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
     mean, std = online.grids[""].mean[0], online.grids[""].std[0]
     truth = online.arrays("climate")["X"]
@@ -96,6 +99,7 @@ def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
     assert kicked(13.0) == 0.0
 
 
+@pytest.mark.slow
 def test_a_member_that_leaves_is_continued_without_closure(online: OnlineRollout, quartic: Polynomial) -> None:
     forecasts = online.forecasts(Bomb(quartic, 0.25), False)
     whole, none = online.forecasts(quartic, False), online.without_closure[0]
@@ -116,6 +120,7 @@ def test_a_member_that_leaves_is_continued_without_closure(online: OnlineRollout
     np.testing.assert_array_equal(climates["_shift"].X, wholes["_shift"].X)
 
 
+@pytest.mark.slow
 def test_a_run_that_leaves_scores_between(online: OnlineRollout, quartic: Polynomial) -> None:
     result = online.evaluate(quartic)
     some = online.evaluate(Bomb(quartic, 0.2)).score
@@ -150,6 +155,7 @@ class Listener:
         return -2.0 - 0.5 * X
 
 
+@pytest.mark.slow
 def test_a_closure_with_memory_is_told_the_past(online: OnlineRollout) -> None:
     model = Listener()
     result = online.evaluate(model)
@@ -164,6 +170,7 @@ def test_a_closure_with_memory_is_told_the_past(online: OnlineRollout) -> None:
     assert result.score == online.evaluate(Polynomial([-2.0, -0.5])).score
 
 
+@pytest.mark.slow
 def test_lagged_models_use_their_history(online: OnlineRollout) -> None:
     model = LocalRegressor(LinearRegression(), lags=(0.05, 0.1)).fit(online.train.X, online.train.U)
     forecasts = online.forecasts(model, False)
@@ -176,6 +183,7 @@ def test_lagged_models_use_their_history(online: OnlineRollout) -> None:
     assert online.evaluate(model).metrics["rmse_1"].value < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["polynomial", "function", "estimator", "stochastic"])
 def test_the_same_closure_gets_the_same_result(online: OnlineRollout, quartic: Polynomial, kind: str) -> None:
     models: dict[str, Any] = {"polynomial": quartic, "function": quartic.predict}
@@ -188,6 +196,7 @@ def test_the_same_closure_gets_the_same_result(online: OnlineRollout, quartic: P
     assert first.series == second.series
 
 
+@pytest.mark.slow
 def test_a_polynomial_in_the_kernel_is_the_same_polynomial(online: OnlineRollout, quartic: Polynomial) -> None:
     inside, outside = online.evaluate(quartic), online.evaluate(quartic.predict)
     assert inside.predictions_digest == outside.predictions_digest

@@ -64,6 +64,7 @@ def crps(members: Array, truth: Array) -> Array:
 # The scale.
 
 
+@pytest.mark.slow
 def test_no_closure_scores_0_and_perfect_physics_100(online: OnlineRollout) -> None:
     floor, ceiling = online.references["floor"].evaluate(), online.references["ceiling"].evaluate()
     assert (floor.score.value, floor.score.low, floor.score.high) == (0.0, 0.0, 0.0)
@@ -76,6 +77,7 @@ def test_no_closure_scores_0_and_perfect_physics_100(online: OnlineRollout) -> N
     assert 0.0 < online.references["literature"].score < 100.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [NoClosure(), Polynomial([0.0]), np.zeros_like], ids=["NoClosure", "[0]", "zeros_like"]
 )
@@ -85,6 +87,7 @@ def test_a_closure_of_zeros_is_no_closure(online: OnlineRollout, model: Any) -> 
     assert result.predictions_digest == online.evaluate(NoClosure()).predictions_digest
 
 
+@pytest.mark.slow
 def test_score_is_made_of_its_parts(online: OnlineRollout, result: Result) -> None:
     for each in (result, online.evaluate(Polynomial([-2.0, -0.5])), online.evaluate(Polynomial([5.0]))):
         values = {name: value.value for name, value in each.metrics.items()}
@@ -92,6 +95,7 @@ def test_score_is_made_of_its_parts(online: OnlineRollout, result: Result) -> No
         assert each.score.value == pytest.approx(100 * values["survival"] * parts.mean(), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_parts_are_reported_uncapped(online: OnlineRollout) -> None:
     """A closure that drives the model the wrong way is worse than none, and its score says 0."""
     result = online.evaluate(Polynomial([15.0]))
@@ -103,6 +107,7 @@ def test_parts_are_reported_uncapped(online: OnlineRollout) -> None:
 # The forecast.
 
 
+@pytest.mark.slow
 def test_forecasts_are_those_of_the_resolved_model(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     forecast, truth = by_hand(online, quartic)
     error = np.abs(forecast - truth).mean(axis=2)
@@ -136,6 +141,7 @@ def test_skill_by_lead_is_as_defined(online: OnlineRollout, quartic: Polynomial,
     assert result.metrics["spread_1"].value == 0.0
 
 
+@pytest.mark.slow
 def test_perfect_physics_knows_more_than_any_closure(online: OnlineRollout, quartic: Polynomial) -> None:
     perfect = online.references["ceiling"].evaluate().metrics["crps_mean"].value
     stochastic = AR1Regressor().fit(online.train.X, online.train.U)
@@ -143,6 +149,7 @@ def test_perfect_physics_knows_more_than_any_closure(online: OnlineRollout, quar
         assert perfect < online.evaluate(model).metrics["crps_mean"].value
 
 
+@pytest.mark.slow
 def test_stochastic_closures_run_all_members(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     model = AR1Regressor().fit(online.train.X, online.train.U)
     evaluated = online.evaluate(model)
@@ -222,6 +229,7 @@ def test_replicates_are_the_score_of_resampled_cases_and_members(
     assert np.mean(result.score.replicates) == pytest.approx(result.score.value, abs=1.0)
 
 
+@pytest.mark.slow
 def test_two_entries_are_compared_in_pairs(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     """Forecasts to 3 MTU depend smoothly on the closure; the climates of two closures are two samples."""
     other = online.evaluate(Polynomial(1.001 * quartic.coefficients))

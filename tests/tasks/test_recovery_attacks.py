@@ -50,6 +50,7 @@ def honest(single: EquationRecovery) -> Result:
     return single.evaluate_equations(lambda problem: regress(problem, 0.05))
 
 
+@pytest.mark.slow
 def test_honest_regression_is_near_the_top(honest: Result) -> None:
     assert honest.metrics["f1_noise_00"].value == 1.0
     assert honest.score.low > 95.0
@@ -99,6 +100,7 @@ ATTACKS: dict[str, tuple[Callable[[Problem], list[str]], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attacks_lose_to_honest_regression(name: str, single: EquationRecovery, honest: Result) -> None:
     equations, margin = ATTACKS[name]
@@ -132,6 +134,7 @@ UNUSABLE: dict[str, tuple[Callable[[Problem], list[str]], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_what_is_unusable_scores_zero_and_is_counted(name: str, single: EquationRecovery) -> None:
     equations, kind = UNUSABLE[name]
@@ -162,6 +165,7 @@ SAME: dict[str, Callable[[Problem], list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
 def test_what_says_the_same_scores_the_same(name: str, single: EquationRecovery) -> None:
     one, other = (single.evaluate_equations(SAME[each]) for each in ("factored", name))
@@ -194,6 +198,7 @@ def test_attacks_on_a_closure_lose_to_honest_regression(
     assert compare(one.replicates, one.value, other.replicates, other.value).low > 2.0
 
 
+@pytest.mark.slow
 def test_an_equation_for_one_scale_only_is_half_of_everything(two_scale: EquationRecovery) -> None:
     """The many Y cannot carry a score without the few X."""
     fast = two_scale.evaluate_equations(lambda problem: [problem.instance.texts[1]])

@@ -104,6 +104,7 @@ class Noisy:
         return LINE.predict(X) + self.noise
 
 
+@pytest.mark.slow
 def test_what_is_stateless_is_scored(offline: SubgridForcing) -> None:
     forest = LocalRegressor(RandomForestRegressor(3, max_depth=4, random_state=0)).fit(offline.train.X, offline.train.U)
     for model in (LINE, LINE.predict, forest, Noisy(), lambda X: np.where(X > 5.0, np.nan, -X)):

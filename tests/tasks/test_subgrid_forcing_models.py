@@ -208,6 +208,7 @@ def test_samples_of_the_wrong_shape_are_refused(offline: SubgridForcing) -> None
 # Memory.
 
 
+@pytest.mark.slow
 def test_lags_are_allowed_and_worth_something(memory: SubgridForcingMemory) -> None:
     lagged = LocalRegressor(LinearRegression(), lags=(0.05, 0.1))
     plain = LocalRegressor(LinearRegression())
