@@ -183,3 +183,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return outcomes
 
     monkeypatch.setattr(folders, "run_contained", work)
+
+
+@pytest.fixture(scope="session")
+def scoringrules() -> Any:
+    """Another implementation of scores; it compiles for seconds when it is imported."""
+    return importlib.import_module("scoringrules")

@@ -172,6 +172,7 @@ def predictions(offline: SubgridForcing, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature_registry")
 def test_score_prints_and_writes(run: Run, predictions: Path, offline: SubgridForcing, tmp_path: Path) -> None:
     code, out, _ = run("score", predictions, "--task", OFFLINE, "--output", tmp_path / "out")

@@ -130,6 +130,7 @@ def test_fewer_segments_or_cycles_are_the_beginning_of_more(track_id: str, archi
 # What the filter did.
 
 
+@pytest.mark.slow
 def test_an_archive_is_the_cycle_of_the_model_without_closure(track_id: str, archive: Archive) -> None:
     track = get_track(track_id)
     run = run_cycle(track, MINI, archive["truth"], ResolvedModel(track.regime))
@@ -140,6 +141,7 @@ def test_an_archive_is_the_cycle_of_the_model_without_closure(track_id: str, arc
     assert run.n_diverged == 0
 
 
+@pytest.mark.slow
 def test_increments_are_those_of_the_kalman_filter(kalman_update: Callable[..., tuple[Array, Array]]) -> None:
     """On `dense` the ETKF's mean is the Kalman filter's with the covariance of the ensemble, R = 1 and H = 1."""
     track = get_track("dense")
@@ -185,6 +187,7 @@ def test_the_observations_have_the_tracks_errors() -> None:
 # Experiments that differ in inflation alone.
 
 
+@pytest.mark.slow
 def test_inflations_are_compared_on_the_same_observations(track_id: str, archive: Archive) -> None:
     track = get_track(track_id)
     model, grid = ResolvedModel(track.regime), (1.05, track.archive_inflation)

@@ -128,6 +128,7 @@ def test_a_batch_is_its_experiments_bit_for_bit(
         assert_same(together, alone, slice(i, i + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 5, 9])
 @pytest.mark.parametrize(
     ("make", "filter"),
@@ -147,6 +148,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(
     assert_array_equal(second.state.ensembles, whole.state.ensembles)
 
 
+@pytest.mark.slow
 def test_observations_do_not_depend_on_the_filter(wilks: Trajectory) -> None:
     network = Network(8, 0.05, 1.0, n_random=3)
     runs = [

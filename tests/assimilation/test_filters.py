@@ -82,6 +82,7 @@ def test_enkf_mean_is_exact_for_the_sample_covariance(kalman_update: Any) -> Non
     assert_allclose(average, P, atol=5 * np.max(np.std([covariance(draw) for draw in draws], axis=0)) / np.sqrt(3000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filter", [EnKF(), ETKF(), ETKF(rotate=True), LETKF(np.inf), HybridEnKF(B, 0.3)])
 def test_large_ensembles_are_the_kalman_filter(filter: Filter, kalman_update: Any) -> None:
     """200,000 members know B to 1 / sqrt(200,000) = 0.2 %; the analysis to a few times that."""

@@ -96,6 +96,7 @@ def test_an_overconfident_filter_is_found_out(wilks: Trajectory) -> None:
     assert min(counts[0], counts[-1]) > 2 * counts.mean()
 
 
+@pytest.mark.slow
 def test_after_a_divergence_nothing_counts(perfect: Cycled) -> None:
     gone = {name: getattr(perfect, name).copy() for name in ("background_mean", "background_spread", "innovations")}
     for array in gone.values():

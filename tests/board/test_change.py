@@ -193,6 +193,7 @@ def test_a_submission_changes_its_own_folder_and_rows_only(work: Path) -> None:
     assert changed == {f"{MINE}/submission.yaml", MY_ROW}
 
 
+@pytest.mark.slow
 def test_a_change_of_something_else_is_not_judged(work: Path) -> None:
     git(work, "checkout", "-q", "-f", "--detach", "base")
     (work / "baselines" / "new.py").write_text("entry = None\n")
@@ -201,6 +202,7 @@ def test_a_change_of_something_else_is_not_judged(work: Path) -> None:
     assert found.notes == ["nothing of the board changes, and nothing was checked"]
 
 
+@pytest.mark.slow
 def test_what_others_merged_meanwhile_is_not_part_of_the_change(work: Path) -> None:
     git(work, "checkout", "-q", "-f", "-B", "later", "base")
     (work / BASELINE).unlink()

@@ -98,6 +98,7 @@ def test_bases_have_streams_of_their_own() -> None:
     assert instances("single")[0].words[0] != instances("hidden")[0].words[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 11])
 def test_hidden_instances_are_around_weak_and_strong_coupling(seed: int | None) -> None:
     found = instances("hidden", seed)
@@ -171,6 +172,7 @@ def test_the_texts_say_what_the_tendency_computes(base: str) -> None:
         assert equations.support == EquationSet.parse(around.texts, instance.K, instance.observed_J).support
 
 
+@pytest.mark.slow
 @every_base
 def test_the_tendency_is_that_of_the_integration(base: str) -> None:
     """(x(dt) - x(-dt)) / 2 dt of the kernels, with the hidden tendency added."""

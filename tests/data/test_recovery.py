@@ -90,6 +90,7 @@ def test_the_trajectory_obeys_the_equations(base: str) -> None:
     assert np.linalg.norm((found - expected)[:, :8]) < 0.003 * np.linalg.norm(expected[:, :8])
 
 
+@pytest.mark.slow
 @every_base
 def test_cases_forget_each_other(base: str) -> None:
     """The last state of a case says nothing about the first of the next, nor train about test."""
@@ -186,6 +187,7 @@ def test_noise_is_normal_and_of_the_level_of_each_variable(base: str) -> None:
     assert abs((noise[1:] * noise[:-1]).mean()) < 4 / np.sqrt(noise.size)
 
 
+@pytest.mark.slow
 @every_base
 def test_levels_budgets_and_intervals_share_the_noise(base: str) -> None:
     clean, low = observed(base)[0], observed(base, noise=0.01)[0]

@@ -104,6 +104,7 @@ def test_arrays_are_memory_mapped_and_read_only(cache: Cache) -> None:
             array[0, 0, 0] = 1.0
 
 
+@pytest.mark.slow
 def test_only_the_set_and_its_lock_are_in_the_cache(cache: Cache) -> None:
     cache.load()
     files = {str(path.relative_to(cache.place.parent)) for path in cache.place.parent.rglob("*")}
@@ -195,6 +196,7 @@ def test_a_reader_keeps_its_data_while_they_are_mended(cache: Cache) -> None:
     np.testing.assert_array_equal(before, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, OSError])
 def test_interrupted_generation_leaves_nothing(cache: Cache, interruption: type[BaseException]) -> None:
     cache.stop = interruption

@@ -78,6 +78,7 @@ def test_ranks_are_counted_and_their_intervals_hold_what_is_expected(run: Cycled
     assert lowest.away == run.n_members + 1
 
 
+@pytest.mark.slow
 def test_normalized_innovations_have_the_variance_that_their_filter_expects(run: Cycled) -> None:
     made = replace(run, background_spread=np.full_like(run.background_spread, 0.6))
     found = normalized_innovations(made)
@@ -86,6 +87,7 @@ def test_normalized_innovations_have_the_variance_that_their_filter_expects(run:
     assert np.mean(found**2) == pytest.approx(statistics.variance / (0.36 + 1.0))
 
 
+@pytest.mark.slow
 def test_the_correlation_of_innovations_is_that_of_the_process_they_come_from(run: Cycled) -> None:
     """AR(1) in time at each of 8 points, of which 3 drawn ones are seen in each cycle."""
     rng, phi, shape = np.random.default_rng(2), 0.7, (20, 2000, 8)
@@ -99,6 +101,7 @@ def test_the_correlation_of_innovations_is_that_of_the_process_they_come_from(ru
     np.testing.assert_allclose(found, phi ** np.arange(5), atol=0.02)
 
 
+@pytest.mark.slow
 def test_increments_that_are_known_are_predicted_perfectly(assimilation_subject: AssimilationSubject) -> None:
     test = assimilation_subject.task.test
     known = {row.tobytes(): own for row, own in zip(test.X.reshape(-1, 8), test.U.reshape(-1, 8), strict=True)}
@@ -132,6 +135,7 @@ def test_a_forecast_model_of_its_own_predicts_no_increments(assimilation_subject
     assert "predicts no increments" in section.caption
 
 
+@pytest.mark.slow
 def test_the_innovations_of_the_perfect_model_are_consistent(assimilation_subject: AssimilationSubject) -> None:
     perfect = numbers(assimilation_subject, "innovations", "perfect model")
     none = numbers(assimilation_subject, "innovations", "no correction")

@@ -23,12 +23,14 @@ def test_exact_forcing_is_that_of_the_test_data(online: OnlineRollout, exact: Ex
     np.testing.assert_array_equal(exact.U[every::every], U[:-1])
 
 
+@pytest.mark.slow
 def test_other_data_than_those_of_the_seeds_are_refused(online: OnlineRollout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("l96bench.diagnostics.closure.attribution.split_seed", lambda regime, stream: (1, 2, 3))
     with pytest.raises(DataError, match="from their seeds"):
         true_forcing(online)
 
 
+@pytest.mark.slow
 def test_a_perfect_model_has_no_errors_to_attribute(online: OnlineRollout, exact: ExactForcing) -> None:
     X0 = online.cases.initial(online.test.X)
     perfect = forecast(online, exact, X0, online.regime.F, MODEL_DT, 1, None, 0)
@@ -40,6 +42,7 @@ def test_a_perfect_model_has_no_errors_to_attribute(online: OnlineRollout, exact
         assert not effect.any()
 
 
+@pytest.mark.slow
 def test_exact_forcing_follows_the_truth_closely(online: OnlineRollout, exact: ExactForcing) -> None:
     X0 = online.cases.initial(online.test.X)
     found = forecast(online, exact, X0, online.regime.F, MODEL_DT, 1, None, 0)

@@ -93,6 +93,7 @@ def test_an_equation_is_readable() -> None:
     assert readable(found, "X", 6, 0, n_terms=1).endswith("$ + 2 terms")
 
 
+@pytest.mark.slow
 def test_an_equation_without_damping_scores_as_by_hand(single: EquationRecovery) -> None:
     """Three of four terms: precision 1, recall 3 / 4, F1 6 / 7, and a coefficient error of d over all coefficients."""
     o = single.instances[0].coefficients

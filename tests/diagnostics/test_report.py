@@ -76,6 +76,7 @@ def test_a_report_of_runs_made_anew_is_the_same_to_the_last_byte(
     assert not list(written.glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_left_out_with_a_reason(
     stochastic_subject: ClosureSubject, network_subject: ClosureSubject
 ) -> None:
@@ -87,6 +88,7 @@ def test_what_makes_no_sense_is_left_out_with_a_reason(
         assert left_out.caption.startswith("Left out: no ")
 
 
+@pytest.mark.slow
 def test_an_ensemble_has_ranks(stochastic_subject: ClosureSubject) -> None:
     section = diagnose("spread", stochastic_subject)
     assert section.figure is not None

@@ -192,6 +192,7 @@ def test_lyapunov_exponent_is_the_growth_of_small_differences() -> None:
     assert lyapunov_exponent(o, 8) == pytest.approx(growth / 490, abs=0.1)
 
 
+@pytest.mark.slow
 def test_lyapunov_exponent_of_decay_and_of_units() -> None:
     """Without forcing all dies at the rate of the damping; in a time unit half as long, all is half as fast."""
     assert lyapunov_exponent(Coefficients(1.0, 1.0, 0.7, 0.0), 8, 200.0) == pytest.approx(-0.7, rel=1e-3)

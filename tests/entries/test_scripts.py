@@ -110,6 +110,7 @@ def test_its_functions_go_to_spawned_processes(tmp_path: Path) -> None:
     assert find_entry(str(write(tmp_path / "one")))[0].model(TASK, 1).degree == 2
 
 
+@pytest.mark.slow
 def test_scripts_of_one_name_have_their_own_neighbours(tmp_path: Path) -> None:
     one, two = (
         write(tmp_path / name, degree=degree, sign=sign) for name, degree, sign in (("one", 2, 1), ("two", 3, -1))

@@ -184,6 +184,7 @@ def test_gymnasiums_generator_may_be_replaced() -> None:
     np.testing.assert_array_equal(env.core.places[0], seeding.np_random(1)[0].uniform(-0.5, 0.5, 2))
 
 
+@pytest.mark.slow
 def test_a_mask_resets_some_and_leaves_the_others() -> None:
     env = gymnasium.make_vec(ROLLOUT, num_envs=4, autoreset_mode="Disabled")
     env.reset(seed=0)

@@ -1,8 +1,9 @@
 """Rewards of ensembles against the published formula of the CRPS, and a reward that noise can fool."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-import scoringrules
 
 from l96bench.envs.ensemble import EnsembleRolloutVectorEnv
 from l96bench.envs.sb3 import SB3VecEnv
@@ -14,8 +15,9 @@ OPTIONS = {"split": "valid", "episode_steps": 6}
 pytestmark = pytest.mark.usefixtures("miniature_registry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [2, 3])
-def test_marginal_rewards(members: int, rng: np.random.Generator) -> None:
+def test_marginal_rewards(members: int, rng: np.random.Generator, scoringrules: Any) -> None:
     """Moving one member changes its own reward as it changes the ensemble's score, scored by another library."""
     env = EnsembleRolloutVectorEnv(num_envs=members * 2 * 8, members=members, **OPTIONS)
     env.reset(seed=0)

@@ -100,6 +100,7 @@ def test_the_residual_is_that_of_the_written_equations(track: str, local: bool, 
             assert info["residual"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("local", [False, True])
 def test_rewards_add_up_to_what_the_last_equations_are_worth(local: bool, rng: np.random.Generator) -> None:
     env = EquationRecoveryEnv(local=local, episode_steps=5)
@@ -144,6 +145,7 @@ def test_the_true_coefficients_are_rewarded_most(track: str, rng: np.random.Gene
     assert core.track.id == track
 
 
+@pytest.mark.slow
 def test_observations_are_correlations_and_residuals(rng: np.random.Generator) -> None:
     env = EquationRecoveryEnv(episode_steps=3)
     first, info = env.reset(seed=6)

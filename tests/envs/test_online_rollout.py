@@ -63,6 +63,7 @@ class Simulator:
         return -((error / 0.01 / self.std_U) ** 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("local", [False, True])
 @pytest.mark.parametrize("reward", ["forecast", "tendency"])
 @pytest.mark.parametrize("regime", ["wilks-f20", "arnold-c4", "three-scale"])
@@ -102,6 +103,7 @@ def true_forcing(env: Any, ahead: int = 0) -> Array:
     return np.asarray(make_task(f"online-rollout/{env.regime.id}-v1").train_fine.U)[sample + ahead]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", ["forecast", "tendency"])
 @pytest.mark.parametrize("regime", ["wilks-f20", "arnold-c4"])
 def test_honesty(regime: str, reward: str) -> None:

@@ -45,6 +45,7 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_importing_registers_and_importing_again_does_no_harm() -> None:
     ids = list(registration.ENVIRONMENTS)
     program = (
@@ -96,6 +97,7 @@ def test_stable_baselines_has_nothing_to_complain_about(id: str, options: dict[s
     checker.check_env(gymnasium.make(id, **options).unwrapped)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [*AutoresetMode, *(mode.value for mode in AutoresetMode)])
 def test_specs_survive_json(mode: AutoresetMode | str) -> None:
     options = {"regime": "arnold-c4", "local": True, "episode_steps": 5, "reward": "tendency"}
@@ -124,6 +126,7 @@ def test_gymnasiums_own_batches_hold_the_scalar_environments(vectorization: str)
     env.close()
 
 
+@pytest.mark.slow
 def test_tasks_make_their_environments() -> None:
     for id, expected in (("subgrid-forcing/arnold-c4-v1", FORCING), ("online-rollout/arnold-c4-v1", ROLLOUT)):
         task = make_task(id)

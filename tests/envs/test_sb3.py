@@ -292,6 +292,7 @@ def test_algorithms_train(algorithm):
     assert np.isfinite(mean)
 
 
+@pytest.mark.slow
 def test_training_equals_that_through_dummy_vec_env():
     """Same seeds, same network: not one weight differs."""
     weights = []

@@ -36,6 +36,7 @@ def states(env: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return X[trajectory, sample], U[trajectory, sample]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regime", ["wilks-f20", "arnold-c4", "three-scale"])
 def test_an_episode_is_a_piece_of_the_truth(regime: str) -> None:
     env = gymnasium.make_vec(ID, num_envs=5, regime=regime, episode_steps=30)

@@ -71,6 +71,7 @@ def test_two_scales(two_rings: Any) -> None:
     np.testing.assert_allclose(tendency, model.model_.predict(two_rings.X), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_models_that_give_no_equation_for_each_variable(ring: Any) -> None:
     model = PySINDyRegression(ps.SINDy()).fit(ring.X, ring.t)
     model.model_.optimizer.coef_ = model.model_.optimizer.coef_[:2]

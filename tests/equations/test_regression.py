@@ -83,6 +83,7 @@ def test_any_linear_regressor_of_scikit_learn_and_pysindy(ring: Any, estimator: 
     np.testing.assert_allclose(tendency, ring.true.tendency(ring.X), atol=0.03 * np.abs(tendency).max())
 
 
+@pytest.mark.slow
 def test_least_squares_is_numpys(ring: Any) -> None:
     model = SparseRegression(LinearRegression(fit_intercept=False), derivative=SavitzkyGolay(2, 3), max_rows=500)
     model.fit(ring.X, ring.t)
@@ -99,6 +100,7 @@ def test_least_squares_is_numpys(ring: Any) -> None:
             assert terms.get(key, 0.0) == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_an_intercept_belongs_to_the_constant(ring: Any) -> None:
     library = RingLibrary(radius=2)
     texts = [

@@ -76,6 +76,7 @@ def test_pyoperon_finds_a_single_scale(ring: Any) -> None:
     assert clone(model).fit(ring.X, ring.t).equations() == [text]
 
 
+@pytest.mark.slow
 def test_two_scales_see_each_other(two_rings: Any) -> None:
     model = SymbolicRegression(gplearn(function_set=("add", "sub", "mul")), radius=1, J=3, max_rows=100)
     texts = model.fit(two_rings.X, two_rings.t).equations()

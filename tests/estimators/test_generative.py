@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scoringrules
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -114,7 +113,8 @@ def test_noise_changes_smoothly_and_is_white_over_an_interval() -> None:
     assert z.std(axis=(1, 2)) == pytest.approx(np.ones(20), abs=0.03)
 
 
-def test_the_energy_score_is_that_of_others() -> None:
+@pytest.mark.slow
+def test_the_energy_score_is_that_of_others(scoringrules: Any) -> None:
     rng = np.random.default_rng(0)
     draws, truth = rng.normal(size=(7, 5, 3)), rng.normal(size=(7, 3))
     to = torch.from_numpy

@@ -46,6 +46,7 @@ def test_scikit_learn_conventions(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "activation"),
     [
@@ -79,6 +80,7 @@ def test_no_hidden_layer_is_linear_regression() -> None:
     assert model.intercepts_[0][0] == pytest.approx(7.0, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_standardizing_makes_units_irrelevant() -> None:
     model = TorchRegressor(**SMALL).fit(X, Y)
     scaled = TorchRegressor(**SMALL).fit(1e3 * X + 5e3, 1e-3 * Y)

@@ -154,6 +154,7 @@ def test_members_are_independent_and_those_of_one_network_have_no_order(model: A
     np.testing.assert_allclose(run(alone)[0], U[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_seeds_reproduce_and_leave_torch_alone() -> None:
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     again = DeepEnsembleRegressor(local(), n_networks=3).fit(X, U)
@@ -172,6 +173,7 @@ def test_point_0_alone() -> None:
     assert thinned.sample(X, 3, np.random.default_rng(0)).shape == (3, len(X))
 
 
+@pytest.mark.slow
 def test_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="must have a random_state"):
         DeepEnsembleRegressor(LocalRegressor(LinearRegression())).fit(X, U)

@@ -157,6 +157,7 @@ def test_equal_seeds_give_equal_networks() -> None:
     assert clone(first).get_params()["pairs"] == 4
 
 
+@pytest.mark.slow
 def test_errors_say_what_was_expected() -> None:
     X, U = data(duration=5.0)
     with pytest.raises(ValueError, match="36 points"):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scoringrules
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -179,8 +178,9 @@ def test_one_point_is_enough_for_y(trajectory: tuple[Array, Array]) -> None:
         assert checked_step(closure, X[:3]).shape == (3, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("M", [2, 5])
-def test_fair_crps_is_that_of_another_implementation(M: int) -> None:
+def test_fair_crps_is_that_of_another_implementation(M: int, scoringrules: Any) -> None:
     rng = np.random.default_rng(0)
     members, truth = rng.normal(size=(M, 50)), rng.normal(size=50)
     expected = scoringrules.crps_ensemble(truth, members, m_axis=0, estimator="fair")

@@ -51,6 +51,7 @@ def test_boosting_gives_the_same_to_rounding(estimator: Any) -> None:
     assert (predict != estimator.predict) == (estimator.loss != "gamma" and estimator.categorical_features != [3])
 
 
+@pytest.mark.slow
 def test_rows_that_blow_up_are_predicted_all_the_same() -> None:
     predict = fast_predict(SPLITS.fit(X, y))
     extreme = np.full((3, 5), [[np.inf], [-np.inf], [1e300]])

@@ -113,6 +113,7 @@ def test_between_its_updates_the_state_is_of_its_time() -> None:
         np.testing.assert_allclose(U[phase::5][100:], model.predict(fine()[phase:1000:5])[100:], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_remembering_is_having_stepped() -> None:
     model = fitted()
     past, later = fine()[: 40 * 5 : 5], fine()[40 * 5 : 60 * 5]
@@ -129,6 +130,7 @@ def test_remembering_is_having_stepped() -> None:
     assert np.abs(again - U[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_members_are_independent_and_have_no_order() -> None:
     closure = fitted().closure()
     X = np.stack([fine()[i : i + 30] for i in (0, 400, 800, 1200)], axis=1)

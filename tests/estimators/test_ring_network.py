@@ -49,6 +49,7 @@ def test_scikit_learn_conventions(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kernel", "residual"), [(1, False), (3, False), (5, True)])
 def test_predict_is_a_circular_convolution(kernel: int, residual: bool) -> None:
     model = RingNetwork(**SMALL, kernel=kernel, residual=residual, activation="tanh").fit(X, U)

@@ -174,6 +174,7 @@ def test_a_row_with_any_numbers_is_judged_or_refused(data: st.DataObject) -> Non
         assert faults
 
 
+@pytest.mark.slow
 @quick
 @given(st.text(min_size=1, max_size=30))
 def test_any_name_is_free_or_refused(name: str) -> None:

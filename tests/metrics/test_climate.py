@@ -106,6 +106,7 @@ def test_distribution_functions_rise_from_0_to_1_and_pool_linearly(truth: Array,
     assert climate.climate_distance(cdfs[None], cdfs[:2, None], grid).shape == (2, 20)
 
 
+@pytest.mark.slow
 def test_order_of_members_and_position_on_the_ring_do_not_matter(truth: Array, grid: DistanceGrid) -> None:
     run = lorenz96(9.0, 2)
     expected = distances(truth, run, grid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -44,9 +46,7 @@ def test_crps_is_the_standard_estimator(reliable: tuple[Array, Array]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 2, 7, 20])
-def test_crps_has_the_bits_of_the_library_scoringrules(members: int) -> None:
-    import scoringrules
-
+def test_crps_has_the_bits_of_the_library_scoringrules(members: int, scoringrules: Any) -> None:
     rng = np.random.default_rng(members)
     truth, forecast = rng.normal(2.5, 3.5, (3, 50, 8)), rng.normal(2.5, 3.5, (3, 50, members, 8)).round(1)
     truth[0] = forecast[0, :, 0]  # ties

@@ -143,6 +143,7 @@ def lorenz(x: np.ndarray) -> np.ndarray:
     return np.roll(x, 1, -1) * (np.roll(x, -1, -1) - np.roll(x, 2, -1)) - x + 8.0
 
 
+@pytest.mark.slow
 def test_the_true_equations_follow_an_integration_by_scipy() -> None:
     start = lorenz(np.sin(np.arange(8.0)))
     run = solve_ivp(lambda _, x: lorenz(x), (0, 2), start, "DOP853", np.arange(0, 2.01, 0.05), rtol=1e-11, atol=1e-11)

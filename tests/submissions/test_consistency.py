@@ -200,6 +200,7 @@ FORGED: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "change", "reason"), FORGED.values(), ids=FORGED.keys())
 def test_a_forged_row_is_found(name: str, change: Callable[[Fields], Any], reason: str) -> None:
     faults = faults_of(name, change)
@@ -267,6 +268,7 @@ def test_a_row_that_is_not_what_its_origin_makes_is_found(
     assert (found.status, reason in found.reason) == (DIFFERENT, True), found
 
 
+@pytest.mark.slow
 def test_the_command_finds_a_forged_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "submissions").symlink_to(BOARD / "submissions")
     honest = path_of("online")

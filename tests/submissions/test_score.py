@@ -88,6 +88,7 @@ def with_huge_header() -> bytes:
 PLAIN = "expected an .npz file of plain arrays|bytes of numbers, got fewer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "message"),
     [

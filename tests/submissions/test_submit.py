@@ -119,6 +119,7 @@ def test_of_two_at_the_same_time_one_wins(two_versions: tuple[Path, Path], monke
         assert board() == end
 
 
+@pytest.mark.slow
 def test_rows_are_those_that_were_scored(two_versions: tuple[Path, Path]) -> None:
     results = submit_folder(two_versions[0], BOARD)
     assert [Result.read(path) for path in BOARD.rglob("*.json")] == results

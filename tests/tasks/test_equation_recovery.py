@@ -82,6 +82,7 @@ def test_where_y_is_hidden_the_ceiling_is_the_best_equation_of_the_true_terms(hi
 # Metrics, each computed again.
 
 
+@pytest.mark.slow
 def test_an_almost_right_equation_by_hand(single: EquationRecovery) -> None:
     """The damping is 10 % off and the constant is lost; X_k^2 is false: 3 of 4 terms are right, and so are 3 of 4."""
     result = single.evaluate_equations(
@@ -158,6 +159,7 @@ def features(X: Array, k: int) -> Array:
     return np.stack([before * after, before * X[:, (k - 2) % 8], X[:, k], X[:, k] ** 2], axis=1)
 
 
+@pytest.mark.slow
 def test_valid_time_of_no_equation_is_that_of_persistence(single: EquationRecovery, hidden: EquationRecovery) -> None:
     for task in (single, hidden):
         times = []
@@ -177,6 +179,7 @@ def test_the_true_equation_forecasts_longest(single: EquationRecovery, two_scale
     assert two_scale.evaluate_equations(true).metrics["valid_prediction_time"].value > 0.8  # in MTU
 
 
+@pytest.mark.slow
 def test_a_blow_up_has_a_short_valid_time_and_no_warning(single: EquationRecovery) -> None:
     result = single.evaluate_equations(lambda problem: [slow(problem, more=" + 100*X[k]^7")])
     assert 0.0 < result.metrics["valid_prediction_time"].value < 0.2
@@ -376,6 +379,7 @@ def test_data_digests_name_the_instances(single: EquationRecovery) -> None:
         assert registered.items() <= digests().items()
 
 
+@pytest.mark.slow
 def test_hidden_problems_offer_pairs_for_closures(hidden: EquationRecovery, single: EquationRecovery) -> None:
     X, U = hidden.problems[0].pairs()
     assert X.shape == U.shape == (500, 8)
@@ -399,6 +403,7 @@ def test_there_are_problems_in_place_of_splits(single: EquationRecovery) -> None
     assert single.fit(object()) == 0.0
 
 
+@pytest.mark.slow
 def test_the_tree_has_one_dataset_an_instance(hidden: EquationRecovery) -> None:
     tree = hidden.to_xarray()
     assert set(tree.children) == {"instance-0", "instance-5"}

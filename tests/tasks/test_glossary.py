@@ -23,6 +23,7 @@ def rows(family: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_bytes()) for path in sorted(ROOT.glob(f"leaderboard/results/{family}/*/*.json"))]
 
 
+@pytest.mark.slow
 def test_every_number_is_defined_and_every_definition_is_used() -> None:
     used = set()
     for family in FAMILIES:

@@ -219,6 +219,7 @@ class Wrong:
         return np.zeros_like(X) if self.n < 20 else self.make(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "message"),
     [

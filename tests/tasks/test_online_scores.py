@@ -124,6 +124,7 @@ def test_forecasts_are_those_of_the_resolved_model(online: OnlineRollout, quarti
     assert result.metrics["crps_1"].value == pytest.approx(error[19].mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_skill_by_lead_is_as_defined(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     forecast, truth = by_hand(online, quartic)
     rmse = np.sqrt(np.mean((forecast - truth) ** 2, axis=(1, 2)))
@@ -172,6 +173,7 @@ def quantities(X: Array) -> list[Array]:
     return [X.ravel(), (X[4:] - X[:-4]).ravel(), (np.roll(X, -1, axis=2) - X).ravel()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["", "_shift"])
 def test_climate_distance_is_the_mean_of_three_wasserstein_distances(
     online: OnlineRollout, quartic: Polynomial, result: Result, key: str

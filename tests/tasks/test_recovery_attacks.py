@@ -175,6 +175,7 @@ def test_what_says_the_same_scores_the_same(name: str, single: EquationRecovery)
     assert one.score.value == 100.0
 
 
+@pytest.mark.slow
 def test_what_says_the_same_wrongly_scores_the_same(single: EquationRecovery) -> None:
     one = single.evaluate_equations(["X[k-1]*(X[k+1] - X[k-2]) - 0.3*(X[k] - 4)^2"])
     other = single.evaluate_equations(["X[k-1]*X[k+1] - X[k-2]*X[k-1] - 0.3*X[k]^2 + 2.4*X[k] - 4.8"])

@@ -41,6 +41,7 @@ class Returns:
 # What a model sees.
 
 
+@pytest.mark.slow
 def test_rows_come_shuffled_and_as_copies(offline: SubgridForcing) -> None:
     model = Recorder()
     first = offline.evaluate(model)
@@ -68,6 +69,7 @@ def test_models_with_memory_are_refused_without_it(offline: SubgridForcing) -> N
         offline.score(lagged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["estimator", "function", "closure", "predictor"])
 def test_every_kind_of_model_gets_the_same_score(offline: SubgridForcing, kind: str) -> None:
     linear = PolynomialRegressor(degree=1).fit(offline.train.X, offline.train.U)
