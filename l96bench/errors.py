@@ -99,7 +99,7 @@ def place_of(error: BaseException) -> str:
     frames = [(each.filename, each.lineno, each.name) for each in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:  # its place is no frame
         frames.append((error.filename, error.lineno, "<module>"))
-    own = [frame for frame in frames if _is_users(frame[0])]
+    own = [frame for frame in frames if is_users_file(frame[0])]
     if not frames or (isinstance(error, L96BenchError) and not own):
         return ""
     file, line, name = (own or frames)[-1]
@@ -110,10 +110,10 @@ def place_of(error: BaseException) -> str:
 
 def is_users(error: BaseException) -> bool:
     """Return whether an error was raised in user code, or in what user code has called."""
-    return any(_is_users(each.filename) for each in traceback.extract_tb(error.__traceback__))
+    return any(is_users_file(each.filename) for each in traceback.extract_tb(error.__traceback__))
 
 
-def _is_users(file: str) -> bool:
+def is_users_file(file: str) -> bool:
     """Return whether a file is user code: neither of this package (its baselines apart) nor of an installed library."""
     path = Path(file)
     if path.is_relative_to(_HERE):
@@ -122,12 +122,12 @@ def _is_users(file: str) -> bool:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return the end of an error message: the names closest to `name`, or all of them when none is close."""
+    """Return the end of an error message: the names closest to `name`, or the first of them when none is close."""
     choices = sorted(choices)
     close = get_close_matches(name, choices, n=3, cutoff=0.5)
     if close:
         return " Did you mean " + " or ".join(repr(match) for match in close) + "?"
-    return " Known: " + ", ".join(choices) + "."
+    return " Known: " + ", ".join(shortened(choices, 40)) + "."
 
 
 def shortened(faults: Sequence[str], most: int = 20) -> list[str]:

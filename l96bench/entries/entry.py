@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from l96bench.checks import seed_words
-from l96bench.entries.scripts import enter, files_beside, run_script_file
+from l96bench.entries.scripts import code_elsewhere, enter, files_beside, run_script_file
 from l96bench.errors import ArgumentError, L96BenchError, UnknownIdError, nearest, user_error
 from l96bench.parallel import one_thread
 from l96bench.results.origin import slug_of
@@ -104,15 +104,16 @@ class Entry:
     def tasks(self, regimes: Sequence[str] | None = None) -> list[Task]:
         """Return the entry's tasks on these regimes and tracks, by default those of its families' quick board.
 
-        Without tasks on the quick board, the default is all of its tasks.
+        Where it has no task on the quick board of a family, the default is all of its tasks of that family.
         """
-        entered = [
-            task for family in self.families for task in map(make_task, list_tasks(family)) if self.accepts(task)
-        ]
-        if regimes is not None:
-            return [task for task in entered if task.regime_id in regimes]
-        quick = [task for task in entered if task.regime_id in task.default_regimes]
-        return quick or entered
+        found: list[Task] = []
+        for family in self.families:
+            entered = [task for task in map(make_task, list_tasks(family)) if self.accepts(task)]
+            wanted = [
+                each for each in entered if each.regime_id in (each.default_regimes if regimes is None else regimes)
+            ]
+            found += wanted or (entered if regimes is None else [])
+        return found
 
     def model(self, task: Task, seed: int) -> Any:
         """Make a new, unfitted model.
@@ -222,18 +223,26 @@ class EntryCode:
     ----------
     name : str
         The key of a baseline, the path of a script, or ``module:object``.
-    path : str
-        Absolute path of the file here.
-    text : bytes
-        Content of the file.
+    path, text : str, bytes
+        The absolute path of the file here, and its content.
     beside : tuple of (str, bytes)
         Relative paths and contents of the files beside it that it imports.
+    elsewhere : tuple of (str, str)
+        Modules of other places that it imports, with a digest or version; see `code_elsewhere`.
     """
 
     name: str
     path: str
     text: bytes
     beside: tuple[tuple[str, bytes], ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def read(cls, name: str, path: str, text: bytes, module: str = "") -> EntryCode:
+        """Return the code of a user's file or module, with all of the user's that it imports."""
+        beside = files_beside(path, text) if path else {}
+        elsewhere = code_elsewhere([text, *beside.values()], [module.partition(".")[0]] if "." in module else [])
+        return cls(name, path, text, tuple(beside.items()), tuple(elsewhere.items()))
 
     @property
     def digest(self) -> str:
@@ -242,6 +251,8 @@ class EntryCode:
         code = hashlib.sha256(self.text)
         for name, text in self.beside:
             code.update(f"\n{name} {len(text)}\n".encode() + text)
+        for name, digest in self.elsewhere:
+            code.update(f"\n{name} {digest}".encode())
         return code.hexdigest() + (f":{attribute}" if attribute else "")
 
     @property
@@ -301,7 +312,7 @@ def find_code(name: str) -> EntryCode:
     if _OBJECT.fullmatch(name):
         module = _import(name.partition(":")[0])
         path, text = getattr(module, "__file__", None) or "", _text(module)
-        return EntryCode(name, path, text, tuple(files_beside(path, text).items()) if path else ())
+        return EntryCode.read(name, path, text, module.__name__)
     if not name.endswith(".py"):
         key = _baseline(name)
         if key is None:
@@ -317,7 +328,7 @@ def find_code(name: str) -> EntryCode:
     if path.parent.resolve() == baselines_folder():
         name = path.stem
     text = path.read_bytes()
-    return EntryCode(name, str(path), text, tuple(files_beside(str(path), text).items()))
+    return EntryCode.read(name, str(path), text)
 
 
 def find_entry(name: str) -> tuple[Entry, str]:

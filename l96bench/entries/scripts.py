@@ -7,13 +7,15 @@ import hashlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 
-from l96bench.errors import L96BenchError, user_error
+from l96bench.errors import L96BenchError, is_users_file, user_error
 
-__all__ = ["enter", "files_beside", "forget", "run_script_file"]
+__all__ = ["code_elsewhere", "enter", "files_beside", "forget", "run_script_file"]
 
 _folders: dict[str, dict[str, ModuleType]] = {}
 """The folders of scripts, and their modules that were replaced by others of the same names."""
@@ -89,6 +91,41 @@ def files_beside(path: str, text: bytes) -> dict[str, bytes]:
                     found[key] = file.read_bytes()
                     todo.append(found[key])
     return found
+
+
+def code_elsewhere(texts: Sequence[bytes], names: Iterable[str] = ()) -> dict[str, str]:
+    """Return what code imports from other places than the files beside it, besides this package, by module or path.
+
+    Of the user's own modules, and of all that these import, it is the SHA-256 of every file of the package, and of
+    installed packages the version. `names` are further modules that it belongs to.
+    """
+    found, todo = dict[str, str](), {*names}.union(*map(_imported, texts))
+    seen = {"l96bench", *sys.stdlib_module_names}
+    installed = packages_distributions()
+    while todo - seen:
+        name = min(todo - seen)
+        seen.add(name)
+        for dist in installed.get(name, ()):
+            found[name] = version(dist)
+        for root in _places(name):
+            for file in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+                if is_users_file(str(file)):
+                    content = file.read_bytes()
+                    found[f"{name}/{file.relative_to(root).as_posix()}"] = hashlib.sha256(content).hexdigest()
+                    todo |= _imported(content)
+    return found
+
+
+def _places(name: str) -> list[Path]:
+    """Return the folders of a top-level package, or the file of a module; none of what is not there or no Python."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    places = list(spec.submodule_search_locations or ()) or [spec.origin or ""]
+    return [Path(place) for place in places if Path(place).is_dir() or place.endswith(".py")]
 
 
 def _imported(text: bytes) -> set[str]:

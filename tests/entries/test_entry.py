@@ -258,3 +258,12 @@ def test_entries_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         Entry(**fields | options)
     assert Entry(**fields, seeds=3).seeds == (3,)
+
+
+def test_no_family_is_left_out_of_a_run() -> None:
+    """Of a family on whose quick board it is not, an entry has all tasks."""
+    regimes = ("wilks-f20", "conservative-f12", "single-coarse")
+    families = ("subgrid-forcing", "equation-recovery")
+    entry = Entry("a", "b", "X", lambda task, seed: NoClosure(), families=families, regimes=regimes)
+    assert [task.id for task in entry.tasks()] == ["subgrid-forcing/wilks-f20-v1", "equation-recovery/single-coarse-v1"]
+    assert [task.id for task in entry.tasks(["wide-k36", "single-coarse"])] == ["equation-recovery/single-coarse-v1"]

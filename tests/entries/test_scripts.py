@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 import pickle
 import shutil
@@ -134,6 +135,27 @@ def test_what_is_beside_a_script_counts(tmp_path: Path) -> None:
     before = find_code(str(script)).digest
     (script.parent / "helper_package" / "inside.py").write_text("FACTOR = 11\n")
     assert find_code(str(script)).digest != before
+
+
+def test_what_a_script_imports_from_elsewhere_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of a package of one's own, on Python's path or in an editable clone, and what that imports."""
+    library, package = tmp_path / "library", tmp_path / "library" / "scripted_package"
+    package.mkdir(parents=True)
+    (library / "scripted_indirect.py").write_text("SIGN = 1\n")
+    (package / "__init__.py").write_text("")
+    (package / "inside.py").write_text("from scripted_indirect import SIGN\n")
+    (package / "models.py").write_text("from .inside import SIGN\nmodel = lambda X: SIGN * X\n")
+    monkeypatch.syspath_prepend(library)
+    script = tmp_path / "script.py"
+    script.write_text("import numpy\nfrom scripted_package.models import model\n")
+    names = str(script), "scripted_package.models:model"
+    before = [find_code(name).digest for name in names]
+    assert dict(find_code(names[0]).elsewhere)["numpy"] == importlib.metadata.version("numpy")
+    for file in (package / "inside.py", library / "scripted_indirect.py"):
+        file.write_text(file.read_text() + "SIGN = -1\n")
+        after = [find_code(name).digest for name in names]
+        assert not set(before) & set(after), file
+        before = after
 
 
 def _made(code: object) -> float:
