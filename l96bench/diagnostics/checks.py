@@ -13,7 +13,7 @@ from l96bench.diagnostics.training import subject_of
 from l96bench.entries.entry import Entry
 from l96bench.errors import L96BenchError
 from l96bench.results.record import Result
-from l96bench.tasks.registry import make_task
+from l96bench.tasks.registry import find_family, make_task
 
 
 def check_diagnostic(
@@ -86,7 +86,10 @@ def _rows(subject: Subject) -> list[Result]:
 
 @functools.cache
 def example_subjects(kind: str | None = None) -> tuple[Subject, ...]:
-    """Return small trained entries in miniature: closures, an increment and equations; those of one kind if given."""
+    """Return small trained entries in miniature: closures, an increment and equations; those of one kind if given.
+
+    Those of a family without one are the model of its `Task.example`.
+    """
     found = []
     for entry, id in _example_entries():
         tasks = [make_task(id).miniature() for id in _EXAMPLE_TASKS]
@@ -94,6 +97,12 @@ def example_subjects(kind: str | None = None) -> tuple[Subject, ...]:
         subject = subject_of(entry, entry.train(task, 0)[0], task, tasks)
         if kind in (None, subject.kind, task.family):
             found.append(subject)
+    if kind is not None and not found:
+        task = make_task(find_family(kind).example().task).miniature()
+        example = type(task).example()
+        entry = Entry(example.name, example.kind, example.inputs, lambda task, seed: task.read_model(example.content),
+                      families=(kind,))  # fmt: skip
+        found.append(subject_of(entry, entry.model(task, 0), task, [task]))
     return tuple(found)
 
 

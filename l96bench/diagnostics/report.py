@@ -74,7 +74,7 @@ def make_report(
         named = resolve(entry)
         name, found = named.text, named.entry()
     with show_progress(f"training {plain(found.name)}", 1, progress) as advance:
-        subject = train(found, place, seed)
+        subject = train(found, place, seed, next((each.kind for each in chosen or () if each.kind), None))
         advance(1)
     folder = default_folder(name, subject.place) if output is None else output
     total = len(list_diagnostics(subject) if chosen is None else chosen)

@@ -16,7 +16,7 @@ from l96bench.tasks.registry import list_tasks, make_task
 _SUBJECTS = {each.kind: each for each in (ClosureSubject, AssimilationSubject, RecoverySubject)}
 
 
-def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Subject:
+def train(entry: Entry, place: str | None = None, seed: int | None = None, kind: str | None = None) -> Subject:
     """Train an entry on a regime or track, and return it with what its diagnostics need.
 
     Parameters
@@ -26,6 +26,8 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
         family that the entry enters if not given.
     seed : int, optional
         Training seed; the entry's first if not given.
+    kind : str, optional
+        The `Diagnostic.kind` that the subject should have, where the entry enters tasks of several.
 
     Raises
     ------
@@ -34,11 +36,7 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
     """
     tasks = [make_task(id) for id in list_tasks()]
     entered = [task for task in tasks if entry.accepts(task)]
-    if place is None:
-        here = [task for task in entered if task.regime_id in task.default_regimes] or entered
-    else:
-        named = [task for task in entered if task.regime_id == place]
-        here = named or [task for task in entered if _system(task) == place]
+    here = _at([task for task in entered if kind in (task.kind, task.family)], place) or _at(entered, place)
     if not here:
         known = {name for task in tasks for name in (task.regime_id, _system(task))}
         if place is not None and place not in known:
@@ -50,6 +48,13 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None) -> Su
         )
     seed = next(iter(entry.seeds)) if seed is None else seed
     return subject_of(entry, entry.train(here[0], seed)[0], here[0], tasks, seed)
+
+
+def _at(tasks: list[Task], place: str | None) -> list[Task]:
+    """Return the tasks on a regime or track, else those on the system of that name; default ones without a place."""
+    if place is None:
+        return [task for task in tasks if task.regime_id in task.default_regimes] or tasks
+    return [task for task in tasks if task.regime_id == place] or [task for task in tasks if _system(task) == place]
 
 
 def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -124,6 +125,8 @@ def verify_rows(
     Without `run` only the numbers are checked: nothing is trained, and no artifact is scored.
     `limits` apply to each row; `allow_python` also runs ``python:`` artifacts.
     """
+    if run:
+        _register(paths, submissions.parent / "results")
     rows, verdicts = _consistent(paths, submissions.parent)
     if not run:
         verdicts |= {path: Verdict(path, CONSISTENT, "its numbers agree; not made again") for path in rows}
@@ -144,6 +147,16 @@ def verify_rows(
             verdicts[verdict.path] = verdict
             advance(1)
     return [verdicts[path] for path in paths]
+
+
+def _register(paths: Sequence[Path], board: Path) -> None:
+    """Load the users' scripts that made rows outside of the board, as they may register families and regimes."""
+    for path in paths:
+        if not path.resolve().is_relative_to(board.resolve()):
+            with suppress(L96BenchError):  # it is the verdict on the row
+                row = Result.read(path)
+                if row.submission is None and script_named(row):
+                    find_code(script_named(row)).load()
 
 
 def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result], dict[Path, Verdict]]:

@@ -113,6 +113,66 @@ def test_a_regime_of_another_package_has_tasks_here_and_in_other_processes(packa
     assert env.observation_space.shape == (8,)
 
 
+DIAGNOSTIC = """
+from l96bench.diagnostics import Section, figure, register_diagnostic
+
+
+@register_diagnostic("ring_error", "Error of the ring's mean", kind="ring-mean")
+def ring_error(subject, results):
+    assert subject.task.family == "ring-mean"
+    picture = figure(3.0, 2.0)
+    picture.subplots().plot([0.0, 1.0])
+    return Section("A line that is drawn.", ("what", "value"), [("a", "1")], picture)
+"""
+TWO_FAMILIES = """
+import l96bench
+
+entry = l96bench.Entry(
+    "no closure here", "none", "none", lambda task, seed: lambda X: 0.0 * X.mean(axis=1),
+    families=("subgrid-forcing", "ring-mean"), regimes=("wilks-f20",),
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_diagnostic_of_another_family_is_checked_and_made(package: Path, tmp_path: Path) -> None:
+    """Also of an entry that enters families of ours, which have other diagnostics."""
+    (package / "ring_error.py").write_text(DIAGNOSTIC)
+    (package / "outsider-1.0.dist-info" / "entry_points.txt").open("a").write(
+        "[l96bench.diagnostics]\nring_error = ring_error:ring_error\n"
+    )
+    (tmp_path / "two_families.py").write_text(TWO_FAMILIES)
+    code = "import l96bench; l96bench.diagnostics.check_diagnostic('ring_error')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    command = [sys.executable, "-m", "l96bench", "diagnose", "ring_error", "two_families.py", "--output", "page"]
+    assert "A line that is drawn." in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (tmp_path / "page" / "ring_error.png").is_file()
+
+
+REGIME = """
+import l96bench
+
+l96bench.register_regime(l96bench.Regime("of-a-script", 8, 3, 11.0))
+make = lambda task, seed: lambda X: -0.5 * X.mean(axis=1)
+entry = l96bench.Entry("half", "polynomial", "X_k", make, families=("ring-mean",), regimes=("of-a-script",))
+"""
+
+
+@pytest.mark.slow
+def test_a_row_on_a_regime_of_a_script_is_verified_by_its_script(package: Path, tmp_path: Path) -> None:
+    """In a process that has not seen the regime."""
+    (tmp_path / "half.py").write_text(REGIME)
+
+    def program(*arguments: str) -> str:
+        command = [sys.executable, "-m", "l96bench", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    program("run", "half.py", "--output", "results", "--jobs", "1")
+    assert "identical" in program("verify", "results/ring-mean/of-a-script-v1/half.json")
+
+
 REGISTERED = """
 import pickle, sys
 task = pickle.load(open(sys.argv[1], "rb"))
