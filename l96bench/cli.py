@@ -63,18 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with _shown(traced), ended_by_signals() as status:
         try:
             app(args=[each for each in given if each != "--traceback"])
-        except BrokenPipeError:  # whoever read the output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise SystemExit(_BROKEN_PIPE) from None
+        except BrokenPipeError:
+            _end_unread()
         except (L96BenchError, OSError) as error:
             _fail(error, str(error), traced)
         except (SystemExit, KeyboardInterrupt) as end:
+            if isinstance(end.__context__, BrokenPipeError):  # as Click ends a command
+                _end_unread()
             if isinstance(end, SystemExit) and end.code != _INTERRUPTED:
                 if is_users(end):  # it is not for an entry to say how the command ends
                     _fail(end, f"the code called sys.exit({end.code!r}){place_of(end)}", traced)
                 raise
             print("l96bench: interrupted; what is finished is kept, the same command carries on", file=sys.stderr)
             raise SystemExit(status()) from None
+
+
+def _end_unread() -> NoReturn:
+    """Exit because whoever read the output has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    raise SystemExit(_BROKEN_PIPE) from None
 
 
 def _fail(error: BaseException, message: str, traced: bool) -> NoReturn:

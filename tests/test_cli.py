@@ -345,3 +345,13 @@ def test_a_broken_result_is_named(run: Run, board: Path) -> None:
     code, _, err = run("leaderboard", *_places(board))
     assert code == 2
     assert str(path) in err
+
+
+@pytest.mark.slow
+def test_a_reader_who_has_seen_enough_has_a_status_of_its_own() -> None:
+    """1 would say that rows differ; Click gives it to every closed pipe."""
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, "-m", "l96bench", "tasks"], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, "")

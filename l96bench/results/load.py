@@ -20,17 +20,18 @@ def load_results(folder: str | os.PathLike[str]) -> list[Result]:
 
 
 def find_board(new: bool = False) -> Path:
-    """Return the folder ``leaderboard/`` here, further up or in the source tree; `L96BenchError` if there is none.
+    """Return the board here, further up or in the source tree; `L96BenchError` if there is none.
 
-    What a killed command has left half-written there is finished. If `new`, the source tree is not searched; where
-    there is none, it is one to be made here.
+    It is a folder ``leaderboard/``, or a folder of any name that is or surrounds the current one and has two of
+    ``results/``, ``submissions/`` and ``seasons/``. What a killed command has left half-written there is finished. If
+    `new`, the source tree is not searched; where there is none, it is one to be made here.
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (here, *here.parents, *(() if new else (source,))):
-        board = folder / "leaderboard"
-        if any((board / name).is_dir() for name in ("results", "submissions", "seasons")):
-            finish_writing(board)
-            return board
+        for board, least in ((folder / "leaderboard", 1), (folder, 2)):
+            if sum((board / name).is_dir() for name in ("results", "submissions", "seasons")) >= least:
+                finish_writing(board)
+                return board
     if new:
         return Path("leaderboard")
     raise L96BenchError(
