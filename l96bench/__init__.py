@@ -12,5 +12,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_ROOMS = {"assimilation", "diagnostics", "envs", "equations", "estimators", "metrics", "tasks"}
+"""The rooms with a front door of their own, such as `l96bench.estimators`."""
+__all__ = [name for name in __all__ if name not in _ROOMS]
 
 _register()

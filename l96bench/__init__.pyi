@@ -1,3 +1,4 @@
+from . import assimilation, diagnostics, envs, equations, estimators, metrics, tasks
 from .board.text import Markdown, markdown_table
 from .cli import run_script
 from .data.generate import perfect_forecast
@@ -101,11 +102,16 @@ __all__ = [
     "array_digest",
     "as_closure",
     "as_discoverer",
+    "assimilation",
     "baseline_names",
     "cache_folder",
     "check_closure",
     "check_task",
     "combine_seeds",
+    "diagnostics",
+    "envs",
+    "equations",
+    "estimators",
     "export_equations",
     "export_onnx",
     "export_predictions",
@@ -119,6 +125,7 @@ __all__ = [
     "load_results",
     "make_task",
     "markdown_table",
+    "metrics",
     "perfect_forecast",
     "random_state",
     "register_regime",
@@ -130,5 +137,6 @@ __all__ = [
     "slug_of",
     "split_seed",
     "splits_of",
+    "tasks",
     "textbook_instance",
 ]

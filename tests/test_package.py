@@ -76,8 +76,16 @@ def test_the_version_is_that_of_the_distribution() -> None:
 def test_types_are_shipped() -> None:
     assert (ROOT / "py.typed").exists()
     stub = ast.parse((ROOT / "__init__.pyi").read_text())
-    imported = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    imported = {alias.name for node in imports if node.module for alias in node.names}
     assert imported == set(l96bench.__all__)
+
+
+@pytest.mark.slow
+def test_front_doors_come_with_the_package() -> None:
+    doors = ["assimilation", "diagnostics", "envs", "equations", "estimators", "metrics", "tasks"]
+    names = [f"assert l96bench.{door}.{importlib.import_module(f'l96bench.{door}').__all__[0]}" for door in doors]
+    loaded_after("import l96bench", *names)
 
 
 @pytest.mark.parametrize("name", [name for name in l96bench.__all__ if name != "PUBLISHED"])
