@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import checked_seed
 from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance, instances
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
@@ -126,8 +127,8 @@ class EquationRecovery(Task):
         )
 
     def fresh(self, seed: int) -> EquationRecovery:
-        """Return the same task on a new set of instances drawn from a seed."""
-        return replace(self, seed=seed)
+        """Return the same task on a new set of instances drawn from a seed, a whole number from 0 on."""
+        return replace(self, seed=checked_seed(seed))
 
     def to_xarray(self) -> xarray.DataTree:
         """Return the trajectories as an xarray tree, one dataset per instance, noise-free, at the track's interval."""

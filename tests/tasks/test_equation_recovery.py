@@ -411,3 +411,10 @@ def test_the_tree_has_one_dataset_an_instance(hidden: EquationRecovery) -> None:
     assert dict(data.sizes) == {"time": 10_000, "variable": 8, "case": 20, "lead": 201, "k": 8}
     assert data.attrs["F"] == hidden.instances[1].coefficients.F
     np.testing.assert_array_equal(data["test_U"], load_instance(hidden.instances[1]).test_U)
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, "0"])
+def test_fresh_instances_have_a_seed(seed: Any) -> None:
+    """Without one they would be the recorded instances."""
+    with pytest.raises(L96BenchError, match="expected seed as a whole number from 0 on"):
+        EquationRecovery("single").fresh(seed)
