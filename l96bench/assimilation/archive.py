@@ -40,11 +40,15 @@ SPIN_UP = 100
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """One part of an archive: segments, each with its own seed, and the number of cycles that are kept of each."""
+    """One part of an archive: segments, each with its own seed, and the number of cycles that are kept of each.
+
+    `words` are seed words in place of the registered ones, for archives that are drawn anew.
+    """
 
     name: str
     n_segments: int
     n_cycles: int
+    words: tuple[int, ...] | None = None
 
 
 PARTS = {
@@ -110,6 +114,7 @@ def get_track(id: str) -> Track:
 def seeds(track: Track, part: ArchivePart) -> list[list[int]]:
     """Return the seed words of each segment: of its truth, its observations and its cycle."""
     words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part.name}")]
+    words = words if part.words is None else list(part.words)
     return [[*words, i] for i in range(part.n_segments)]
 
 

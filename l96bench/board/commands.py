@@ -40,8 +40,11 @@ and whoever reads it knows the test data."""
 def season_open(
     name: Name,
     secret: Secret = None,
-    family: Annotated[list[str] | None, typer.Option(help="Family; repeat for several.")] = None,
-    regime: Annotated[list[str] | None, typer.Option(help="Regime; repeat for several.")] = None,
+    family: Annotated[list[str] | None, typer.Option(help="Family; repeat for several. All if not given.")] = None,
+    regime: Annotated[
+        list[str] | None,
+        typer.Option(help="Regime or track; repeat for several. The first of each family if not given."),
+    ] = None,
     day: Date = None,
     board: Board = None,
 ) -> None:
@@ -49,10 +52,12 @@ def season_open(
     board = board or find_board(new=True)
     from l96bench.seasons.record import default_secret, record_path
     from l96bench.seasons.scoring import open_season
+    from l96bench.seasons.tasks import default_regimes, season_families
 
     place = default_secret(name) if secret is None else secret
-    families = family or ["subgrid-forcing", "online-rollout"]
-    record = open_season(board, name, place, families, regime or ["wilks-f20"], day.date() if day else None)
+    families = family or season_families()
+    regimes = regime or default_regimes(families)
+    record = open_season(board, name, place, families, regimes, day.date() if day else None)
     _write_pages(board)
     print(f"{record_path(board, name)}: commitment {record.commitment}")
     print(_WARNING.format(path=place))

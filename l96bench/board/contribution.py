@@ -11,7 +11,7 @@ from pathlib import Path
 from l96bench.board.change import Change, change_faults, submissions_of
 from l96bench.board.flags import flags
 from l96bench.board.repository import MergeError, Repository, opened
-from l96bench.board.seasons import load_rows
+from l96bench.board.seasons import load_rows, revealed_seasons
 from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table, one_line
 from l96bench.errors import L96BenchError, ResultError, SubmissionError, shortened
@@ -20,7 +20,14 @@ from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
-from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
+from l96bench.submissions.folder import (
+    SubmissionFolder,
+    check_folder,
+    fresh_text,
+    owner_of,
+    require_own,
+    score_folder,
+)
 from l96bench.submissions.reserved import skeleton
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare
@@ -139,12 +146,12 @@ def review_contribution(
         _check_rows(submission, rows, board, found)
     if not tasks or (rows is not None and found.faults):
         return found
-    scored = score_folder(submission, tasks, status="verified", limits=limits, n_jobs=n_jobs)
+    scored = score_folder(submission, tasks, status="verified", limits=limits, n_jobs=n_jobs, fresh=True)
     found.faults += scored.faults
     if rows is None and placed:
         rows = {row.task: row for row in load_results(board / "results") if row.slug == submission.submission.slug}
-    _compare_rows(scored.results, rows or {}, found)
-    _compare_with_board(scored.results, [*load_rows(board / "results").values(), *beside], found)
+    _compare_rows(scored.results, rows or {}, placed, found)
+    _compare_with_board(scored.results, [*load_rows(board / "results").values(), *beside], board, found)
     return found
 
 
@@ -288,12 +295,14 @@ def _check_rows(folder: SubmissionFolder, rows: Mapping[str, Result], board: Pat
         found.faults += [f"{where}: {each}" for each in wrong]
 
 
-def _compare_rows(results: Sequence[Result], rows: Mapping[str, Result], found: Contribution) -> None:
+def _compare_rows(results: Sequence[Result], rows: Mapping[str, Result], placed: bool, found: Contribution) -> None:
     """Compare the rows that came with a submission with what its artifacts make."""
     for result in results:
         row = rows.get(result.task)
         if row is None or row.submission is None:
             continue
+        if row.fresh is None and result.fresh is not None and not placed:
+            found.faults.append(f"{result.task}: expected its score on a fresh draw, as `l96bench submit` writes it")
         verdict, reason = compare(row, result)
         if verdict == DIFFERENT:
             what = "the row that came with it is not what its artifact makes"
@@ -308,7 +317,7 @@ def _compare_rows(results: Sequence[Result], rows: Mapping[str, Result], found: 
                 found.notes.append(f"{result.task}: {name} is {told:.3g} in its row, and {here:.3g} here")
 
 
-def _compare_with_board(results: Sequence[Result], rows: Sequence[Result], found: Contribution) -> None:
+def _compare_with_board(results: Sequence[Result], rows: Sequence[Result], board: Path, found: Contribution) -> None:
     """Add ranks and flags among the rows of the board."""
     own = {(result.task, result.slug) for result in results}
     tasks = {result.task for result in results}
@@ -317,8 +326,13 @@ def _compare_with_board(results: Sequence[Result], rows: Sequence[Result], found
         for flag in raised if (task, slug) in own else ():
             (found.faults if flag.kind in _MUST_FIX else found.notes).append(f"{task}: {flag.text}")
     try:
-        ranks = {(row.result.task, row.result.slug): row.rank for each in make_tables(together) for row in each.rows}
+        ranks = {
+            (row.result.task, row.result.slug): row.rank
+            for each in make_tables(together, revealed_seasons(board))
+            for row in each.rows
+        }
     except L96BenchError as error:
         found.faults += str(error).splitlines()
         ranks = {}
+    found.notes += [f"{result.task}: {fresh_text(result)}" for result in results]
     found.rows = [(result, ranks.get((result.task, result.slug))) for result in results]

@@ -8,9 +8,10 @@ from itertools import groupby
 
 import numpy as np
 
+from l96bench.results.origin import Origin
 from l96bench.results.record import Result, Score, Value
 
-__all__ = ["KINDS", "Flag", "Key", "Kind", "flags", "is_reference", "marks"]
+__all__ = ["KINDS", "Flag", "Key", "Kind", "doubts", "flags", "is_reference", "is_sealed", "marks"]
 
 Key = tuple[str, str]
 """A row: the id of its task and its slug."""
@@ -30,6 +31,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("above-ceiling", "C", "its interval lies above that of the task's ceiling"),
     Kind("test-data", "T", "it declares training data that the task tests on"),
     Kind("self-reported", "S", "scored by its author; nobody has derived it again from an artifact"),
+    Kind("unproven", "U", "declared, and scored on the public test alone: it has no rank"),
+    Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""
 
@@ -81,6 +84,32 @@ def marks(found: Sequence[Flag]) -> str:
 def is_reference(result: Result) -> bool:
     """Return whether a row is a floor or ceiling of its task, shown but not ranked; no submission is."""
     return result.model.kind == "reference" and result.submission is None
+
+
+def is_sealed(row: Result, season: Result | None) -> bool:
+    """Return whether the same artifact has a row in a season."""
+    one, other = row.submission, None if season is None else season.submission
+    return one is not None and other is not None and one.artifact_sha256 == other.artifact_sha256 is not None
+
+
+def doubts(row: Result, gap: Value | None) -> list[Flag]:
+    """Return the reasons why a row has no rank: `gap` is its score less that of a season, if it is sealed by one.
+
+    A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
+    """
+    found: list[Flag] = []
+    if row.origin == Origin.TRAINED_HERE:
+        return found
+    if row.fresh is None and gap is None:
+        text = "nothing but the public test speaks for it: its artifact was not scored on a fresh draw, nor in a season"
+        found.append(Flag("unproven", text))
+    if row.fresh is not None and row.fresh.falls:
+        own = row.fresh
+        between = f"difference {own.difference:.2f}, at {100 * own.level:g} % {own.low:.2f} to {own.high:.2f}"
+        found.append(Flag("falls", f"score {own.score:.2f} on a fresh draw, {row.score.value:.2f} here ({between})"))
+    if gap is not None and gap.low is not None and gap.low > 0.0:
+        found.append(Flag("falls", f"{gap.value:.2f} lower in a season than here (at least {gap.low:.2f})"))
+    return found
 
 
 def _of_submission(row: Result) -> Iterator[Flag]:

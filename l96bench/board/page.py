@@ -19,13 +19,14 @@ from l96bench.board.flags import KINDS, is_reference, marks
 from l96bench.board.seasons import summary
 from l96bench.board.tables import Family, Row, Table, change_markdown, family, provenance, score_markdown
 from l96bench.board.text import NONE, distinct, number, one_line, templates
+from l96bench.results.origin import FreshDraw
 from l96bench.results.record import Result, Value
 
 __all__ = ["FIELDS", "THUMBNAILS", "page", "thumbnails"]
 
 FIELDS = (
-    *("entry", "rank", "score", "low", "high", "seeds", "status", "kind", "inputs", "parameters"),
-    *("training", "call", "steps", "failures", "digest", "flags", "gap", "metrics"),
+    *("entry", "rank", "score", "low", "high", "seeds", "origin", "kind", "inputs", "parameters"),
+    *("training", "call", "steps", "failures", "digest", "flags", "gap", "fresh", "metrics"),
 )
 """The fields of a row in the page's data, in order."""
 
@@ -121,22 +122,23 @@ def _row(row: Row, own: Family, texts: dict[str, int], entries: dict[str, int]) 
     """Return the `FIELDS` of a row; strings that are new are added to `texts` and `entries`."""
     result = row.result
     score, cost = result.score, result.cost
-    status, kind, inputs, failures = (
+    origin, kind, inputs, failures = (
         texts.setdefault(text, len(texts))
-        for text in (result.status, one_line(result.model.kind), one_line(result.model.inputs), _failures(result))
+        for text in (row.kind, one_line(result.model.kind), one_line(result.model.inputs), _failures(result))
     )
     return [
         entries.setdefault(result.slug, len(entries)),
         row.rank,
         *(round(value, 3) for value in (score.value, score.low, score.high)),
         [round(seed.value, 2) for seed in score.seeds],
-        *(status, kind, inputs),
+        *(origin, kind, inputs),
         result.model.parameters,
         *(_digits(value) for value in (cost.training_seconds, cost.microseconds_per_call, cost.kernel_steps_per_call)),
         failures,
         result.predictions_digest[:12],
         [[flag.mark, one_line(flag.text)] for flag in row.flags],
         _gap(row.gap),
+        _fresh(result.fresh),
         [_metric(result.metrics.get(column.key)) for column in own.columns],
     ]
 
@@ -166,6 +168,11 @@ def _gap(gap: Value | None) -> list[float] | None:
     if gap is None or gap.low is None or gap.high is None:
         return None
     return [round(each, 2) for each in (gap.value, gap.low, gap.high)]
+
+
+def _fresh(fresh: FreshDraw | None) -> list[float] | None:
+    """Return value, low and high of a row's score less that on a fresh draw, with the decimals that are shown."""
+    return None if fresh is None else [round(each, 2) for each in (fresh.difference, fresh.low, fresh.high)]
 
 
 def _season(one: Table) -> list[str] | None:
@@ -225,6 +232,7 @@ def _static_rows(one: Table) -> list[dict[str, Any]]:
         {
             "rank": NONE if row.rank is None else row.rank,
             "result": row.result,
+            "kind": row.kind,
             "marks": marks(row.flags),
             "score": score_markdown(row.result),
             "gap": change_markdown(row.gap),

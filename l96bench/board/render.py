@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jinja2
 
-from l96bench.board.flags import KINDS
+from l96bench.board.flags import KINDS, is_reference
 from l96bench.board.tables import (
     Family,
     Row,
@@ -18,9 +18,9 @@ from l96bench.board.tables import (
     change_markdown,
     compact_markdown,
     family,
+    fresh_markdown,
     provenance,
     score_markdown,
-    status_cells,
     table_markdown,
 )
 from l96bench.board.text import (
@@ -131,8 +131,8 @@ def _board(tables: Sequence[Table]) -> str:
         name: distinct(sorted(getattr(result.environment, name.lower()) for result in results))
         for name in ("Python", "NumPy", "Numba")
     }
-    # Explained where a table has the column, so that a board of baselines stays as it is.
-    kinds = KINDS if any(map(status_cells, tables)) else ()
+    # Explained where a row has one, so that a board of baselines stays as it is.
+    kinds = KINDS if any(row.flags for one in tables for row in one.rows) else ()
     seasons = sorted({one.season for one in tables if one.season is not None})
     return render_template("board.md.j2", sections=sections, versions=versions, kinds=kinds, seasons=seasons)
 
@@ -152,6 +152,7 @@ def _card(rows: Sequence[Row]) -> str:
         "Parameters": distinct(count(model.parameters) for model in models if model.parameters is not None),
         "Trained on": distinct(model.trained_on or "" for model in models),
         "Source": distinct(model.source for model in models),
+        "Kind of row": distinct(row.kind for row in rows),
         "Status": distinct(row.result.status for row in rows) if origins else "",
         "Authors": distinct(", ".join(origin.authors) for origin in origins),
         "License": distinct(origin.license for origin in origins),
@@ -179,7 +180,7 @@ def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
     cells: dict[str, dict[str, str]] = {}
     for name, rows in families:
         for row in rows:
-            rank = "reference" if row.rank is None else f"rank {row.rank}"
+            rank = row.kind if is_reference(row.result) else "no rank" if row.rank is None else f"rank {row.rank}"
             # Without the family, two versions of a task keep a line each.
             regime = row.result.task.partition("/")[2]
             cells.setdefault(regime, {})[name] = f"{score_markdown(row.result)}, {rank}"
@@ -202,6 +203,12 @@ def _details(own: Family, rows: Sequence[Row]) -> Markdown:
             ("score", score_markdown(result)),
             ("score of each seed", ", ".join(seeds) or NONE),
             *([("public - season", change_markdown(row.gap))] if any(each.gap for each in rows) else []),
+            *(
+                [("public - fresh draw", fresh_markdown(result.fresh))]
+                if any(each.result.fresh for each in rows)
+                else []
+            ),
+            ("kind of row", row.kind),
             *((own.label(key), metric(result.metrics.get(key))) for key in keys),
             ("not finite", f"{failures.non_finite} of {failures.of}"),
             ("diverged", f"{failures.diverged} of {failures.of}"),

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from l96bench.board.flags import Key
 from l96bench.errors import ResultError
-from l96bench.metrics import uncertainty
+from l96bench.metrics.uncertainty import compare_independent
 from l96bench.results.combine import require_comparable
 from l96bench.results.load import load_results
 from l96bench.results.record import Result, Value
@@ -48,14 +46,16 @@ def load_rows(folder: Path) -> dict[Key, Result]:
     return {(row.task, row.slug): row for row in rows}
 
 
-def difference(one: Result, other: Result) -> Value:
-    """Return the score of one row minus another's on independent data, with an unpaired bootstrap interval."""
-    replicates = [np.array(row.score.replicates) for row in (one, other)]
-    if len(replicates[0]) != len(replicates[1]) or one.score.level != other.score.level:
+def difference(one: Result, other: Result, level: float | None = None) -> Value:
+    """Return the score of one row minus another's on independent data, with an interval of a level, by default theirs.
+
+    The bootstrap is unpaired.
+    """
+    a, b = one.score, other.score
+    if len(a.replicates) != len(b.replicates) or a.level != b.level:
         raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
-    value = one.score.value - other.score.value
-    low, high = uncertainty.interval(replicates[0] - np.roll(replicates[1], 1), one.score.level)
-    return Value(value=value, low=min(low, value), high=max(high, value))
+    found = compare_independent(a.replicates, a.value, b.replicates, b.value, level or a.level)
+    return Value(value=found.difference, low=found.low, high=found.high)
 
 
 def is_apart(change: Value) -> bool:

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from l96bench.board.flags import Flag, flags, is_reference, marks
+from l96bench.board.flags import Flag, doubts, flags, is_reference, is_sealed, marks
 from l96bench.board.seasons import SeasonRows, difference, is_apart
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
 from l96bench.metrics.glossary import Metric, find_metric
 from l96bench.metrics.uncertainty import tied_ranks
 from l96bench.results.combine import require_comparable
+from l96bench.results.origin import FRESH_LEVEL, FreshDraw, Origin
 from l96bench.results.record import Result, Value
 from l96bench.tasks.parts import Column
 from l96bench.tasks.registry import families
@@ -20,12 +21,21 @@ from l96bench.tasks.registry import families
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A result with its rank (None for references), its flags, and its public score minus its season score, if any."""
+    """A result with its rank, its flags, its public score minus its season score, if any, and its kind.
+
+    References have no rank, nor has what nothing but the public test speaks for, or what is worse elsewhere.
+    """
 
     result: Result
     rank: int | None
     flags: tuple[Flag, ...] = ()
     gap: Value | None = None
+    origin: Origin = Origin.TRAINED_HERE
+
+    @property
+    def kind(self) -> str:
+        """What the tables call its kind: reference, trained here, sealed or declared."""
+        return "reference" if is_reference(self.result) else str(self.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,12 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
     task = results[0].task
     ordered = sorted(results, key=lambda result: (-result.score.value, result.model.name))
     found, there = flags(ordered), {} if season is None else season.rows
-    ranked = [result for result in ordered if not is_reference(result)]
+    sealed = {result.slug: there[result.slug] for result in ordered if is_sealed(result, there.get(result.slug))}
+    doubted = {
+        result.slug: doubts(result, difference(result, own, FRESH_LEVEL) if (own := sealed.get(result.slug)) else None)
+        for result in ordered
+    }
+    ranked = [result for result in ordered if not (is_reference(result) or doubted[result.slug])]
     scores = [result.score for result in ranked]
     values, replicates = [score.value for score in scores], [score.replicates for score in scores]
     placed = tied_ranks(values, replicates, level=scores[0].level) if scores else []
@@ -106,7 +121,9 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
     rows = []
     for result in ordered:
         gap = difference(result, there[result.slug]) if result.slug in there else None
-        rows.append(Row(result, ranks.get(result.slug), tuple(found.get((task, result.slug), ())), gap))
+        raised = (*found.get((task, result.slug), ()), *doubted[result.slug])
+        origin = Origin.SEALED if result.slug in sealed else result.origin
+        rows.append(Row(result, ranks.get(result.slug), raised, gap, origin))
     return Table(task, tuple(rows), season.name if season is not None and any(row.gap for row in rows) else None)
 
 
@@ -131,12 +148,12 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         for column in family(table_of_task.family).columns
         if not column.optional or any(column.key in row.result.metrics for row in table_of_task.rows)
     ]
-    status = status_cells(table_of_task)
+    kinds = kind_cells(table_of_task)
     has_gap = table_of_task.season is not None
     header = [
         *_header(table_of_task),
         *(["public - season"] if has_gap else []),
-        *(["status"] if status else []),
+        "kind of row",
         *(column.header for column in columns),
         *("parameters", "training s", "µs per call", "inputs"),
     ]
@@ -149,7 +166,7 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         [
             *_cells(row, cards),
             *([change_markdown(row.gap)] if has_gap else []),
-            *([status[row.result.slug]] if status else []),
+            kinds[row.result.slug],
             *(metric(row.result, column) for column in columns),
             count(row.result.model.parameters),
             number(row.result.cost.training_seconds, ".1f"),
@@ -158,22 +175,24 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         ]
         for row in table_of_task.rows
     ]
-    return markdown_table(header, rows, left=("entry", "status", "inputs"))
+    return markdown_table(header, rows, left=("entry", "kind of row", "inputs"))
 
 
-def status_cells(table_of_task: Table) -> dict[str, str]:
-    """Return status and marks of flags of each row by its slug; empty where all are baselines without flags."""
-    rows = table_of_task.rows
-    if not any(row.flags or row.result.submission is not None for row in rows):
-        return {}
-    return {row.result.slug: row.result.status + (f" ({marks(row.flags)})" if row.flags else "") for row in rows}
+def kind_cells(table_of_task: Table) -> dict[str, str]:
+    """Return the kind and the marks of the flags of each row by its slug."""
+    return {row.result.slug: row.kind + (f" ({marks(row.flags)})" if row.flags else "") for row in table_of_task.rows}
 
 
 def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
-    """Return rank, entry and score of a task's table, limited to the `best` ranked rows and references if given."""
+    """Return rank, entry, score and kind of a task's table, limited to the `best` ranked rows and references if given.
+
+    Rows without a rank are left out where the table is limited.
+    """
     ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
-    rows = [_cells(row, cards) for row in table_of_task.rows if row.rank is None or row in ranked]
-    return markdown_table(_header(table_of_task), rows, left=("entry",))
+    kinds = kind_cells(table_of_task)
+    chosen = [row for row in table_of_task.rows if row in ranked or is_reference(row.result) or best is None]
+    rows = [[*_cells(row, cards), kinds[row.result.slug]] for row in chosen]
+    return markdown_table([*_header(table_of_task), "kind of row"], rows, left=("entry", "kind of row"))
 
 
 def score_markdown(result: Result) -> Markdown:
@@ -187,6 +206,14 @@ def change_markdown(change: Value | None) -> Markdown:
         return Markdown(NONE)
     ends = "" if change.low is None else f" [{change.low:+z.2f}, {change.high:+z.2f}]"
     return Markdown(f"{change.value:+z.2f}{ends}{' ≠ 0' if is_apart(change) else ''}")
+
+
+def fresh_markdown(fresh: FreshDraw | None) -> Markdown:
+    """Return a score less that on a fresh draw with its interval, and whether that is above 0; a dash for None."""
+    if fresh is None:
+        return Markdown(NONE)
+    ends = f" [{fresh.low:+z.2f}, {fresh.high:+z.2f}]"
+    return Markdown(f"{fresh.difference:+z.2f}{ends}{' > 0' if fresh.falls else ''}")
 
 
 def provenance(one: Table) -> tuple[str, str]:
@@ -204,6 +231,6 @@ def _header(table_of_task: Table) -> list[str]:
 def _cells(row: Row, cards: str) -> list[object]:
     name = f"[{escape(row.result.model.name)}]({cards}/{row.result.slug}.md)"
     score = score_markdown(row.result)
-    if row.rank is None:
+    if is_reference(row.result):
         return [NONE, Markdown(f"*{name}*"), Markdown(f"*{score}*")]
-    return [row.rank, Markdown(name), score]
+    return [NONE if row.rank is None else row.rank, Markdown(name), score]

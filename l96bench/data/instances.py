@@ -23,6 +23,7 @@ from l96bench.regimes import Regime, get_regime, seed_word
 __all__ = [
     "RECOVERY_TRACKS",
     "Instance",
+    "InstanceSeed",
     "RecoveryTrack",
     "draw_instance",
     "get_track",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+InstanceSeed = int | tuple[int, ...] | None
+"""What a set of instances is drawn from: a seed, seed words, or None for the registered set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,8 @@ def get_track(track: str | RecoveryTrack) -> RecoveryTrack:
     return RECOVERY_TRACKS[track]
 
 
-def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Instance, ...]:
-    """Return the instances of a track: the registered ones, or a new set for every seed (at least 0).
+def instances(track: str | RecoveryTrack, seed: InstanceSeed = None) -> tuple[Instance, ...]:
+    """Return the instances of a track: the registered ones, or a new set for every seed (at least 0, or words).
 
     a1, d, F, hx, p1, c and hy are 10 to 30 % larger or smaller than the textbook's, a2 / a1 and p2 / p1 are 5 to 15 %
     larger or smaller than 1: all independent, uniform on either side, and rounded to four digits. A draw is repeated if
@@ -170,7 +173,7 @@ def instances(track: str | RecoveryTrack, seed: int | None = None) -> tuple[Inst
     around ``wilks-f18``.
     """
     track = get_track(track)
-    seed = None if seed is None else checked_seed(seed)
+    seed = seed if seed is None or isinstance(seed, tuple) else checked_seed(seed)
     return tuple(draw_instance(track.base, i, seed) for i in range(track.n_instances))
 
 
@@ -187,14 +190,16 @@ def textbook_instance(regime: str | Regime) -> Instance:
     return Instance(base, 0, words, coefficients, coefficients, found.K, found.J)
 
 
-def words_of(base: str, index: int, seed: int | None) -> tuple[int, ...]:
+def words_of(base: str, index: int, seed: InstanceSeed) -> tuple[int, ...]:
     """Return the seed words of instance `index` of a set."""
-    own = (seed_word("instance"), index) if seed is None else (seed_word("fresh"), seed, index)
-    return seed_word(base), DATA_VERSION, *own
+    if seed is None:
+        return seed_word(base), DATA_VERSION, seed_word("instance"), index
+    given = seed if isinstance(seed, tuple) else (seed,)
+    return seed_word(base), DATA_VERSION, seed_word("fresh"), *given, index
 
 
 @lru_cache(maxsize=256)
-def draw_instance(base: str, index: int, seed: int | None = None) -> Instance:
+def draw_instance(base: str, index: int, seed: InstanceSeed = None) -> Instance:
     """Return instance `index` of a set: the first draw that is bounded and decorrelates."""
     regime = get_regime(_HIDDEN[index // _GROUP]) if base == "hidden" else _TEXTBOOK[base]
     words = words_of(base, index, seed)

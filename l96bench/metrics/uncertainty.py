@@ -150,6 +150,19 @@ def compare(
     return PairedComparison(difference, low, high, level, not low <= 0 <= high)
 
 
+def compare_independent(
+    replicates_a: ArrayLike, estimate_a: float, replicates_b: ArrayLike, estimate_b: float, level: float = 0.95
+) -> PairedComparison:
+    """Compare two scores on test data that have nothing in common, so that the variances of both add up.
+
+    Replicates of the two are made into pairs that are not of the same indices, whatever their number of blocks.
+    """
+    b = _without_nan("replicates_b", replicates_b)
+    found = compare(replicates_a, estimate_a, np.roll(b, 1), estimate_b, level)
+    low, high = min(found.low, found.difference), max(found.high, found.difference)
+    return PairedComparison(found.difference, low, high, level, not low <= 0 <= high)
+
+
 def tied_ranks(estimates: ArrayLike, replicates: ArrayLike, level: float = 0.95) -> list[int]:
     """Ranks of entries in the order given, 1 for the best: any two entries with different ranks can be told apart.
 

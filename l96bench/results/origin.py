@@ -1,4 +1,4 @@
-"""Where a row comes from: a submission with its artifact, or, without one, a script of the repository."""
+"""Where a row comes from: a script of the repository, or a submission, on public or on secret data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,62 @@ import functools
 import hashlib
 import re
 import unicodedata
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["SubmissionInfo", "slug_of"]
+__all__ = ["FRESH_LEVEL", "FreshDraw", "Origin", "SubmissionInfo", "slug_of"]
 
 Text = Annotated[str, Field(max_length=400)]
+FRESH_LEVEL = 0.99
+"""The level of the interval by which a score may be above that on data that nobody could fit anything to."""
+
+
+class Origin(StrEnum):
+    """The three kinds of rows, by what a reader can rely on."""
+
+    TRAINED_HERE = "trained here"
+    """A script of the repository, which the board runs itself, on other data too."""
+    SEALED = "sealed"
+    """A file that was handed in before the secret of its test data was known."""
+    DECLARED = "declared"
+    """Any other file: how it was made is only what its authors say."""
+
+
+class FreshDraw(BaseModel):
+    """The score of a row's artifact on test data drawn anew, compared with the score of the row.
+
+    Attributes
+    ----------
+    seed : int
+        Follows from the artifact, so that it was not known before the artifact was finished.
+    score : float
+    difference, low, high : float
+        The row's score less this one, with its interval.
+    level : float
+        Of the interval.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    seed: Annotated[int, Field(ge=0)]
+    score: float
+    difference: float
+    low: float
+    high: float
+    level: Annotated[float, Field(gt=0, lt=1)] = FRESH_LEVEL
+
+    @model_validator(mode="after")
+    def _check_interval(self) -> Self:
+        if not self.low <= self.difference <= self.high:
+            raise ValueError(f"expected low <= difference <= high, got {self.low}, {self.difference}, {self.high}")
+        return self
+
+    @property
+    def falls(self) -> bool:
+        """Whether the fresh score is lower beyond the interval."""
+        return self.low > 0.0
 
 
 class SubmissionInfo(BaseModel):

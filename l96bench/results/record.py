@@ -21,7 +21,7 @@ from pydantic import (
 
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
-from l96bench.results.origin import SubmissionInfo, slug_of
+from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
 MAX_BYTES = 5_000_000
@@ -167,6 +167,7 @@ class Result(_Record):
     ``metrics`` are single numbers with intervals, ``series`` are curves such as skill by lead.  ``replicates`` and
     ``series`` are kept to 6 significant digits.  ``data_digests`` and ``predictions_digest`` are SHA-256 in hex.
     A quantity that is not finite has no place here: the caller clips it, or counts it in ``failures``.
+    ``fresh`` says how the artifact of a submission does on test data drawn anew.
     """
 
     schema_: Literal["l96bench/result/1"] = Field(default="l96bench/result/1", alias="schema")
@@ -184,6 +185,7 @@ class Result(_Record):
     environment: Environment
     predictions_digest: str
     submission: SubmissionInfo | None = None
+    fresh: FreshDraw | None = None
 
     @property
     def family(self) -> str:
@@ -205,9 +207,17 @@ class Result(_Record):
         """``baseline`` for what a script of the repository makes; ``verified`` or ``self-reported`` for submissions."""
         return "baseline" if self.submission is None else self.submission.status
 
+    @property
+    def origin(self) -> Origin:
+        """The kind of row, as far as the row tells; a declared one may be sealed elsewhere, by a row of a season."""
+        if self.submission is None:
+            return Origin.TRAINED_HERE
+        return Origin.SEALED if self.split.startswith("season ") else Origin.DECLARED
+
     def to_json(self) -> str:
         """Return the text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
-        fields = self.model_dump(mode="json", exclude={"submission"} if self.submission is None else None)
+        absent = {name for name in ("submission", "fresh") if getattr(self, name) is None}
+        fields = self.model_dump(mode="json", exclude=absent)
         for name in ("data_digests", "metrics", "series"):
             fields[name] = dict(sorted(fields[name].items()))
         text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)

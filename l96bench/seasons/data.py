@@ -10,27 +10,30 @@ import hashlib
 import hmac
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.assimilation.archive import ArchivePart, Track, make_archive
 from l96bench.data.generate import SeedOf, generate
 from l96bench.data.splits import CASES, Cases, Split
 from l96bench.data.store import fetch_unrecorded
 from l96bench.errors import DataError
 from l96bench.regimes import Regime, get_regime
 
-__all__ = ["RANGES", "SEASON_SPLITS", "SEASON_VERSION", "SECRET_BYTES", "Season"]
+__all__ = ["RANGES", "SEASON_VERSION", "SECRET_BYTES", "Season"]
 
 Arrays = dict[str, NDArray[np.float64]]
-SEASON_VERSION = 1
-"""Version of the derivation of data from a secret; any change of a bit needs a new one."""
+SEASON_VERSION = 2
+"""Version of the derivation of data from a secret; any change of a bit needs a new one.
+
+Version 1 has no warmer climates, no archives of assimilation and no instances of equation recovery.
+"""
 SECRET_BYTES = 32
 RANGES = {"F": 0.10, "h": 0.05, "c": 0.10}
 """The largest relative deviations of drawn parameters from those of the named regime."""
-SEASON_SPLITS = ("test", "perfect", "climate", "climate-twin")
-"""The splits that a season has of its own; training splits are those of the benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Season:
 
     name: str
     secret: bytes = field(repr=False)
+    version: int = SEASON_VERSION
 
     def __post_init__(self) -> None:
         if len(self.secret) != SECRET_BYTES:
@@ -51,7 +55,7 @@ class Season:
 
     def words(self, *purpose: str) -> tuple[int, ...]:
         """Return eight 32-bit words: the HMAC-SHA-256 of the season's name and a purpose, keyed by the secret."""
-        text = json.dumps(["l96bench season", SEASON_VERSION, self.name, *purpose], separators=(",", ":"))
+        text = json.dumps(["l96bench season", self.version, self.name, *purpose], separators=(",", ":"))
         return struct.unpack(">8I", hmac.digest(self.secret, text.encode(), "sha256"))
 
     def regime(self, regime: str | Regime, drawn: bool) -> Regime:
@@ -72,17 +76,27 @@ class Season:
     def arrays(
         self, regime_id: str, split: Split, drawn: bool, cases: Cases = CASES, progress: bool | None = None
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the arrays of one of `SEASON_SPLITS` from the cache, making them first if it lacks them intact.
+        """Return the arrays of a split from the cache, making them first if it lacks them intact.
 
         `drawn` selects the drawn parameters; `cases` are those of the forecasts of ``perfect``.
         """
         regime = self.regime(regime_id, drawn)
 
-        def make() -> dict[str, NDArray]:
+        def make() -> Arrays:
             return generate(regime, split, progress, cases=cases, seed_of=self.seed_of(drawn))
 
+        return self._kept(regime, drawn, split, cases, make=make)
+
+    def part(self, track: Track, part: ArchivePart) -> ArchivePart:
+        """Return a part of an assimilation archive with the season's seeds."""
+        return replace(part, words=self.words(track.id, "archive", part.name))
+
+    def archive(self, track: Track, part: ArchivePart, progress: bool | None = None) -> Arrays:
+        """Return the arrays of a part with the season's seeds, from the cache, as `arrays` does."""
+        return self._kept(track, part, make=lambda: make_archive(track, part, progress))
+
+    def _kept(self, *what: object, make: Callable[[], Arrays]) -> Arrays:
         # What the arrays depend on names their place: no two seasons meet there, and the secret is not to be read off.
-        what = repr([SEASON_VERSION, self.name, regime, drawn, split, cases])
-        place = hmac.digest(self.secret, what.encode(), "sha256").hex()[:24]
-        key = f"seasons/{self.commitment[:12]}/{place}"
-        return fetch_unrecorded(key, make)
+        text = repr([self.version, self.name, *what])
+        place = hmac.digest(self.secret, text.encode(), "sha256").hex()[:24]
+        return fetch_unrecorded(f"seasons/{self.commitment[:12]}/{place}", make)

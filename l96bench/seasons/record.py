@@ -14,12 +14,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from l96bench.data.splits import data_regimes
 from l96bench.data.store import cache_folder
 from l96bench.errors import DataError, L96BenchError, ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
 from l96bench.seasons.data import SEASON_VERSION, SECRET_BYTES, Season
-from l96bench.seasons.tasks import season_families, season_task
+from l96bench.seasons.tasks import has_parameters, season_families, season_regimes, season_task
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import find_family, make_task
 
@@ -53,7 +52,7 @@ class SeasonRecord(BaseModel):
         Of how data come from the secret.
     opened : date
     families, regimes : list of str
-        It has a task for every family and regime.
+        It has a task for every family and every regime, or track, that the family has.
     commitment : str
         SHA-256 of the secret.
     digests : dict of str to str
@@ -67,7 +66,7 @@ class SeasonRecord(BaseModel):
 
     schema_: Literal["l96bench/season/1"] = Field(default="l96bench/season/1", alias="schema")
     name: Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
-    version: Annotated[int, Field(ge=SEASON_VERSION, le=SEASON_VERSION)] = SEASON_VERSION
+    version: Annotated[int, Field(ge=1, le=SEASON_VERSION)] = SEASON_VERSION
     opened: date
     families: Annotated[list[str], Field(min_length=1)]
     regimes: Annotated[list[str], Field(min_length=1)]
@@ -84,7 +83,14 @@ class SeasonRecord(BaseModel):
     @field_validator("regimes")
     @classmethod
     def _check_regimes(cls, given: list[str]) -> list[str]:
-        return _known(given, list(data_regimes()))
+        return _known(given, season_regimes())
+
+    @model_validator(mode="after")
+    def _check_tasks(self) -> Self:
+        for family in self.families:
+            if not set(self.regimes) & set(own := find_family(family).regime_ids()):
+                raise ValueError(f"regimes: expected one of {family} ({', '.join(own)}), got {self.regimes}")
+        return self
 
     @model_validator(mode="after")
     def _check_secret(self) -> Self:
@@ -130,7 +136,7 @@ class SeasonRecord(BaseModel):
             if self.secret is None:
                 raise DataError(f"season {self.name!r} is not revealed: only who keeps its secret can do this")
             secret = bytes.fromhex(self.secret)
-        season = Season(self.name, secret)
+        season = Season(self.name, secret, self.version)
         if season.commitment != self.commitment:
             raise DataError(
                 f"season {self.name!r}: this is not its secret: SHA-256 {season.commitment}, "
@@ -139,8 +145,13 @@ class SeasonRecord(BaseModel):
         return season
 
     def tasks(self, season: Season, drawn: bool) -> list[Task]:
-        """Return the season's tasks, at the named or at the drawn parameters."""
-        named = [find_family(family)(regime) for family in self.families for regime in self.regimes]
+        """Return the season's tasks, or those of regimes at the drawn parameters."""
+        named = [
+            find_family(family)(regime)
+            for family in self.families
+            for regime in self.regimes
+            if regime in find_family(family).regime_ids() and (has_parameters(regime) or not drawn)
+        ]
         return [season_task(make_task(task.id), season, drawn) for task in named]
 
 

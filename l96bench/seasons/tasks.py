@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from l96bench.assimilation.archive import Track
-from l96bench.data.splits import Cases, Split, get_split
-from l96bench.data.store import array_digest, recorded_digests
+from l96bench.assimilation.archive import ArchivePart, Track
+from l96bench.data.instances import InstanceSeed
+from l96bench.data.splits import Cases, Split, data_regimes, get_split
 from l96bench.errors import L96BenchError
 from l96bench.regimes import Regime
-from l96bench.seasons.data import SEASON_SPLITS, Arrays, Season
+from l96bench.seasons.data import Arrays, Season
 from l96bench.tasks.base import Task, shared
-from l96bench.tasks.registry import families
-from l96bench.tasks.sources import REGISTERED, Source
+from l96bench.tasks.registry import families, find_family
+from l96bench.tasks.sources import REGISTERED, TRAINING_SPLITS, Source, digests_beside
 
-__all__ = ["SeasonSource", "season_families", "season_task", "split_name"]
+__all__ = [
+    "SeasonSource",
+    "default_regimes",
+    "has_parameters",
+    "season_families",
+    "season_regimes",
+    "season_task",
+    "split_name",
+]
 
 
 def split_name(season: str, drawn: bool) -> str:
@@ -24,7 +33,7 @@ def split_name(season: str, drawn: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeasonSource:
-    """Test data from a season's secret, and training data from another source (`learned`); there is no warmer climate.
+    """Test data from a season's secret, and training data from another source (`learned`).
 
     With `drawn` the test data have the parameters that the season draws around the named ones, on which no model is
     trained. The resolved model knows the drawn F; a closure knows neither h nor c.
@@ -36,8 +45,8 @@ class SeasonSource:
 
     @property
     def has_shift(self) -> bool:
-        """Whether there are splits in a warmer climate: False."""
-        return False
+        """Whether there are splits in a warmer climate, as there are from version 2 of seasons on."""
+        return self.season.version > 1 and self.learned.has_shift
 
     @property
     def label(self) -> str:
@@ -50,7 +59,7 @@ class SeasonSource:
 
     def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
         """Return the arrays of a split: the season's own, or the public training data."""
-        return task.make(split, progress) if split in SEASON_SPLITS else self.training(task).arrays(split, progress)
+        return self.training(task).arrays(split, progress) if split in TRAINING_SPLITS else task.make(split, progress)
 
     def sized(self, split: Split) -> Split:
         """Return the split at the size that the source of the training data has."""
@@ -60,20 +69,22 @@ class SeasonSource:
         """Return the arrays of a split of the season, from the cache."""
         return self.season.arrays(regime.id, self.sized(get_split(regime.id, split)), self.drawn, cases, progress)
 
+    def part(self, track: Track, name: str) -> ArchivePart:
+        """Return the part of an archive, that of the test with the season's seeds."""
+        part = self.learned.part(track, name)
+        return part if name in TRAINING_SPLITS else self.season.part(track, part)
+
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
-        """Raise: seasons have no archives."""
-        raise L96BenchError(f"season {self.season.name!r} has no archives; expected a task of {season_families()}")
+        """Return the arrays of the season's archive, from the cache."""
+        return self.season.archive(track, self.part(track, part), progress)
+
+    def instance_seed(self, base: str) -> InstanceSeed:
+        """Return the seed words of the season's systems of equation recovery."""
+        return self.season.words(base, "instances")
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the digests of the public training data and of the season's own arrays, making these first."""
-        learned = {f"{task.key('train')}/{name}": value for name, value in recorded_digests(task.key("train")).items()}
-        return learned | self.own_digests(task)
-
-    def own_digests(self, task: Task) -> dict[str, str]:
-        """Return the SHA-256 of the season's own arrays."""
-        made = {name: self.arrays(task, name) for name in task.available_splits if name in SEASON_SPLITS}
-        place = f"{task.regime_id}/{self.label}"
-        return {f"{place}/{name}/{key}": array_digest(array) for name in made for key, array in made[name].items()}
+        return digests_beside(self, task)
 
     def training(self, task: Task) -> Task:
         """Return the benchmark's own task."""
@@ -82,11 +93,26 @@ class SeasonSource:
 
 def season_families() -> list[str]:
     """Return the families that seasons can have."""
-    return [name for name, family in families().items() if family.seasonal]
+    return [name for name, family in families().items() if family.redrawn]
+
+
+def season_regimes() -> list[str]:
+    """Return the regimes and tracks that seasons can have tasks for."""
+    return list(dict.fromkeys(id for name in season_families() for id in find_family(name).regime_ids()))
+
+
+def default_regimes(families: Sequence[str]) -> list[str]:
+    """Return the first regime, or track, of each family."""
+    return list(dict.fromkeys(find_family(name).default_regimes[0] for name in families))
+
+
+def has_parameters(regime_id: str) -> bool:
+    """Return whether a season has a second test at drawn parameters: for regimes, not for tracks."""
+    return regime_id in data_regimes()
 
 
 def season_task(task: Task, season: Season, drawn: bool = False) -> Task:
     """Return a task with the same id that is tested on a season's data; L96BenchError if its family has no seasons."""
-    if not task.seasonal:
+    if not task.redrawn:
         raise L96BenchError(f"expected a task of {', '.join(season_families())}, got {task.id}")
     return shared(replace(task, source=SeasonSource(season, drawn, task.source)))

@@ -16,7 +16,9 @@ import numpy as np
 from l96bench.entries.entry import baseline_titles
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import interval
+from l96bench.results.origin import FRESH_LEVEL
 from l96bench.results.record import Result, Score, Value
+from l96bench.submissions.evaluation import fresh_seed
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.names import script_named
 from l96bench.submissions.reserved import name_faults
@@ -41,7 +43,7 @@ def row_faults(row: Result, task: Task) -> list[str]:
     """Return a line for everything in a row that cannot be so, as far as the row and the task tell; needs no data."""
     if (largest := max(map(abs, _numbers(row)))) > _LARGEST:
         return [f"expected numbers of at most {_LARGEST:g}, got one of {largest:g}"]
-    return [fault for part in (_registered, _ends, _seeds, _follows, _named) for fault in part(row, task)]
+    return [fault for part in (_registered, _ends, _seeds, _follows, _named, _fresh) for fault in part(row, task)]
 
 
 def _numbers(row: Result) -> Iterator[float]:
@@ -130,6 +132,17 @@ def _named(row: Result, task: Task) -> Iterator[str]:
         row.model.name
     ):
         yield f"expected a reference as {row.task} describes it, got {row.model.name!r}"
+
+
+def _fresh(row: Result, task: Task) -> Iterator[str]:
+    """Yield whether the comparison with a fresh draw is of this row's artifact and score."""
+    own, digest = row.fresh, None if row.submission is None else row.submission.artifact_sha256
+    if own is None:
+        return
+    if digest is None or own.seed != fresh_seed(digest) or own.level != FRESH_LEVEL:
+        yield "fresh: expected the draw that follows from the artifact of a submission"
+    if abs(row.score.value - own.score - own.difference) > _EXACT * max(1.0, abs(own.score), abs(row.score.value)):
+        yield f"fresh: {row.score.value:.4f} less {own.score:.4f} is not {own.difference:.4f}"
 
 
 def origin_faults(row: Result, submission: SubmissionFolder | None) -> list[str]:

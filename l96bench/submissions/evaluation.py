@@ -19,7 +19,17 @@ from l96bench.submissions.artifacts import Artifact, read_content, read_equation
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS
 from l96bench.tasks.base import Task, shared
 
-__all__ = ["Item", "evaluate", "examine", "inspect", "look_through", "prepare", "try_out"]
+__all__ = [
+    "Item",
+    "evaluate",
+    "evaluate_anew",
+    "examine",
+    "fresh_seed",
+    "inspect",
+    "look_through",
+    "prepare",
+    "try_out",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,25 @@ def evaluate(item: Item) -> dict[str, Any]:
     result = task.evaluate_content(read_content(item.artifact, task), item.info)
     fields: dict[str, Any] = json.loads(result.to_json())
     return fields
+
+
+def evaluate_anew(item: Item) -> dict[str, Any] | None:
+    """Return the fields of the result of an artifact on a fresh draw of the task; None if it cannot answer that."""
+    task = shared(item.task)
+    content = read_content(item.artifact, task)
+    if not task.answers_anew(content):
+        return None
+    fresh = shared(task.fresh(fresh_seed(item.artifact.digest)))
+    fields: dict[str, Any] = json.loads(fresh.evaluate_content(content, item.info).to_json())
+    return fields
+
+
+def fresh_seed(digest: str) -> int:
+    """Return the seed of the fresh draw for an artifact of this SHA-256.
+
+    Whoever makes an artifact does not know the draw before it is finished, and anybody can make it afterwards.
+    """
+    return int(digest[:15], 16)
 
 
 def examine(work: tuple[str, Item]) -> Any:

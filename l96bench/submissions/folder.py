@@ -11,10 +11,12 @@ from typing import Any, Literal
 from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.files import finish_writing, locked, replace_all
-from l96bench.results.record import Result
+from l96bench.metrics.uncertainty import compare_independent
+from l96bench.results.origin import FRESH_LEVEL, FreshDraw
+from l96bench.results.record import Result, Score
 from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
-from l96bench.submissions.evaluation import Item
+from l96bench.submissions.evaluation import Item, fresh_seed
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE, Submission
@@ -28,6 +30,8 @@ __all__ = [
     "Scored",
     "SubmissionFolder",
     "check_folder",
+    "fresh_draw",
+    "fresh_text",
     "owner_of",
     "require_own",
     "score_folder",
@@ -199,11 +203,13 @@ def score_folder(
     allow_python: bool = False,
     limits: Limits | None = None,
     n_jobs: int = 1,
+    fresh: bool = False,
 ) -> Scored:
     """Score a submission on the tasks that it enters, or on `tasks`: some of them, or others with the same ids.
 
     Rows get `status`, but those of ``python:`` artifacts are always self-reported; these run in this process, and only
-    with `allow_python`. `limits` apply to each task.
+    with `allow_python`. `limits` apply to each task. With `fresh`, files are also scored on test data drawn anew, where
+    they can answer that, and rows say how they do there.
     """
     submission = folder.submission
     chosen = [make_task(id) for id in submission.tasks] if tasks is None else list(tasks)
@@ -220,10 +226,43 @@ def score_folder(
         result = Result.model_validate(outcome.value)
         info = submission.info(item.task, item.artifact.digest, status)
         found[item.task.id] = result.model_copy(update={"submission": info})
+    if fresh:
+        own = [item for item in items if item.task.id in found]
+        for item, outcome in zip(own, run_contained(f"{_EVALUATION}:evaluate_anew", own, limits, n_jobs), strict=True):
+            id = item.task.id
+            if outcome.fault:
+                faults += [f"{id}: on a fresh draw: {line}" for line in outcome.fault.splitlines()]
+            elif outcome.value is not None:
+                again = Result.model_validate(outcome.value)
+                drawn = fresh_draw(found[id], again.score, fresh_seed(item.artifact.digest))
+                found[id] = found[id].model_copy(update={"fresh": drawn})
     for task in chosen:
         if submission.artifact(task).startswith("python:"):
             _score_python(submission, task, allow_python, found, faults)
     return Scored([found[task.id] for task in chosen if task.id in found], faults)
+
+
+def fresh_draw(row: Result, score: Score, seed: int) -> FreshDraw:
+    """Return the comparison of a row with the score on a fresh draw; the two share no test data."""
+    own = row.score
+    found = compare_independent(own.replicates, own.value, score.replicates, score.value, FRESH_LEVEL)
+    return FreshDraw(
+        seed=seed,
+        score=score.value,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        level=FRESH_LEVEL,
+    )
+
+
+def fresh_text(row: Result) -> str:
+    """Return in words how a row's artifact does on a fresh draw, and what that means for its rank."""
+    own = row.fresh
+    if own is None:
+        return "no fresh draw can score it: it has no rank until a season seals it"
+    about = f"on a fresh draw {own.score:.2f}, a difference of {own.difference:+.2f} [{own.low:+.2f}, {own.high:+.2f}]"
+    return f"{about}: beyond the interval, it has no rank" if own.falls else about
 
 
 def _score_python(
@@ -265,7 +304,9 @@ def submit_folder(
         raise SubmissionError("\n".join(shortened(checked.faults)))
     folder = SubmissionFolder.read(path)
     require_own(folder.submission, board)
-    scored = score_folder(folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs)
+    scored = score_folder(
+        folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs, fresh=True
+    )
     if scored.faults:
         raise SubmissionError("\n".join(shortened(scored.faults)))
     place = f"submissions/{folder.submission.slug}"
@@ -282,6 +323,8 @@ def submit_folder(
     for name in files:
         if name.startswith("results/"):
             report(str(board / name))
+    for result in scored.results:
+        report(f"{result.task}: {result.score.value:.2f}, {fresh_text(result)}")
     return scored.results
 
 

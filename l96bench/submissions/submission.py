@@ -17,6 +17,7 @@ from l96bench.submissions.plain_yaml import read_yaml
 from l96bench.submissions.reserved import is_device, is_invisible
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
+from l96bench.tasks.sources import TRAINING_SPLITS
 
 __all__ = ["ARTIFACT_NAMES", "README_FILE", "SCHEMA", "SUBMISSION_FILE", "Submission", "TrainingData", "json_schema"]
 
@@ -28,7 +29,6 @@ SCHEMA = "l96bench/submission/1"
 ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|yaml|json)", re.ASCII)
 """The names that artifact files may have; none leads out of the folder."""
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
-_LEARNED = frozenset({"train", "train-fine", "valid"})
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z0-9]+;|\]\(|javascript:", re.IGNORECASE)
 _LINE = re.compile(r"[\w .,:;+\-/()'=#%{}^²³±×]+")
 """Characters of names in tables: letters of any script, digits, spaces, and those of formulas."""
@@ -252,7 +252,7 @@ class Submission(_Part):
 
     def overlaps(self, task: Task) -> list[str]:
         """Return the declared training data that the task tests on."""
-        tested = set(task.splits) - _LEARNED
+        tested = set(task.splits) - TRAINING_SPLITS
         same = [each for each in self.training if each.regime == task.regime_id]
         return [each.text() for each in same if each.split in tested]
 

@@ -26,7 +26,7 @@ from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.consistency import is_ceiling, origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
-from l96bench.submissions.folder import SubmissionFolder, score_folder
+from l96bench.submissions.folder import SubmissionFolder, fresh_text, score_folder
 from l96bench.submissions.names import resolve, script_named
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.tasks.registry import make_task
@@ -285,14 +285,15 @@ def _verify(folder: Path, paths: Sequence[Path], allow_python: bool, limits: Lim
         wanted = [make_task(row.task) for row in rows.values()]
         code = [task for task in wanted if task.id in submission.submission.tasks and submission.item(task) is None]
         tasks = [task for task in wanted if allow_python or task not in code]
-        scored = score_folder(submission, tasks, allow_python=allow_python, limits=limits)
+        scored = score_folder(submission, tasks, allow_python=allow_python, limits=limits, fresh=True)
     except L96BenchError as error:
         return [Verdict(path, DIFFERENT, str(error)) for path in paths]
     again = {result.task: result for result in scored.results}
     verdicts = []
     for path, row in rows.items():
         if row.task in again:
-            verdicts.append(Verdict(path, *compare(row, again[row.task])))
+            status, reason = compare(row, again[row.task])
+            verdicts.append(Verdict(path, status, f"{reason}; {fresh_text(again[row.task])}"))
         elif any(task.id == row.task for task in code):
             honest = row.status == "self-reported"
             reason = "its artifact is code (--allow-python runs it)" if honest else "code cannot be verified"
@@ -312,7 +313,23 @@ def compare(row: Result, again: Result) -> tuple[str, str]:
     ours, theirs = again.submission, row.submission
     if ours is None or theirs is None or ours.model_copy(update={"status": theirs.status}) != theirs:
         return DIFFERENT, "the submission is not the one that the row names (authors, artifact or its SHA-256)"
+    if moved := _compare_fresh(row, again):
+        return DIFFERENT, moved
     return _compare_models(row.model, again.model) or compare_numbers(row, again)
+
+
+def _compare_fresh(row: Result, again: Result) -> str:
+    """Return how the recorded score on a fresh draw is not the one here; empty if it is, or if none is recorded."""
+    told, here = row.fresh, again.fresh
+    if told is None or told == here:
+        return ""
+    if here is None:
+        return "it tells a score on a fresh draw, which its artifact has not"
+    reach = max(_LEAST, _TOLERANCE * (here.high - here.low))
+    near = all(abs(getattr(told, name) - getattr(here, name)) <= reach for name in ("score", "difference"))
+    near = near and max(abs(told.low - here.low), abs(told.high - here.high)) <= 2 * reach
+    same = (told.seed, told.level) == (here.seed, here.level)
+    return "" if near and same else f"score {told.score:.4f} on a fresh draw, here {here.score:.4f}"
 
 
 def compare_seed(row: Result, again: Result) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import checked_seed
 from l96bench.data.splits import data_regimes
 from l96bench.errors import L96BenchError
 from l96bench.metrics.glossary import Metric
@@ -21,7 +22,7 @@ from l96bench.regimes import other_regimes, register_regime, seed_word
 from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example, Expected
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned, Column, Parts, Reference, Work, describe
-from l96bench.tasks.sources import MINIATURE, REGISTERED, Source
+from l96bench.tasks.sources import MINIATURE, REGISTERED, Fresh, Source
 
 if TYPE_CHECKING:
     import gymnasium
@@ -71,8 +72,8 @@ class Task(ABC):
         Id of the family's Gymnasium environment, if any.
     env_option : str
         The environment's argument that names the regime (or track).
-    seasonal : bool
-        Whether test data can be those of a season.
+    redrawn : bool
+        Whether test data are the source's, which can then draw them anew: from a seed, or the secret of a season.
     """
 
     regime_id: str
@@ -92,7 +93,7 @@ class Task(ABC):
     seconds: ClassVar[float] = 5.0
     env_id: ClassVar[str | None] = None
     env_option: ClassVar[str] = "regime"
-    seasonal: ClassVar[bool] = False
+    redrawn: ClassVar[bool] = False
 
     @classmethod
     def regime_ids(cls) -> tuple[str, ...]:
@@ -165,6 +166,22 @@ class Task(ABC):
     def in_miniature(self) -> Self:
         """Return a copy with the sizes of the miniature; families with sizes of their own extend it."""
         return replace(self, source=MINIATURE)
+
+    def fresh(self, seed: int) -> Self:
+        """Return the same question about test data that are drawn anew from a seed; models are fitted to the same data.
+
+        Raises
+        ------
+        L96BenchError
+            If the family's test data are always the same.
+        """
+        if not self.redrawn:
+            raise L96BenchError(f"{self.family} has no fresh draws: its `make` does not use the task's source")
+        return shared(replace(self, source=Fresh(checked_seed(seed), self.source)))
+
+    def answers_anew(self, content: Content) -> bool:
+        """Return whether the model in a file can answer the question about a fresh draw as well."""
+        return self.redrawn
 
     @property
     def training_task(self) -> Task:

@@ -127,6 +127,7 @@ class DAIncrement(ClosureTask):
     env_id: ClassVar[str | None] = "l96bench/DAIncrement-v1"
     env_option: ClassVar[str] = "track"
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
+    redrawn: ClassVar[bool] = True
     training_set: ClassVar[str] = "train, 6000 cycles"
 
     @property
@@ -219,13 +220,13 @@ class DAIncrement(ClosureTask):
 
     def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:
         """Choose the inflation on the validation segment, then cycle the system over the test segments."""
-        track, filter = self.track, system.filter
+        track, filter, part = self.track, system.filter, self.source.part(self.track, "test")
         with show_progress(f"assimilating ({track.id})", 2, progress) as report:
             truth = self.arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
-            tuning = run_cycle(track, PARTS["valid"], truth, system.model, filter, track.inflations)
+            tuning = run_cycle(track, self.source.part(track, "valid"), truth, system.model, filter, track.inflations)
             inflation = track.inflations[int(np.argmin(tuning.pooled_rmse))]
             report(1)
-            run = run_cycle(track, PARTS["test"], self.arrays("test")["truth"], system.model, filter, (inflation,))
+            run = run_cycle(track, part, self.arrays("test")["truth"], system.model, filter, (inflation,))
             report(1)
         return Cycles(run, inflation, np.square(run.background_rmse))
 

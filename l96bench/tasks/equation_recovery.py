@@ -89,6 +89,7 @@ class EquationRecovery(Task):
     default_regimes: ClassVar[tuple[str, ...]] = ("single", "two-scale", "hidden")
     artifact_kinds: ClassVar[tuple[str, ...]] = (EQUATIONS,)
     seconds: ClassVar[float] = 60.0
+    redrawn: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/EquationRecovery-v1"
     env_option: ClassVar[str] = "track"
     training_set: ClassVar[str] = "each problem's observations"
@@ -111,9 +112,10 @@ class EquationRecovery(Task):
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
         """The systems whose equations are to be found."""
+        seed = self.source.instance_seed(self.track.base) if self.seed is None else self.seed
         if self.indices is None:
-            return instances(self.track, self.seed)
-        return tuple(draw_instance(self.track.base, index, self.seed) for index in self.indices)
+            return instances(self.track, seed)
+        return tuple(draw_instance(self.track.base, index, seed) for index in self.indices)
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
@@ -126,9 +128,13 @@ class EquationRecovery(Task):
             for budget in track.budgets
         )
 
-    def fresh(self, seed: int) -> EquationRecovery:
+    def fresh(self, seed: int) -> Self:
         """Return the same task on a new set of instances drawn from a seed, a whole number from 0 on."""
         return replace(self, seed=checked_seed(seed))
+
+    def answers_anew(self, content: Content) -> bool:
+        """Return whether the equations are the same for all problems, and not those of the registered ones."""
+        return isinstance(content.value, list)
 
     def to_xarray(self) -> xarray.DataTree:
         """Return the trajectories as an xarray tree, one dataset per instance, noise-free, at the track's interval."""
@@ -153,11 +159,12 @@ class EquationRecovery(Task):
     def data_digests(self) -> dict[str, str]:
         """Return the SHA-256 of the arrays of all instances; those of fresh ones are computed and keyed by seed."""
         base = self.track.base
-        if self.seed is None:
+        if self.seed is None and self.source.instance_seed(base) is None:
             names = tuple(f"{base}/instance-{instance.index}/" for instance in self.instances)
             return {key: value for key, value in digests().items() if key.startswith(names)}
+        place = f"{self.source.label}/" if self.seed is None else f"seed-{self.seed}-"
         return {
-            f"{base}/seed-{self.seed}-instance-{instance.index}/{name}": array_digest(getattr(data, name))
+            f"{base}/{place}instance-{instance.index}/{name}": array_digest(getattr(data, name))
             for instance in self.instances
             for data in (load_instance(instance),)
             for name in arrays_of(base)

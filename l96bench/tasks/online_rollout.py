@@ -41,7 +41,7 @@ from l96bench.tasks.online_scores import (
     score_of,
 )
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
-from l96bench.tasks.sources import CLIMATE
+from l96bench.tasks.sources import CLIMATE, fewer
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
@@ -89,7 +89,7 @@ class OnlineRollout(ClosureTask):
         Column("conservation error", "conservation_error", ".2g", optional=True),
     )
     glossary: ClassVar[tuple[Metric, ...]] = (*ONLINE, *LEARNING)
-    seasonal: ClassVar[bool] = True
+    redrawn: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
     splits: ClassVar[tuple[str, ...]] = (
         *("train", "test", "shift", "perfect"),
@@ -101,6 +101,11 @@ class OnlineRollout(ClosureTask):
         n_members, duration = CLIMATE
         cases = Cases(per_trajectory=10, n_trajectories=2, spacing=2.0, members=4)
         return replace(super().in_miniature(), cases=cases, n_members=n_members, spin_up=5.0, duration=duration)
+
+    def fresh(self, seed: int) -> Self:
+        """Return the task on a fresh draw, with as many members and trajectories of cases as that has."""
+        cases = replace(self.cases, n_trajectories=fewer(self.cases.n_trajectories))
+        return replace(super().fresh(seed), cases=cases, n_members=fewer(self.n_members))
 
     def as_run(self, model: Any) -> Closure:
         """Return the closure that is run, which may be an ONNX graph of the model."""

@@ -1,4 +1,4 @@
-"""Sources of a task's data: registered data sets or small miniatures; `l96bench.seasons.data` adds seasons."""
+"""Sources of a task's data: registered sets, small miniatures, fresh draws; `l96bench.seasons.tasks` adds seasons."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import PARTS, ArchivePart, Track, make_archive
 from l96bench.data.generate import generate
+from l96bench.data.instances import InstanceSeed
 from l96bench.data.splits import Cases, Split, get_split, split_regime, split_seed
-from l96bench.data.store import fetch, fetch_unrecorded, kept_digests, recorded_digests
+from l96bench.data.store import array_digest, fetch, fetch_unrecorded, kept_digests, recorded_digests
 from l96bench.dynamics.truth import simulate
-from l96bench.regimes import Regime, get_regime
+from l96bench.regimes import Regime, get_regime, seed_word
 
 if TYPE_CHECKING:
     from l96bench.tasks.base import Task
 
-__all__ = ["MINIATURE", "REGISTERED", "Miniature", "Registered", "Source", "own_key"]
+__all__ = [
+    "MINIATURE",
+    "REGISTERED",
+    "TRAINING_SPLITS",
+    "Fresh",
+    "Miniature",
+    "Registered",
+    "Source",
+    "digests_beside",
+    "fewer",
+    "own_key",
+]
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -48,8 +60,14 @@ class Source(Protocol):
     def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
         """Simulate the arrays of a split of a regime."""
 
+    def part(self, track: Track, name: str) -> ArchivePart:
+        """Return a part of a track's assimilation archive at the size, and with the seeds, that it has here."""
+
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle a part of a track's assimilation archive."""
+
+    def instance_seed(self, base: str) -> InstanceSeed:
+        """Return what the systems of equation recovery are drawn from; None for the registered ones."""
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the SHA-256 of the arrays behind the task, by ``regime/split/array``."""
@@ -85,9 +103,17 @@ class Registered:
         """Simulate the split as it is defined."""
         return generate(regime, get_split(regime, split), progress, cases=cases)
 
+    def part(self, track: Track, name: str) -> ArchivePart:
+        """Return the part as it is defined."""
+        return PARTS[name]
+
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle the part as it is defined."""
         return make_archive(track, PARTS[part], progress)
+
+    def instance_seed(self, base: str) -> InstanceSeed:
+        """Return None."""
+        return None
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the recorded digests; data sets without any are made first."""
@@ -129,9 +155,18 @@ class Miniature:
         """Simulate less of the split."""
         return _small_split(regime, split, cases)
 
+    def part(self, track: Track, name: str) -> ArchivePart:
+        """Return the part with fewer and shorter segments."""
+        n_segments, n_cycles = _CYCLES[name]
+        return replace(PARTS[name], n_segments=n_segments, n_cycles=n_cycles)
+
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle less of the part: fewer and shorter segments."""
         return _small_archive(track, part)
+
+    def instance_seed(self, base: str) -> InstanceSeed:
+        """Return None."""
+        return None
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return no digests."""
@@ -143,6 +178,95 @@ class Miniature:
 
 
 REGISTERED, MINIATURE = Registered(), Miniature()
+TRAINING_SPLITS = frozenset({"train", "train-fine", "valid"})
+"""The splits that models are fitted to and chosen by, which are never drawn anew."""
+
+
+def fewer(n: int) -> int:
+    """Return how many trajectories or members a fresh draw has where the registered data have `n`."""
+    return max(2, n // 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Test data drawn anew from a seed and kept in memory: a fifth of the trajectories, half of the segments of cycles.
+
+    Training data are those of another source (`learned`), as are the systems and their warmer climates.
+    """
+
+    seed: int
+    learned: Source = REGISTERED
+
+    @property
+    def has_shift(self) -> bool:
+        """Whether there are splits in a warmer climate."""
+        return self.learned.has_shift
+
+    @property
+    def label(self) -> str:
+        """``fresh draw SEED``."""
+        return f"fresh draw {self.seed}"
+
+    def regime(self, regime_id: str) -> Regime:
+        """Return the registered regime."""
+        return self.learned.regime(regime_id)
+
+    def arrays(self, task: Task, split: str, progress: bool | None = None) -> Arrays:
+        """Return the arrays; tests are made once a process."""
+        return self.training(task).arrays(split, progress) if split in TRAINING_SPLITS else _kept(task, split)
+
+    def sized(self, split: Split) -> Split:
+        """Return the split with fewer trajectories, if it is one of the test."""
+        sized = self.learned.sized(split)
+        return sized if split.name in TRAINING_SPLITS else replace(sized, n_trajectories=fewer(sized.n_trajectories))
+
+    def words(self, *purpose: str) -> tuple[int, ...]:
+        """Return seed words for a purpose."""
+        return (seed_word("fresh draw"), self.seed, *map(seed_word, purpose))
+
+    def simulated(self, regime: Regime, split: str, cases: Cases, progress: bool | None) -> Arrays:
+        """Simulate the split from seeds of this draw."""
+        sized = self.sized(get_split(regime, split))
+        return generate(regime, sized, progress, cases=cases, seed_of=lambda own, stream: self.words(own.id, stream))
+
+    def part(self, track: Track, name: str) -> ArchivePart:
+        """Return the part with half of its segments and seeds of this draw, if it is the test."""
+        part = self.learned.part(track, name)
+        if name in TRAINING_SPLITS:
+            return part
+        return replace(part, n_segments=max(2, part.n_segments // 2), words=self.words(track.id, name))
+
+    def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
+        """Cycle the part from seeds of this draw."""
+        return make_archive(track, self.part(track, part), progress)
+
+    def instance_seed(self, base: str) -> InstanceSeed:
+        """Return the seed."""
+        return self.seed
+
+    def digests(self, task: Task) -> dict[str, str]:
+        """Return the digests of the training data, and of the tests of this draw, making these first."""
+        return digests_beside(self, task)
+
+    def training(self, task: Task) -> Task:
+        """Return the task on the data of the other source."""
+        return _with_source(task, self.learned)
+
+
+def digests_beside(source: Source, task: Task) -> dict[str, str]:
+    """Return the digests of a task's training data, and those of its own tests, making these first."""
+    learned = {f"{task.key('train')}/{name}": value for name, value in recorded_digests(task.key("train")).items()}
+    made = {name: source.arrays(task, name) for name in task.available_splits if name not in TRAINING_SPLITS}
+    place = f"{task.regime_id}/{source.label}"
+    return learned | {
+        f"{place}/{name}/{key}": array_digest(array) for name in made for key, array in made[name].items()
+    }
+
+
+def _with_source(task: Task, source: Source) -> Task:
+    from l96bench.tasks.base import shared
+
+    return shared(replace(task, source=source))
 
 
 def own_key(task: Task, split: str) -> str:
@@ -184,9 +308,7 @@ def _small_split(regime: Regime, name: str, cases: Cases) -> Arrays:
 
 @functools.cache
 def _small_archive(track: Track, name: str) -> Arrays:
-    n_segments, n_cycles = _CYCLES[name]
-    part: ArchivePart = replace(PARTS[name], n_segments=n_segments, n_cycles=n_cycles)
-    return _read_only(make_archive(track, part, False))
+    return _read_only(make_archive(track, MINIATURE.part(track, name), False))
 
 
 def _read_only(arrays: Arrays) -> Arrays:

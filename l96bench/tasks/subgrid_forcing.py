@@ -80,7 +80,7 @@ class SubgridForcing(ClosureTask):
     )
     glossary: ClassVar[tuple[Metric, ...]] = (*OFFLINE, *LEARNING)
     artifact_kinds: ClassVar[tuple[str, ...]] = (ONNX, EQUATIONS, PREDICTIONS)
-    seasonal: ClassVar[bool] = True
+    redrawn: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v1"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift")
     block: ClassVar[float] = 10.0

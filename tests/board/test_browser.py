@@ -160,7 +160,7 @@ def test_filter_and_search(visit: Callable[..., Any]) -> None:
     assert "kind=trees" in browser.current_url
     browser.find_element(By.ID, "reset").click()
     assert len(names(browser)) == 30
-    Select(browser.find_element(By.ID, "status")).select_by_visible_text("verified")
+    Select(browser.find_element(By.ID, "origin")).select_by_visible_text("declared")
     assert names(browser) == ["entry 03"]
 
 

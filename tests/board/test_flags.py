@@ -107,7 +107,7 @@ def test_a_submission_is_no_reference(rows: list[Result], make_result: Make) -> 
     model = {"kind": "reference", "command": ""}
     posing = make_result("Posing", 110.0, model=model, predictions_digest="e" * 64, submission=submitted())
     assert kinds([*rows, posing], "posing") == ["above-ceiling"]
-    assert "| 1 | [Posing]" in " ".join(render(make_tables([*rows, posing]))["README.md"].split())
+    assert "[Posing](cards/posing.md) " in " ".join(render(make_tables([*rows, posing]))["README.md"].split())
 
 
 def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result], make_result: Make) -> None:
@@ -123,15 +123,15 @@ def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result]
     assert marks(found) == "T S"
     pages = render(make_tables([*rows, row]))
     board, card = pages["README.md"], pages[f"cards/{row.slug}.md"]
-    assert "| self-reported (T S) |" in board
-    assert "| verified " in board
+    assert "| declared (T S U) |" in board
+    assert "| declared (U) " in board
     assert "<script>" not in board + card
     assert "&lt;script&gt;" in card
     assert all(kind.meaning in board for kind in KINDS)
 
 
-def test_a_board_of_baselines_has_no_status(results: list[Result]) -> None:
-    assert "status" not in render(make_tables(results))["README.md"].lower()
+def test_a_board_of_baselines_explains_no_letters(results: list[Result]) -> None:
+    assert "Letters" not in render(make_tables(results))["README.md"]
 
 
 def test_the_order_of_results_does_not_matter(rows: list[Result], make_result: Make) -> None:

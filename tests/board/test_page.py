@@ -198,7 +198,7 @@ def test_flags_are_shown(hostile: list[Result]) -> None:
     data = data_of(page(make_tables(hostile)))
     own = [dict(zip(FIELDS, row, strict=True))["flags"] for row in data["tables"][0]["rows"]]
     assert own[0] == []
-    assert [mark for mark, _ in own[1]] == ["D", "T", "S"]
+    assert [mark for mark, _ in own[1]] == ["D", "T", "S", "U"]
     assert set(data["kinds"]) >= {"T", "S"}
 
 

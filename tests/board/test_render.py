@@ -76,7 +76,7 @@ def test_the_season_stands_beside_the_score(make_result: Callable[..., Result]) 
     assert "[trial](seasons/trial.md)" in pages["README.md"]
     assert "| public - season" in pages["cards/tuned.md"]
     assert "+7.00 [+7.00, +7.00] ≠ 0" in pages["cards/tuned.md"]
-    assert "season" not in pages["cards/late.md"] + "".join(render(make_tables(rows)).values())
+    assert "public - season" not in pages["cards/late.md"] + "".join(render(make_tables(rows)).values())
 
 
 def test_the_order_of_results_does_not_matter(results: list[Result]) -> None:

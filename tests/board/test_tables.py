@@ -61,9 +61,10 @@ def test_the_columns_of_a_family(make_result: Callable[..., Result]) -> None:
 
 def test_compact_tables(results: list[Result]) -> None:
     rows = cells(compact_markdown(make_tables(results)[1], "there"))
-    assert rows[0] == ["rank", "entry", "score (95 %)"]
+    assert rows[0] == ["rank", "entry", "score (95 %)", "kind of row"]
     assert rows[1][:2] == [NONE, "*[Perfect](there/perfect.md)*"]
     assert rows[2][:2] == ["1", "[Forest](there/forest.md)"]
+    assert [row[3] for row in rows[1:3]] == ["reference", "trained here"]
 
 
 def test_an_optional_column_is_there_where_a_row_has_it(make_result: Callable[..., Result]) -> None:
@@ -78,7 +79,7 @@ def test_an_optional_column_is_there_where_a_row_has_it(make_result: Callable[..
 
 def test_an_unknown_family_has_the_common_columns(make_result: Callable[..., Result]) -> None:
     (table,) = make_tables([make_result("a", 1.0, task="neural-operator/single-v1")])
-    assert len(cells(table_markdown(table, "cards"))[0]) == 7
+    assert len(cells(table_markdown(table, "cards"))[0]) == 8
 
 
 @pytest.mark.parametrize(

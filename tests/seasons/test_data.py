@@ -15,10 +15,11 @@ from l96bench.data.splits import DATA_REGIMES, Cases, get_split, split_seed
 from l96bench.data.store import array_digest, cache_folder
 from l96bench.errors import DataError
 from l96bench.regimes import get_regime
-from l96bench.seasons.data import RANGES, SEASON_SPLITS, Season
+from l96bench.seasons.data import RANGES, Season
 
 SECRET = bytes(range(32))
 SEASON = Season("trial", SECRET)
+STREAMS = ("test", "shift", "perfect", "climate", "climate-twin", "climate-shift", "climate-shift-twin")
 TEST = replace(get_split("wilks-f20", "test"), n_trajectories=2, duration=2.0)
 
 
@@ -34,10 +35,11 @@ def test_the_commitment_is_the_digest_that_sha256sum_prints() -> None:
 
 
 def test_seeds_are_hmac_of_their_purpose() -> None:
-    text = b'["l96bench season",1,"trial","wilks-f20","named","test"]'
-    expected = hmac.new(SECRET, text, hashlib.sha256).digest()
-    words = SEASON.seed_of(False)(get_regime("wilks-f20"), "test")
-    assert b"".join(word.to_bytes(4, "big") for word in words) == expected
+    for version in (1, 2):
+        text = b'["l96bench season",%d,"trial","wilks-f20","named","test"]' % version
+        expected = hmac.new(SECRET, text, hashlib.sha256).digest()
+        words = Season("trial", SECRET, version).seed_of(False)(get_regime("wilks-f20"), "test")
+        assert b"".join(word.to_bytes(4, "big") for word in words) == expected
 
 
 def test_no_two_streams_share_their_seeds() -> None:
@@ -47,11 +49,11 @@ def test_no_two_streams_share_their_seeds() -> None:
         for season in seasons
         for drawn in (False, True)
         for regime in DATA_REGIMES
-        for stream in SEASON_SPLITS
+        for stream in STREAMS
     ]
     assert len(set(words)) == len(words)
     bits = np.unpackbits(np.array(words, dtype=">u4").view(np.uint8))
-    # About 37,000 bits of a fair coin: their mean is within 5 standard deviations of a half.
+    # About 64,000 bits of a fair coin: their mean is within 5 standard deviations of a half.
     assert abs(bits.mean() - 0.5) < 5 * 0.5 / np.sqrt(len(bits))
 
 

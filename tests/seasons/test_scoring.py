@@ -104,7 +104,8 @@ def test_a_secret_is_kept_where_it_is_not_published_and_never_overwritten(tmp_pa
 
 def test_what_cannot_be_opened_leaves_no_secret(tmp_path: Path) -> None:
     for families, regimes, expected in (
-        (["da-increment"], REGIMES, "families"),
+        (["reanalysis"], REGIMES, "families"),
+        (["da-increment"], REGIMES, "expected one of da-increment"),
         (FAMILIES, ["wilks-f21"], "regimes"),
         ([], REGIMES, "families"),
     ):

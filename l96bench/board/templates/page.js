@@ -37,7 +37,7 @@ function rowsOf(table) {
   table.objects ??= table.rows.map((values, place) => {
     const row = { place };
     data.fields.forEach((field, i) => { row[field] = values[i]; });
-    for (const field of ["status", "kind", "inputs", "failures"]) row[field] = data.texts[row[field]];
+    for (const field of ["origin", "kind", "inputs", "failures"]) row[field] = data.texts[row[field]];
     row.number = row.entry;
     row.entry = entries[row.entry];
     row.lower = `${row.entry.name} ${row.kind} ${row.inputs} ${row.entry.description} ${row.entry.authors}`.toLowerCase();
@@ -62,11 +62,17 @@ function gapText({ gap }) {
   const [value, low, high] = gap;
   return `${signed(value)} [${signed(low)}, ${signed(high)}]${isApart(gap) ? " ≠ 0" : ""}`;
 }
+function freshText({ fresh }) {
+  if (fresh === null) return NONE;
+  const [value, low, high] = fresh;
+  return `${signed(value)} [${signed(low)}, ${signed(high)}]${low > 0 ? " > 0" : ""}`;
+}
+const isReference = (row) => row.origin === "reference";
 const gapClass = ({ gap }) => (gap !== null && isApart(gap) ? "apart" : null);
 const scoreText = (row) => withEnds(row.score, row.low, row.high, 1);
 
 // ---- State ----
-const DEFAULTS = { table: tables.has(FIRST) ? FIRST : (data.tables[0]?.id ?? ""), q: "", kind: "", inputs: "", status: "", sort: "score", order: "", page: "1", card: "" };
+const DEFAULTS = { table: tables.has(FIRST) ? FIRST : (data.tables[0]?.id ?? ""), q: "", kind: "", inputs: "", origin: "", sort: "score", order: "", page: "1", card: "" };
 let state = { ...DEFAULTS };
 
 function readAddress() {
@@ -116,16 +122,17 @@ function columnsOf(table) {
     { id: "call", header: "µs per call", value: (row) => row.call, up: true, cell: (row) => format(row.call, 2), tip: (row) => (row.steps === null ? null : `${format(row.steps, 2)} steps of the reference kernel`) },
     { id: "kind", header: "kind", value: (row) => row.kind, text: true, up: true },
     { id: "inputs", header: "inputs", value: (row) => row.inputs, text: true, up: true },
+    { id: "origin", header: "kind of row", value: (row) => row.origin, text: true, up: true },
   ];
-  if (rows.some((row) => row.status !== "baseline")) {
-    columns.push({ id: "status", header: "status", value: (row) => row.status, text: true, up: true });
+  if (rows.some((row) => row.fresh !== null)) {
+    columns.push({ id: "fresh", header: "public - fresh draw", value: (row) => first(row.fresh), cell: freshText });
   }
   return columns;
 }
 function selected(table) {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = rowsOf(table).filter((row) =>
-    ["kind", "inputs", "status"].every((field) => !state[field] || row[field] === state[field]) &&
+    ["kind", "inputs", "origin"].every((field) => !state[field] || row[field] === state[field]) &&
     words.every((word) => row.lower.includes(word)));
   const column = columnsOf(table).find((each) => each.id === state.sort) ?? columnsOf(table)[2];
   const sign = ascending(column) ? 1 : -1;
@@ -159,7 +166,7 @@ function gapHelp(found) {
   return help(GAP, [$("gap-text").textContent, ...found.map(({ task, season: [name, counts] }) => `${task}, season ${name}. ${counts}`)]);
 }
 function name(row) {
-  const badge = row.status === "baseline" ? null : el("span", { class: `badge ${row.status === "verified" ? "verified" : ""}` }, row.status);
+  const badge = el("span", { class: `badge ${row.origin === "sealed" ? "sealed" : ""}` }, row.origin);
   const flags = row.flags.map(([mark, text]) => el("span", { class: "flag", title: text, role: "img", "aria-label": `flag ${mark}: ${text}` }, mark));
   return [cardLink(row), badge, ...flags];
 }
@@ -183,7 +190,7 @@ function showTable(table, rows) {
     return el("th", { scope: "col", "aria-sort": isSorted ? order : null, class: [column.text ? "text" : "", column.id === "entry" ? "name" : ""].join(" ").trim() || null },
       column.help ? el("div", { class: "helped" }, sort, ...column.help()) : sort);
   });
-  const body = shown.map((row) => el("tr", { class: row.rank === null ? "reference" : null }, ...columns.map((column) => {
+  const body = shown.map((row) => el("tr", { class: isReference(row) ? "reference" : null }, ...columns.map((column) => {
     if (column.id === "entry") return el("th", { scope: "row" }, ...name(row));
     if (column.id === "interval") return el("td", { class: "interval" }, column.cell(row), intervalPlot(row, low));
     return el("td", { class: column.text ? "text" : column.id === "score" ? "score" : column.id === "gap" ? gapClass(row) : null, title: column.id === "score" ? scoreText(row) : column.tip?.(row) ?? null },
@@ -200,7 +207,7 @@ function showTable(table, rows) {
   $("about").textContent = `${table.task}. ${table.about}`;
 }
 function showFilters(table) {
-  for (const field of ["kind", "inputs", "status"]) {
+  for (const field of ["kind", "inputs", "origin"]) {
     const values = [...new Set(rowsOf(table).map((row) => row[field]))].sort();
     if (state[field] && !values.includes(state[field])) values.unshift(state[field]);
     $(field).replaceChildren(new Option("all", ""), ...values.map((value) => new Option(value, value)));
@@ -321,8 +328,8 @@ function showCurves(table, rows) {
   $("measure").replaceChildren(...measures.map((each) => new Option(MEASURES[each], each, false, each === measure)));
   const has = (row) => table.curves[measure][row.place];
   curvesChart($("curves"), table.curves, measure, [
-    ...rowsOf(table).filter((row) => row.rank === null && has(row)).map((row) => ({ row, style: "back" })),
-    ...rows.filter((row) => row.rank !== null && has(row)).slice(0, 6).map((row, i) => ({ row, style: `k${i}` })),
+    ...rowsOf(table).filter((row) => isReference(row) && has(row)).map((row) => ({ row, style: "back" })),
+    ...rows.filter((row) => !isReference(row) && has(row)).slice(0, 6).map((row, i) => ({ row, style: `k${i}` })),
   ]);
 }
 function showHeat(table, rows) {
@@ -333,7 +340,7 @@ function showHeat(table, rows) {
   const low = floorOf(across.flatMap(rowsOf).filter((row) => row.rank !== null));
   // The strongest colour still lets the text stand out, in light and dark.
   const strength = (score) => Math.round(72 * Math.min(1, Math.max(0, (score - low) / (100 - low))));
-  const body = rows.slice(0, HEAT_ROWS).map((row) => el("tr", { class: row.rank === null ? "reference" : null },
+  const body = rows.slice(0, HEAT_ROWS).map((row) => el("tr", { class: isReference(row) ? "reference" : null },
     el("th", { scope: "row" }, cardLink(row)),
     ...found.map((each) => {
       const own = each.get(row.number);
@@ -361,7 +368,7 @@ function plainTable(name, head, rows) {
     el("thead", {}, el("tr", {}, ...head.map((text, i) => el("th", { scope: "col", class: i ? null : "name text" }, text)))),
     el("tbody", {}, ...rows.map(([text, ...cells]) => el("tr", {}, el("th", { scope: "row" }, text), ...cells.map((cell) => el("td", {}, cell)))))));
 }
-const rankText = (row) => (row.rank === null ? "reference" : `rank ${row.rank}`);
+const rankText = (row) => (isReference(row) ? "reference" : row.rank === null ? "no rank" : `rank ${row.rank}`);
 function sideBySide(own) {
   const across = data.families.filter((family) => own.some((each) => each.table.family === family.id));
   const regimes = [...new Set(own.map((each) => each.table.regime))];
@@ -392,7 +399,8 @@ function details(family, own) {
   const metrics = family.columns.map(([header, digits], i) => line(header, (row) => metricText(row.metrics[i], digits)))
     .filter(([, ...cells]) => cells.some((cell) => cell !== NONE));
   return el("div", {}, el("h3", {}, family.title), plainTable(`${family.title}: metrics by regime`, ["metric", ...own.map((each) => each.table.regime)], [
-    line("score", scoreText), line("rank", (row) => String(row.rank ?? NONE)),
+    line("score", scoreText), line("kind of row", (row) => row.origin), line("rank", (row) => String(row.rank ?? NONE)),
+    ...(rows.some((row) => row.fresh !== null) ? [line("public - fresh draw", freshText)] : []),
     line("score of each seed", (row) => row.seeds.map((value) => format(value, 1)).join(", ") || NONE), ...metrics,
     line("failures", (row) => row.failures), line("parameters", (row) => whole(row.parameters)),
     line("training, s", (row) => format(row.training, 1)), line("a call, µs", (row) => format(row.call, 2)),
@@ -406,7 +414,7 @@ function fillCard(number) {
     return ends[0] === format(Infinity, digits) ? "" : `${ends[0] === ends[1] ? ends[0] : ends.join(" to ")} ${unit}`;
   };
   const flags = [...new Set(rows.flatMap((row) => row.flags.map(([mark, text]) => `${mark}: ${text}`)))].join("; ");
-  const facts = [["Kind", distinct((row) => row.kind)], ["Inputs", distinct((row) => row.inputs)], ["Status", distinct((row) => row.status)], ["Flags", flags],
+  const facts = [["Kind", distinct((row) => row.kind)], ["Inputs", distinct((row) => row.inputs)], ["Kind of row", distinct((row) => row.origin)], ["Flags", flags],
     ["Cost", [spread("call", 2, "µs a call"), spread("steps", 2, "steps of the reference kernel"), spread("training", 1, "s of training")].filter(Boolean).join("; ")],
     ["Parameters", distinct((row) => (row.parameters === null ? "" : whole(row.parameters)))], ["Trained on", entry.trained], ["Authors", entry.authors], ["Source", entry.source]];
   const compared = own.filter(({ row }) => row.gap !== null);
@@ -472,9 +480,9 @@ function setTheme(theme) {
   $("theme").onclick = () => setTheme(isDark ? "light" : "dark");
 }
 $("filters").addEventListener("submit", (event) => event.preventDefault());
-$("filters").addEventListener("reset", () => go({ q: "", kind: "", inputs: "", status: "", page: "1" }));
+$("filters").addEventListener("reset", () => go({ q: "", kind: "", inputs: "", origin: "", page: "1" }));
 $("q").addEventListener("input", () => go({ q: $("q").value, page: "1" }, true));
-for (const field of ["kind", "inputs", "status"]) $(field).addEventListener("change", () => go({ [field]: $(field).value, page: "1" }));
+for (const field of ["kind", "inputs", "origin"]) $(field).addEventListener("change", () => go({ [field]: $(field).value, page: "1" }));
 for (const field of ["cost", "measure"]) $(field).addEventListener("change", showCharts);
 $("card").addEventListener("close", () => { if (state.card) go({ card: "" }); });
 $("card").addEventListener("click", (event) => { if (event.target === $("card")) $("card").close(); });
