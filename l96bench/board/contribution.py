@@ -23,11 +23,11 @@ from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import (
     SubmissionFolder,
     check_folder,
-    fresh_text,
     owner_of,
     require_own,
     score_folder,
 )
+from l96bench.submissions.fresh import fresh_text
 from l96bench.submissions.reserved import skeleton
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare

@@ -97,7 +97,7 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False, limit: float | 
             result = task.evaluate(
                 model,
                 info,
-                budgets=entry.quick and not unit.command,
+                budgets=entry.quick and not unit.command and task.training_task is task,
                 training_seconds=seconds,
                 progress=False,
                 n_jobs=n_jobs,

@@ -18,8 +18,8 @@ from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import interval
 from l96bench.results.origin import FRESH_LEVEL
 from l96bench.results.record import Result, Score, Value
-from l96bench.submissions.evaluation import fresh_seed
 from l96bench.submissions.folder import SubmissionFolder
+from l96bench.submissions.fresh import fresh_seed
 from l96bench.submissions.names import script_named
 from l96bench.submissions.reserved import name_faults
 from l96bench.tasks.base import Task

@@ -16,6 +16,7 @@ from l96bench.jit import cache_root
 from l96bench.parallel import installed
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.artifacts import Artifact, read_content, read_equations
+from l96bench.submissions.fresh import fresh_seed
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS
 from l96bench.tasks.base import Task, shared
 
@@ -24,7 +25,6 @@ __all__ = [
     "evaluate",
     "evaluate_anew",
     "examine",
-    "fresh_seed",
     "inspect",
     "look_through",
     "prepare",
@@ -76,14 +76,6 @@ def evaluate_anew(item: Item) -> dict[str, Any] | None:
     fresh = shared(task.fresh(fresh_seed(item.artifact.digest)))
     fields: dict[str, Any] = json.loads(fresh.evaluate_content(content, item.info).to_json())
     return fields
-
-
-def fresh_seed(digest: str) -> int:
-    """Return the seed of the fresh draw for an artifact of this SHA-256.
-
-    Whoever makes an artifact does not know the draw before it is finished, and anybody can make it afterwards.
-    """
-    return int(digest[:15], 16)
 
 
 def examine(work: tuple[str, Item]) -> Any:

@@ -11,12 +11,11 @@ from typing import Any, Literal
 from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.files import finish_writing, locked, replace_all
-from l96bench.metrics.uncertainty import compare_independent
-from l96bench.results.origin import FRESH_LEVEL, FreshDraw
-from l96bench.results.record import Result, Score
+from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
-from l96bench.submissions.evaluation import Item, fresh_seed
+from l96bench.submissions.evaluation import Item
+from l96bench.submissions.fresh import fresh_draw, fresh_seed, fresh_text
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE, Submission
@@ -30,8 +29,6 @@ __all__ = [
     "Scored",
     "SubmissionFolder",
     "check_folder",
-    "fresh_draw",
-    "fresh_text",
     "owner_of",
     "require_own",
     "score_folder",
@@ -240,29 +237,6 @@ def score_folder(
         if submission.artifact(task).startswith("python:"):
             _score_python(submission, task, allow_python, found, faults)
     return Scored([found[task.id] for task in chosen if task.id in found], faults)
-
-
-def fresh_draw(row: Result, score: Score, seed: int) -> FreshDraw:
-    """Return the comparison of a row with the score on a fresh draw; the two share no test data."""
-    own = row.score
-    found = compare_independent(own.replicates, own.value, score.replicates, score.value, FRESH_LEVEL)
-    return FreshDraw(
-        seed=seed,
-        score=score.value,
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        level=FRESH_LEVEL,
-    )
-
-
-def fresh_text(row: Result) -> str:
-    """Return in words how a row's artifact does on a fresh draw, and what that means for its rank."""
-    own = row.fresh
-    if own is None:
-        return "no fresh draw can score it: it has no rank until a season seals it"
-    about = f"on a fresh draw {own.score:.2f}, a difference of {own.difference:+.2f} [{own.low:+.2f}, {own.high:+.2f}]"
-    return f"{about}: beyond the interval, it has no rank" if own.falls else about
 
 
 def _score_python(

@@ -2,7 +2,7 @@
 
 Every row is first checked without running anything (`l96bench.submissions.consistency`). A baseline's script is code of
 this repository, and is run: the model is trained again with the first of the row's seeds and must reach that seed's
-score. Code from submissions is not run.
+score. Code from submissions is not run. Both are also scored on a fresh draw of test data, and the difference is told.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from statistics import fmean
 
 from l96bench.entries.entry import Entry, baseline_names, find_code
 from l96bench.entries.run import CEILING, Job, units_of
-from l96bench.entries.units import run_unit
+from l96bench.entries.units import Unit, run_unit
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.parallel import in_parallel
 from l96bench.progress import progress as show_progress
@@ -26,7 +26,8 @@ from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.consistency import is_ceiling, origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
-from l96bench.submissions.folder import SubmissionFolder, fresh_text, score_folder
+from l96bench.submissions.folder import SubmissionFolder, score_folder
+from l96bench.submissions.fresh import fresh_draw, fresh_moved, fresh_seed, fresh_text
 from l96bench.submissions.names import resolve, script_named
 from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.tasks.registry import make_task
@@ -58,6 +59,8 @@ _LEAST = 0.005
 """The smallest tolerance of a score."""
 _ROUGHLY = 0.05
 """The relative change of a metric without an interval, or with a small one, that rounding may make."""
+_DRAWN = "-fresh"
+"""The end of the keys of results on fresh draws."""
 _LONG = 30.0
 """Seconds of recorded training time from which a baseline is trained again only on request."""
 
@@ -219,19 +222,32 @@ def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: 
             yield Verdict(path, CONSISTENT, f"trained again on {first[name]} only; made by: {row.model.command}")
         else:
             jobs[Job(name, row.task)] = path
-    units = sorted(units_of(list(jobs), 1), key=lambda unit: -unit.weight)
+    units = sorted(map(_with_draws, units_of(list(jobs), 1)), key=lambda unit: -unit.weight)
     for job in jobs:
         make_task(job.task).prepare()
     for outcome in in_parallel(run_unit, units, n_jobs=n_jobs):
         unit = units[outcome.index]
         for task, key in zip(unit.tasks, unit.keys, strict=True):
+            if key.endswith(_DRAWN):
+                continue
             path = jobs[Job(unit.entry, task.id)]
             if outcome.value is None:
                 yield Verdict(path, DIFFERENT, outcome.fault)
             else:
                 again = Result.model_validate_json(outcome.value[key])
                 # Rows are made of their seeds' results, be it one.
-                yield Verdict(path, *compare_seed(rows[path], combine_seeds([again]) if again.model.seeds else again))
+                status, reason = compare_seed(rows[path], combine_seeds([again]) if again.model.seeds else again)
+                if text := outcome.value.get(f"{key}{_DRAWN}"):
+                    drawn = fresh_draw(again, Result.model_validate_json(text).score, fresh_seed(key))
+                    reason = f"{reason}; {fresh_text(again.model_copy(update={'fresh': drawn}))}"
+                yield Verdict(path, status, reason)
+
+
+def _with_draws(unit: Unit) -> Unit:
+    """Return a unit that also scores what it trains on a fresh draw of each task that has one."""
+    pairs = list(zip(unit.tasks, unit.keys, strict=True))
+    drawn = {f"{key}{_DRAWN}": task.fresh(fresh_seed(key)) for task, key in pairs if task.redrawn}
+    return replace(unit, tasks=(*unit.tasks, *drawn.values()), keys=(*unit.keys, *drawn)) if unit.code else unit
 
 
 def _entry(name: str, own: bool) -> Entry | None:
@@ -313,23 +329,9 @@ def compare(row: Result, again: Result) -> tuple[str, str]:
     ours, theirs = again.submission, row.submission
     if ours is None or theirs is None or ours.model_copy(update={"status": theirs.status}) != theirs:
         return DIFFERENT, "the submission is not the one that the row names (authors, artifact or its SHA-256)"
-    if moved := _compare_fresh(row, again):
+    if moved := fresh_moved(row, again, _TOLERANCE, _LEAST):
         return DIFFERENT, moved
     return _compare_models(row.model, again.model) or compare_numbers(row, again)
-
-
-def _compare_fresh(row: Result, again: Result) -> str:
-    """Return how the recorded score on a fresh draw is not the one here; empty if it is, or if none is recorded."""
-    told, here = row.fresh, again.fresh
-    if told is None or told == here:
-        return ""
-    if here is None:
-        return "it tells a score on a fresh draw, which its artifact has not"
-    reach = max(_LEAST, _TOLERANCE * (here.high - here.low))
-    near = all(abs(getattr(told, name) - getattr(here, name)) <= reach for name in ("score", "difference"))
-    near = near and max(abs(told.low - here.low), abs(told.high - here.high)) <= 2 * reach
-    same = (told.seed, told.level) == (here.seed, here.level)
-    return "" if near and same else f"score {told.score:.4f} on a fresh draw, here {here.score:.4f}"
 
 
 def compare_seed(row: Result, again: Result) -> tuple[str, str]:

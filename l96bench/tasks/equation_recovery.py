@@ -112,7 +112,8 @@ class EquationRecovery(Task):
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
         """The systems whose equations are to be found."""
-        seed = self.source.instance_seed(self.track.base) if self.seed is None else self.seed
+        drawn = self.source.instance_seed(self.track.base)
+        seed = self.seed if drawn is None else drawn
         if self.indices is None:
             return instances(self.track, seed)
         return tuple(draw_instance(self.track.base, index, seed) for index in self.indices)
@@ -159,10 +160,11 @@ class EquationRecovery(Task):
     def data_digests(self) -> dict[str, str]:
         """Return the SHA-256 of the arrays of all instances; those of fresh ones are computed and keyed by seed."""
         base = self.track.base
-        if self.seed is None and self.source.instance_seed(base) is None:
+        registered = self.source.instance_seed(base) is None
+        if self.seed is None and registered:
             names = tuple(f"{base}/instance-{instance.index}/" for instance in self.instances)
             return {key: value for key, value in digests().items() if key.startswith(names)}
-        place = f"{self.source.label}/" if self.seed is None else f"seed-{self.seed}-"
+        place = f"seed-{self.seed}-" if registered else f"{self.source.label}/"
         return {
             f"{base}/{place}instance-{instance.index}/{name}": array_digest(getattr(data, name))
             for instance in self.instances
