@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from l96bench.regimes import other_regimes, register_regime, seed_word
 from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example, Expected
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned, Column, Parts, Reference, Work, describe
-from l96bench.tasks.sources import MINIATURE, REGISTERED, Fresh, Source
+from l96bench.tasks.sources import MINIATURE, REGISTERED, Fresh, Source, shared
 
 if TYPE_CHECKING:
     import gymnasium
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Task", "shared"]
 
-T = TypeVar("T", bound="Task")
 KINDS = ("closure", "increment", "equations")
 """The kinds of models; see `Task.kind`."""
 
@@ -382,11 +381,3 @@ class Task(ABC):
         if regime is not None:
             register_regime(regime)
         self.__dict__.update(state)
-
-
-_shared: dict[Task, Task] = {}
-
-
-def shared(task: T) -> T:
-    """Return one shared object for all equal tasks, so that data and results are read and computed once."""
-    return cast("T", _shared.setdefault(task, task))

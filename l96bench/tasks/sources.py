@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +32,11 @@ __all__ = [
     "digests_beside",
     "fewer",
     "own_key",
+    "shared",
 ]
 
 Arrays = dict[str, NDArray[np.float64]]
+T = TypeVar("T", bound="Task")
 
 
 class Source(Protocol):
@@ -250,7 +252,7 @@ class Fresh:
 
     def training(self, task: Task) -> Task:
         """Return the task on the data of the other source."""
-        return _with_source(task, self.learned)
+        return shared(replace(task, source=self.learned))
 
 
 def digests_beside(source: Source, task: Task) -> dict[str, str]:
@@ -263,10 +265,12 @@ def digests_beside(source: Source, task: Task) -> dict[str, str]:
     }
 
 
-def _with_source(task: Task, source: Source) -> Task:
-    from l96bench.tasks.base import shared
+_shared: dict[Task, Task] = {}
 
-    return shared(replace(task, source=source))
+
+def shared(task: T) -> T:
+    """Return one shared object for all equal tasks, so that data and results are read and computed once."""
+    return cast("T", _shared.setdefault(task, task))
 
 
 def own_key(task: Task, split: str) -> str:
