@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.metrics import compare
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACKS = [f"{base}{suffix}" for base in ("single", "two-scale", "hidden") for suffix in ("", "-coarse")]
@@ -119,8 +118,7 @@ def symmetry(results: list[l96bench.Result]) -> str:
         own = {each.model.name: each for each in results if each.task == f"equation-recovery/{track}-v1"}
         for name, other in PAIRS.items():
             with_symmetry, without = own[name], own[other]
-            scores = [(each.score.replicates, each.score.value) for each in (with_symmetry, without)]
-            versus = compare(*scores[0], *scores[1])
+            versus = with_symmetry.score.compare(without.score)
             noises = l96bench.make_task(f"equation-recovery/{track}-v1").track.noises
             short = [grid(each, "f1", noises)[:, 0].mean() for each in (with_symmetry, without)]
             rows.append(
@@ -156,10 +154,7 @@ def recall(results: list[l96bench.Result]) -> str:
         own = {each.model.name: each for each in results if each.task == f"equation-recovery/{track}-v1"}
         textbook = own.pop("textbook equation")
         own.pop("true equations")
-        against = [
-            compare(each.score.replicates, each.score.value, textbook.score.replicates, textbook.score.value)
-            for each in own.values()
-        ]
+        against = [each.score.compare(textbook.score) for each in own.values()]
         best = max(own.values(), key=lambda each: each.score.value)
         fitted = l96bench.make_task(f"equation-recovery/{track}-v1").evaluate_equations(known_terms).score.value
         (ahead if any(each.low > 0 for each in against) else behind).append(track)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 import l96bench
-from l96bench.metrics import DistanceGrid, compare, member_cdfs
+from l96bench.metrics import DistanceGrid, member_cdfs
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -108,7 +108,7 @@ def scores(regime: str) -> str:
         if result is None or offline is None:
             continue
         score, metrics = result.score, result.metrics
-        versus = compare(score.replicates, score.value, supervised.score.replicates, supervised.score.value)
+        versus = score.compare(supervised.score)
         # Of policies the processor's, which does not depend on what else ran.
         seconds = result.series.get("learning_seconds", [result.cost.training_seconds])[-1]
         rows.append(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from search_trials import BLOCKS, BUDGETS, LAGS, experiments, rows
 
 import l96bench
-from l96bench.metrics import bootstrap_indices, compare, interval, resampling_weights
+from l96bench.metrics import bootstrap_indices, interval, resampling_weights
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -187,7 +187,7 @@ def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -
     cells = []
     for each in ranked:
         score = each.score
-        margin = compare(best.replicates, best.value, score.replicates, score.value)
+        margin = best.compare(score)
         ends = (margin.difference, margin.low, margin.high)
         values = [each.metrics.get(name) for name in metrics]
         cells.append(

@@ -54,7 +54,7 @@ def difference(one: Result, other: Result, level: float | None = None) -> Value:
     a, b = one.score, other.score
     if len(a.replicates) != len(b.replicates) or a.level != b.level:
         raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
-    found = compare_independent(a.replicates, a.value, b.replicates, b.value, level or a.level)
+    found = compare_independent(a.replicates, a.value, b.replicates, b.value, level or a.level, a.draws.beside(b.draws))
     return Value(value=found.difference, low=found.low, high=found.high)
 
 

@@ -116,7 +116,7 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
     ranked = [result for result in ordered if not (is_reference(result) or doubted[result.slug])]
     scores = [result.score for result in ranked]
     values, replicates = [score.value for score in scores], [score.replicates for score in scores]
-    placed = tied_ranks(values, replicates, level=scores[0].level) if scores else []
+    placed = tied_ranks(values, replicates, scores[0].level, [score.draws for score in scores]) if scores else []
     ranks = {result.slug: rank for result, rank in zip(ranked, placed, strict=True)}
     rows = []
     for result in ordered:

@@ -32,9 +32,11 @@ from .symbolic import (
     support_scores,
 )
 from .uncertainty import (
+    Draws,
     PairedComparison,
     bootstrap_indices,
     compare,
+    estimate_interval,
     interval,
     recentre,
     resampling_weights,
@@ -45,6 +47,7 @@ from .uncertainty import (
 __all__ = [
     "QUANTITIES",
     "DistanceGrid",
+    "Draws",
     "Metric",
     "Moments",
     "PairedComparison",
@@ -61,6 +64,7 @@ __all__ = [
     "coefficient_error",
     "compare",
     "crps",
+    "estimate_interval",
     "find_metric",
     "forecast_rmse",
     "interval",

@@ -10,8 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from l96bench.errors import ResultError
-from l96bench.metrics.uncertainty import interval
-from l96bench.results.record import Cost, Result, Score, SeedScore, Value
+from l96bench.results.record import STRETCHED, Cost, Result, Score, SeedScore, Value
 
 __all__ = ["combine_seeds", "require_comparable"]
 
@@ -47,7 +46,8 @@ def combine_seeds(results: Sequence[Result]) -> Result:
         with replacement, so that the interval includes the variance of training. ``n - 1`` draws, not ``n``, make the
         between-seed variance unbiased (Rao and Wu 1988, Resampling inference with complex survey data, J. Am. Stat.
         Assoc. 83, 231-241). The draws come from PCG64, seeded by the entry's name, so that those of different entries
-        are independent.
+        are independent. The interval is stretched, because few seeds tell their variance badly: see
+        `l96bench.metrics.Draws`.
 
         *Metrics*: the mean over seeds; each half-width is ``sqrt(w**2 + (z s)**2 / n)``, with ``w`` the seeds' mean
         half-width on that side (all share the test data, so it does not shrink), ``s`` their standard deviation and
@@ -93,9 +93,9 @@ def _require_one_entry(results: Sequence[Result]) -> None:
         values = {getattr(result.model, field) for result in results}
         if len(values) > 1:
             raise ResultError(f"combine_seeds expected results of one entry, got different model.{field}: {values}")
-    drawn = {(result.score.level, len(result.score.replicates)) for result in results}
+    drawn = {(result.score.level, len(result.score.replicates), result.score.blocks) for result in results}
     if len(drawn) > 1:
-        raise ResultError(f"combine_seeds expected one level and number of replicates, got {drawn}")
+        raise ResultError(f"combine_seeds expected one level and number of replicates and blocks, got {drawn}")
     seeds = [result.model.seeds for result in results]
     if any(len(own) != 1 for own in seeds) or len({own[0] for own in seeds}) < len(seeds):
         raise ResultError(f"combine_seeds expected one seed a result, each another one, got {seeds}")
@@ -110,17 +110,14 @@ def _combine_scores(results: Sequence[Result]) -> Score:
         entropy = int(hashlib.sha256(first.model.name.encode()).hexdigest()[:8], 16)
         drawn = np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, replicates.shape[1]))
         replicates = np.take_along_axis(replicates, drawn, axis=0)
-        method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy})"
-    averaged = replicates.mean(axis=0)
-    low, high = interval(averaged, first.score.level)
-    return Score(
-        value=float(np.mean(list(values.values()))),
-        low=low,
-        high=high,
+        method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy}), {STRETCHED}"
+    return Score.of(
+        float(np.mean(list(values.values()))),
+        replicates.mean(axis=0),
         level=first.score.level,
         method=method,
-        replicates=averaged.tolist(),
         seeds=[SeedScore(seed=seed, value=value) for seed, value in values.items()],
+        blocks=first.score.blocks,
     )
 
 

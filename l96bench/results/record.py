@@ -7,8 +7,11 @@ import json
 import os
 import platform
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,6 +24,7 @@ from pydantic import (
 
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
+from l96bench.metrics.uncertainty import Draws, PairedComparison, compare, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
@@ -54,6 +58,12 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
 
+SCALE = (0.0, 100.0)
+"""Scores of the floor and the ceiling of a task."""
+STRETCHED = "interval stretched by Student's t"
+"""What the method of a score says where its replicates are made of few draws."""
+
+
 class Value(_Record):
     """One metric: its estimate and, where there is one, its confidence interval."""
 
@@ -78,7 +88,8 @@ class Score(_Record):
     """The score of a task (100 is the ceiling), its interval, and the bootstrap replicates behind the interval.
 
     All entries of a task are resampled with the same indices, so that the element-wise difference of two entries'
-    ``replicates`` is the paired bootstrap of their difference.  ``seeds`` is empty for what is not trained.
+    ``replicates`` is the paired bootstrap of their difference.  ``seeds`` is empty for what is not trained.  ``blocks``
+    is the number of blocks that are resampled where they are few, and absent otherwise.
     """
 
     value: float
@@ -88,11 +99,52 @@ class Score(_Record):
     method: str
     replicates: Curve = Field(min_length=1)
     seeds: list[SeedScore] = []
+    blocks: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _check_interval(self) -> Self:
         _check_order(self.low, self.high)
         return self
+
+    @classmethod
+    def of(
+        cls,
+        value: float,
+        replicates: NDArray[np.float64],
+        *,
+        level: float,
+        method: str,
+        seeds: Sequence[SeedScore] = (),
+        blocks: int | None = None,
+    ) -> Self:
+        """Return a score with the interval that follows from the replicates and the draws behind them."""
+        own = cls(
+            value=value,
+            low=value,
+            high=value,
+            level=level,
+            method=method,
+            replicates=replicates.tolist(),
+            seeds=list(seeds),
+            blocks=blocks,
+        )
+        low, high = own.interval_of(replicates)
+        return own.model_copy(update={"low": low, "high": high})
+
+    @property
+    def draws(self) -> Draws:
+        """The few draws, blocks and training seeds, of which the replicates are made."""
+        seeds = tuple(seed.value for seed in self.seeds)
+        return Draws(self.blocks, (seeds,) if len(seeds) > 1 else ())
+
+    def interval_of(self, replicates: ArrayLike) -> tuple[float, float]:
+        """Return the interval of the score with these replicates."""
+        return estimate_interval(self.value, replicates, self.level, self.draws, SCALE)
+
+    def compare(self, other: Score) -> PairedComparison:
+        """Return the difference from another score on the same task, by the paired bootstrap."""
+        draws = self.draws.beside(other.draws)
+        return compare(self.replicates, self.value, other.replicates, other.value, self.level, draws)
 
 
 class ModelInfo(_Record):
@@ -218,6 +270,8 @@ class Result(_Record):
         """Return the text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""
         absent = {name for name in ("submission", "fresh") if getattr(self, name) is None}
         fields = self.model_dump(mode="json", exclude=absent)
+        if self.score.blocks is None:
+            del fields["score"]["blocks"]
         for name in ("data_digests", "metrics", "series"):
             fields[name] = dict(sorted(fields[name].items()))
         text = json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False)

@@ -15,7 +15,6 @@ import numpy as np
 
 from l96bench.entries.entry import baseline_titles
 from l96bench.errors import ResultError
-from l96bench.metrics.uncertainty import interval
 from l96bench.results.origin import FRESH_LEVEL
 from l96bench.results.record import Result, Score, Value
 from l96bench.submissions.folder import SubmissionFolder
@@ -66,6 +65,7 @@ def _registered(row: Result, task: Task) -> Iterator[str]:
         "split": (task.source.label, row.split),
         "level of the interval": (LEVEL, row.score.level),
         "number of replicates": (N_REPLICATES, len(row.score.replicates)),
+        "number of blocks": (task.blocks, row.score.blocks),
     }
     if wrong := [name for name, (expected, came) in wanted.items() if expected != came]:
         yield f"not those of {row.task}: {', '.join(wrong)}"
@@ -80,9 +80,7 @@ def _registered(row: Result, task: Task) -> Iterator[str]:
 def _ends(row: Result, task: Task) -> Iterator[str]:
     """Yield whether intervals are those of the replicates, and hold their estimates."""
     score = row.score
-    low, high = interval(score.replicates, score.level)
-    if not row.model.seeds:  # what has seeds is combined, and its interval is that of the replicates alone
-        low, high = min(low, score.value), max(high, score.value)
+    low, high = score.interval_of(score.replicates)
     reach = _ROUNDED * max(1.0, *map(abs, score.replicates))
     if max(abs(score.low - low), abs(score.high - high)) > reach:
         yield f"the interval [{score.low:.4f}, {score.high:.4f}] is not that of the replicates [{low:.4f}, {high:.4f}]"

@@ -20,7 +20,8 @@ def fresh_seed(digest: str) -> int:
 def fresh_draw(row: Result, score: Score, seed: int) -> FreshDraw:
     """Return the comparison of a row with the score on a fresh draw; the two share no test data."""
     own = row.score
-    found = compare_independent(own.replicates, own.value, score.replicates, score.value, FRESH_LEVEL)
+    draws = own.draws.beside(score.draws)
+    found = compare_independent(own.replicates, own.value, score.replicates, score.value, FRESH_LEVEL, draws)
     return FreshDraw(
         seed=seed,
         score=score.value,

@@ -17,7 +17,7 @@ from l96bench.checks import checked_seed
 from l96bench.data.splits import data_regimes
 from l96bench.errors import L96BenchError
 from l96bench.metrics.glossary import Metric
-from l96bench.metrics.uncertainty import bootstrap_indices, interval, resampling_weights
+from l96bench.metrics.uncertainty import bootstrap_indices, resampling_weights
 from l96bench.regimes import other_regimes, register_regime, seed_word
 from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example, Expected
@@ -280,6 +280,11 @@ class Task(ABC):
         """The 32-bit seed word of the regime (or track) in the evaluation."""
         return seed_word(self.regime_id)
 
+    @property
+    def blocks(self) -> int | None:
+        """The number of blocks that the bootstrap of the score resamples; None where they are many (50 and more)."""
+        return None
+
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
         """Return how often each bootstrap replicate draws each block (replicate, block), alike for all models."""
         seed = (self.word, self.version, seed_word(f"bootstrap {purpose}"))
@@ -288,15 +293,8 @@ class Task(ABC):
     def result(self, info: ModelInfo, parts: Parts, cost: Cost | None = None) -> Result:
         """Return the record of an evaluation."""
         seeds = [SeedScore(seed=info.seeds[0], value=parts.score)] if len(info.seeds) == 1 else []
-        low, high = interval(parts.replicates, LEVEL)
-        score = Score(
-            value=parts.score,
-            low=min(low, parts.score),
-            high=max(high, parts.score),
-            level=LEVEL,
-            method=parts.method,
-            replicates=parts.replicates.tolist(),
-            seeds=seeds,
+        score = Score.of(
+            parts.score, parts.replicates, level=LEVEL, method=parts.method, seeds=seeds, blocks=self.blocks
         )
         return Result(
             task=self.id,

@@ -118,6 +118,11 @@ class EquationRecovery(Task):
             return instances(self.track, seed)
         return tuple(draw_instance(self.track.base, index, seed) for index in self.indices)
 
+    @property
+    def blocks(self) -> int:
+        """The number of instances, each of which the bootstrap draws with all its problems."""
+        return self.track.n_instances
+
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """Every instance with every level of noise and every budget, in this order of loops."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.metrics.uncertainty import interval
+from l96bench.metrics.uncertainty import Draws, estimate_interval
 from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.cost import count_parameters
 
@@ -126,10 +126,15 @@ def seed_spread(mean: Value, n_seeds: int) -> float:
     return max(0.0, half) * sqrt(n_seeds - 1) / NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 
-def value_of(estimate: float, replicates: NDArray[np.float64]) -> Value:
-    """Return a metric with its bootstrap interval, widened where necessary to include the estimate."""
-    low, high = interval(replicates, LEVEL)
-    return Value(value=estimate, low=min(low, estimate), high=max(high, estimate))
+def value_of(
+    estimate: float,
+    replicates: NDArray[np.float64],
+    blocks: int | None = None,
+    bounds: tuple[float, float] = (-inf, inf),
+) -> Value:
+    """Return a metric with its interval; the number of `blocks` counts where they are few, as in `Task.blocks`."""
+    low, high = estimate_interval(estimate, replicates, LEVEL, Draws(blocks), bounds)
+    return Value(value=estimate, low=low, high=high)
 
 
 def describe(model: Any) -> ModelInfo:

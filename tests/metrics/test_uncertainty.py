@@ -171,3 +171,87 @@ def test_bad_arguments() -> None:
         uncertainty.compare([1.0], 1.0, [1.0, 2.0], 1.0)
     with pytest.raises(ValueError, match="one row of replicates"):
         uncertainty.tied_ranks([1.0, 2.0], [[1.0]])
+
+
+def normal_samples(n: int, n_samples: int, n_replicates: int = 1000) -> tuple[np.ndarray, np.ndarray]:
+    """Normal samples (sample, n) of mean 0 and the replicates (sample, replicate) of their means."""
+    samples = np.random.default_rng(n).standard_normal((n_samples, n))
+    weights = uncertainty.resampling_weights(uncertainty.bootstrap_indices(n, n_replicates, 5), n) / n
+    return samples, samples @ weights.T
+
+
+def test_the_interval_of_ten_blocks_is_that_of_student() -> None:
+    samples, replicates = normal_samples(10, 200, n_replicates=20_000)
+    ends = np.array(
+        [
+            uncertainty.estimate_interval(own.mean(), drawn, draws=uncertainty.Draws(10))
+            for own, drawn in zip(samples, replicates, strict=True)
+        ]
+    )
+    half = student.ppf(0.975, 9) * samples.std(axis=1, ddof=1) / sqrt(10)
+    expected = samples.mean(axis=1)[:, None] + np.outer(half, [-1, 1])
+    # Bootstrap quantiles of ten normal values are not quite normal: a twentieth of the half-width in the mean of many.
+    np.testing.assert_allclose(((ends - expected) / half[:, None]).mean(axis=0), 0.0, atol=0.05)
+
+
+def test_the_factor_is_that_of_the_definition() -> None:
+    replicates = np.random.default_rng(0).normal(50.0, 1.0, 1000)
+    z = norm.ppf(0.975)
+    assert uncertainty.Draws().stretch(replicates) == 1.0
+    ten = uncertainty.Draws(10).stretch(replicates)
+    assert ten == pytest.approx(sqrt(10 / 9) * student.ppf(0.975, 9) / z, rel=1e-12)
+    # Seeds that make all of the variance have n - 1 degrees of freedom, those that make half of it 4 (n - 1).
+    seeds = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    for share, freedom in ((1.0, 4.0), (0.5, 16.0)):
+        own = seeds * sqrt(share * replicates.var() * 5 / seeds.var(ddof=1))
+        factor = uncertainty.Draws(seeds=(tuple(own),)).stretch(replicates)
+        assert factor == pytest.approx(student.ppf(0.975, freedom) / z, rel=1e-9)
+    # Of two entries, whose seeds make a half each, twice four.
+    own = seeds * sqrt(0.5 * replicates.var() * 5 / seeds.var(ddof=1))
+    both = uncertainty.Draws(None, (tuple(own),)).beside(uncertainty.Draws(None, (tuple(own),)))
+    assert both.stretch(replicates) == pytest.approx(student.ppf(0.975, 8) / z, rel=1e-9)
+    assert uncertainty.Draws(10).stretch(np.full(5, 3.0)) == uncertainty.Draws(10).stretch([-np.inf, 1.0]) == 1.0
+
+
+def test_stretched_ends_stay_within_bounds() -> None:
+    ends = uncertainty.stretched((97.0, 99.9), 99.0, 1.5, (0.0, 100.0))
+    assert ends == (96.0, 100.0)
+    assert uncertainty.stretched((-3.0, 101.0), 99.0, 1.5, (0.0, 100.0)) == (-3.0, 101.0)
+    # A metric that lies below its replicates is not left out of its interval.
+    low, high = uncertainty.estimate_interval(0.9, np.linspace(0.95, 1.0, 100), draws=uncertainty.Draws(3))
+    assert low == 0.9 < high
+
+
+def test_few_blocks_tie_what_many_tell_apart() -> None:
+    replicates = np.random.default_rng(0).normal(0.0, 1.0, 1000)
+    estimates, samples = [2.2, 0.0], np.array([2.2 + replicates, np.zeros(1000)])
+    assert uncertainty.tied_ranks(estimates, samples) == [1, 2]
+    assert uncertainty.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)] * 2) == [1, 1]
+    with pytest.raises(ValueError, match="draws for each estimate"):
+        uncertainty.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed_share", [0.0, 0.5, 1.0])
+def test_stretched_intervals_cover_the_mean(seed_share: float) -> None:
+    """Ten blocks; or 100 blocks and five seeds that make a share of the variance."""
+    rng = np.random.default_rng(1)
+    n_samples = 2000
+    if seed_share == 0.0:
+        samples, replicates = normal_samples(10, n_samples)
+        estimates, draws = samples.mean(axis=1), [uncertainty.Draws(10)] * n_samples
+    else:
+        samples, replicates = normal_samples(100, n_samples)
+        seeds = sqrt(seed_share * 5) * rng.standard_normal((n_samples, 5))
+        weights = (rng.integers(5, size=(4, 1000))[..., None] == np.arange(5)).mean(axis=0)
+        scale = 10 * sqrt(1 - seed_share)
+        estimates = scale * samples.mean(axis=1) + seeds.mean(axis=1)
+        replicates = scale * replicates + seeds @ weights.T
+        draws = [uncertainty.Draws(seeds=(tuple(own),)) for own in seeds]
+    wide = [
+        uncertainty.estimate_interval(value, own, draws=made_of)
+        for value, own, made_of in zip(estimates, replicates, draws, strict=True)
+    ]
+    narrow = [uncertainty.interval(own) for own in replicates]
+    assert np.mean([low <= 0 <= high for low, high in wide]) == pytest.approx(0.945, abs=0.02)
+    assert np.mean([low <= 0 <= high for low, high in narrow]) < 0.935

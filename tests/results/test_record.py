@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from scipy.stats import t as student
 
 from l96bench.errors import ResultError
 from l96bench.files import write_atomic
@@ -236,7 +237,11 @@ def test_the_interval_over_seeds_has_the_variance_of_a_mean() -> None:
     row = combine_seeds([with_seed(seed, value, [value] * 20_000) for seed, value in enumerate(values)])
     assert np.mean(row.score.replicates) == pytest.approx(np.mean(values), abs=0.05)
     assert np.var(row.score.replicates) == pytest.approx(np.var(values, ddof=1) / 5, rel=0.03)
-    assert row.score.low < 55.0 < row.score.high
+    # Seeds that make all of the variance: the interval of Student's t with four degrees of freedom, but for the end of
+    # the bootstrap, which can do no better than four times the best seed.
+    half = student.ppf(0.975, 4) * np.std(values, ddof=1) / np.sqrt(5)
+    assert row.score.low == pytest.approx(55.0 - half, abs=0.1 * half)
+    assert row.score.high == pytest.approx(55.0 + half, abs=0.1 * half)
 
 
 def test_equal_seeds_add_no_variance() -> None:
@@ -251,6 +256,18 @@ def test_combining_is_reproducible_and_says_how() -> None:
     results = [with_seed(seed, 50.0 + seed, [50.0 + seed, 51.0 + seed]) for seed in range(5)]
     assert combine_seeds(results) == combine_seeds(results)
     assert "5 training seeds" in combine_seeds(results).score.method
+
+
+def test_few_blocks_are_kept_and_stretch_the_interval() -> None:
+    score = Score.of(60.0, np.linspace(50.0, 70.0, 1001), level=0.95, method="m", blocks=10)
+    factor = np.sqrt(10 / 9) * student.ppf(0.975, 9) / student.ppf(0.975, np.inf)
+    assert score.high - 60.0 == pytest.approx(9.5 * factor)
+    result = with_seed(0, 60.0, [60.0]).model_copy(update={"score": score})
+    assert Result.model_validate_json(result.to_json(), strict=True).score.blocks == 10
+    assert "blocks" not in json.loads(with_seed(0, 60.0, [60.0]).to_json())["score"]
+    other = with_seed(1, 60.0, [60.0]).model_copy(update={"score": score})
+    with pytest.raises(ResultError, match="blocks"):
+        combine_seeds([with_seed(0, 60.0, [60.0] * 1001), other])
 
 
 def test_one_seed_stays_as_it_is() -> None:

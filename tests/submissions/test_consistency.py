@@ -131,6 +131,7 @@ def dropped(key: str) -> Callable[[Fields], None]:
 FORGED: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
     "a narrower interval": ("online", narrowed, "is not that of the replicates"),
     "a wider interval": ("offline", set_in("score", "high", to=100.0), "is not that of the replicates"),
+    "more blocks": ("recovery", set_in("score", "blocks", to=200), "number of blocks"),
     "fewer replicates": ("offline", set_in("score", "replicates", to=lambda all: all[:100]), "number of replicates"),
     "another level": ("offline", set_in("score", "level", to=0.5), "level of the interval"),
     "replicates elsewhere": (
