@@ -40,6 +40,7 @@ from .uncertainty import (
     interval,
     recentre,
     resampling_weights,
+    stretched,
     tied_ranks,
     wilson,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "spectrum",
     "spread_by_lead",
     "spread_skill_ratio",
+    "stretched",
     "support_scores",
     "tied_ranks",
     "valid_prediction_time",

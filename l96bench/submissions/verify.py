@@ -63,8 +63,6 @@ _DRAWN = "-fresh"
 """The end of the keys of results on fresh draws."""
 _LONG = 30.0
 """Seconds of recorded training time from which a baseline is trained again only on request."""
-
-
 _TOLD = ("kind", "inputs", "source", "description")
 """The fields of a row that are those of its entry."""
 
@@ -395,10 +393,8 @@ def _apart(row: Result, again: Result) -> list[str]:
         if any((a is None) != (b is None) or (a is not None and abs(a - (b or 0.0)) > reach) for a, b in ends):
             apart.append(key)
     for key in sorted(row.series.keys() & again.series.keys()):
-        told_curve, here_curve = row.series[key], again.series[key]
-        reach = max(0.25 * max(map(abs, here_curve), default=0.0), _LEAST)
-        if len(told_curve) != len(here_curve) or any(
-            abs(a - b) > reach for a, b in zip(told_curve, here_curve, strict=True)
-        ):
+        curves = row.series[key], again.series[key]
+        reach = max(0.25 * max(map(abs, curves[1]), default=0.0), _LEAST)
+        if len(curves[0]) != len(curves[1]) or any(abs(a - b) > reach for a, b in zip(*curves, strict=True)):
             apart.append(key)
     return apart
