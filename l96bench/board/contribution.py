@@ -20,13 +20,7 @@ from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
-from l96bench.submissions.folder import (
-    SubmissionFolder,
-    check_folder,
-    owner_of,
-    require_own,
-    score_folder,
-)
+from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
 from l96bench.submissions.fresh import fresh_text
 from l96bench.submissions.reserved import skeleton
 from l96bench.submissions.submission import SUBMISSION_FILE

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from l96bench.board.flags import Key
 from l96bench.errors import ResultError
-from l96bench.metrics.uncertainty import compare_independent
 from l96bench.results.combine import require_comparable
 from l96bench.results.load import load_results
 from l96bench.results.record import Result, Value
@@ -54,7 +53,7 @@ def difference(one: Result, other: Result, level: float | None = None) -> Value:
     a, b = one.score, other.score
     if len(a.replicates) != len(b.replicates) or a.level != b.level:
         raise ResultError(f"{one.task}: two rows of {one.model.name!r} have other numbers of replicates, or levels")
-    found = compare_independent(a.replicates, a.value, b.replicates, b.value, level or a.level, a.draws.beside(b.draws))
+    found = a.compare_independent(b, level)
     return Value(value=found.difference, low=found.low, high=found.high)
 
 

@@ -34,7 +34,7 @@ class Row:
 
     @property
     def kind(self) -> str:
-        """What the tables call its kind: reference, trained here, sealed or declared."""
+        """Its kind in tables: reference, trained here, sealed or declared."""
         return "reference" if is_reference(self.result) else str(self.origin)
 
 
@@ -148,7 +148,6 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         for column in family(table_of_task.family).columns
         if not column.optional or any(column.key in row.result.metrics for row in table_of_task.rows)
     ]
-    kinds = kind_cells(table_of_task)
     has_gap = table_of_task.season is not None
     header = [
         *_header(table_of_task),
@@ -166,7 +165,7 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
         [
             *_cells(row, cards),
             *([change_markdown(row.gap)] if has_gap else []),
-            kinds[row.result.slug],
+            kind_cell(row),
             *(metric(row.result, column) for column in columns),
             count(row.result.model.parameters),
             number(row.result.cost.training_seconds, ".1f"),
@@ -178,9 +177,9 @@ def table_markdown(table_of_task: Table, cards: str) -> Markdown:
     return markdown_table(header, rows, left=("entry", "kind of row", "inputs"))
 
 
-def kind_cells(table_of_task: Table) -> dict[str, str]:
-    """Return the kind and the marks of the flags of each row by its slug."""
-    return {row.result.slug: row.kind + (f" ({marks(row.flags)})" if row.flags else "") for row in table_of_task.rows}
+def kind_cell(row: Row) -> str:
+    """Return the kind of a row and the marks of its flags."""
+    return row.kind + (f" ({marks(row.flags)})" if row.flags else "")
 
 
 def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) -> Markdown:
@@ -189,9 +188,8 @@ def compact_markdown(table_of_task: Table, cards: str, best: int | None = None) 
     Rows without a rank are left out where the table is limited.
     """
     ranked = [row for row in table_of_task.rows if row.rank is not None][:best]
-    kinds = kind_cells(table_of_task)
     chosen = [row for row in table_of_task.rows if row in ranked or is_reference(row.result) or best is None]
-    rows = [[*_cells(row, cards), kinds[row.result.slug]] for row in chosen]
+    rows = [[*_cells(row, cards), kind_cell(row)] for row in chosen]
     return markdown_table([*_header(table_of_task), "kind of row"], rows, left=("entry", "kind of row"))
 
 

@@ -33,7 +33,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 InstanceSeed = int | tuple[int, ...] | None
-"""What a set of instances is drawn from: a seed, seed words, or None for the registered set."""
+"""The seed or the seed words of a set of instances; None for the registered set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where a row comes from: a script of the repository, or a submission, on public or on secret data."""
+"""Tell where a row comes from: a script of the repository, or a submission, on public or on secret data."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
-from l96bench.metrics.uncertainty import Draws, PairedComparison, compare, estimate_interval
+from l96bench.metrics.uncertainty import Draws, PairedComparison, compare, compare_independent, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
@@ -61,7 +61,7 @@ class _Record(BaseModel):
 SCALE = (0.0, 100.0)
 """Scores of the floor and the ceiling of a task."""
 STRETCHED = "interval stretched by Student's t"
-"""What the method of a score says where its replicates are made of few draws."""
+"""The words in the method of a score whose replicates are made of few draws."""
 
 
 class Value(_Record):
@@ -145,6 +145,12 @@ class Score(_Record):
         """Return the difference from another score on the same task, by the paired bootstrap."""
         draws = self.draws.beside(other.draws)
         return compare(self.replicates, self.value, other.replicates, other.value, self.level, draws)
+
+    def compare_independent(self, other: Score, level: float | None = None) -> PairedComparison:
+        """Return the difference from a score on other test data, at a level, by default that of this score."""
+        draws = self.draws.beside(other.draws)
+        a, b = self.replicates, other.replicates
+        return compare_independent(a, self.value, b, other.value, level or self.level, draws)
 
 
 class ModelInfo(_Record):

@@ -20,16 +20,7 @@ from l96bench.submissions.fresh import fresh_seed
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS
 from l96bench.tasks.base import Task, shared
 
-__all__ = [
-    "Item",
-    "evaluate",
-    "evaluate_anew",
-    "examine",
-    "inspect",
-    "look_through",
-    "prepare",
-    "try_out",
-]
+__all__ = ["Item", "evaluate", "evaluate_anew", "examine", "inspect", "look_through", "prepare", "try_out"]
 
 
 @dataclass(frozen=True, slots=True)

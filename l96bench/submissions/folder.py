@@ -224,19 +224,26 @@ def score_folder(
         info = submission.info(item.task, item.artifact.digest, status)
         found[item.task.id] = result.model_copy(update={"submission": info})
     if fresh:
-        own = [item for item in items if item.task.id in found]
-        for item, outcome in zip(own, run_contained(f"{_EVALUATION}:evaluate_anew", own, limits, n_jobs), strict=True):
-            id = item.task.id
-            if outcome.fault:
-                faults += [f"{id}: on a fresh draw: {line}" for line in outcome.fault.splitlines()]
-            elif outcome.value is not None:
-                again = Result.model_validate(outcome.value)
-                drawn = fresh_draw(found[id], again.score, fresh_seed(item.artifact.digest))
-                found[id] = found[id].model_copy(update={"fresh": drawn})
+        _score_anew([item for item in items if item.task.id in found], limits, n_jobs, found, faults)
     for task in chosen:
         if submission.artifact(task).startswith("python:"):
             _score_python(submission, task, allow_python, found, faults)
     return Scored([found[task.id] for task in chosen if task.id in found], faults)
+
+
+def _score_anew(
+    items: Sequence[Item], limits: Limits | None, n_jobs: int, found: dict[str, Result], faults: list[str]
+) -> None:
+    """Score files on fresh draws, where they can answer that, and note it in the rows found."""
+    outcomes = run_contained(f"{_EVALUATION}:evaluate_anew", items, limits, n_jobs)
+    for item, outcome in zip(items, outcomes, strict=True):
+        id = item.task.id
+        if outcome.fault:
+            faults += [f"{id}: on a fresh draw: {line}" for line in outcome.fault.splitlines()]
+        elif outcome.value is not None:
+            again = Result.model_validate(outcome.value)
+            drawn = fresh_draw(found[id], again.score, fresh_seed(item.artifact.digest))
+            found[id] = found[id].model_copy(update={"fresh": drawn})
 
 
 def _score_python(

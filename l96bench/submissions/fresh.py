@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from l96bench.metrics.uncertainty import compare_independent
 from l96bench.results.origin import FRESH_LEVEL, FreshDraw
 from l96bench.results.record import Result, Score
 
@@ -19,9 +18,7 @@ def fresh_seed(digest: str) -> int:
 
 def fresh_draw(row: Result, score: Score, seed: int) -> FreshDraw:
     """Return the comparison of a row with the score on a fresh draw; the two share no test data."""
-    own = row.score
-    draws = own.draws.beside(score.draws)
-    found = compare_independent(own.replicates, own.value, score.replicates, score.value, FRESH_LEVEL, draws)
+    found = row.score.compare_independent(score, FRESH_LEVEL)
     return FreshDraw(
         seed=seed,
         score=score.value,

@@ -220,13 +220,15 @@ class DAIncrement(ClosureTask):
 
     def cycles(self, system: AssimilationSystem, progress: bool | None = False) -> Cycles:
         """Choose the inflation on the validation segment, then cycle the system over the test segments."""
-        track, filter, part = self.track, system.filter, self.source.part(self.track, "test")
+        track, filter, part = self.track, system.filter, self.source.part
         with show_progress(f"assimilating ({track.id})", 2, progress) as report:
             truth = self.arrays("valid")["truth"][:, : 1 + SPIN_UP + _TUNING_CYCLES]
-            tuning = run_cycle(track, self.source.part(track, "valid"), truth, system.model, filter, track.inflations)
+            tuning = run_cycle(track, part(track, "valid"), truth, system.model, filter, track.inflations)
             inflation = track.inflations[int(np.argmin(tuning.pooled_rmse))]
             report(1)
-            run = run_cycle(track, part, self.arrays("test")["truth"], system.model, filter, (inflation,))
+            run = run_cycle(
+                track, part(track, "test"), self.arrays("test")["truth"], system.model, filter, (inflation,)
+            )
             report(1)
         return Cycles(run, inflation, np.square(run.background_rmse))
 

@@ -111,7 +111,7 @@ class Registered:
 
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle the part as it is defined."""
-        return make_archive(track, PARTS[part], progress)
+        return make_archive(track, self.part(track, part), progress)
 
     def instance_seed(self, base: str) -> InstanceSeed:
         """Return None."""
