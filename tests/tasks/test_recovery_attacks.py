@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -51,7 +52,9 @@ def honest(single: EquationRecovery) -> Result:
 
 
 @pytest.mark.slow
-def test_honest_regression_is_near_the_top(honest: Result) -> None:
+def test_honest_regression_is_near_the_top(single: EquationRecovery) -> None:
+    """Of ten instances, as the real task has: the interval of two is wide."""
+    honest = replace(single, indices=tuple(range(10))).evaluate_equations(lambda problem: regress(problem, 0.05))
     assert honest.metrics["f1_noise_00"].value == 1.0
     assert honest.score.low > 95.0
 
