@@ -358,7 +358,7 @@ def processes(cache: Cache, tmp_path: Path) -> Iterator[list[subprocess.Popen[st
 def test_two_processes_at_once_make_it_once(
     cache: Cache, processes: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [json.loads(output) for output in outputs] == [cache.digests, cache.digests]
     assert (tmp_path / "log").read_text().count("made") == 1
 

@@ -94,13 +94,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for name in ("one", "two"):
             options = ("--nthreads", "1", "--death-timeout", "60")
             started.append(start("worker", name, *options, "--local-directory", str(folder / name)))
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + 300.0
         while not file.exists() or not file.read_text().endswith("}"):
             assert time.monotonic() < deadline, (folder / "scheduler" / "log").read_text()
             time.sleep(0.05)
         address = json.loads(file.read_text())["address"]
-        with distributed.Client(address, timeout=10, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=30)
+        with distributed.Client(address, timeout=300, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=300)
         yield address
     finally:
         for process in reversed(started):
