@@ -87,7 +87,7 @@ def perfect_forecast(
 
 
 def _states_before(regime: Regime, cases: Cases, seed_of: SeedOf) -> list[tuple[NDArray, ...]]:
-    """Return the truth's full state `cases.memory` MTU before every case, from the test trajectories."""
+    """Return the truth's full state `cases.memory` MTU before every case, from the climate's trajectories."""
     if cases.first != cases.memory:
         raise DataError(f"expected the first case at {cases.memory} MTU, the length of its memory, got {cases.first}")
     duration = cases.spacing * cases.per_trajectory
@@ -95,7 +95,7 @@ def _states_before(regime: Regime, cases: Cases, seed_of: SeedOf) -> list[tuple[
         regime,
         duration,
         interval=cases.spacing,
-        seed=seed_of(regime, "test"),
+        seed=seed_of(regime, "climate"),
         n_trajectories=cases.n_trajectories,
         progress=False,
     )

@@ -226,3 +226,69 @@ def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[Floa
         )
         density += power.mean(axis=1)
     return np.asarray(frequency, dtype=np.float64), density / run.shape[1]
+
+
+def wave_amplitudes(X: FloatArray, mean: float) -> FloatArray:
+    """Amplitudes of waves 1 .. K // 2 around the ring, (time, member, K // 2), in units of X.
+
+    On a homogeneous ring these Fourier modes are the empirical orthogonal functions.
+    """
+    K = X.shape[-1]
+    waves = np.abs(np.fft.rfft(X - mean, axis=-1))[..., 1:] * (2.0 / K)
+    if K % 2 == 0:
+        waves[..., -1] *= 0.5
+    return np.asarray(waves, dtype=np.float64)
+
+
+def leading_waves(amplitudes: FloatArray) -> tuple[int, int]:
+    """The two wavenumbers that carry most variance, the stronger first, of amplitudes (..., wave)."""
+    power = np.square(amplitudes).reshape(-1, amplitudes.shape[-1]).mean(axis=0)
+    first, second = np.argsort(-power, kind="stable")[:2] + 1
+    return int(first), int(second)
+
+
+class Recall:
+    """How near runs come to the training data, beside how near the truth comes: 1 for the truth, 0 for a copy.
+
+    Windows of half an MTU, five states 0.1 MTU apart, are compared with all windows of the training trajectory, turned
+    around the ring in every way.
+
+    Parameters
+    ----------
+    training : (time, K) array
+        The training trajectory, every 0.05 MTU.
+    truth : (time, member, K) array
+        An independent sample of the truth, every 0.05 MTU.
+    """
+
+    STATES, EVERY, QUERIES = 5, 2, 2048
+
+    def __init__(self, training: ArrayLike, truth: ArrayLike) -> None:
+        self.library = self._windows(np.asarray(training, dtype=np.float64)[:, None])[:, 0]
+        self.truth = self._distance(np.asarray(truth))
+
+    def of(self, X: ArrayLike) -> float:
+        """Median distance of windows of a run (time, member, K) from the nearest of training, over the truth's."""
+        return self._distance(np.asarray(X)) / self.truth
+
+    @classmethod
+    def _windows(cls, X: FloatArray) -> FloatArray:
+        """Windows (time, member, state, K)."""
+        n = len(X) - cls.EVERY * (cls.STATES - 1)
+        return np.stack([X[i * cls.EVERY : i * cls.EVERY + n] for i in range(cls.STATES)], axis=2)
+
+    def _distance(self, X: FloatArray) -> float:
+        K = X.shape[-1]
+        n = self.QUERIES // K
+        windows = self._windows(X)
+        all_of_them = windows.shape[0] * windows.shape[1]
+        picked = np.linspace(0, all_of_them - 1, n).astype(np.int64)
+        queries = windows[picked // windows.shape[1], picked % windows.shape[1]]  # (query, state, K)
+        turned = np.stack([np.roll(queries, turn, axis=-1) for turn in range(K)]).reshape(K * n, -1)
+        nearest = np.full(n, np.inf)
+        norms = np.square(turned).sum(axis=1)
+        for start in range(0, len(self.library), 4000):
+            part = self.library[start : start + 4000].reshape(-1, turned.shape[1])
+            squares = norms[:, None] - 2.0 * turned @ part.T + np.square(part).sum(axis=1)
+            nearest = np.minimum(nearest, squares.reshape(K, n, -1).min(axis=(0, 2)))
+        return float(np.median(np.sqrt(np.maximum(nearest, 0.0))))

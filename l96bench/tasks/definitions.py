@@ -104,6 +104,11 @@ ONLINE = (
                "Value that 0.1 % of all X of the climate run lie below.", "X", "truth"),
         Metric("p999", "99.9 % quantile of X",
                "Value that 0.1 % of all X of the climate run lie above.", "X", "truth"),
+        Metric("return_level_100", "100 MTU level",
+               "Level that X at a point exceeds in one of ten blocks of 10 MTU of the climate run.", "X", "truth"),
+        Metric("transitions", "transitions",
+               "How often in the climate run another of the two waves around the ring that carry most variance in the "
+               "truth comes to have the larger amplitude.", "1 / MTU", "truth"),
         Metric("autocorrelation_error", "autocorrelation error",
                "Root mean square difference between the autocorrelations of X in the climate run and in the truth's, "
                "over lags from 0 to 10 MTU.", "1", "lower"),
@@ -122,6 +127,17 @@ ONLINE = (
                "Hann windows of 10 MTU).", "X² MTU", "truth", "frequency"),
         Metric("spectrum_frequency", "frequency", "Frequencies of the spectrum.", "1 / MTU", "none", "frequency"),
     ),
+    Metric("response_mean", "response of the mean",
+           "Mean of X over the climate run of the shifted forcing less that of the regime's own.", "X", "truth"),
+    Metric("response_variance", "response of the variance",
+           "Variance of X over the climate run of the shifted forcing less that of the regime's own.", "X²", "truth"),
+    Metric("restart", "restart",
+           "Root mean square difference of the free run from the same run started again half an MTU before, from its "
+           "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts. Near or below "
+           "1 for a closure that goes on as it began.", "1", "none"),
+    Metric("recall", "recall",
+           "Median distance of half an MTU of the climate run from the nearest half MTU of the training trajectory, "
+           "turned around the ring, over that of the truth. 0 for a copy of the training data.", "1", 1.0),
     Metric("lead", "lead", "Leads of the curves of forecasts.", "MTU", "none", _LEAD),
     Metric("crps_by_lead", "CRPS by lead", "As `crps_1`, at every lead.", "X", "lower", _LEAD),
     Metric("rmse_by_lead", "RMSE by lead", "As `rmse_1`, at every lead.", "X", "lower", _LEAD),

@@ -13,31 +13,34 @@ from numpy.typing import NDArray
 
 from l96bench.data.splits import CASES, Cases
 from l96bench.data.store import array_digest
-from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.resolved import MODEL_DT, rollout
+from l96bench.dynamics.resolved import MODEL_DT, Rollout
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.glossary import Metric
 from l96bench.regimes import seed_word
-from l96bench.results.record import Failures, ModelInfo, Result
+from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
+from l96bench.tasks.online_runs import INTERVAL, Batches, Ledger, Runner, Starts, copies, restarted
 from l96bench.tasks.online_scores import (
-    BLOCK,
-    INTERVAL,
     METHOD,
     ClimateRun,
     Estimate,
     Forecasts,
+    Runs,
     climate_metrics,
     climate_part,
     climate_series,
+    extremes,
     forecast_metrics,
     forecast_part,
     momentum_metrics,
     possible_scores,
+    response,
+    restart_ratio,
     score_of,
 )
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
@@ -45,33 +48,40 @@ from l96bench.tasks.sources import CLIMATE, fewer
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
-_CLIMATES = (("", "climate"), ("_shift", "climate-shift"))
+CLIMATES = {"": "climate", "_shift": "climate-shift"}
+"""The splits of the truth of each climate, by the suffix of its metrics."""
 
 
 @dataclass(frozen=True)
 class OnlineRollout(ClosureTask):
-    """Online skill: ``100 * survival * (forecast + climate) / 2``, both parts capped at 1 and floored at 0.
+    """Online skill: ``100 * survival * (forecast + climate) / 2``, all parts capped at 1 and floored at 0.
 
-    A model is whatever `l96bench.as_closure` takes. *Forecast*: 500 cases, leads to 3 MTU, one member for deterministic
+    A model is whatever `l96bench.as_closure` takes. *Forecast*: 300 cases, leads to 3 MTU, one member for deterministic
     closures and 20 for others; the part is ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over
-    leads up to 2 MTU. *Climate*: 50 members, 100 MTU of spin-up, then 200 MTU; the part is ``(D_none - D) / (D_none -
-    D_truth)``, D being the mean of three 1-Wasserstein distances. *Survival*: the fraction of those members that stay
-    finite and within 10 climatological standard deviations of the mean. Diverged members are continued without closure.
+    leads up to 2 MTU. *Climate*: the mean of the parts at the regime's forcing (120 members) and at F + 4 (60 members),
+    after 100 MTU of spin-up, over 150 MTU; a part is ``(D_none - D) / (D_none - D_truth)``, D being the mean of three
+    1-Wasserstein distances. *Survival*: the fraction of the 120 members that stay finite and within 10 climatological
+    standard deviations of the mean. Diverged members are continued without closure.
+
+    Every run has the same number of rows, in an order that tells nothing, of both forcings: a batch of forecasts, of
+    which the first goes on to the climates. All begin from a fresh copy of the closure.
 
     Parameters
     ----------
     cases : Cases
         The initial conditions of the forecasts.
-    n_members : int
-        Members of a climate run.
+    n_members, n_shifted : int
+        Members of a climate run at the regime's forcing and at a shifted one, which are the rows of every batch.
     spin_up, duration : float
         Spin-up and sampled length of a climate run, in MTU.
     """
 
+    version: int = 2
     cases: Cases = CASES  # type: ignore[misc]
-    n_members: int = 50
+    n_members: int = 120
+    n_shifted: int = 60
     spin_up: float = 100.0
-    duration: float = 200.0
+    duration: float = 150.0
 
     family: ClassVar[str] = "online-rollout"
     title: ClassVar[str] = "Online rollout"
@@ -92,15 +102,23 @@ class OnlineRollout(ClosureTask):
     redrawn: ClassVar[bool] = True
     env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
     splits: ClassVar[tuple[str, ...]] = (
-        *("train", "test", "shift", "perfect"),
+        *("train", "perfect"),
         *("climate", "climate-twin", "climate-shift", "climate-shift-twin"),
     )
 
     def in_miniature(self) -> Self:
         """Return a copy with the data, the cases and the climate runs of the miniature."""
         n_members, duration = CLIMATE
-        cases = Cases(per_trajectory=10, n_trajectories=2, spacing=2.0, members=4)
-        return replace(super().in_miniature(), cases=cases, n_members=n_members, spin_up=5.0, duration=duration)
+        cases = Cases(per_trajectory=3, n_trajectories=n_members, spacing=6.0, members=4)
+        return replace(
+            super().in_miniature(), cases=cases, n_members=2 * n_members, n_shifted=n_members, spin_up=5.0,
+            duration=duration,
+        )  # fmt: skip
+
+    @property
+    def available_splits(self) -> tuple[str, ...]:
+        """All splits: every regime has a climate of a shifted forcing."""
+        return self.splits
 
     def fresh(self, seed: int) -> Self:
         """Return the task on a fresh draw, with as many members and trajectories of cases as that has."""
@@ -113,7 +131,7 @@ class OnlineRollout(ClosureTask):
 
     def assess(self, model: Any, work: Work) -> Parts:
         """Run the closure's forecasts and climates."""
-        return self._parts(self.forecasts(model, work.progress), self.climates(model, work.progress))
+        return self._parts(self.runs(model, work.progress))
 
     @classmethod
     def example(cls) -> Example:
@@ -129,7 +147,7 @@ class OnlineRollout(ClosureTask):
     @cached_property
     def forecast_truth(self) -> NDArray[np.float64]:
         """True states at each lead of each case, (lead, case, K)."""
-        return self.cases.truth(self.test.X)
+        return self.cases.truth(self.arrays("climate")["X"])
 
     @cached_property
     def perfect(self) -> Forecasts:
@@ -138,108 +156,105 @@ class OnlineRollout(ClosureTask):
         return Forecasts(X, ensemble.crps(self.forecast_truth, X))
 
     @cached_property
-    def without_closure(self) -> tuple[Forecasts, dict[str, ClimateRun]]:
+    def without_closure(self) -> Runs:
         """Forecasts and climates of the resolved model without a closure: the floor."""
-        return self.forecasts(NoClosure(), False), self.climates(NoClosure(), False)
+        return self.runs(NoClosure(), False)
 
     @cached_property
     def grids(self) -> dict[str, climate.DistanceGrid]:
-        """Grids on which distributions are compared, by climate: "" and, where there is one, "_shift"."""
-        return {key: climate.DistanceGrid.from_truth(self._truth_run(name), INTERVAL) for key, name in self._names}
+        """Grids on which distributions are compared, by climate: "" and, of the shifted forcing, "_shift"."""
+        return {key: climate.DistanceGrid.from_truth(self._truth_run(name), INTERVAL) for key, name in CLIMATES.items()}
 
     @cached_property
     def truth_climates(self) -> dict[str, tuple[ClimateRun, ClimateRun]]:
         """Two independent samples of the truth for each climate; their distance defines the ceiling."""
         pairs = {}
-        for key, name in self._names:
+        for key, name in CLIMATES.items():
             runs = [self._truth_run(split) for split in (name, f"{name}-twin")]
-            alive = np.ones(self.n_members, dtype=bool)
-            first, second = (ClimateRun(X, climate.member_cdfs(X, INTERVAL, self.grids[key]), alive) for X in runs)
+            first, second = (
+                ClimateRun(X, climate.member_cdfs(X, INTERVAL, self.grids[key]), np.ones(X.shape[1], dtype=bool))
+                for X in runs
+            )
             pairs[key] = (first, second)
         return pairs
 
-    @property
-    def _names(self) -> tuple[tuple[str, str], ...]:
-        return _CLIMATES if self.has_shift else _CLIMATES[:1]
+    @cached_property
+    def waves(self) -> dict[str, tuple[int, int]]:
+        """The two waves around the ring that carry most variance in the truth, by climate, the stronger first."""
+        return {
+            key: climate.leading_waves(climate.wave_amplitudes(pair[0].X, self.grids[key].mean[0]))
+            for key, pair in self.truth_climates.items()
+        }
+
+    @cached_property
+    def recall(self) -> climate.Recall:
+        """The training data, and the truth's distance from them."""
+        return climate.Recall(self.train.X, self.truth_climates[""][1].X)
 
     def _truth_run(self, name: str) -> NDArray[np.float64]:
         return self.arrays(name)["X"].swapaxes(0, 1)
 
-    def _limits(self, key: str) -> tuple[float, float]:
-        mean, std = self.grids[key].mean[0], self.grids[key].std[0]
-        return bounds(mean, std)
+    def _rng(self, purpose: str, *number: int) -> np.random.Generator:
+        return np.random.default_rng([self.regime.word, self.version, seed_word(f"closure {purpose}"), *number])
 
-    def _rng(self, purpose: str) -> np.random.Generator:
-        return np.random.default_rng([self.regime.word, self.version, seed_word(f"closure {purpose}")])
+    def starts(self, key: str = "") -> Starts:
+        """Return the states, pasts, forcing and limits of all cases of a climate."""
+        X, forcing = self.arrays(CLIMATES[key])["X"], (self.regime.shifted() if key else self.regime).F
+        X0 = self.cases.initial(X)
+        limits = np.array(bounds(self.grids[key].mean[0], self.grids[key].std[0]))
+        return Starts(X0, self.cases.history(X), np.full(len(X0), forcing), np.repeat(limits[:, None], len(X0), axis=1))
 
-    def forecasts(self, model: Any, progress: bool | None = None) -> Forecasts:
-        """Return the model's forecasts of all cases; diverged members are continued without closure."""
-        closure = self.as_run(model)
+    def runs(self, model: Any, progress: bool | None = None) -> Runs:
+        """Return the model's forecasts of all cases, its climates and its restart.
+
+        Diverged members are continued without closure.
+        """
+        closure, is_floor = self.as_run(model), isinstance(model, NoClosure)
         members = 1 if closure.deterministic else self.cases.members
-        X0 = np.repeat(self.cases.initial(self.test.X), members, axis=0)
-        history = np.repeat(self.cases.history(self.test.X), members, axis=1) if hasattr(closure, "remember") else None
-        run = rollout(
-            closure,
-            X0,
-            self.cases.lead + self.cases.interval,
-            regime=self.regime,
-            interval=self.cases.interval,
-            limits=self._limits(""),
-            history=history,
-            rng=self._rng("forecast"),
-            progress=progress,
-        )
-        X = run.X[1:].reshape(len(self.cases.leads), len(self.cases), members, self.regime.K)
-        lost = np.isnan(X)
-        if lost.any():
-            fallback = self.climatology[0] if isinstance(model, NoClosure) else self.without_closure[0].X
-            X = np.where(lost, fallback, X)
-        return Forecasts(X, ensemble.crps(self.forecast_truth, X), int((~run.survived).sum()))
-
-    def climates(self, model: Any, progress: bool | None = None) -> dict[str, ClimateRun]:
-        """Return the model's climate ("") and, where there is one, its warmer climate ("_shift"), run in one batch."""
-        splits = {"": self.test, "_shift": self.shift} if self.has_shift else {"": self.test}
-        every = len(self.cases) // self.n_members
-        X0 = np.concatenate([self.cases.initial(samples.X)[::every] for samples in splits.values()])
-        history = np.concatenate([self.cases.history(samples.X)[:, ::every] for samples in splits.values()], axis=1)
-        forcing = [self.regime.F] + ([self.regime.shifted().F] if self.has_shift else [])
-        limits = np.repeat(np.array([self._limits(key) for key in splits]).T, self.n_members, axis=1)
-        closure = self.as_run(model)
-        ledger = _Ledger(closure) if self.regime.coupling == "flux" and not isinstance(closure, Polynomial) else None
-        run = rollout(
-            ledger or closure,
-            X0,
-            self.duration,
-            regime=self.regime,
-            F=np.repeat(forcing, self.n_members),
-            interval=INTERVAL,
-            spin_up=self.spin_up,
-            limits=(limits[0], limits[1]),
-            history=history,
-            rng=self._rng("climate"),
-            progress=progress,
-        )
-        sources = self._sources(run.X, closure if ledger is None else ledger)
+        batches = Batches.of(len(self.cases), members, self.n_members, self.n_shifted, self._rng("order"))
+        cases, shifted = self.starts(), self.starts("_shift")[: self.n_shifted]
+        fresh, run = copies(closure), Runner(self.regime, progress)
+        X = np.empty((len(self.cases.leads), len(self.cases), members, self.regime.K))
+        lost = np.zeros((len(self.cases), members), dtype=bool)
+        ledger = None
+        if self.regime.coupling == "flux" and not isinstance(closure, Polynomial):
+            ledger = Ledger(fresh())
+        free = Rollout(*3 * (np.empty(0),))
+        for i, (case, member, order) in enumerate(zip(batches.cases, batches.members, batches.order, strict=True)):
+            duration = self.cases.lead + self.cases.interval if i else self.spin_up + self.duration
+            each = run(
+                fresh() if i or ledger is None else ledger, cases[case] + shifted, order, duration, self._rng("run", i)
+            )
+            X[:, case, member] = each.X[1 : len(X) + 1, : self.n_members]
+            lost[case, member] = each.left[: self.n_members] <= self.cases.lead
+            free = each if not i else free
+        first = cases[batches.cases[0]] + shifted
+        rngs = (self._rng("restart", 0), self._rng("restart", 1))
+        again = restarted(run, fresh, free.X, first, self.climatology[1], rngs)
+        if np.isnan(X).any():
+            X = np.where(np.isnan(X), self.climatology[0] if is_floor else self.without_closure.forecasts.X, X)
+        forecasts = Forecasts(X, ensemble.crps(self.forecast_truth, X), int(lost.sum()))
+        sampled = free.X[round(self.spin_up / INTERVAL) :]
+        sources = self._sources(sampled, closure, ledger, batches.order[0])
         climates = {}
-        for i, key in enumerate(splits):
-            part = slice(i * self.n_members, (i + 1) * self.n_members)
-            X = self._continued(run.X[:, part], key, isinstance(model, NoClosure))
-            cdfs = climate.member_cdfs(X, INTERVAL, self.grids[key])
-            own = None if sources is None else sources[:, part]
-            climates[key] = ClimateRun(X, cdfs, run.survived[part], own)
-        return climates
+        for key, part in (("", slice(self.n_members)), ("_shift", slice(self.n_members, None))):
+            own = self._continued(sampled[:, part], key, is_floor)
+            cdfs = climate.member_cdfs(own, INTERVAL, self.grids[key])
+            climates[key] = ClimateRun(own, cdfs, free.survived[part], None if sources is None else sources[:, part])
+        return Runs(forecasts, climates, again)
 
-    def _sources(self, X: NDArray[np.float64], closure: Any) -> NDArray[np.float64] | None:
+    def _sources(
+        self, X: NDArray[np.float64], closure: Any, ledger: Ledger | None, order: NDArray[np.int64]
+    ) -> NDArray[np.float64] | None:
         """Return mean U over the ring / std of U (time, member), at most 10, NaN once diverged, for flux couplings."""
         if self.regime.coupling != "flux":
             return None
-        if isinstance(closure, _Ledger):
-            # The run's last sample is where it ends: the closure is not asked there.
-            every, first = round(INTERVAL / MODEL_DT), round(self.spin_up / MODEL_DT)
-            sources = np.array(closure.sources[first::every])
-            X = X[: len(sources)]
-        else:
+        if ledger is None:
             sources = closure.predict(X).mean(axis=-1)
+        else:
+            # The run's last sample is where it ends: the closure is not asked there.
+            sources = ledger.means(order, round(self.spin_up / MODEL_DT), round(INTERVAL / MODEL_DT))
+            X = X[: len(sources)]
         scaled = np.clip(np.nan_to_num(sources / float(np.std(self.train.U)), nan=BOUND), -BOUND, BOUND)
         return np.where(np.isnan(X[..., 0]), np.nan, scaled)
 
@@ -248,34 +263,41 @@ class OnlineRollout(ClosureTask):
         lost = np.isnan(X)
         if not lost.any():
             return X
-        fallback = self.climatology[0] if is_floor else self.without_closure[1][key].X
-        return np.where(lost, fallback, X)
+        return np.where(lost, self.climatology[0] if is_floor else self.without_closure.climates[key].X, X)
 
-    def _parts(self, forecasts: Forecasts, climates: dict[str, ClimateRun]) -> Parts:
-        none, none_climates = self.without_closure
-        cases = self.weights(len(self.cases) // BLOCK, "cases")
-        forecast = forecast_part(none, forecasts, self.perfect, self.cases.leads, cases)
+    def _parts(self, runs: Runs) -> Parts:
+        none, forecasts = self.without_closure, runs.forecasts
+        cases = self.weights(len(self.cases), "cases")
+        forecast = forecast_part(none.forecasts, forecasts, self.perfect, self.cases.leads, cases)
         metrics, series = forecast_metrics(self.forecast_truth, forecasts, self.cases.leads, self.climatology, cases)
         metrics["forecast_part"] = value_of(*forecast)
-        members, truth_weights, twin_weights = (
-            self.weights(self.n_members, purpose) / self.n_members for purpose in ("members", "truth", "twin")
-        )
-        parts: dict[str, Estimate] = {}
-        for key, run in climates.items():
+        parts: list[Estimate] = []
+        drawn: dict[str, NDArray[np.float64]] = {}
+        for key, run in runs.climates.items():
             truth, twin = self.truth_climates[key]
-            pairs = ((none_climates[key], members), (run, members), (twin, twin_weights))
-            part, replicates, found = climate_part(pairs, (truth, truth_weights), self.grids[key])
-            parts[key] = (part, replicates)
-            found |= climate_metrics(run, members, (truth, truth_weights), self.grids[key])
-            found |= momentum_metrics(run, members)
+            members, true, second = (
+                self.weights(len(each.survived), f"{purpose}{key}") / len(each.survived)
+                for purpose, each in (("members", none.climates[key]), ("truth", truth), ("twin", twin))
+            )
+            own = drawn[key] = second if run is twin else members
+            pairs = ((none.climates[key], members), (run, own), (twin, second))
+            part, replicates, found = climate_part(pairs, (truth, true), self.grids[key])
+            parts.append((part, replicates))
+            found |= climate_metrics(run, own, (truth, true), self.grids[key])
+            found |= extremes(run, own, self.grids[key].mean[0], self.waves[key])
+            found |= momentum_metrics(run, own)
             metrics |= {f"{name}{key}": value for name, value in found.items()}
             series |= {f"{name}{key}": values for name, values in climate_series(run).items()}
-        survived = climates[""].survived
-        score, replicates = score_of(forecast, parts[""], (float(survived.mean()), members @ survived))
-        left = sum(int((~run.survived).sum()) for run in climates.values())
-        n_runs = forecasts.X.shape[1] * forecasts.X.shape[2] + self.n_members * len(climates)
+        metrics |= response(runs.climates, drawn)
+        metrics["recall"] = Value(value=self.recall.of(runs.climates[""].X))
+        if runs.restart is not None:
+            metrics["restart"] = restart_ratio(*runs.restart, self.weights(len(runs.restart[0]), "restart"))
+        survived = runs.climates[""].survived
+        score, replicates = score_of(forecast, parts, (float(survived.mean()), drawn[""] @ survived))
+        left = sum(int((~run.survived).sum()) for run in runs.climates.values())
+        n_runs = forecasts.X.shape[1] * forecasts.X.shape[2] + sum(len(run.survived) for run in runs.climates.values())
         failures = Failures(diverged=forecasts.diverged + left, of=n_runs, note="forecast and climate members")
-        digest = array_digest(np.concatenate([forecasts.X.ravel(), climates[""].X.ravel()]))
+        digest = array_digest(np.concatenate([forecasts.X.ravel(), *(run.X.ravel() for run in runs.climates.values())]))
         return Parts(score, replicates, METHOD, metrics, failures, digest, series)
 
     def possible_scores(self, row: Result) -> tuple[float, float]:
@@ -285,7 +307,7 @@ class OnlineRollout(ClosureTask):
     def aligned(self, row: Result) -> Sequence[Aligned]:
         """Return the CRPS and the forecast part, and the distances and the climate parts, which are linear in them."""
         pairs = [("crps_mean", "forecast_part")]
-        pairs += [(f"climate_distance{key}", f"climate_part{key}") for key, _ in self._names]
+        pairs += [(f"climate_distance{key}", f"climate_part{key}") for key in CLIMATES]
         return [Aligned(part.replace("_", " "), row.metrics[x].value, row.metrics[part].value) for x, part in pairs]
 
     @property
@@ -300,30 +322,11 @@ class OnlineRollout(ClosureTask):
         )
 
     def _evaluate_floor(self) -> Result:
-        return self.result(_FLOOR, self._parts(*self.without_closure), self.cost(NoClosure(), None))
+        return self.result(_FLOOR, self._parts(self.without_closure), self.cost(NoClosure(), None))
 
     def _evaluate_ceiling(self) -> Result:
         twins = {key: pair[1] for key, pair in self.truth_climates.items()}
-        return self.result(_CEILING, self._parts(self.perfect, twins))
-
-
-class _Ledger:
-    """A closure wrapper that records the mean over the ring of every U."""
-
-    def __init__(self, closure: Closure) -> None:
-        self.closure, self.deterministic = closure, closure.deterministic
-        self.sources: list[NDArray[np.float64]] = []
-        if hasattr(closure, "remember"):
-            self.remember = closure.remember
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        checked_start(self.closure, n_members, rng)
-
-    def step(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        U = checked_step(self.closure, X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.sources.append(U.mean(axis=1))
-        return U
+        return self.result(_CEILING, self._parts(Runs(self.perfect, twins)))
 
 
 _FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

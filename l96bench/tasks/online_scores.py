@@ -5,7 +5,7 @@ Replicates come from weights (replicate, block or member): how often each block 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,31 +15,34 @@ from numpy.typing import NDArray
 from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
+from l96bench.tasks.online_runs import INTERVAL
 from l96bench.tasks.parts import LEVEL, seed_spread, value_of
 
 __all__ = [
     "ClimateRun",
     "Forecasts",
+    "Runs",
     "climate_metrics",
     "climate_part",
     "climate_series",
+    "extremes",
     "forecast_metrics",
     "forecast_part",
     "momentum_metrics",
     "possible_scores",
+    "response",
+    "restart_ratio",
     "score_of",
 ]
 
-INTERVAL = 0.05
-"""MTU between the samples of a climate run."""
 SCORED_LEAD = 2.0
 """Longest lead in MTU of the averaged CRPS."""
-BLOCK = 5
-"""Consecutive cases per bootstrap block: 19.5 MTU of one test trajectory."""
 METHOD = (
-    "paired bootstrap: forecasts over 100 blocks of 5 consecutive cases, climate and survival over 50 members of model "
-    "and truth; parts recentred on their estimates; percentile interval"
+    "paired bootstrap: forecasts over cases, climates and survival over members of model and truth; parts recentred on "
+    "their estimates; percentile interval"
 )
+RETURN = (10.0, 0.9)
+"""Length in MTU of the blocks whose largest X makes a return level, and its quantile among them."""
 
 Array = NDArray[np.float64]
 Estimate = tuple[float, Array]
@@ -69,11 +72,25 @@ class ClimateRun:
     sources: NDArray[np.float64] | None = None
 
 
-def score_of(forecast: Estimate, part: Estimate, survival: Estimate) -> Estimate:
-    """Return ``100 * survival * (forecast + climate) / 2``, both parts clipped to 0..1, with replicates."""
-    (f, f_replicates), (c, c_replicates), (s, s_replicates) = forecast, part, survival
-    score = 50.0 * s * float(np.clip(f, 0.0, 1.0) + np.clip(c, 0.0, 1.0))
-    replicates = 50.0 * s_replicates * (np.clip(f_replicates, 0.0, 1.0) + np.clip(c_replicates, 0.0, 1.0))
+@dataclass(frozen=True)
+class Runs:
+    """Forecasts, climates by the suffix of their metrics, and the squares that tell of restarts (see `restarted`)."""
+
+    forecasts: Forecasts
+    climates: dict[str, ClimateRun]
+    restart: tuple[Array, Array] | None = None
+
+
+def score_of(forecast: Estimate, climates: Sequence[Estimate], survival: Estimate) -> Estimate:
+    """Return ``100 * survival * (forecast + climate) / 2``, with replicates.
+
+    The forecast part, and the part of each climate, of which `climate` is the mean, are clipped to 0..1.
+    """
+    (f, f_replicates), (s, s_replicates) = forecast, survival
+    c = sum(float(np.clip(part, 0.0, 1.0)) for part, _ in climates) / len(climates)
+    c_replicates = sum(np.clip(replicates, 0.0, 1.0) for _, replicates in climates) / len(climates)
+    score = 50.0 * s * (float(np.clip(f, 0.0, 1.0)) + c)
+    replicates = 50.0 * s_replicates * (np.clip(f_replicates, 0.0, 1.0) + c_replicates)
     return score, np.clip(recentre(replicates, score), 0.0, 100.0)
 
 
@@ -83,15 +100,15 @@ def possible_scores(metrics: Mapping[str, Value], n_seeds: int) -> tuple[float, 
     The score of one seed follows from them. That of several is a mean over seeds of a product of clipped parts, and the
     metrics are means: where a part may be clipped for a seed, or survival differs, the spread bounds what is left open.
     """
-    parts = [metrics["forecast_part"], metrics["climate_part"]]
+    parts = [(1.0, metrics["forecast_part"]), (0.5, metrics["climate_part"]), (0.5, metrics["climate_part_shift"])]
     spreads, open_ends, clipped = [], 0.0, 0.0
-    for part in parts:
+    for share, part in parts:
         spread = seed_spread(part, n_seeds)
         farthest = spread * max(0, n_seeds - 1) ** 0.5
         if not 0.0 <= part.value - farthest <= part.value + farthest <= 1.0:
-            open_ends += spread
-        spreads.append(spread)
-        clipped += min(1.0, max(0.0, part.value))
+            open_ends += share * spread
+        spreads.append(share * spread)
+        clipped += share * min(1.0, max(0.0, part.value))
     survival = metrics["survival"].value
     apart = min(1.0, sum(spreads)) * (survival * max(0.0, 1.0 - survival)) ** 0.5 if n_seeds > 1 else 0.0
     score, open_ends = 50.0 * survival * clipped, 50.0 * (survival * open_ends + apart)
@@ -101,9 +118,9 @@ def possible_scores(metrics: Mapping[str, Value], n_seeds: int) -> tuple[float, 
 def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Array, weights: Array) -> Estimate:
     """Return ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads up to 2 MTU."""
     scored = leads <= SCORED_LEAD + 1e-9
-    blocks = [_by_block(each.crps[scored].mean(axis=0)) for each in (none, own, perfect)]
-    part = float(_fraction(*(block.mean() for block in blocks)))
-    replicates = _fraction(*(weights @ block / weights.sum(axis=1) for block in blocks))
+    means = [each.crps[scored].mean(axis=0) for each in (none, own, perfect)]
+    part = float(_fraction(*(each.mean() for each in means)))
+    replicates = _fraction(*(weights @ each / weights.sum(axis=1) for each in means))
     return part, recentre(replicates, part)
 
 
@@ -115,22 +132,21 @@ def forecast_metrics(
     weights = weights / weights.sum(axis=1, keepdims=True)
     X, n_members = forecasts.X, forecasts.X.shape[2]
     crps, rmse = forecasts.crps.mean(axis=1), ensemble.rmse_by_lead(truth, X)
-    rmse_replicates = np.sqrt(_by_block(np.square(X.mean(axis=2) - truth).mean(axis=2)) @ weights.T)
+    rmse_replicates = np.sqrt(np.square(X.mean(axis=2) - truth).mean(axis=2) @ weights.T)
     spread = ensemble.spread_by_lead(X)
     correlation = ensemble.anomaly_correlation_by_lead(truth, X, mean)
     one, scored = int(np.argmin(np.abs(leads - 1.0))), leads <= SCORED_LEAD + 1e-9
     valid = ensemble.valid_prediction_time(rmse, leads, std)
     valid_replicates = np.array([ensemble.valid_prediction_time(curve, leads, std) for curve in rmse_replicates.T])
     variance = np.zeros(X.shape[1]) if n_members == 1 else X[one].var(axis=1, ddof=1).mean(axis=1)
-    spread_replicates = np.sqrt((n_members + 1) / n_members * (weights @ _by_block(variance)))
+    spread_replicates = np.sqrt((n_members + 1) / n_members * (weights @ variance))
     predicted, observed = X[one].mean(axis=1) - mean, truth[one] - mean
     products = (predicted * observed, predicted**2, observed**2)
-    cross, own, true = (weights @ _by_block(product.mean(axis=1)) for product in products)
+    cross, own, true = (weights @ product.mean(axis=1) for product in products)
     norm = np.sqrt(own * true)
-    crps_blocks = _by_block(forecasts.crps)
     metrics = {
-        "crps_mean": value_of(float(crps[scored].mean()), weights @ crps_blocks[scored].mean(axis=0)),
-        "crps_1": value_of(float(crps[one]), weights @ crps_blocks[one]),
+        "crps_mean": value_of(float(crps[scored].mean()), weights @ forecasts.crps[scored].mean(axis=0)),
+        "crps_1": value_of(float(crps[one]), weights @ forecasts.crps[one]),
         "rmse_1": value_of(float(rmse[one]), rmse_replicates[one]),
         "rmse_over_std_1": value_of(float(rmse[one]) / std, rmse_replicates[one] / std),
         "spread_1": value_of(float(spread[one]), spread_replicates),
@@ -188,6 +204,51 @@ def climate_metrics(
     }
 
 
+def extremes(run: ClimateRun, weights: Array, mean: float, waves: tuple[int, int]) -> dict[str, Value]:
+    """Return the level that X at a point exceeds once in 100 MTU, and the transitions between two waves per MTU.
+
+    The level is the 0.9 quantile of the largest X of blocks of 10 MTU (or of the run, where that is shorter). A wave
+    dominates while it has the larger amplitude of the two (Lorenz 2006, doi:10.1175/JAS3727.1; Christensen, Moroz and
+    Palmer 2015, doi:10.1007/s00382-014-2239-9).
+    """
+    length = min(round(RETURN[0] / INTERVAL), len(run.X))
+    blocks = run.X[: len(run.X) // length * length].reshape(-1, length, *run.X.shape[1:])
+    largest = blocks.max(axis=1).swapaxes(0, 1).reshape(run.X.shape[1], -1)
+    order = np.argsort(largest, axis=None, kind="stable")
+    values, member = largest.ravel()[order], order // largest.shape[1]
+    summed = (np.cumsum(own[member]) for own in weights)
+    at = [int(np.searchsorted(each, RETURN[1] * each[-1])) for each in summed]
+    level = float(values[int(np.ceil(RETURN[1] * len(values))) - 1])
+    amplitudes = climate.wave_amplitudes(run.X, mean)
+    second = amplitudes[..., waves[1] - 1] > amplitudes[..., waves[0] - 1]
+    changes = (second[1:] != second[:-1]).mean(axis=0) / INTERVAL
+    return {
+        "return_level_100": value_of(level, values[np.minimum(at, len(values) - 1)]),
+        "transitions": value_of(float(changes.mean()), weights @ changes),
+    }
+
+
+def response(climates: Mapping[str, ClimateRun], weights: Mapping[str, Array]) -> dict[str, Value]:
+    """Return the changes of the mean and of the variance of X from the regime's own forcing to the shifted one."""
+    found = []
+    for key in ("", "_shift"):
+        mean, square = climates[key].X.mean(axis=(0, 2)), np.square(climates[key].X).mean(axis=(0, 2))
+        means, squares = weights[key] @ mean, weights[key] @ square
+        found.append((mean.mean(), means, square.mean() - mean.mean() ** 2, squares - np.square(means)))
+    mean, means, variance, variances = (shifted - own for own, shifted in zip(*found, strict=True))
+    return {
+        "response_mean": value_of(float(mean), means),
+        "response_variance": value_of(float(variance), variances),
+    }
+
+
+def restart_ratio(own: Array, between: Array, weights: Array) -> Value:
+    """Return the RMS difference of a run from its restarts over that between two, from squares (row,)."""
+    least = np.finfo(np.float64).tiny
+    ratios = np.sqrt((weights @ own) / np.maximum(weights @ between, least))
+    return value_of(float(np.sqrt(own.sum() / max(between.sum(), least))), ratios)
+
+
 def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
     """Return the RMS and the long-term mean of a closure's contribution to the mean of X, where it was recorded."""
     if run.sources is None or np.isnan(run.sources).all():
@@ -221,11 +282,6 @@ def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
     if pooled[0] == 0.0:
         return np.ones_like(pooled), np.ones_like(resampled)
     return pooled / pooled[0], resampled / np.maximum(resampled[:, :1], np.finfo(np.float64).tiny)
-
-
-def _by_block(values: Array) -> Array:
-    """Return means over blocks of consecutive cases, on the last axis."""
-    return np.asarray(values.reshape(*values.shape[:-1], -1, BLOCK).mean(axis=-1), dtype=np.float64)
 
 
 def _fraction(none: Any, own: Any, best: Any) -> Any:

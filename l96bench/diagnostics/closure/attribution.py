@@ -71,13 +71,13 @@ class Attribution:
     control: Array
 
     def curves(self, weights: Array) -> dict[str, Curve]:
-        """Return the root-mean-square effect of each source by lead, with intervals over blocks of cases."""
+        """Return the root-mean-square effect of each source by lead, with intervals over cases."""
         zero = np.zeros_like(self.control)
         return {name: rmse_curve(zero, effect[:, :, None], weights) for name, effect in self.sources.items()}
 
 
 def true_forcing(task: OnlineRollout) -> Array:
-    """Return the exact U (step, case, K) of the regenerated test trajectories, or raise `DataError` if they differ."""
+    """Return the exact U (step, case, K) of the regenerated trajectories of the climate, or raise `DataError` if they differ."""
     cases = task.cases
     fine = whole_multiple(cases.interval, MODEL_DT)
     first = cases.starts * fine
@@ -87,14 +87,16 @@ def true_forcing(task: OnlineRollout) -> Array:
         task.regime,
         round(duration / MODEL_DT) * MODEL_DT,
         interval=MODEL_DT,
-        seed=split_seed(task.regime, "test"),
+        seed=split_seed(task.regime, "climate"),
         n_trajectories=cases.n_trajectories,
         store_fast=False,
         progress=False,
     )
     X, U = (array.reshape(cases.n_trajectories, -1, task.regime.K) for array in (run.X, run.U))
-    if not np.array_equal(X[:, first].reshape(-1, task.regime.K), cases.initial(task.test.X)):
-        raise DataError(f"{task.id}: expected the test trajectories from their seeds, got others; is the cache stale?")
+    if not np.array_equal(X[:, first].reshape(-1, task.regime.K), task.starts().X):
+        raise DataError(
+            f"{task.id}: expected the climate's trajectories from their seeds, got others; is the cache stale?"
+        )
     windows = U[:, first[:, None] + np.arange(n_steps)]
     return np.ascontiguousarray(windows.reshape(len(cases), n_steps, -1).swapaxes(0, 1))
 
@@ -152,13 +154,16 @@ def attribute(
 def attribution(subject: ClosureSubject, results: Results) -> Section:
     """Show what each source of error does to forecasts."""
     task, leads = subject.online, subject.online.cases.leads
-    X0, history = task.cases.initial(task.test.X), task.cases.history(task.test.X)
+    X0, history = task.starts().X, task.starts().past
     exact = attribute(
         ExactForcing(true_forcing(task)),
         X0,
         task,
         subject.rng("diagnostics exact"),
-        others={"missing physics": task.without_closure[0].X.mean(axis=2), "closure": subject.forecasts.X.mean(axis=2)},
+        others={
+            "missing physics": task.without_closure.forecasts.X.mean(axis=2),
+            "closure": subject.forecasts.X.mean(axis=2),
+        },
     )
     members, changes = 1 if subject.deterministic else 5, Changes()
     own = attribute(subject.model, X0, task, subject.rng("diagnostics own"), history=history, members=members)

@@ -12,7 +12,7 @@ from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, BLUE, GREY, Array, figure, legend_above
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.metrics import climate as metrics
-from l96bench.tasks.online_scores import INTERVAL
+from l96bench.tasks.online_runs import INTERVAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,19 +57,19 @@ def run_beside(
 @register_diagnostic("hovmoeller", "Truth and model in space and time", kind="closure", order=10)
 def hovmoeller(subject: ClosureSubject, results: Results) -> Section:
     """Show one forecast beside the truth, point against time."""
-    test, cases = subject.online.test, subject.online.cases
-    start, length = int(cases.starts[0]), round(8.0 / test.interval)
-    past = round(cases.memory / test.interval)
+    X, cases = subject.online.arrays("climate")["X"][0], subject.online.cases
+    start, length = int(cases.starts[0]), round(8.0 / cases.interval)
+    past = round(cases.memory / cases.interval)
     found = run_beside(
         subject.model,
-        test.X[0, start : start + length],
+        X[start : start + length],
         regime=subject.regime,
-        interval=test.interval,
-        history=test.X[0, start - past : start],
+        interval=cases.interval,
+        history=X[start - past : start],
         limits=subject.limits,
         rng=subject.rng("diagnostics hovmoeller"),
     )
-    places, std = [round(time / test.interval) for time in (0.5, 1.0, 2.0, 4.0)], subject.climatology[1]
+    places, std = [round(time / cases.interval) for time in (0.5, 1.0, 2.0, 4.0)], subject.climatology[1]
     kind = "the run of the model" if subject.deterministic else "one member of the model"
     caption = (
         f"The first forecast case of {subject.online.id}: the truth, {kind} from the same state, and their "

@@ -10,26 +10,8 @@ from matplotlib.figure import Figure
 from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import DIVERGING, SEQUENTIAL, Array, bin_edges, figure
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
-from l96bench.tasks.online_scores import INTERVAL
-
-
-def wave_amplitudes(X: Array, mean: float) -> Array:
-    """Return the amplitudes of waves 1 .. K // 2 around the ring, (time, member, K // 2), in units of X.
-
-    On a homogeneous ring these Fourier modes are the empirical orthogonal functions.
-    """
-    K = X.shape[-1]
-    waves = np.abs(np.fft.rfft(X - mean, axis=-1))[..., 1:] * (2.0 / K)
-    if K % 2 == 0:
-        waves[..., -1] *= 0.5
-    return np.asarray(waves, dtype=np.float64)
-
-
-def leading_waves(amplitudes: Array) -> tuple[int, int]:
-    """Return the two wavenumbers that carry most variance, the stronger first, of amplitudes (..., wave)."""
-    power = np.square(amplitudes).reshape(-1, amplitudes.shape[-1]).mean(axis=0)
-    first, second = np.argsort(-power, kind="stable")[:2] + 1
-    return int(first), int(second)
+from l96bench.metrics.climate import leading_waves, wave_amplitudes
+from l96bench.tasks.online_runs import INTERVAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,8 @@ def _curve(value: Array, replicates: Array) -> Curve:
 
 
 def _resampled(per_case: Array, weights: Array) -> Array:
-    """Return means over resampled blocks of cases, (replicate, lead), of values (lead, case)."""
-    blocks = per_case.reshape(len(per_case), weights.shape[1], -1).mean(axis=2)
-    return np.asarray(weights @ blocks.T / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+    """Return means over resampled cases, (replicate, lead), of values (lead, case)."""
+    return np.asarray(weights @ per_case.T / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def rmse_curve(truth: Array, forecast: Array, weights: Array) -> Curve:
@@ -80,7 +79,7 @@ def skill_by_lead(truth: Array, forecasts: Forecasts, mean: float, weights: Arra
 def skill(subject: ClosureSubject, results: Results) -> Section:
     """Show error and correlation by lead, beside no closure and perfect physics."""
     task, (mean, std) = subject.online, subject.climatology
-    runs = {"model": subject.forecasts, "no closure": task.without_closure[0], "perfect physics": task.perfect}
+    runs = {"model": subject.forecasts, "no closure": task.without_closure.forecasts, "perfect physics": task.perfect}
     curves = {name: skill_by_lead(task.forecast_truth, run, mean, subject.case_weights) for name, run in runs.items()}
     table = []
     for lead in LEADS:
@@ -92,7 +91,7 @@ def skill(subject: ClosureSubject, results: Results) -> Section:
     caption = (
         f"Forecasts of {len(task.cases)} cases with {members} member{'s' * (members > 1)}, beside the resolved "
         "model without closure and perfect physics (the truth model, its fast variables known only as far as the "
-        "past X tells). Bands: 95 % intervals of the bootstrap over blocks of 5 consecutive cases. CRPS of one "
+        "past X tells). Bands: 95 % intervals of the bootstrap over cases. CRPS of one "
         "member is its absolute error."
     )
     header = ("lead (MTU)", "forecast", "RMSE", "CRPS", "anomaly correlation")

@@ -18,7 +18,7 @@ from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime
 from l96bench.tasks.base import Task
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.online_scores import BLOCK, ClimateRun, Forecasts
+from l96bench.tasks.online_scores import ClimateRun, Forecasts, Runs
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 _N_TRAJECTORIES = 2
@@ -73,18 +73,23 @@ class ClosureSubject(Subject):
 
     @cached_property
     def case_weights(self) -> Array:
-        """Number of times that each bootstrap replicate holds each block of cases, (replicate, block)."""
-        return self.online.weights(len(self.online.cases) // BLOCK, "cases")
+        """Number of times that each bootstrap replicate holds each case, (replicate, case)."""
+        return self.online.weights(len(self.online.cases), "cases")
 
     @cached_property
+    def runs(self) -> Runs:
+        """The model's forecasts and climates."""
+        return self.online.runs(self.model, False)
+
+    @property
     def forecasts(self) -> Forecasts:
         """The model's forecasts of all cases."""
-        return self.online.forecasts(self.model, False)
+        return self.runs.forecasts
 
-    @cached_property
+    @property
     def climate(self) -> ClimateRun:
         """The model's long free run, in the climate that it was trained in."""
-        return self.online.climates(self.model, False)[""]
+        return self.runs.climates[""]
 
     @cached_property
     def sample(self) -> tuple[Array, Array, Array]:

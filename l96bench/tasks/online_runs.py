@@ -1,0 +1,178 @@
+"""Run a closure as the family `online-rollout` does: batches that look alike, of which one goes on to the climates.
+
+A closure must be one model in all that is scored. Every run therefore has the same number of rows, start states of the
+same climates in an order that tells nothing, and begins from a fresh copy of the closure.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.checks import whole_multiple
+from l96bench.dynamics.closures import Closure, checked_start, checked_step, name_of
+from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.resolved import Rollout, rollout
+from l96bench.errors import user_error
+from l96bench.graphs.onnx_closure import OnnxClosure
+from l96bench.regimes import Regime
+
+__all__ = ["INTERVAL", "Batches", "Ledger", "Runner", "Starts", "copies", "restarted"]
+
+Array = NDArray[np.float64]
+INTERVAL = 0.05
+"""MTU between the samples of a run."""
+DISTURBANCE = 0.01
+"""Standard deviation of what is added to a state from which a closure is started again, in standard deviations of X."""
+AGAIN = 0.5
+"""MTU that a closure runs after it was started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Which case and member each row of each batch is, (batch, n), and in which order the rows stand.
+
+    `order` (batch, n + n_shifted) permutes the n forecasts and, behind them, the rows of the shifted forcing, which
+    are the same in every batch. The first batch has n different cases. What is left in the last batch repeats the first
+    rows.
+    """
+
+    cases: NDArray[np.int64]
+    members: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, n_cases: int, members: int, n: int, n_shifted: int, rng: np.random.Generator) -> Batches:
+        """Draw batches of n rows that hold all members of all cases."""
+        first = rng.permutation(n_cases)
+        orders = [rng.permutation(n + n_shifted)]
+        cases = np.concatenate([first, *(rng.permutation(n_cases) for _ in range(members - 1))])
+        number = np.repeat(np.arange(members), n_cases)
+        n_batches = -(-len(cases) // n)
+        orders += [rng.permutation(n + n_shifted) for _ in range(n_batches - 1)]
+        rows = np.arange(n_batches * n) % len(cases)
+        return cls(cases[rows].reshape(-1, n), number[rows].reshape(-1, n), np.array(orders))
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Rows to start from: X (row, K), the `past` (past, row, K), the `forcing` (row,), the `limits` (2, row) of X."""
+
+    X: Array
+    past: Array
+    forcing: Array
+    limits: Array
+
+    def __getitem__(self, rows: Any) -> Starts:
+        return Starts(self.X[rows], self.past[:, rows], self.forcing[rows], self.limits[:, rows])
+
+    def __add__(self, other: Starts) -> Starts:
+        return Starts(
+            np.concatenate([self.X, other.X]),
+            np.concatenate([self.past, other.past], axis=1),
+            np.concatenate([self.forcing, other.forcing]),
+            np.concatenate([self.limits, other.limits], axis=1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """The regime and how its closures are run; `__call__` runs one batch."""
+
+    regime: Regime
+    progress: bool | None = None
+
+    def __call__(
+        self, closure: Any, starts: Starts, order: NDArray[np.int64], duration: float, rng: np.random.Generator
+    ) -> Rollout:
+        """Run a closure from `starts`, whose rows it sees in this order, and return them in their own."""
+        mixed = starts[order]
+        run = rollout(
+            closure,
+            mixed.X,
+            duration,
+            regime=self.regime,
+            F=mixed.forcing,
+            interval=INTERVAL,
+            limits=(mixed.limits[0], mixed.limits[1]),
+            history=mixed.past,
+            rng=rng,
+            progress=self.progress,
+        )
+        back = np.argsort(order)
+        return Rollout(run.time, run.X[:, back], run.left[back])
+
+
+def copies(closure: Closure) -> Callable[[], Closure]:
+    """Return a function that makes fresh copies of a closure, as it is now.
+
+    What runs as a graph or in this package's kernels keeps nothing and is its own copy. Raises `ModelError` for a
+    closure that cannot be pickled.
+    """
+    if isinstance(closure, OnnxClosure | Polynomial):
+        return lambda: closure
+    import cloudpickle
+
+    try:
+        pickled = cloudpickle.dumps(closure)
+    except Exception as error:
+        raise user_error(f"{name_of(closure)}: expected a closure that can be pickled; pickling", error) from error
+    return lambda: pickle.loads(pickled)
+
+
+def restarted(
+    run: Runner, copy: Callable[[], Closure], X: Array, starts: Starts, std: float, rngs: Sequence[np.random.Generator]
+) -> tuple[Array, Array] | None:
+    """Return squares of differences (row,) of a run from itself after a restart, and of two restarts.
+
+    The run X (time, row, K), of the same rows as `starts`, is started again in its middle from its own past, a little
+    disturbed, by two fresh copies of the closure. Rows that have left are left out; None if no row is there.
+    """
+    at, past, n = X.shape[0] // 2, len(starts.past), whole_multiple(AGAIN, INTERVAL)
+    own, there = X[at + n], X[at]
+    found = []
+    alive = np.asarray(np.isfinite(X[at - past : at + n + 1]).all(axis=(0, 2)))
+    for rng in rngs:
+        moved = np.where(alive[:, None], there, starts.X) + DISTURBANCE * std * rng.standard_normal(there.shape)
+        history = np.where(alive[:, None], X[at - past : at], starts.past)
+        again = Starts(moved, history, starts.forcing, starts.limits)
+        found.append(run(copy(), again, rng.permutation(len(moved)), AGAIN + INTERVAL, rng).X[-1])
+    first, second = found
+    kept = alive & np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
+    if not kept.any():
+        return None
+    apart = (np.square(own - first) + np.square(own - second)).mean(axis=1) / 2.0
+    return np.where(kept, apart, 0.0), np.where(kept, np.square(first - second).mean(axis=1), 0.0)
+
+
+@dataclass(eq=False)
+class Ledger:
+    """A closure wrapper that records the mean over the ring of every U, (step, row)."""
+
+    closure: Closure
+    sources: list[Array] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.deterministic = self.closure.deterministic
+        if hasattr(self.closure, "remember"):
+            self.remember = self.closure.remember
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Start the closure."""
+        checked_start(self.closure, n_members, rng)
+
+    def step(self, X: Array) -> Array:
+        """Return the closure's U, and record it."""
+        U = checked_step(self.closure, X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.sources.append(U.mean(axis=1))
+        return U
+
+    def means(self, order: NDArray[np.int64], first: int, every: int) -> Array:
+        """Return the means from the step `first` on, one in `every` steps, of the rows in their own order."""
+        return np.array(self.sources[first::every])[:, np.argsort(order)]
