@@ -135,7 +135,7 @@ def memory() -> SubgridForcingMemory:
 
 @pytest.fixture(scope="session")
 def online() -> OnlineRollout:
-    task = minis()["online-rollout/wilks-f20-v1"]
+    task = minis()["online-rollout/wilks-f20-v2"]
     assert isinstance(task, OnlineRollout)
     return task
 

@@ -26,21 +26,26 @@ Array = NDArray[np.float64]
 
 
 class Bomb:
-    """A closure that follows another one, until some members get a kick."""
+    """A closure that follows another one, until the rows that began with X_0 above a bound get a kick."""
 
     deterministic = True
 
-    def __init__(self, closure: Any, fraction: float, step: int = 41, kick: float = 1e6) -> None:
-        self.closure, self.fraction, self.step_number, self.kick = closure, fraction, step, kick
+    def __init__(self, closure: Any, above: float = -np.inf, step: int = 41, kick: float = 1e6) -> None:
+        self.closure, self.above, self.step_number, self.kick = closure, above, step, kick
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        self.kicked = np.arange(n_members) < round(self.fraction * n_members)
         self.n = 0
 
     def step(self, X: Array) -> Array:
         self.n += 1
+        if self.n == 1:
+            self.kicked = X[:, 0] > self.above
         U = self.closure.predict(X)
         return np.where(self.kicked[:, None] & (self.n == self.step_number), self.kick, U)
+
+
+BOUND = 4.0
+"""X_0 above which a part of the rows begins."""
 
 
 @pytest.mark.slow
@@ -48,7 +53,7 @@ class Bomb:
 def test_a_run_that_leaves_at_once_has_the_error_of_no_closure(
     online: OnlineRollout, quartic: Polynomial, everything_finite: Callable[[Result], bool], kick: float
 ) -> None:
-    result = online.evaluate(Bomb(quartic, 1.0, step=1, kick=kick))
+    result = online.evaluate(Bomb(quartic, step=1, kick=kick))
     floor = online.references["floor"].evaluate()
     assert result.score.value == 0.0
     assert result.metrics["survival"].value == 0.0
@@ -63,12 +68,16 @@ def test_a_run_that_leaves_at_once_has_the_error_of_no_closure(
 def test_survival_has_wilsons_interval(
     online: OnlineRollout, quartic: Polynomial, everything_finite: Callable[[Result], bool]
 ) -> None:
-    result = online.evaluate(Bomb(quartic, 0.4))  # 8 of 20 forecasts, 4 of 10 climate runs, all of them unshifted
-    survival, shifted = result.metrics["survival"], result.metrics["survival_shift"]
-    assert (survival.value, shifted.value) == (0.2, 1.0)
-    expected = binomtest(1, 5).proportion_ci(0.95, method="wilson")
+    model = Bomb(quartic, BOUND)
+    result, runs = online.evaluate(model), online.runs(model, False)
+    survived, shifted = (int(runs.climates[key].survived.sum()) for key in ("", "_shift"))
+    survival = result.metrics["survival"]
+    assert survival.value == survived / 10
+    assert 0 < survived < 10
+    expected = binomtest(survived, 10).proportion_ci(0.95, method="wilson")
     assert (survival.low, survival.high) == pytest.approx((expected.low, expected.high))
-    assert result.failures.diverged == 8 + 4
+    kicked = int((online.starts().X[:, 0] > BOUND).sum())
+    assert result.failures.diverged == kicked + (10 - survived) + (5 - shifted)
     assert everything_finite(result)
 
 
@@ -84,8 +93,7 @@ def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
 
         def closure(X: Array) -> Array:
             U = np.zeros_like(X)
-            if len(X) == 10:
-                U[:, 0] = (target - X[:, 0]) / 0.01
+            U[:, 0] = (target - X[:, 0]) / 0.01
             return U
 
         class Once(Bomb):
@@ -93,7 +101,7 @@ def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
                 self.n += 1
                 return closure(X) if self.n == 1 else np.full_like(X, -4.0)
 
-        return online.evaluate(Once(None, 1.0)).metrics["survival"].value
+        return online.evaluate(Once(None)).metrics["survival"].value
 
     assert kicked(8.0) == 1.0
     assert kicked(13.0) == 0.0
@@ -101,82 +109,136 @@ def test_the_range_is_ten_standard_deviations(online: OnlineRollout) -> None:
 
 @pytest.mark.slow
 def test_a_member_that_leaves_is_continued_without_closure(online: OnlineRollout, quartic: Polynomial) -> None:
-    forecasts = online.forecasts(Bomb(quartic, 0.25), False)
-    whole, none = online.forecasts(quartic, False), online.without_closure[0]
+    kicked = online.starts().X[:, 0] > BOUND
+    assert 0 < kicked.sum() < len(kicked)
+    some, whole, none = online.runs(Bomb(quartic, BOUND), False), online.runs(quartic, False), online.without_closure
+    own, full, no = (each.forecasts.X for each in (some, whole, none))
     before = online.cases.leads < 0.405  # the kick is in the step from 0.40 to 0.41 MTU
-    np.testing.assert_array_equal(forecasts.X[:, 5:], whole.X[:, 5:])
-    np.testing.assert_array_equal(forecasts.X[before, :5], whole.X[before, :5])
-    np.testing.assert_array_equal(forecasts.X[~before, :5], none.X[~before, :5])
-    assert (whole.X[~before, :5] != none.X[~before, :5]).all()
-    assert forecasts.diverged == 5
+    np.testing.assert_array_equal(own[:, ~kicked], full[:, ~kicked])
+    np.testing.assert_array_equal(own[before], full[before])
+    np.testing.assert_array_equal(own[~before][:, kicked], no[~before][:, kicked])
+    assert (full[~before][:, kicked] != no[~before][:, kicked]).all()
+    assert some.forecasts.diverged == kicked.sum()
 
     step = 1 + round((5.0 + 3.0) / 0.01)  # 3 MTU into the sampled climate
-    climates, wholes = online.climates(Bomb(quartic, 0.3, step), False), online.climates(quartic, False)
-    run, whole_run, no_run = climates[""], wholes[""], online.without_closure[1][""]
-    np.testing.assert_array_equal(run.survived, [False] * 3 + [True] * 2)
-    np.testing.assert_array_equal(run.X[:, 3:], whole_run.X[:, 3:])
-    np.testing.assert_array_equal(run.X[:61, :3], whole_run.X[:61, :3])
-    np.testing.assert_array_equal(run.X[61:, :3], no_run.X[61:, :3])
-    np.testing.assert_array_equal(climates["_shift"].X, wholes["_shift"].X)
+    late = online.runs(Bomb(quartic, BOUND, step), False)
+    assert late.forecasts.diverged == 0
+    for key in ("", "_shift"):
+        run, whole_run, no_run = late.climates[key], whole.climates[key], none.climates[key]
+        left = ~run.survived
+        assert 0 < left.sum() < len(left)
+        np.testing.assert_array_equal(run.X[:, ~left], whole_run.X[:, ~left])
+        np.testing.assert_array_equal(run.X[:61, left], whole_run.X[:61, left])
+        np.testing.assert_array_equal(run.X[61:, left], no_run.X[61:, left])
 
 
 @pytest.mark.slow
 def test_a_run_that_leaves_scores_between(online: OnlineRollout, quartic: Polynomial) -> None:
     result = online.evaluate(quartic)
-    some = online.evaluate(Bomb(quartic, 0.2)).score
+    some = online.evaluate(Bomb(quartic, 7.0)).score
     assert 0.0 < some.value < result.score.value - 10.0
     assert some.low < some.value < some.high
 
 
-# Models of every kind.
+# What a closure is told.
+
+TOLD: list[tuple[int, Array, Array]] = []
+"""Of every run of a `Listener`: the number of rows, their pasts and their first states."""
 
 
 class Listener:
     """Keeps what a closure is told; the model itself is a line."""
 
-    deterministic = True
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.histories: list[Array] = []
-        self.first: list[Array] = []
+    def __init__(self, deterministic: bool) -> None:
+        self.deterministic = deterministic
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        self.starts.append(n_members)
-        self.fresh = True
+        self.n, self.past = n_members, np.empty(0)
 
     def remember(self, history: Array) -> None:
-        self.histories.append(history.copy())
+        self.past = history
 
     def step(self, X: Array) -> Array:
-        if self.fresh:
-            self.first.append(X.copy())
-            self.fresh = False
+        if self.n:
+            TOLD.append((self.n, self.past, X))
+            self.n = 0
         return -2.0 - 0.5 * X
 
 
 @pytest.mark.slow
-def test_a_closure_with_memory_is_told_the_past(online: OnlineRollout) -> None:
-    model = Listener()
-    result = online.evaluate(model)
-    forecast, climate = model.histories[:2]
-    starts = [40 + 40 * i for i in range(10)]
-    cases = [trajectory[start - 40 : start] for trajectory in online.test.X for start in starts]
-    np.testing.assert_array_equal(forecast, np.stack(cases, axis=1))
-    np.testing.assert_array_equal(model.first[0], np.concatenate([each[starts] for each in online.test.X]))
-    shifted = [trajectory[start - 40 : start] for trajectory in online.shift.X for start in starts]
-    np.testing.assert_array_equal(climate, np.stack(cases[::4] + shifted[::4], axis=1))
-    assert model.starts[:2] == [20, 10]
-    assert result.score == online.evaluate(Polynomial([-2.0, -0.5])).score
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_closure_cannot_tell_its_runs_apart(online: OnlineRollout, deterministic: bool) -> None:
+    """All have 10 rows of the regime's forcing and 5 of the shifted one, each with its own past, in another order."""
+    TOLD.clear()
+    result = online.evaluate(Listener(deterministic))
+    members = 1 if deterministic else 4
+    assert len(TOLD) == 15 * members // 10 + (15 * members % 10 > 0) + 2  # forecasts, one goes on; two restarts
+    assert {told[0] for told in TOLD} == {15}
+    pasts = {}
+    for key in ("", "_shift"):
+        starts = online.starts(key)
+        pasts |= {X.tobytes(): (key, past) for X, past in zip(starts.X, starts.past.swapaxes(0, 1), strict=True)}
+    orders = []
+    for _, history, X in TOLD[:-2]:
+        rows = [pasts[each.tobytes()] for each in X]
+        orders.append("".join("s" if key else "." for key, _ in rows))
+        assert orders[-1].count("s") == 5
+        np.testing.assert_array_equal(history, np.stack([past for _, past in rows], axis=1))
+    assert len(set(orders)) > 1
+    # What a restart is told is its own past, and a state near it.
+    for _, history, X in TOLD[-2:]:
+        assert np.abs(X - history[-1]).max() < 8.0
+    if deterministic:
+        assert result.score == online.evaluate(Polynomial([-2.0, -0.5])).score
+
+
+def test_no_case_is_told_of_another() -> None:
+    """From the beginning of one past to the beginning of the next are 33 MTU, of which a case needs 5."""
+    cases = OnlineRollout.cases
+    assert cases.spacing - cases.memory - cases.lead >= 28.0
+    assert cases.starts[-1] * cases.interval + cases.lead < 200.0
+    assert cases.n_trajectories == 50
+
+
+class Replay:
+    """A line for the length of a forecast, then a copy of the training trajectory."""
+
+    deterministic = True
+
+    def __init__(self, X: Array, steps: int) -> None:
+        self.X, self.steps = X, steps
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self.n, self.place = 0, np.linspace(0, len(self.X) - 601, n_members).astype(int)
+
+    def step(self, X: Array) -> Array:
+        self.n += 1
+        if self.n <= self.steps:
+            return -2.0 - 0.5 * X
+        whole, part = divmod(self.n - self.steps, 5)
+        here, there = self.X[self.place + whole], self.X[self.place + whole + 1]
+        goal = here + part / 5 * (there - here)
+        return (goal - X) / 0.01 - (np.roll(X, 1, 1) * (np.roll(X, -1, 1) - np.roll(X, 2, 1)) - X + 20.0)
+
+
+@pytest.mark.slow
+def test_a_recalled_climate_fails_both_tests(online: OnlineRollout, quartic: Polynomial) -> None:
+    honest, copied = online.evaluate(quartic), online.evaluate(Replay(np.array(online.train.X), 310))
+    assert honest.metrics["restart"].value < 1.5
+    assert honest.metrics["recall"].value > 0.6
+    assert copied.metrics["restart"].value > 3.0
+    assert copied.metrics["recall"].value < 0.3
+
+
+# Models of every kind.
 
 
 @pytest.mark.slow
 def test_lagged_models_use_their_history(online: OnlineRollout) -> None:
     model = LocalRegressor(LinearRegression(), lags=(0.05, 0.1)).fit(online.train.X, online.train.U)
-    forecasts = online.forecasts(model, False)
-    X0, history = online.cases.initial(online.test.X), online.cases.history(online.test.X)
+    forecasts, starts = online.runs(model, False).forecasts, online.starts()
     told, untold = (
-        rollout(model.closure(), X0, 0.15, regime="wilks-f20", history=past).X[1:] for past in (history, None)
+        rollout(model.closure(), starts.X, 0.15, regime="wilks-f20", history=past).X[1:] for past in (starts.past, None)
     )
     np.testing.assert_array_equal(forecasts.X[:2, :, 0], told)
     assert (forecasts.X[:2, :, 0] != untold).any()
@@ -223,8 +285,8 @@ class Wrong:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Wrong(lambda X: X[0]), r"Wrong must return U .* of shape \(20, 8\).*got shape \(8,\)"),
-        (Wrong(lambda X: X.T), r"got shape \(8, 20\).*transpose"),
+        (Wrong(lambda X: X[0]), r"Wrong must return U .* of shape \(15, 8\).*got shape \(8,\)"),
+        (Wrong(lambda X: X.T), r"got shape \(8, 15\).*transpose"),
         (Wrong(lambda X: X + 1j), "complex128"),
         (Wrong(lambda X: None), "got a NoneType"),
         (Wrong(lambda X: 1 / 0), "Wrong raised ZeroDivisionError: division by zero"),
@@ -240,11 +302,12 @@ def test_what_cannot_be_coupled_says_why(online: OnlineRollout, model: Any, mess
 
 
 @pytest.mark.slow
-def test_a_regime_of_one_climate(online: OnlineRollout) -> None:
-    """Three scales: no warmer climate, and nothing about it in the result."""
+def test_every_regime_has_two_climates(online: OnlineRollout) -> None:
+    """Three scales: no offline test in a warmer climate, but a climate in it."""
     task = type(online)("three-scale").miniature()
     result = task.evaluate(PolynomialRegressor(degree=3).fit(task.train.X, task.train.U))
-    assert result.failures.of == 20 + 5
-    assert not any(name.endswith("_shift") for name in result.metrics)
+    assert not task.has_shift
+    assert result.failures.of == 15 + 10 + 5
+    assert "climate_part_shift" in result.metrics
     assert 0.0 < result.score.value < 100.0
     assert task.references["ceiling"].score == 100.0

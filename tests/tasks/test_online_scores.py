@@ -22,6 +22,9 @@ from l96bench.tasks.registry import make_task
 Array = NDArray[np.float64]
 
 
+PARTS = (("forecast", ""), ("climate", ""), ("climate", "_shift"))
+
+
 @pytest.fixture(scope="module")
 def result(online: OnlineRollout, quartic: Polynomial) -> Result:
     return online.evaluate(quartic)
@@ -44,14 +47,14 @@ def resolved(X: Array, closure: Any, n_steps: int, F: float = 20.0, dt: float = 
 
 
 def by_hand(online: OnlineRollout, closure: Any) -> tuple[Array, Array]:
-    """Forecasts of all cases and what came, each (lead, case, K), from the test trajectories themselves."""
-    starts = [40 + 40 * i for i in range(10)]  # 2, 4, ..., 20 MTU
-    X = np.concatenate([trajectory[starts] for trajectory in online.test.X])
+    """Forecasts of all cases and what came, each (lead, case, K), from the climate's trajectories themselves."""
+    starts, trajectories = [40, 160, 280], online.arrays("climate")["X"]  # 2, 8, 14 MTU
+    X = np.concatenate([trajectory[starts] for trajectory in trajectories])
     forecast, truth = [], []
     for lead in range(1, 61):
         X = resolved(X, closure, 5)
         forecast.append(X)
-        truth.append(np.concatenate([trajectory[[s + lead for s in starts]] for trajectory in online.test.X]))
+        truth.append(np.concatenate([trajectory[[s + lead for s in starts]] for trajectory in trajectories]))
     return np.array(forecast), np.array(truth)
 
 
@@ -91,8 +94,9 @@ def test_a_closure_of_zeros_is_no_closure(online: OnlineRollout, model: Any) -> 
 def test_score_is_made_of_its_parts(online: OnlineRollout, result: Result) -> None:
     for each in (result, online.evaluate(Polynomial([-2.0, -0.5])), online.evaluate(Polynomial([5.0]))):
         values = {name: value.value for name, value in each.metrics.items()}
-        parts = np.clip([values["forecast_part"], values["climate_part"]], 0.0, 1.0)
-        assert each.score.value == pytest.approx(100 * values["survival"] * parts.mean(), abs=1e-12)
+        forecast, own, shifted = np.clip([values[f"{name}_part{key}"] for name, key in PARTS], 0.0, 1.0)
+        parts = (forecast + (own + shifted) / 2) / 2
+        assert each.score.value == pytest.approx(100 * values["survival"] * parts, abs=1e-12)
 
 
 @pytest.mark.slow
@@ -154,9 +158,9 @@ def test_perfect_physics_knows_more_than_any_closure(online: OnlineRollout, quar
 def test_stochastic_closures_run_all_members(online: OnlineRollout, quartic: Polynomial, result: Result) -> None:
     model = AR1Regressor().fit(online.train.X, online.train.U)
     evaluated = online.evaluate(model)
-    forecasts = online.forecasts(model, False)
-    assert forecasts.X.shape == (60, 20, 4, 8)
-    assert evaluated.failures.of == 20 * 4 + 2 * 5
+    forecasts = online.runs(model, False).forecasts
+    assert forecasts.X.shape == (60, 15, 4, 8)
+    assert evaluated.failures.of == 15 * 4 + 10 + 5
     exact = crps(forecasts.X, online.forecast_truth).mean(axis=(1, 2))
     np.testing.assert_allclose(evaluated.series["crps_by_lead"], exact, rtol=2e-5)
     assert evaluated.metrics["spread_1"].value > 0.5
@@ -178,9 +182,7 @@ def quantities(X: Array) -> list[Array]:
 def test_climate_distance_is_the_mean_of_three_wasserstein_distances(
     online: OnlineRollout, quartic: Polynomial, result: Result, key: str
 ) -> None:
-    samples, F = (online.shift, 24.0) if key else (online.test, 20.0)
-    starts = [40 + 40 * i for i in range(10)]
-    X0 = np.concatenate([trajectory[starts] for trajectory in samples.X])[::4]
+    F = 24.0 if key else 20.0
     names = [f"climate{key.replace('_', '-')}{twin}" for twin in ("", "-twin")]
     truth, twin = (np.swapaxes(online.arrays(name)["X"], 0, 1) for name in names)
 
@@ -188,9 +190,12 @@ def test_climate_distance_is_the_mean_of_three_wasserstein_distances(
         pairs = zip(quantities(X), quantities(truth), strict=True)
         return [wasserstein_distance(own, true) / true.std() for own, true in pairs]
 
-    run, none = (
-        rollout(closure, X0, 20.0, regime="wilks-f20", F=F, spin_up=5.0).X for closure in (quartic, NoClosure())
-    )
+    # The rows of the first batch, told by where a run without closure begins.
+    X0 = online.starts(key).X
+    free = rollout(NoClosure(), X0, 20.0, regime="wilks-f20", F=F, spin_up=5.0).X
+    rows = [int(np.flatnonzero((free[0] == each).all(axis=1))[0]) for each in online.without_closure.climates[key].X[0]]
+    assert len(set(rows)) == (5 if key else 10)
+    run, none = rollout(quartic, X0[rows], 20.0, regime="wilks-f20", F=F, spin_up=5.0).X, free[:, rows]
     own = distance(run)
     for name, value in zip(("value", "change", "difference"), own, strict=True):
         assert result.metrics[f"distance_{name}{key}"].value == pytest.approx(value, abs=1e-3)
@@ -204,9 +209,9 @@ def test_climate_distance_is_the_mean_of_three_wasserstein_distances(
 
 
 def test_the_climates_of_the_real_task_are_as_long_as_documented() -> None:
-    assert (OnlineRollout.n_members, OnlineRollout.spin_up, OnlineRollout.duration) == (50, 100.0, 200.0)
-    assert (len(OnlineRollout.cases), OnlineRollout.cases.members) == (500, 20)
-    assert OnlineRollout.cases.spacing >= 2.0
+    assert (OnlineRollout.n_members, OnlineRollout.n_shifted) == (120, 60)
+    assert (OnlineRollout.spin_up, OnlineRollout.duration) == (100.0, 150.0)
+    assert (len(OnlineRollout.cases), OnlineRollout.cases.members) == (300, 20)
 
 
 # Uncertainty.
@@ -215,14 +220,11 @@ def test_the_climates_of_the_real_task_are_as_long_as_documented() -> None:
 def test_replicates_are_the_score_of_resampled_cases_and_members(
     online: OnlineRollout, quartic: Polynomial, result: Result
 ) -> None:
-    """The forecast part by hand: blocks of five consecutive cases of each of the three forecasts, drawn together."""
+    """The forecast part by hand: cases of each of the three forecasts, drawn together."""
     leads = slice(0, 40)
-    blocks = [
-        each.crps[leads].mean(axis=0).reshape(4, 5).mean(axis=1)
-        for each in (online.without_closure[0], online.forecasts(quartic, False), online.perfect)
-    ]
-    weights = online.weights(4, "cases")
-    none, own, perfect = (weights @ block / 4 for block in blocks)
+    forecasts = (online.without_closure.forecasts, online.runs(quartic, False).forecasts, online.perfect)
+    weights = online.weights(15, "cases")
+    none, own, perfect = (weights @ each.crps[leads].mean(axis=0) / 15 for each in forecasts)
     part = (none - own) / (none - perfect)
     part += result.metrics["forecast_part"].value - part.mean()
     low, high = np.quantile(part, [0.025, 0.975])
@@ -257,7 +259,7 @@ def test_a_result_survives_its_file(result: Result, everything_finite: Callable[
 
 @pytest.fixture(scope="module")
 def real(real_data: None) -> SimpleNamespace:
-    task = make_task("online-rollout/wilks-f20-v1")
+    task = make_task("online-rollout/wilks-f20-v2")
     assert isinstance(task, OnlineRollout)
     stochastic = AR1Regressor()
     task.fit(stochastic)
@@ -274,8 +276,8 @@ def test_the_real_scale(real: SimpleNamespace, everything_finite: Callable[[Resu
     assert real.floor.score.value == 0.0
     assert real.ceiling.score.value == 100.0
     assert 75.0 < real.quartic.score.value < 86.0
-    assert real.quartic.failures.of == 500 + 2 * 50
-    assert real.stochastic.failures.of == 500 * 20 + 2 * 50
+    assert real.quartic.failures.of == 300 + 120 + 60
+    assert real.stochastic.failures.of == 300 * 20 + 120 + 60
     assert everything_finite(real.quartic)
 
 

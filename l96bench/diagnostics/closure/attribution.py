@@ -77,7 +77,7 @@ class Attribution:
 
 
 def true_forcing(task: OnlineRollout) -> Array:
-    """Return the exact U (step, case, K) of the regenerated trajectories of the climate, or raise `DataError` if they differ."""
+    """Return the exact U (step, case, K) of the climate's trajectories, simulated again; `DataError` if they differ."""
     cases = task.cases
     fine = whole_multiple(cases.interval, MODEL_DT)
     first = cases.starts * fine
