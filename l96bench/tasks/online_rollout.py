@@ -123,8 +123,8 @@ class OnlineRollout(ClosureTask):
     def fresh(self, seed: int) -> Self:
         """Return the task on a fresh draw, with as many members and trajectories of cases as that has."""
         cases = replace(self.cases, n_trajectories=fewer(self.cases.n_trajectories))
-        sizes = {"n_members": fewer(self.n_members), "n_shifted": fewer(self.n_shifted)}
-        return replace(super().fresh(seed), cases=cases, **sizes)
+        n_members, n_shifted = fewer(self.n_members), fewer(self.n_shifted)
+        return replace(super().fresh(seed), cases=cases, n_members=n_members, n_shifted=n_shifted)
 
     def as_run(self, model: Any) -> Closure:
         """Return the closure that is run, which may be an ONNX graph of the model."""
