@@ -21,7 +21,7 @@ ROWS = 64
 
 @pytest.fixture(scope="module", autouse=True)
 def _data() -> None:
-    l96bench.make_task("online-rollout/wilks-f20-v1").train_fine  # noqa: B018 - makes the data where there are none
+    l96bench.make_task("online-rollout/wilks-f20-v2").train_fine  # noqa: B018 - makes the data where there are none
 
 
 def timed(benchmark: Any, measured: Measured, name: str, work: Callable[[], object], rounds: int, per: int) -> float:

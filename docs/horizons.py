@@ -46,7 +46,7 @@ class Point:
 
 def point(regime: str, kind: str, horizon: float, start: Any) -> Point:
     """Train one closure from the network `start`, and score it; horizon 0 is the network as it is."""
-    task = l96bench.make_task(f"online-rollout/{regime}-v1")
+    task = l96bench.make_task(f"online-rollout/{regime}-v2")
     offline = l96bench.make_task(f"subgrid-forcing/{regime}-v1")
     X, U = np.array(task.train.X), np.array(task.train.U)
     make, options = KINDS[kind]

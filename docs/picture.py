@@ -18,7 +18,7 @@ MARKS = {"constant": "x", "polynomial": "o", "stochastic": "D", "network": "s", 
 
 def hovmoller(axes: list[plt.Axes], quartic: l96bench.PolynomialRegressor) -> None:
     """Truth and forecast from one test state, side by side."""
-    test = l96bench.make_task(f"online-rollout/{REGIME}-v1").test
+    test = l96bench.make_task(f"online-rollout/{REGIME}-v2").test
     start, length = 100, 100
     truth = test.X[0, start : start + length]
     model = l96bench.rollout(quartic, truth[0], length * test.interval, regime=REGIME).X[:, 0]
@@ -57,8 +57,8 @@ def scores(ax: plt.Axes) -> None:
     """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
     results = l96bench.load_results(ROOT / "leaderboard" / "results")
     by_task = {
-        family: {r.model.name: r for r in results if r.task == f"{family}/{REGIME}-v1" and r.model.kind != "reference"}
-        for family in ("subgrid-forcing", "online-rollout")
+        task: {r.model.name: r for r in results if r.task == task and r.model.kind != "reference"}
+        for task in (f"subgrid-forcing/{REGIME}-v1", f"online-rollout/{REGIME}-v2")
     }
     offline, online = by_task.values()
     shown = [name for name in offline.keys() & online.keys() if offline[name].score.value > 50.0]  # no constants

@@ -68,9 +68,9 @@ FINDINGS = """## What five seeds say
 """
 
 
-def committed(regime: str, slug: str, family: str = "online-rollout") -> l96bench.Result | None:
+def committed(regime: str, slug: str, task: str = "online-rollout/{}-v2") -> l96bench.Result | None:
     """A committed result, if there is one."""
-    path = RESULTS / family / f"{regime}-v1" / f"{slug}.json"
+    path = RESULTS / task.format(regime) / f"{slug}.json"
     return l96bench.Result.read(path) if path.exists() else None
 
 
@@ -104,7 +104,7 @@ def scores(regime: str) -> str:
     assert supervised is not None
     rows = []
     for slug in (*TRAINED, *SUPERVISED):
-        result, offline = committed(regime, slug), committed(regime, slug, "subgrid-forcing")
+        result, offline = committed(regime, slug), committed(regime, slug, "subgrid-forcing/{}-v1")
         if result is None or offline is None:
             continue
         score, metrics = result.score, result.metrics
@@ -129,7 +129,7 @@ def scores(regime: str) -> str:
 
 def fooled(regime: str) -> str:
     """Noise that sees nothing, tuned to the mean and the variance of X, and to the climate distance."""
-    task = l96bench.make_task(f"online-rollout/{regime}-v1")
+    task = l96bench.make_task(f"online-rollout/{regime}-v2")
     X, U, interval = np.asarray(task.train.X), np.asarray(task.train.U), task.train.interval
     grid = DistanceGrid.from_truth(X[:, None], interval, 400)
     truth = member_cdfs(X[:, None], interval, grid)[0]

@@ -17,9 +17,9 @@ REGIME = "wilks-f20"
 MODELS, WORKERS = 10_000, 100
 UNITS = (
     ("quartic", f"subgrid-forcing/{REGIME}-v1"),
-    ("quartic", f"online-rollout/{REGIME}-v1"),
+    ("quartic", f"online-rollout/{REGIME}-v2"),
     ("stencil_network", f"subgrid-forcing/{REGIME}-v1"),
-    ("stencil_network", f"online-rollout/{REGIME}-v1"),
+    ("stencil_network", f"online-rollout/{REGIME}-v2"),
     ("da_linear", "da-increment/dense-v1"),
     ("er_least_squares", "equation-recovery/single-coarse-v1"),
 )

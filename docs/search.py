@@ -174,7 +174,7 @@ class Found:
 
 def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -> l96bench.Markdown:
     """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
-    folder = RESULTS / family / f"{regime}-v1"
+    folder = RESULTS / family / (f"{regime}-v2" if family == "online-rollout" else f"{regime}-v1")
     results = (
         [each for each in l96bench.load_results(folder) if each.model.kind not in ("reference", "predictions")]
         if folder.is_dir()
@@ -205,7 +205,7 @@ def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -
 
 def gap(regime: str, slug: str = "probabilistic-rnn") -> str:
     """What is left of the forecast part between a row and perfect physics on the test data, in a sentence."""
-    path = RESULTS / "online-rollout" / f"{regime}-v1" / f"{slug}.json"
+    path = RESULTS / "online-rollout" / f"{regime}-v2" / f"{slug}.json"
     if not path.exists():
         return ""
     result = l96bench.Result.read(path)

@@ -116,7 +116,7 @@ def ceiling(regime: str) -> tuple[NDArray[np.float64], float]:
     def seed_of(regime: l96bench.Regime, stream: str) -> tuple[int, ...]:
         return l96bench.split_seed(regime, "valid" if stream == "test" else stream)
 
-    task = l96bench.make_task(f"online-rollout/{regime}-v1")
+    task = l96bench.make_task(f"online-rollout/{regime}-v2")
     X = l96bench.perfect_forecast(task.regime, CASES, progress=False, threads=1, seed_of=seed_of)
     blocks = crps(CASES.truth(data(regime).X_valid[None]), X).mean(axis=0).reshape(BLOCKS, 5).mean(axis=1)
     return blocks, distance(regime, task.truth_climates[""][1].X[:2000])

@@ -21,7 +21,7 @@ from l96bench.errors import TRACEBACK
 from l96bench.results.record import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 Run = Callable[..., tuple[int, str, str]]
 
 

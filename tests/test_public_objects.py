@@ -47,7 +47,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Column": lambda: tasks.Column("RMSE", "rmse", ".3f"),
     "Content": lambda: tasks.Content("a.yaml", "equations", ["U[k] = 0"]),
     "Cycled": lambda: DENSE.cycles(DENSE.system(lambda X: 0.0 * X)).run,
-    "DistanceGrid": lambda: metrics.DistanceGrid.from_truth(mini("online-rollout/wilks-f20-v1").train.X[:, None], 0.05),
+    "DistanceGrid": lambda: metrics.DistanceGrid.from_truth(mini("online-rollout/wilks-f20-v2").train.X[:, None], 0.05),
     "ETKF": lambda: da.ETKF(rotate=True),
     "EnKF": da.EnKF,
     "Entry": lambda: l96bench.Entry("a", "b", "X", make=np.full_like),

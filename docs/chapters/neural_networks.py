@@ -144,7 +144,7 @@ def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]
     chapter.numbers |= {"book": book, "fair": fair, "book_spread": spread, "fair_ratio": ratio, "online_gain": gain}
     rows = [(name, f"{book[name]:.2f}", fair[name].text(".3f")) for name in compared]
     header = ("closure", "book's test", "each from its own state")
-    results = committed("online-rollout/wilks-f20-v1")
+    results = committed("online-rollout/wilks-f20-v2")
     names = [n for n in ("stencil network", "network trained online, 0.2 MTU", "PPO ensemble reward") if n in results]
     chapter.add(
         "## Offline and online training",
@@ -152,7 +152,7 @@ def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]
         "Mean absolute error over 1 MTU, over the climatological standard deviation. The book's test compares one "
         "forecast with windows of the truth that have nothing to do with it. It cannot tell one closure from another.",
         l96bench.markdown_table(header, rows, left=header[:1]),
-        "On the leaderboard (`online-rollout/wilks-f20-v1`): "
+        "On the leaderboard (`online-rollout/wilks-f20-v2`): "
         + ", ".join(f"{name} {score(results[name])}" for name in names)
         + ".",
     )

@@ -187,7 +187,7 @@ def board(chapter: Chapter) -> None:
         "sparse Gaussian process",
     )
     for regime in ("wilks-f20", "arnold-c4"):
-        offline, online = (committed(f"{family}/{regime}-v1") for family in ("subgrid-forcing", "online-rollout"))
+        offline, online = (committed(task.format(regime)) for task in ("subgrid-forcing/{}-v1", "online-rollout/{}-v2"))
         for name in (*names, "fitted quartic", "stencil network"):
             if name in online:
                 first = score(offline[name]) if name in offline else ""

@@ -108,7 +108,7 @@ def example_subjects(kind: str | None = None) -> tuple[Subject, ...]:
 
 _EXAMPLE_TASKS = (
     "subgrid-forcing/wilks-f20-v1",
-    "online-rollout/wilks-f20-v1",
+    "online-rollout/wilks-f20-v2",
     "da-increment/dense-v1",
     "equation-recovery/single-v1",
 )

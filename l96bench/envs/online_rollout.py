@@ -101,7 +101,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         self._variance = (scaling.std_U if reward == "tendency" else scaling.std_X) ** 2
         self._climate: ClimateReward | None = None
         if reward == "climate":
-            task = make_task(f"online-rollout/{regime}-v1")
+            task = make_task(f"online-rollout/{regime}-v2")
             self._climate = ClimateReward(task, n, self.episode_steps, MODEL_DT)
 
     @property
@@ -166,7 +166,7 @@ class OnlineRolloutEnv(ScalarEnv):
 
 def fine_truth(regime: str, split: str) -> Floats:
     """Return the trajectories of a split sampled every 0.01 MTU, (trajectory, time, K)."""
-    task = make_task(f"online-rollout/{regime}-v1")
+    task = make_task(f"online-rollout/{regime}-v2")
     if split == "train":
         return np.asarray(task.train_fine.X)[None]
     samples: Samples = getattr(task, split)

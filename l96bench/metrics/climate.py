@@ -22,6 +22,8 @@ Quantity = Literal["value", "change", "difference"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 CHANGE_LAG = 0.2
 """Lag of ``change`` in MTU."""
+_MEMBERS = 20
+"""Members whose spectra are made at once."""
 
 
 def _run(X: ArrayLike) -> FloatArray:
@@ -220,11 +222,10 @@ def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[Floa
     samples = min(whole_multiple(segment, interval, "segment"), run.shape[0])
     mean = run.mean()
     density = np.zeros(samples // 2 + 1)
-    for member in range(run.shape[1]):
-        frequency, power = welch(
-            run[:, member] - mean, fs=1 / interval, window="hann", nperseg=samples, detrend=False, axis=0
-        )
-        density += power.mean(axis=1)
+    for start in range(0, run.shape[1], _MEMBERS):
+        some = run[:, start : start + _MEMBERS] - mean
+        frequency, power = welch(some, fs=1 / interval, window="hann", nperseg=samples, detrend=False, axis=0)
+        density += power.mean(axis=2).sum(axis=1)
     return np.asarray(frequency, dtype=np.float64), density / run.shape[1]
 
 
@@ -261,7 +262,7 @@ class Recall:
         An independent sample of the truth, every 0.05 MTU.
     """
 
-    STATES, EVERY, QUERIES = 5, 2, 2048
+    STATES, EVERY, QUERIES = 5, 2, 1024
 
     def __init__(self, training: ArrayLike, truth: ArrayLike) -> None:
         self.library = self._windows(np.asarray(training, dtype=np.float64)[:, None])[:, 0]
@@ -289,6 +290,8 @@ class Recall:
         norms = np.square(turned).sum(axis=1)
         for start in range(0, len(self.library), 4000):
             part = self.library[start : start + 4000].reshape(-1, turned.shape[1])
-            squares = norms[:, None] - 2.0 * turned @ part.T + np.square(part).sum(axis=1)
+            squares = turned @ part.T
+            squares *= -2.0
+            squares += np.square(part).sum(axis=1)
             nearest = np.minimum(nearest, squares.reshape(K, n, -1).min(axis=(0, 2)))
-        return float(np.median(np.sqrt(np.maximum(nearest, 0.0))))
+        return float(np.median(np.sqrt(np.maximum(nearest + norms[:n], 0.0))))

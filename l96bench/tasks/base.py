@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -287,8 +288,7 @@ class Task(ABC):
 
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
         """Return how often each bootstrap replicate draws each block (replicate, block), alike for all models."""
-        seed = (self.word, self.version, seed_word(f"bootstrap {purpose}"))
-        return resampling_weights(bootstrap_indices(n_blocks, N_REPLICATES, seed), n_blocks)
+        return _weights(n_blocks, (self.word, self.version, seed_word(f"bootstrap {purpose}")))
 
     def result(self, info: ModelInfo, parts: Parts, cost: Cost | None = None) -> Result:
         """Return the record of an evaluation."""
@@ -379,3 +379,10 @@ class Task(ABC):
         if regime is not None:
             register_regime(regime)
         self.__dict__.update(state)
+
+
+@functools.lru_cache(maxsize=32)
+def _weights(n_blocks: int, seed: tuple[int, ...]) -> NDArray[np.float64]:
+    weights = resampling_weights(bootstrap_indices(n_blocks, N_REPLICATES, seed), n_blocks)
+    weights.flags.writeable = False
+    return weights

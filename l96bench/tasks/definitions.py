@@ -60,6 +60,9 @@ ONLINE = (
     Metric("forecast_part", "forecast part",
            "(C_none - C) / (C_none - C_perfect), C being the mean CRPS of the forecasts up to 2 MTU; not capped. "
            "Perfect physics has 1, no closure 0.", "1", "higher"),
+    Metric("members", "members",
+           "Members of every forecast: 1 for a deterministic closure, whose CRPS is the absolute error of one "
+           "state and cannot reach that of an ensemble.", "1", "none"),
     Metric("crps_mean", "mean CRPS",
            "Continuous ranked probability score of the forecast X, as a distribution, averaged over points, cases "
            "and leads to 2 MTU. With one member it is the absolute error.", "X", "lower"),

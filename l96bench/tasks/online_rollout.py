@@ -90,6 +90,7 @@ class OnlineRollout(ClosureTask):
         "0 points: no closure. 100 points: perfect physics."
     )
     columns: ClassVar[tuple[Column, ...]] = (
+        Column("members", "members", ".0f"),
         Column("survival", "survival", ".2f"),
         Column("forecast part", "forecast_part", ".3f"),
         Column("climate part", "climate_part", ".3f"),

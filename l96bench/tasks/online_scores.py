@@ -127,7 +127,7 @@ def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Ar
 def forecast_metrics(
     truth: Array, forecasts: Forecasts, leads: Array, climatology: tuple[float, float], weights: Array
 ) -> tuple[dict[str, Value], dict[str, Array]]:
-    """Return skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
+    """Return the members, skill at 1 MTU and valid prediction time with intervals, and curves by lead."""
     mean, std = climatology
     weights = weights / weights.sum(axis=1, keepdims=True)
     X, n_members = forecasts.X, forecasts.X.shape[2]
@@ -145,6 +145,7 @@ def forecast_metrics(
     cross, own, true = (weights @ product.mean(axis=1) for product in products)
     norm = np.sqrt(own * true)
     metrics = {
+        "members": Value(value=float(n_members)),
         "crps_mean": value_of(float(crps[scored].mean()), weights @ forecasts.crps[scored].mean(axis=0)),
         "crps_1": value_of(float(crps[one]), weights @ forecasts.crps[one]),
         "rmse_1": value_of(float(rmse[one]), rmse_replicates[one]),

@@ -58,7 +58,7 @@ def make_result() -> Callable[..., Result]:
 @pytest.fixture
 def results() -> list[Result]:
     """Two families, two regimes, ties, and references."""
-    online = "online-rollout/wilks-f20-v1"
+    online = "online-rollout/wilks-f20-v2"
     floor = {"kind": "reference", "command": ""}
     return [
         _make_result("Wilks (2005)", 70.0),

@@ -27,7 +27,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the PATH")
 
 AXE = Path(__file__).with_name("axe.min.js")
-ONLINE, OFFLINE = "online-rollout/wilks-f20-v1", "subgrid-forcing/wilks-f20-v1"
+ONLINE, OFFLINE = "online-rollout/wilks-f20-v2", "subgrid-forcing/wilks-f20-v1"
 HOSTILE = "<img src=x onerror=document.title='hacked'>"
 GAP = "public - season"
 

@@ -22,7 +22,7 @@ from l96bench.submissions.folder import submit_folder
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import tasks_given_as
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 ROOT = Path(__file__).parents[2]
 BOARD = Path("leaderboard")
 

@@ -140,7 +140,7 @@ def test_semantic_and_labelled(results: list[Result]) -> None:
 @pytest.mark.slow
 def test_curves_of_the_best_rows_only(make_result: Callable[..., Result]) -> None:
     series = {"lead": [0.05 * i for i in range(1, 61)], "crps_by_lead": [0.1 * i for i in range(60)]}
-    rows = [make_result(f"entry {i}", i / 4, task="online-rollout/wilks-f20-v1", series=series) for i in range(160)]
+    rows = [make_result(f"entry {i}", i / 4, task="online-rollout/wilks-f20-v2", series=series) for i in range(160)]
     curves = data_of(page(make_tables(rows)))["tables"][0]["curves"]
     assert curves["lead"] == [round(0.1 * i, 4) for i in range(1, 31)]
     assert curves["crps"]["0"][:2] == [0.1, 0.3]

@@ -57,7 +57,7 @@ def test_gaps_by_hand(by_hand: Callable[[str, float, float], Result]) -> None:
 def test_a_task_without_a_season_has_no_gaps(by_hand: Callable[[str, float, float], Result]) -> None:
     rows = [by_hand("Honest", 90.0, 0.1)]
     elsewhere = SeasonRows("trial", {"honest": by_hand("Honest", 91.0, 0.1)})
-    for seasons in (None, {"online-rollout/wilks-f20-v1": elsewhere}, {TASK: SeasonRows("trial", {})}):
+    for seasons in (None, {"online-rollout/wilks-f20-v2": elsewhere}, {TASK: SeasonRows("trial", {})}):
         (table,) = make_tables(rows, seasons)
         assert table.season is None
         assert table.rows[0].gap is None

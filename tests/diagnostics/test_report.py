@@ -19,7 +19,7 @@ from l96bench.results.record import Result
 HOSTILE = "<script>alert('x')</script> $x^{ & \"q\""
 NAMES = ["hovmoeller", "spread", "learning"]
 PAGE = "hovmoeller-spread-learning.html"
-TASKS = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1")
+TASKS = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2")
 
 
 @pytest.fixture(scope="module")

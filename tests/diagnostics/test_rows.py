@@ -8,7 +8,7 @@ from l96bench.diagnostics.closure.learning import learning_curves
 from l96bench.diagnostics.closure.points import offline_online, pareto_front, skill_and_cost
 from l96bench.results.record import Result
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 Make = Callable[..., Result]
 
 

@@ -151,7 +151,7 @@ def test_a_cluster_gives_what_this_process_gives(cluster: str, here: Path, monke
 
 def test_a_regime_of_ones_own_goes_to_the_workers(cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register_regime(Regime("of-a-cluster", 9, 4, 12.0))
-    jobs = plan(["linear"], ["subgrid-forcing/of-a-cluster-v1", "online-rollout/of-a-cluster-v1"])
+    jobs = plan(["linear"], ["subgrid-forcing/of-a-cluster-v1", "online-rollout/of-a-cluster-v2"])
     there = run_jobs(jobs, here / "there", dask=cluster)
     monkeypatch.setenv("L96BENCH_CACHE", str(here / "another"))
     assert without_cost(there) == without_cost(run_jobs(jobs, here / "local", n_jobs=2))

@@ -213,12 +213,12 @@ def _entry(**changes: object) -> Entry:
 def test_an_entry_enters_its_families_on_its_regimes() -> None:
     ids = [task.id for task in _entry().tasks()]
     assert ids == [
-        f"{family}/{regime}-v1" for family in ("subgrid-forcing", "online-rollout") for regime in QUICK_REGIMES
+        task.format(regime) for task in ("subgrid-forcing/{}-v1", "online-rollout/{}-v2") for regime in QUICK_REGIMES
     ]
     one = _entry(families=("online-rollout",), regimes=("arnold-c4", "wide-k36"))
-    assert [task.id for task in one.tasks(("wide-k36", "wilks-f20"))] == ["online-rollout/wide-k36-v1"]
-    assert one.accepts(make_task("online-rollout/arnold-c4-v1"))
-    assert not one.accepts(make_task("online-rollout/wilks-f20-v1"))
+    assert [task.id for task in one.tasks(("wide-k36", "wilks-f20"))] == ["online-rollout/wide-k36-v2"]
+    assert one.accepts(make_task("online-rollout/arnold-c4-v2"))
+    assert not one.accepts(make_task("online-rollout/wilks-f20-v2"))
     assert not one.accepts(make_task("subgrid-forcing/arnold-c4-v1"))
 
 

@@ -21,7 +21,7 @@ from l96bench.results.record import Result
 from l96bench.tasks import discovery
 from l96bench.tasks.registry import list_tasks, make_task
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 
 SCRIPT = """
 import os
@@ -114,7 +114,9 @@ def test_all_baselines_go_on_all_their_regimes_and_tracks() -> None:
         tasks = {job.task for job in jobs if job.entry == name}
         assert tasks == {id for id in list_tasks() if entry.accepts(make_task(id))}, name
         assert tasks != set()
-    assert {job.task.split("/")[1] for job in jobs if job.entry == "linear"} == {f"{id}-v1" for id in DATA_REGIMES}
+    assert {job.task.split("/")[1] for job in jobs if job.entry == "linear"} == {
+        f"{id}-v{n}" for id in DATA_REGIMES for n in (1, 2)
+    }
     fast = {job.entry for job in plan(None, every=True, slow=False)} - {CEILING}
     assert fast == {name for name in baseline_names() if not find_entry(name)[0].slow}
     assert "rl_td3" not in fast
@@ -150,7 +152,7 @@ def test_a_track_is_planned_for_the_baselines_of_assimilation() -> None:
         (["quartic"], ["subgrid-forcing/wilks-f21-v1"], [], "Did you mean 'subgrid-forcing/wilks-f20-v1'"),
         (["quartic"], None, ["wilks-f21"], "no tasks for the regime 'wilks-f21'. Did you mean 'wilks-f20'"),
         (["quartic"], None, ["da-k40"], "no tasks for the regime 'da-k40'"),
-        (["arnold"], ["online-rollout/wilks-f18-v1"], [], "does not enter .*tracks .'wilks-f20', 'arnold-c4'."),
+        (["arnold"], ["online-rollout/wilks-f18-v2"], [], "does not enter .*tracks .'wilks-f20', 'arnold-c4'."),
         (["linear"], ["subgrid-forcing-memory/wilks-f18-v1"], [], "does not enter .*families .'subgrid-forcing', "),
     ],
 )

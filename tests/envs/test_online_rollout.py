@@ -41,7 +41,7 @@ class Simulator:
     """The environment once more, in NumPy, from the task's data and the published definitions alone."""
 
     def __init__(self, regime: str, reward: str, starts: NDArray[np.int64]) -> None:
-        task = make_task(f"online-rollout/{regime}-v1")
+        task = make_task(f"online-rollout/{regime}-v2")
         self.truth = np.asarray(task.train_fine.X)
         self.mean_X, self.std_X = task.train.X.mean(), task.train.X.std()
         self.mean_U, self.std_U = task.train.U.mean(), task.train.U.std()
@@ -100,7 +100,7 @@ def total_rewards(policy: Callable[[Any], Array], n: int = 48, **options: Any) -
 def true_forcing(env: Any, ahead: int = 0) -> Array:
     """U at the truth's time, from the task's data."""
     sample = env.at[:, 1]
-    return np.asarray(make_task(f"online-rollout/{env.regime.id}-v1").train_fine.U)[sample + ahead]
+    return np.asarray(make_task(f"online-rollout/{env.regime.id}-v2").train_fine.U)[sample + ahead]
 
 
 @pytest.mark.slow
@@ -166,7 +166,7 @@ def test_climate_rewards_add_up_to_the_distance_of_the_episode(local: bool) -> N
     env = gymnasium.make_vec(
         ID, num_envs=rows, reward="climate", local=local, episode_steps=steps, autoreset_mode="Disabled"
     ).unwrapped
-    truth = make_task("online-rollout/wilks-f20-v1").train.X[:, None]
+    truth = make_task("online-rollout/wilks-f20-v2").train.X[:, None]
     grid = DistanceGrid.from_truth(truth, 0.05, cells=200)
     target = member_cdfs(truth, 0.05, grid)
     rng = np.random.default_rng(0)
@@ -272,7 +272,7 @@ def test_no_constant_action_blows_up() -> None:
 @pytest.mark.parametrize(("split", "trajectories"), [("train", 1), ("valid", 1), ("test", 2)])
 def test_the_fine_truth_passes_through_the_split(split: str, trajectories: int) -> None:
     X = fine_truth("wilks-f20", split)
-    samples = np.reshape(getattr(make_task("online-rollout/wilks-f20-v1"), split).X, (trajectories, -1, 8))
+    samples = np.reshape(getattr(make_task("online-rollout/wilks-f20-v2"), split).X, (trajectories, -1, 8))
     assert X.shape == (trajectories, 5 * samples.shape[1], 8)
     assert X[:, ::5].tobytes() == samples.tobytes()
     env = gymnasium.make_vec(ID, num_envs=50, split=split).unwrapped

@@ -128,7 +128,7 @@ def test_gymnasiums_own_batches_hold_the_scalar_environments(vectorization: str)
 
 @pytest.mark.slow
 def test_tasks_make_their_environments() -> None:
-    for id, expected in (("subgrid-forcing/arnold-c4-v1", FORCING), ("online-rollout/arnold-c4-v1", ROLLOUT)):
+    for id, expected in (("subgrid-forcing/arnold-c4-v1", FORCING), ("online-rollout/arnold-c4-v2", ROLLOUT)):
         task = make_task(id)
         scalar, batch = task.make_env(episode_steps=9), task.make_env(24, local=True, threads=2)
         assert scalar.spec.id == batch.spec.id == expected

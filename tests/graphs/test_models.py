@@ -116,7 +116,7 @@ def test_what_runs_as_a_graph(model: Any) -> None:
 
 @pytest.mark.real_data
 def test_a_module_of_torch_is_a_model_like_others(tmp_path: Any) -> None:
-    module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v1")
+    module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v2")
     run = l96bench.rollout(module, X[:5], 1.0, regime="wilks-f20")
     assert np.isfinite(run.X).all()
     closure = OnnxClosure(export_onnx(module, tmp_path / "closure.onnx", K).read_bytes(), K)

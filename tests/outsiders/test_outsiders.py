@@ -108,7 +108,7 @@ def test_a_regime_of_another_package_has_tasks_here_and_in_other_processes(packa
     assert task.regime.J == 4
     here = score(task)
     assert Parallel(n_jobs=2)(delayed(score)(each) for each in (task, task)) == [here, here]
-    assert "online-rollout/mild-v1" in l96bench.list_tasks()
+    assert "online-rollout/mild-v2" in l96bench.list_tasks()
     env = gymnasium.make("l96bench/OnlineRollout-v1", regime="mild")
     assert env.observation_space.shape == (8,)
 
@@ -187,7 +187,7 @@ def test_a_task_takes_a_regime_of_ones_own_along(tmp_path: Path) -> None:
     l96bench.register_regime(regime)
     with pytest.raises(L96BenchError, match="of-a-test"):
         l96bench.register_regime(l96bench.Regime("of-a-test", 9, 3, 12.0))
-    task = l96bench.make_task("online-rollout/of-a-test-v1")
+    task = l96bench.make_task("online-rollout/of-a-test-v2")
     (tmp_path / "task").write_bytes(pickle.dumps(task))
     command = [sys.executable, "-c", REGISTERED, tmp_path / "task"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -22,7 +22,7 @@ from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Resu
 
 def make_result(**changes: Any) -> Result:
     fields: dict[str, Any] = {
-        "task": "online-rollout/wilks-f20-v1",
+        "task": "online-rollout/wilks-f20-v2",
         "task_version": 1,
         "data_digests": {"test": "ab" * 32, "shift": "cd" * 32},
         "scorer_version": "1.0",
@@ -281,7 +281,7 @@ def test_one_seed_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "online-rollout/arnold-c4-v1"}, "differ in task "),
+        ({"task": "online-rollout/arnold-c4-v2"}, "differ in task "),
         ({"data_digests": {"test": "00"}}, "differ in data_digests"),
         ({"scorer_version": "2.0"}, "differ in scorer_version"),
         ({"model": make_result().model.model_copy(update={"name": "other", "seeds": [1]})}, "model.name"),

@@ -22,7 +22,7 @@ from l96bench.seasons.tasks import season_task
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task, tasks_given_as
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 FAMILIES, REGIMES = ["subgrid-forcing", "online-rollout"], ["wilks-f20"]
 Run = Callable[..., tuple[int, str]]
 

@@ -172,7 +172,7 @@ def test_code_is_run_only_when_it_is_allowed(run: Run, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_a_submission_that_takes_forever_leaves_the_others_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "mine")
-    edit("mine", f"  - {OFFLINE}", f"  - {OFFLINE}\n  - online-rollout/wilks-f20-v1")
+    edit("mine", f"  - {OFFLINE}", f"  - {OFFLINE}\n  - online-rollout/wilks-f20-v2")
     found = folders.score_folder(
         folders.SubmissionFolder.read(Path("mine")), limits=folders.Limits(seconds=0.05, memory=2**31)
     )

@@ -24,7 +24,7 @@ from l96bench.tasks.sources import MINIATURE
 
 pytestmark = pytest.mark.usefixtures("small_tasks")
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 CLOSURES = [
     *("no_closure", "wilks", "quartic", "powell_linear_tendencies", "quadratic", "cubic_stencil"),
     *("stencil_network", "network_cnn", "random_forest", "sparse_gaussian_process", "quadratic_stencil"),

@@ -111,7 +111,7 @@ def offline() -> SubgridForcing:
 
 @pytest.fixture(scope="module")
 def online() -> OnlineRollout:
-    task = make_task("online-rollout/wilks-f20-v1").miniature()
+    task = make_task("online-rollout/wilks-f20-v2").miniature()
     assert isinstance(task, OnlineRollout)
     return task
 

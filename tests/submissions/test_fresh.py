@@ -26,7 +26,7 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task, tasks_given_as
 
 OFFLINE, MEMORY = "subgrid-forcing/wilks-f20-v1", "subgrid-forcing-memory/wilks-f20-v1"
-ONLINE, CYCLES, SINGLE = "online-rollout/wilks-f20-v1", "da-increment/dense-v1", "equation-recovery/single-v1"
+ONLINE, CYCLES, SINGLE = "online-rollout/wilks-f20-v2", "da-increment/dense-v1", "equation-recovery/single-v1"
 BOARD = Path("leaderboard")
 pytestmark = pytest.mark.usefixtures("in_process")
 

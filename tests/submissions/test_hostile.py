@@ -117,7 +117,7 @@ def test_what_is_only_seen_when_it_runs_is_contained() -> None:
     from l96bench.submissions.evaluation import Item
     from l96bench.tasks.registry import make_task
 
-    task = make_task("online-rollout/wilks-f20-v1")
+    task = make_task("online-rollout/wilks-f20-v2")
     good = exported(Polynomial([0.1, -0.5]), 8).data
     work = [
         ("inspect", Item(task, Artifact("closure.onnx", data), INFO)) for data in [*(read(name) for name in RUN), good]

@@ -15,7 +15,7 @@ from l96bench.submissions.submission import Submission, json_schema
 from l96bench.tasks.registry import make_task
 
 OFFLINE, ONLINE, OTHER = (
-    "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1", "online-rollout/arnold-c4-v1"
+    "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2", "online-rollout/arnold-c4-v2"
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from l96bench.entries.run import plan, run_jobs
 from l96bench.results.record import Result
 from l96bench.submissions.verify import CONSISTENT, DIFFERENT, IDENTICAL, Train, Verdict, rows_of, verify_rows
 
-OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"
+OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 SCRIPT = """
 import l96bench
 

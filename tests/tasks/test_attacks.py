@@ -55,7 +55,7 @@ def real_offline(real_data: None) -> Offline:
 
 @pytest.fixture(scope="module")
 def real_online(real_data: None) -> Online:
-    task = make_task("online-rollout/wilks-f20-v1")
+    task = make_task("online-rollout/wilks-f20-v2")
     assert isinstance(task, OnlineRollout)
     return Online(task, task.references["literature"].evaluate(), _quartic(task))
 

@@ -23,7 +23,7 @@ class Counted(Stateless):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("id", ["subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v1"])
+@pytest.mark.parametrize("id", ["subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"])
 def test_a_model_is_converted_once_an_evaluation(id: str) -> None:
     model = Counted()
     make_task(id).miniature().evaluate(model, progress=False)

@@ -65,7 +65,7 @@ def test_directions_lead_from_the_floor_to_the_ceiling(family: str) -> None:
 
 
 def test_a_glossary_is_that_of_a_name_a_class_a_task_or_an_id() -> None:
-    task = l96bench.make_task("online-rollout/wilks-f20-v1")
+    task = l96bench.make_task("online-rollout/wilks-f20-v2")
     assert l96bench.glossary(task) == l96bench.glossary(task.id) == l96bench.glossary(type(task))
     assert l96bench.glossary("online-rollout") == l96bench.glossary(task)
     with pytest.raises(l96bench.UnknownIdError, match="online-rollout"):
