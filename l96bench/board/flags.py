@@ -32,6 +32,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("test-data", "T", "it declares training data that the task tests on"),
     Kind("self-reported", "S", "scored by its author; nobody has derived it again from an artifact"),
     Kind("unproven", "U", "declared, and scored on the public test alone: it has no rank"),
+    Kind("recalled", "R", "its free run does not go on as one model does: see restart and recall; it has no rank"),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""
@@ -42,8 +43,10 @@ _NEIGHBOURS = 8
 """Rows next to each other by score that are compared."""
 _CEILING_FROM = 50.0
 """References with at least this score are ceilings, the others floors."""
-_PARTS = ("forecast_part", "climate_part")
+_PARTS = ("forecast_part", "climate_part", "climate_part_shift")
 """Metrics whose ceiling is 1, and which the score caps."""
+_RESTART, _RECALL = 2.0, 0.5
+"""The largest `restart` and the smallest `recall` of a closure that is modelled (docs/definitions.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
 
     A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
     """
-    found: list[Flag] = []
+    found = list(_recalled(row))
     if row.origin == Origin.TRAINED_HERE:
         return found
     if row.fresh is None and gap is None:
@@ -119,6 +122,15 @@ def _of_submission(row: Result) -> Iterator[Flag]:
         yield Flag("test-data", f"trained on data that the task tests on: {'; '.join(row.submission.overlaps)}")
     if row.status == "self-reported":
         yield Flag("self-reported", "scored by its author, not derived again from an artifact")
+
+
+def _recalled(row: Result) -> Iterator[Flag]:
+    """Yield a flag where a free run does not follow from the states that a closure is given, beyond the interval."""
+    restart, recall = row.metrics.get("restart"), row.metrics.get("recall")
+    if restart is not None and (restart.value if restart.low is None else restart.low) > _RESTART:
+        yield Flag("recalled", f"restart {restart.value:.3g}, expected at most {_RESTART:g}")
+    if recall is not None and recall.value < _RECALL:
+        yield Flag("recalled", f"recall {recall.value:.3g}, expected at least {_RECALL:g}")
 
 
 def _above(row: Result, ceiling: Result | None) -> Iterator[Flag]:

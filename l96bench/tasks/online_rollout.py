@@ -277,11 +277,12 @@ class OnlineRollout(ClosureTask):
         drawn: dict[str, NDArray[np.float64]] = {}
         for key, run in runs.climates.items():
             truth, twin = self.truth_climates[key]
-            members, true, second = (
+            others = (("members", none.climates[key]), ("truth", truth), ("twin", twin))
+            members, true, second, drawn[key] = (
                 self.weights(len(each.survived), f"{purpose}{key}") / len(each.survived)
-                for purpose, each in (("members", none.climates[key]), ("truth", truth), ("twin", twin))
+                for purpose, each in (*others, ("members", run))
             )
-            own = drawn[key] = second if run is twin else members
+            own = drawn[key]
             pairs = ((none.climates[key], members), (run, own), (twin, second))
             part, replicates, found = climate_part(pairs, (truth, true), self.grids[key])
             parts.append((part, replicates))

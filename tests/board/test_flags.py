@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l96bench.board.flags import KINDS, flags, marks
+from l96bench.board.flags import KINDS, doubts, flags, marks
 from l96bench.board.render import render
 from l96bench.board.tables import make_tables
 from l96bench.results.load import load_results
@@ -137,3 +137,26 @@ def test_a_board_of_baselines_explains_no_letters(results: list[Result]) -> None
 def test_the_order_of_results_does_not_matter(rows: list[Result], make_result: Make) -> None:
     copies = [make_result(name, 84.7, predictions_digest="c" * 64, submission=submitted()) for name in ("One", "Two")]
     assert flags([*rows, *copies]) == flags([*copies[::-1], *rows[::-1]])
+
+
+@pytest.mark.parametrize(
+    ("metrics", "texts"),
+    [
+        ({"restart": Value(value=1.05, low=0.9, high=1.2), "recall": Value(value=0.94)}, []),
+        ({"restart": Value(value=2.2, low=1.9, high=2.5), "recall": Value(value=12.9)}, []),
+        ({"restart": Value(value=2.2, low=2.1, high=2.5)}, ["restart 2.2, expected at most 2"]),
+        ({"restart": Value(value=1e9)}, ["restart 1e+09, expected at most 2"]),
+        ({"recall": Value(value=0.05)}, ["recall 0.05, expected at least 0.5"]),
+        (
+            {"restart": Value(value=5.7, low=5.2, high=6.3), "recall": Value(value=0.05)},
+            ["restart 5.7, expected at most 2", "recall 0.05, expected at least 0.5"],
+        ),
+    ],
+)
+def test_what_is_recalled_has_no_rank(make_result: Make, metrics: dict[str, Value], texts: list[str]) -> None:
+    honest = make_result("Quartic", 84.7, noise=0.3)
+    row = make_result("Replay", 90.0, noise=0.3, predictions_digest="b" * 64)
+    row = row.model_copy(update={"metrics": dict(row.metrics) | metrics})
+    assert [flag.text for flag in doubts(row, None)] == texts
+    ranks = {each.result.model.name: each.rank for each in make_tables([honest, row])[0].rows}
+    assert ranks == ({"Quartic": 1, "Replay": None} if texts else {"Quartic": 2, "Replay": 1})
