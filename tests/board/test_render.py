@@ -53,7 +53,7 @@ def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
     card = render(make_tables(results))["cards/stencil-network.md"]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in card.splitlines() if line[:1] == "|"]
     assert rows[0] == ["regime", "Subgrid forcing", "Online rollout"]
-    assert [row[0] for row in rows[2:4]] == ["arnold-c4-v1", "wilks-f20-v1"]
+    assert [row[0] for row in rows[2:4]] == ["arnold-c4", "wilks-f20"]
     assert rows[2][1].startswith("80.0 [")
     assert rows[2][2] == NONE
     assert [cell.split(", ")[-1] for cell in rows[3][1:]] == ["rank 1", "rank 2"]

@@ -21,7 +21,9 @@ from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 OFFLINE, MEMORY, ONLINE = (
-    f"{family}/wilks-f20-v1" for family in ("subgrid-forcing", "subgrid-forcing-memory", "online-rollout")
+    "subgrid-forcing/wilks-f20-v1",
+    "subgrid-forcing-memory/wilks-f20-v1",
+    "online-rollout/wilks-f20-v2",
 )
 LINE = Polynomial([-2.0, -0.5])
 
