@@ -32,7 +32,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("test-data", "T", "it declares training data that the task tests on"),
     Kind("self-reported", "S", "scored by its author; nobody has derived it again from an artifact"),
     Kind("unproven", "U", "declared, and scored on the public test alone: it has no rank"),
-    Kind("recalled", "R", "its free run does not go on as one model does: see restart and recall; it has no rank"),
+    Kind(
+        "recalled",
+        "R",
+        "its free run does not go on as one model does: see the metrics restart and distance from training; it has no rank",
+    ),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""
@@ -45,8 +49,8 @@ _CEILING_FROM = 50.0
 """References with at least this score are ceilings, the others floors."""
 _PARTS = ("forecast_part", "climate_part", "climate_part_shift")
 """Metrics whose ceiling is 1, and which the score caps."""
-_RESTART, _RECALL = 2.0, 0.5
-"""The largest `restart` and the smallest `recall` of a closure that is modelled (docs/definitions.md)."""
+_RESTART, _DISTANCE = 2.0, 0.5
+"""The largest `restart` and smallest `training_distance` of a climate that is modelled (docs/definitions.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +130,13 @@ def _of_submission(row: Result) -> Iterator[Flag]:
 
 def _recalled(row: Result) -> Iterator[Flag]:
     """Yield a flag where a free run does not follow from the states that a closure is given, beyond the interval."""
-    restart, recall = row.metrics.get("restart"), row.metrics.get("recall")
+    if row.family != "online-rollout":
+        return
+    restart, distance = row.metrics.get("restart"), row.metrics.get("training_distance")
     if restart is not None and (restart.value if restart.low is None else restart.low) > _RESTART:
         yield Flag("recalled", f"restart {restart.value:.3g}, expected at most {_RESTART:g}")
-    if recall is not None and recall.value < _RECALL:
-        yield Flag("recalled", f"recall {recall.value:.3g}, expected at least {_RECALL:g}")
+    if distance is not None and distance.value < _DISTANCE:
+        yield Flag("recalled", f"distance from training {distance.value:.3g}, expected at least {_DISTANCE:g}")
 
 
 def _above(row: Result, ceiling: Result | None) -> Iterator[Flag]:

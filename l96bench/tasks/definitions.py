@@ -138,7 +138,7 @@ ONLINE = (
            "Root mean square difference of the free run from the same run started again half an MTU before, from its "
            "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts. Near or below "
            "1 for a closure that goes on as it began.", "1", "none"),
-    Metric("recall", "recall",
+    Metric("training_distance", "distance from training",
            "Median distance of half an MTU of the climate run from the nearest half MTU of the training trajectory, "
            "turned around the ring, over that of the truth. 0 for a copy of the training data.", "1", 1.0),
     Metric("lead", "lead", "Leads of the curves of forecasts.", "MTU", "none", _LEAD),

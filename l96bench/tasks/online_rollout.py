@@ -292,7 +292,7 @@ class OnlineRollout(ClosureTask):
             metrics |= {f"{name}{key}": value for name, value in found.items()}
             series |= {f"{name}{key}": values for name, values in climate_series(run).items()}
         metrics |= response(runs.climates, drawn)
-        metrics["recall"] = Value(value=self.recall.of(runs.climates[""].X))
+        metrics["training_distance"] = Value(value=self.recall.of(runs.climates[""].X))
         if runs.restart is not None:
             metrics["restart"] = restart_ratio(*runs.restart, self.weights(len(runs.restart[0]), "restart"))
         survived = runs.climates[""].survived
