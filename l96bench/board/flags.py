@@ -35,7 +35,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "recalled",
         "R",
-        "its free run does not go on as one model does: see the metrics restart and distance from training; it has no rank",
+        "its free run does not go on as one model does: see restart and distance from training; no rank",
     ),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
 )

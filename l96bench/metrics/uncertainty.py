@@ -110,7 +110,7 @@ class Draws:
     Attributes
     ----------
     blocks : int, optional
-        Number of blocks of the sample; None for so many (50 and more) that the percentile interval needs no correction.
+        Number of blocks of the sample; None for so many that the percentile interval needs no correction.
     seeds : tuple of tuple of float
         The estimate of each training seed, for each of the entries that were trained with several.
     """

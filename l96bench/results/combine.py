@@ -110,7 +110,8 @@ def _combine_scores(results: Sequence[Result]) -> Score:
         entropy = int(hashlib.sha256(first.model.name.encode()).hexdigest()[:8], 16)
         drawn = np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, replicates.shape[1]))
         replicates = np.take_along_axis(replicates, drawn, axis=0)
-        method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy}), {STRETCHED}"
+        method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy})"
+        method += "" if STRETCHED in method else f", {STRETCHED}"
     return Score.of(
         float(np.mean(list(values.values()))),
         replicates.mean(axis=0),

@@ -283,7 +283,7 @@ class Task(ABC):
 
     @property
     def blocks(self) -> int | None:
-        """The number of blocks that the bootstrap of the score resamples; None where they are many (50 and more)."""
+        """The number of blocks that the bootstrap of the score resamples; None where so many need no correction."""
         return None
 
     def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:

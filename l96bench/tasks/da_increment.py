@@ -27,7 +27,7 @@ from l96bench.metrics.glossary import Metric
 from l96bench.metrics.uncertainty import recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
-from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
+from l96bench.results.record import STRETCHED, Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
 from l96bench.tasks.definitions import ASSIMILATION
@@ -45,7 +45,7 @@ _BLOCK = 40
 """Cycles per bootstrap block."""
 _TUNING_CYCLES = 300
 """Cycles of the validation segment, after the spin-up, on which the inflation is chosen."""
-_METHOD = "paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; percentile interval"
+_METHOD = f"paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; {STRETCHED}"
 Array = NDArray[np.float64]
 
 
@@ -158,6 +158,12 @@ class DAIncrement(ClosureTask):
     def recipe(self, split: str) -> str:
         """Return the track."""
         return repr((self.track, split))
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks of cycles of the test segments."""
+        part = self.source.part(self.track, "test")
+        return part.n_segments * part.n_cycles // _BLOCK
 
     def samples(self, name: str) -> Samples:
         """Return a part of the archive as samples with backgrounds as X and increments as U."""
