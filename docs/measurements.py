@@ -1,9 +1,16 @@
-"""The measurements behind the definitions, as docs/measurements.md. Run by `make measurements`."""
+"""The measurements behind the definitions, as docs/measurements.md. Run by `make measurements`.
 
+`python docs/measurements.py "Coverage of the intervals"` remakes one section and keeps the others.
+"""
+
+import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+from interval_coverage import coverage
 from scipy.stats import wasserstein_distance
 
 import l96bench
@@ -65,6 +72,13 @@ def two_targets() -> str:
         "numbers are those of the forward difference, in both regimes.\n\n"
         + l96bench.markdown_table(("regime", "target", "b0", "b1", "b2", "b3"), rows)
     )
+
+
+@cache
+def quartic() -> tuple[l96bench.Task, l96bench.PolynomialRegressor]:
+    """The offline task of `wilks-f20` and the quartic that is fitted to its training data."""
+    task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    return task, l96bench.PolynomialRegressor().fit(task.train.X, task.train.U)
 
 
 def blocks(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
@@ -192,22 +206,33 @@ def effective() -> str:
     return f"{caption}\n\n" + l96bench.markdown_table(header, rows, left=header[:2])
 
 
+def kept() -> dict[str, str]:
+    """Return the sections of the page as it is, by title."""
+    parts = PAGE.read_text(encoding="utf-8").split("\n\n## ")[1:] if PAGE.is_file() else []
+    return {title: text.strip() for title, text in (part.split("\n\n", 1) for part in parts)}
+
+
 def main() -> None:
-    """Write docs/measurements.md."""
-    task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
-    model = l96bench.PolynomialRegressor().fit(task.train.X, task.train.U)
-    sections = {
-        "The third scale": third_scale(),
-        "Two targets": two_targets(),
-        "Length of bootstrap blocks": blocks(task, model),
-        "Distances on a grid": grid(task, model),
-        "Drift to a closure's own climate": drift(task, model),
-        "Step of the resolved model": step(task, model),
-        "Learning from increments": iterations(),
-        "Effective equations": effective(),
+    """Write docs/measurements.md: all sections, or those that the command line names and the others as they are."""
+    sections: dict[str, Callable[[], str]] = {
+        "The third scale": third_scale,
+        "Two targets": two_targets,
+        "Length of bootstrap blocks": lambda: blocks(*quartic()),
+        "Coverage of the intervals": coverage,
+        "Distances on a grid": lambda: grid(*quartic()),
+        "Drift to a closure's own climate": lambda: drift(*quartic()),
+        "Step of the resolved model": lambda: step(*quartic()),
+        "Learning from increments": iterations,
+        "Effective equations": effective,
     }
+    parser = argparse.ArgumentParser(description="Remake docs/measurements.md.")
+    parser.add_argument("titles", nargs="*", metavar="TITLE", help="sections to remake")
+    named, old = parser.parse_args().titles or list(sections), kept()
+    if unknown := set(named) - set(sections):
+        parser.error(f"expected titles among {list(sections)}, got {sorted(unknown)}")
+    texts = {title: make() if title in named else old[title] for title, make in sections.items()}
     parts = ["# Measurements", "Made by `make measurements` (`docs/measurements.py`)."]
-    parts += [f"## {title}\n\n{text}" for title, text in sections.items()]
+    parts += [f"## {title}\n\n{text}" for title, text in texts.items()]
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
