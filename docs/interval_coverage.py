@@ -32,7 +32,11 @@ PURPOSES = {
     "subgrid-forcing": {"offline": 200},
     "subgrid-forcing-memory": {"offline": 190},
     "da-increment": {"cycles": 100},
-    "online-rollout": {"cases": 100, "members": 50, "truth": 50, "twin": 50},
+    "online-rollout": {
+        "cases": 300,
+        **{"members": 120, "truth": 50, "twin": 50},
+        **{"members_shift": 60, "truth_shift": 50, "twin_shift": 50},
+    },
 }
 """What the bootstrap of each family resamples, and how many blocks of it; the first are in the order of time."""
 

@@ -147,6 +147,39 @@ def step(task: l96bench.Task, model: l96bench.PolynomialRegressor) -> str:
     return f"{caption}\n\n" + l96bench.markdown_table(("dt (MTU)", "RMSE", "distance"), rows)
 
 
+def equal_closures() -> str:
+    """How far apart the scores of closures are that differ in the ninth digit: what is left of chance in one row."""
+    task, fitted = l96bench.make_task("online-rollout/wilks-f20-v2"), quartic()[1].closure()
+    same = [l96bench.Polynomial(np.array(fitted.coefficients) * (1.0 + 1e-10 * i)) for i in range(5)]
+    scores = [task.evaluate(closure).score for closure in same]
+    values = np.array([score.value for score in scores])
+    half = (scores[0].high - scores[0].low) / 2
+    return (
+        f"Five quartics on `{task.id}` whose coefficients are equal to nine digits score "
+        f"{', '.join(f'{value:.2f}' for value in values)}: chaos makes another sample of the climate of each. Their "
+        f"standard deviation is {values.std(ddof=1):.2f}; half the 95 % interval of the first is {half:.2f}."
+    )
+
+
+def modelled() -> str:
+    """What honest closures do in the tests of restarts and of the distance from the training data."""
+    rows = []
+    for task in l96bench.list_tasks("online-rollout"):
+        results = l96bench.load_results(PAGE.parents[1] / "leaderboard" / "results" / task)
+        metrics = [each.metrics for each in results if each.model.kind != "reference"]
+        ends = []
+        for name in ("restart", "training_distance"):
+            values = [each[name].value for each in metrics if name in each]
+            ends += [f"{min(values):.2f}", f"{max(values):.2f}"]
+        rows.append((task, len(metrics), *ends))
+    caption = (
+        "The committed rows of `online-rollout` but the references. A row above 2 in `restart`, beyond its interval, "
+        "or below 0.5 in `training_distance` has no rank."
+    )
+    header = ("task", "rows", "restart, smallest", "largest", "training_distance, smallest", "largest")
+    return f"{caption}\n\n" + l96bench.markdown_table(header, rows)
+
+
 def iterations() -> str:
     """What limits learning from increments, and what learning again on one's own analyses brings."""
     task = l96bench.make_task("da-increment/dense-v1")
@@ -222,6 +255,8 @@ def main() -> None:
         "Distances on a grid": lambda: grid(*quartic()),
         "Drift to a closure's own climate": lambda: drift(*quartic()),
         "Step of the resolved model": lambda: step(*quartic()),
+        "Equal closures": equal_closures,
+        "Modelled, not recalled": modelled,
         "Learning from increments": iterations,
         "Effective equations": effective,
     }
