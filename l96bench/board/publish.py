@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from l96bench.board.page import THUMBNAILS, page, thumbnails
 from l96bench.board.season_page import check_season_pages, season_pages
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import Table, make_tables
+from l96bench.entries.entry import Entry, baseline_names, find_entry
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.files import locked, replace_all, write_atomic
 from l96bench.results.load import load_results
 from l96bench.results.origin import slug_of
 from l96bench.submissions.names import resolve
+from l96bench.tasks.registry import make_task
 
 __all__ = ["PAGE", "card", "check", "text", "write"]
 
@@ -30,7 +33,7 @@ def write(results: Path, output: Path, readme: Path | None = None) -> None:
     """Make the tables, cards, page and seasons in `output`, all or none, and the tables of a README with markers."""
     output.mkdir(parents=True, exist_ok=True)
     with locked(output):
-        tables = _tables(results, output)
+        tables = _tables(results, output, _baselines_of)
         files = render.changes(output, tables) | {PAGE: _page(tables, output)}
         if _has_seasons(results, output):
             files |= {path.relative_to(output).as_posix(): text for path, text in season_pages(output).items()}
@@ -47,7 +50,7 @@ def _is(path: Path, text: str | None) -> bool:
 
 def check(results: Path, output: Path, readme: Path | None = None) -> list[str]:
     """Return what differs between the files and what the results make; empty when they are up to date."""
-    tables = _tables(results, output)
+    tables = _tables(results, output, _baselines_of)
     differences = render.check(output, tables)
     path = output / PAGE
     if not path.is_file():
@@ -68,9 +71,25 @@ def _has_seasons(results: Path, board: Path) -> bool:
     return results.resolve() == (board / "results").resolve()
 
 
-def _tables(results: Path, board: Path) -> tuple[Table, ...]:
-    """Return the tables of the results, compared with the board's seasons where these are theirs."""
-    return make_tables(load_results(results), revealed_seasons(board) if _has_seasons(results, board) else None)
+def _baselines_of(task: str) -> Sequence[str]:
+    """Return the names of the baselines that enter a task; none for a task that is not installed."""
+    try:
+        known = make_task(task)
+    except UnknownIdError:
+        return ()
+    return [entry.name for entry in _baselines() if entry.accepts(known)]
+
+
+def _tables(results: Path, board: Path, entered: Callable[[str], Sequence[str]] | None = None) -> tuple[Table, ...]:
+    """Return the tables of the results; if they are the board's own, with its seasons and the rows still to come."""
+    if not _has_seasons(results, board):
+        return make_tables(load_results(results))
+    return make_tables(load_results(results), revealed_seasons(board), entered)
+
+
+@functools.cache
+def _baselines() -> tuple[Entry, ...]:
+    return tuple(find_entry(name)[0] for name in baseline_names())
 
 
 def _page(tables: Sequence[Table], output: Path) -> str:

@@ -86,6 +86,7 @@ def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None)
     for one in tables:
         n = sum(row.rank is not None for row in one.rows)
         title = f"**`{one.task}`**" + (f", the best {best} of {n}" if best is not None and best < n else "")
+        title += f"; {len(one.missing)} more to come" if one.missing else ""
         parts.append(f"{title}\n\n{compact_markdown(one, cards, best)}")
     return "\n\n".join(parts)
 

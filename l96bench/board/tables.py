@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from l96bench.board.flags import Flag, doubts, flags, is_reference, is_sealed, marks
@@ -40,11 +40,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one task, best score first, and the name of the season that they are compared with, if any."""
+    """The rows of one task, best score first, the season that they are compared with, if any, and who is still to come."""
 
     task: str
     rows: tuple[Row, ...]
     season: str | None = None
+    missing: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -89,8 +90,15 @@ def family(name: str) -> Family:
     return Family(name, known.title, known.question, known.columns, known.glossary)
 
 
-def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | None = None) -> tuple[Table, ...]:
-    """Return one table for every task, by family and id; raise `ResultError` if rows of a task are not comparable."""
+def make_tables(
+    results: Sequence[Result],
+    seasons: Mapping[str, SeasonRows] | None = None,
+    entered: Callable[[str], Sequence[str]] | None = None,
+) -> tuple[Table, ...]:
+    """Return one table for every task, by family and id; raise `ResultError` if rows of a task are not comparable.
+
+    `entered` gives the names of all that are to have a row in a task.
+    """
     by_task: dict[str, list[Result]] = {}
     for result in results:
         by_task.setdefault(result.task, []).append(result)
@@ -100,10 +108,13 @@ def make_tables(results: Sequence[Result], seasons: Mapping[str, SeasonRows] | N
         name = by_task[task][0].family
         return (order.index(name) if name in order else len(order), task)
 
-    return tuple(_make_table(by_task[task], (seasons or {}).get(task)) for task in sorted(by_task, key=place))
+    return tuple(
+        _make_table(by_task[task], (seasons or {}).get(task), entered(task) if entered else ())
+        for task in sorted(by_task, key=place)
+    )
 
 
-def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
+def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: Sequence[str]) -> Table:
     _require_one_table(results)
     task = results[0].task
     ordered = sorted(results, key=lambda result: (-result.score.value, result.model.name))
@@ -124,7 +135,13 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None) -> Table:
         raised = (*found.get((task, result.slug), ()), *doubted[result.slug])
         origin = Origin.SEALED if result.slug in sealed else result.origin
         rows.append(Row(result, ranks.get(result.slug), raised, gap, origin))
-    return Table(task, tuple(rows), season.name if season is not None and any(row.gap for row in rows) else None)
+    compared = season.name if season is not None and any(row.gap for row in rows) else None
+    return Table(
+        task,
+        tuple(rows),
+        compared,
+        tuple(sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)),
+    )
 
 
 def _require_one_table(results: Sequence[Result]) -> None:

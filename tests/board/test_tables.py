@@ -114,3 +114,14 @@ def test_replicates_must_be_paired(make_result: Callable[..., Result]) -> None:
 
 def test_no_results_make_no_tables() -> None:
     assert make_tables([]) == ()
+
+
+def test_tables_say_what_is_still_to_come(make_result: Callable[..., Result]) -> None:
+    entered = {"subgrid-forcing/wilks-f20-v1": ["GRU, inferred past", "Quartic", "an <entry>"]}
+    rows = [make_result("Quartic", 84.7), make_result("Quartic", 80.0, task="online-rollout/wilks-f20-v2")]
+    tables = make_tables(rows, entered=lambda task: entered.get(task, ()))
+    assert [one.missing for one in tables] == [("an <entry>", "GRU, inferred past"), ()]
+    board = render(tables)["README.md"]
+    assert board.count("Still to come") == 1
+    assert "Still to come: an \\<entry\\>; GRU, inferred past.\n" in board
+    assert "wilks-f20-v1`**; 2 more to come\n" in compact_tables(tables, "cards")
