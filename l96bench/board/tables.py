@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of one task, best score first, the season that they are compared with, if any, and who is still to come."""
+    """The rows of one task, best score first, the season that they are compared with, and who is still to come."""
 
     task: str
     rows: tuple[Row, ...]
@@ -136,12 +136,8 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: S
         origin = Origin.SEALED if result.slug in sealed else result.origin
         rows.append(Row(result, ranks.get(result.slug), raised, gap, origin))
     compared = season.name if season is not None and any(row.gap for row in rows) else None
-    return Table(
-        task,
-        tuple(rows),
-        compared,
-        tuple(sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)),
-    )
+    missing = sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)
+    return Table(task, tuple(rows), compared, tuple(missing))
 
 
 def _require_one_table(results: Sequence[Result]) -> None:

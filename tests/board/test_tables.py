@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from l96bench.board.render import compact_tables, render
 from l96bench.board.tables import compact_markdown, make_tables, table_markdown
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
