@@ -124,5 +124,5 @@ def test_tables_say_what_is_still_to_come(make_result: Callable[..., Result]) ->
     assert [one.missing for one in tables] == [("an <entry>", "GRU, inferred past"), ()]
     board = render(tables)["README.md"]
     assert board.count("Still to come") == 1
-    assert "Still to come: an \\<entry\\>; GRU, inferred past.\n" in board
+    assert "Still to come: an &lt;entry&gt;; GRU, inferred past.\n" in board
     assert "wilks-f20-v1`**; 2 more to come\n" in compact_tables(tables, "cards")
