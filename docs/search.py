@@ -308,7 +308,11 @@ FINDINGS = """## What limits closures
 
 def page(found: Sequence[Found]) -> str:
     """The page as Markdown."""
-    parts = [INTRODUCTION + "\nMade by `make figures` (`docs/search.py`).", "## The best rows, on the test data"]
+    parts = [
+        INTRODUCTION
+        + "\nMade by `make figures` (`docs/search.py`). Online scores are of version 1 of `online-rollout`.",
+        "## The best rows, on the test data",
+    ]
     offline, online = ("r2_shift",), ("forecast_part", "climate_part", "climate_part_shift")
     for title, family, metrics in (
         ("Offline, from the present X alone", "subgrid-forcing", offline),
