@@ -135,11 +135,9 @@ def main() -> None:
     """Write docs/horizons.md and its picture."""
     found = [each for own in joblib.Parallel(len(REGIMES))(map(joblib.delayed(points), REGIMES)) for each in own]
     picture(found)
-    parts = [
-        INTRODUCTION
-        + "\nMade by `make figures` (`docs/horizons.py`). Online scores are of version 1 of `online-rollout`.",
-        f"![Skill and horizon]({PICTURE.name})",
-    ]
+    made = "\nMade by `make figures` (`docs/horizons.py`)."
+    made += " Online scores are of version 1 of `online-rollout`."
+    parts = [INTRODUCTION + made, f"![Skill and horizon]({PICTURE.name})"]
     for regime in REGIMES:
         for kind in KINDS:
             mine = [each for each in found if (each.regime, each.kind) == (regime, kind)]

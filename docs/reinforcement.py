@@ -192,10 +192,9 @@ def picture() -> None:
 def main() -> None:
     """Write docs/rewards.md and its picture."""
     picture()
-    parts = [
-        INTRODUCTION
-        + "\nMade by `make figures` (`docs/reinforcement.py`) from the committed results. Online scores are of version 1 of `online-rollout`."
-    ]
+    made = "\nMade by `make figures` (`docs/reinforcement.py`) from the committed results."
+    made += " Online scores are of version 1 of `online-rollout`."
+    parts = [INTRODUCTION + made]
     for regime in REGIMES:
         parts.append(f"## Scores on {regime}\n\n{scores(regime)}")
     parts.append(

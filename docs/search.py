@@ -308,11 +308,9 @@ FINDINGS = """## What limits closures
 
 def page(found: Sequence[Found]) -> str:
     """The page as Markdown."""
-    parts = [
-        INTRODUCTION
-        + "\nMade by `make figures` (`docs/search.py`). Online scores are of version 1 of `online-rollout`.",
-        "## The best rows, on the test data",
-    ]
+    made = "\nMade by `make figures` (`docs/search.py`)."
+    made += " Online scores are of version 1 of `online-rollout`."
+    parts = [INTRODUCTION + made, "## The best rows, on the test data"]
     offline, online = ("r2_shift",), ("forecast_part", "climate_part", "climate_part_shift")
     for title, family, metrics in (
         ("Offline, from the present X alone", "subgrid-forcing", offline),
