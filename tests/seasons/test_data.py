@@ -88,9 +88,9 @@ def test_the_secret_cannot_be_read_off_the_cache(own_cache: Path) -> None:
 
 
 @pytest.mark.slow
-def test_forecasts_of_the_perfect_model_start_on_the_seasons_own_test_data() -> None:
+def test_forecasts_of_the_perfect_model_start_on_the_seasons_own_climate() -> None:
     cases = Cases(per_trajectory=1, n_trajectories=2, spacing=6.0, lead=0.05, members=2)
-    split = replace(TEST, duration=6.0)
+    split = replace(get_split("wilks-f20", "climate"), n_trajectories=2, duration=6.0)
     X = SEASON.arrays("wilks-f20", split, False)["X"]
     perfect = SEASON.arrays("wilks-f20", get_split("wilks-f20", "perfect"), False, cases)["X"]
     assert perfect.shape == (1, 2, 2, 8)
