@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 import l96bench
-from l96bench.metrics import Draws, interval
-from l96bench.metrics.uncertainty import stretched
+from l96bench.metrics import Draws, interval, stretched
 from l96bench.results.record import SCALE
 
 Array = NDArray[np.float64]

@@ -24,7 +24,7 @@ from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
-from l96bench.tasks.online_runs import INTERVAL, Batches, Ledger, Runner, Starts, copies, restarted
+from l96bench.tasks.online_runs import INTERVAL, Batches, RecordedClosure, Runner, Starts, copies, restarted
 from l96bench.tasks.online_scores import (
     METHOD,
     ClimateRun,
@@ -218,14 +218,18 @@ class OnlineRollout(ClosureTask):
         fresh, run = copies(closure), Runner(self.regime, progress)
         X = np.empty((len(self.cases.leads), len(self.cases), members, self.regime.K))
         lost = np.zeros((len(self.cases), members), dtype=bool)
-        ledger = None
+        recorded = None
         if self.regime.coupling == "flux" and not isinstance(closure, Polynomial):
-            ledger = Ledger(fresh())
+            recorded = RecordedClosure(fresh())
         free = Rollout(*3 * (np.empty(0),))
         for i, (case, member, order) in enumerate(zip(batches.cases, batches.members, batches.order, strict=True)):
             duration = self.cases.lead + self.cases.interval if i else self.spin_up + self.duration
             each = run(
-                fresh() if i or ledger is None else ledger, cases[case] + shifted, order, duration, self._rng("run", i)
+                fresh() if i or recorded is None else recorded,
+                cases[case] + shifted,
+                order,
+                duration,
+                self._rng("run", i),
             )
             X[:, case, member] = each.X[1 : len(X) + 1, : self.n_members]
             lost[case, member] = each.left[: self.n_members] <= self.cases.lead
@@ -237,7 +241,7 @@ class OnlineRollout(ClosureTask):
             X = np.where(np.isnan(X), self.climatology[0] if is_floor else self.without_closure.forecasts.X, X)
         forecasts = Forecasts(X, ensemble.crps(self.forecast_truth, X), int(lost.sum()))
         sampled = free.X[round(self.spin_up / INTERVAL) :]
-        sources = self._sources(sampled, closure, ledger, batches.order[0])
+        sources = self._sources(sampled, closure, recorded, batches.order[0])
         climates = {}
         for key, part in (("", slice(self.n_members)), ("_shift", slice(self.n_members, None))):
             own = self._continued(sampled[:, part], key, is_floor)
@@ -246,16 +250,16 @@ class OnlineRollout(ClosureTask):
         return Runs(forecasts, climates, again)
 
     def _sources(
-        self, X: NDArray[np.float64], closure: Any, ledger: Ledger | None, order: NDArray[np.int64]
+        self, X: NDArray[np.float64], closure: Any, recorded: RecordedClosure | None, order: NDArray[np.int64]
     ) -> NDArray[np.float64] | None:
         """Return mean U over the ring / std of U (time, member), at most 10, NaN once diverged, for flux couplings."""
         if self.regime.coupling != "flux":
             return None
-        if ledger is None:
+        if recorded is None:
             sources = closure.predict(X).mean(axis=-1)
         else:
             # The run's last sample is where it ends: the closure is not asked there.
-            sources = ledger.means(order, round(self.spin_up / MODEL_DT), round(INTERVAL / MODEL_DT))
+            sources = recorded.means(order, round(self.spin_up / MODEL_DT), round(INTERVAL / MODEL_DT))
             X = X[: len(sources)]
         scaled = np.clip(np.nan_to_num(sources / float(np.std(self.train.U)), nan=BOUND), -BOUND, BOUND)
         return np.where(np.isnan(X[..., 0]), np.nan, scaled)

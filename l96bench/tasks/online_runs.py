@@ -22,7 +22,7 @@ from l96bench.errors import user_error
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.regimes import Regime
 
-__all__ = ["INTERVAL", "Batches", "Ledger", "Runner", "Starts", "copies", "restarted"]
+__all__ = ["INTERVAL", "Batches", "RecordedClosure", "Runner", "Starts", "copies", "restarted"]
 
 Array = NDArray[np.float64]
 INTERVAL = 0.05
@@ -151,7 +151,7 @@ def restarted(
 
 
 @dataclass(eq=False)
-class Ledger:
+class RecordedClosure:
     """A closure wrapper that records the mean over the ring of every U, (step, row)."""
 
     closure: Closure
