@@ -17,10 +17,11 @@ from scipy.special import ndtr
 
 import l96bench
 from l96bench.metrics import Draws, interval, stretched
-from l96bench.results.record import SCALE
 
 Array = NDArray[np.float64]
 RESULTS = Path(__file__).parents[1] / "leaderboard" / "results"
+SCALE = (0.0, 100.0)
+"""The smallest and the largest score."""
 N_SIMULATED = 1000
 """Samples drawn for every row."""
 N_DIRECT = 5000
