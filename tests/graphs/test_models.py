@@ -114,13 +114,15 @@ def test_what_runs_as_a_graph(model: Any) -> None:
     np.testing.assert_array_equal(closure.predict(X), OnnxClosure(exported(model, K).data, K).predict(X))
 
 
-@pytest.mark.real_data
+@pytest.mark.slow
 def test_a_module_of_torch_is_a_model_like_others(tmp_path: Any) -> None:
-    module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v2")
+    module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v2").miniature()
+    assert isinstance(task, l96bench.OnlineRollout)
     run = l96bench.rollout(module, X[:5], 1.0, regime="wilks-f20")
     assert np.isfinite(run.X).all()
     closure = OnnxClosure(export_onnx(module, tmp_path / "closure.onnx", K).read_bytes(), K)
-    np.testing.assert_array_equal(task.forecasts(module, False).X, task.forecasts(closure, False).X)
+    own, of_file = (task.runs(model, False).forecasts.X for model in (module, closure))
+    np.testing.assert_array_equal(own, of_file)
     assert module.training
 
 
