@@ -33,6 +33,7 @@ from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, Polynom
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.submissions.export import export_onnx
+from l96bench.tasks.online_rollout import OnlineRollout
 
 torch = pytest.importorskip("torch")
 
@@ -117,7 +118,7 @@ def test_what_runs_as_a_graph(model: Any) -> None:
 @pytest.mark.slow
 def test_a_module_of_torch_is_a_model_like_others(tmp_path: Any) -> None:
     module, task = network(), l96bench.make_task("online-rollout/wilks-f20-v2").miniature()
-    assert isinstance(task, l96bench.OnlineRollout)
+    assert isinstance(task, OnlineRollout)
     run = l96bench.rollout(module, X[:5], 1.0, regime="wilks-f20")
     assert np.isfinite(run.X).all()
     closure = OnnxClosure(export_onnx(module, tmp_path / "closure.onnx", K).read_bytes(), K)
