@@ -27,8 +27,8 @@ EXPECTED = {
     "conservative-f12": "d5ef9968ae7aceb6",
     "three-scale": "c1fbe771fb435829",
     "lorenz96-k40": "3277775176960310",
-    "wilks-f20 perfect": "06e9bdedcd168b6f",
-    "three-scale perfect": "4c85dff4fc9ac30c",
+    "wilks-f20 perfect": "df9f95965b5636d1",
+    "three-scale perfect": "b3155c26cc38128c",
     "resolved model": "cd37c529a2945d80",
 }
 

@@ -64,7 +64,7 @@ def test_no_split_repeats_another() -> None:
 
 
 def truth_of(regime: Regime, cases: Cases = MINI) -> Trajectory:
-    seed = split_seed(regime, "test")
+    seed = split_seed(regime, "climate")
     return simulate(regime, 6.0, seed=seed, n_trajectories=cases.n_trajectories)
 
 
@@ -98,7 +98,7 @@ def test_perfect_forecast_from_the_truths_own_fast_variables_is_the_truth(
 ) -> None:
     """Members that start from the truth's Y follow it exactly: every X on the way is the truth's."""
     regime = get_regime(name)
-    seed, per = split_seed(regime, "test"), MINI.per_trajectory
+    seed, per = split_seed(regime, "climate"), MINI.per_trajectory
     past = simulate(regime, MINI.spacing * per, interval=MINI.spacing, seed=seed, n_trajectories=MINI.n_trajectories)
 
     def own_state(_: Regime, words: list[int]) -> tuple[Array, ...]:
