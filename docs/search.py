@@ -172,9 +172,9 @@ class Found:
         )
 
 
-def standings(family: str, regime: str, metrics: Sequence[str], many: int = 5) -> l96bench.Markdown:
+def standings(task: str, metrics: Sequence[str], many: int = 5) -> l96bench.Markdown:
     """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
-    folder = RESULTS / family / (f"{regime}-v2" if family == "online-rollout" else f"{regime}-v1")
+    folder = RESULTS / task
     results = (
         [each for each in l96bench.load_results(folder) if each.model.kind not in ("reference", "predictions")]
         if folder.is_dir()
@@ -312,12 +312,12 @@ def page(found: Sequence[Found]) -> str:
     made += " Online scores are of version 1 of `online-rollout`."
     parts = [INTRODUCTION + made, "## The best rows, on the test data"]
     offline, online = ("r2_shift",), ("forecast_part", "climate_part", "climate_part_shift")
-    for title, family, metrics in (
-        ("Offline, from the present X alone", "subgrid-forcing", offline),
-        ("Offline, with memory", "subgrid-forcing-memory", offline),
-        ("Online", "online-rollout", online),
+    for title, task, metrics in (
+        ("Offline, from the present X alone", "subgrid-forcing/{}-v1", offline),
+        ("Offline, with memory", "subgrid-forcing-memory/{}-v1", offline),
+        ("Online", "online-rollout/{}-v2", online),
     ):
-        parts += [f"### {title}, {own.regime}\n\n{standings(family, own.regime, metrics)}" for own in found]
+        parts += [f"### {title}, {own.regime}\n\n{standings(task.format(own.regime), metrics)}" for own in found]
     parts += [FINDINGS.strip().format(gaps=gaps()), f"![What skill depends on]({PICTURE.name})"]
     for own in found:
         parts.append(f"### Step by step, {own.regime}\n\n{own.steps()}")

@@ -91,7 +91,7 @@ def _data(tables: Sequence[Table], pictures: Pictures) -> dict[str, Any]:
             "family": one.family,
             "regime": one.regime if keys.count(key) == 1 else one.task.partition("/")[2],
             "level": one.rows[0].result.score.level,
-            "about": one_line("{}. Data: {}.".format(*provenance(one)) + _to_come(one)),
+            "about": one_line("{}. Data: {}. {}".format(*provenance(one), one.to_come)),
             "season": _season(one),
             "rows": [_row(row, family(one.family), texts, entries) for row in one.rows],
             "curves": _curves(one.rows),
@@ -116,10 +116,6 @@ def _data(tables: Sequence[Table], pictures: Pictures) -> dict[str, Any]:
         "entries": [models[slug] for slug in entries],
         "texts": list(texts),
     }
-
-
-def _to_come(one: Table) -> str:
-    return f" Still to come: {'; '.join(one.missing)}." if one.missing else ""
 
 
 def _row(row: Row, own: Family, texts: dict[str, int], entries: dict[str, int]) -> list[Any]:

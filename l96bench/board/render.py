@@ -182,8 +182,9 @@ def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:
     for name, rows in families:
         for row in rows:
             rank = row.kind if is_reference(row.result) else "no rank" if row.rank is None else f"rank {row.rank}"
-            # Without the family, two versions of a task keep a line each.
             regime = row.result.regime
+            if name in cells.get(regime, {}):  # two versions of a task keep a line each
+                regime = row.result.task.partition("/")[2]
             cells.setdefault(regime, {})[name] = f"{score_markdown(row.result)}, {rank}"
     body = [[regime, *(Markdown(cells[regime].get(name, NONE)) for name, _ in families)] for regime in sorted(cells)]
     return markdown_table(header, body, left=("regime",))

@@ -48,6 +48,11 @@ class Table:
     missing: tuple[str, ...] = ()
 
     @property
+    def to_come(self) -> str:
+        """A sentence with the names of those who have no row yet; empty if all have one."""
+        return f"Still to come: {'; '.join(self.missing)}." if self.missing else ""
+
+    @property
     def family(self) -> str:
         """The task's family."""
         return self.rows[0].result.family

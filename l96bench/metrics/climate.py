@@ -249,7 +249,7 @@ def leading_waves(amplitudes: FloatArray) -> tuple[int, int]:
 
 
 class Recall:
-    """How near runs come to the training data, beside how near the truth comes: 1 for the truth, 0 for a copy.
+    """Measure how far runs stay from the training data, beside the truth: 1 for the truth, 0 for a copy.
 
     Windows of half an MTU, five states 0.1 MTU apart, are compared with all windows of the training trajectory, turned
     around the ring in every way.

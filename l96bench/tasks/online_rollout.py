@@ -15,7 +15,7 @@ from l96bench.data.splits import CASES, Cases
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.resolved import MODEL_DT, Rollout
+from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.glossary import Metric
@@ -221,19 +221,15 @@ class OnlineRollout(ClosureTask):
         recorded = None
         if self.regime.coupling == "flux" and not isinstance(closure, Polynomial):
             recorded = RecordedClosure(fresh())
-        free = Rollout(*3 * (np.empty(0),))
         for i, (case, member, order) in enumerate(zip(batches.cases, batches.members, batches.order, strict=True)):
-            duration = self.cases.lead + self.cases.interval if i else self.spin_up + self.duration
-            each = run(
-                fresh() if i or recorded is None else recorded,
-                cases[case] + shifted,
-                order,
-                duration,
-                self._rng("run", i),
-            )
+            goes_on = i == 0
+            duration = self.spin_up + self.duration if goes_on else self.cases.lead + self.cases.interval
+            own = recorded if goes_on and recorded is not None else fresh()
+            each = run(own, cases[case] + shifted, order, duration, self._rng("run", i))
             X[:, case, member] = each.X[1 : len(X) + 1, : self.n_members]
             lost[case, member] = each.left[: self.n_members] <= self.cases.lead
-            free = each if not i else free
+            if goes_on:
+                free = each
         first = cases[batches.cases[0]] + shifted
         rngs = (self._rng("restart", 0), self._rng("restart", 1))
         again = restarted(run, fresh, free.X, first, self.climatology[1], rngs)
@@ -244,9 +240,9 @@ class OnlineRollout(ClosureTask):
         sources = self._sources(sampled, closure, recorded, batches.order[0])
         climates = {}
         for key, part in (("", slice(self.n_members)), ("_shift", slice(self.n_members, None))):
-            own = self._continued(sampled[:, part], key, is_floor)
-            cdfs = climate.member_cdfs(own, INTERVAL, self.grids[key])
-            climates[key] = ClimateRun(own, cdfs, free.survived[part], None if sources is None else sources[:, part])
+            whole = self._continued(sampled[:, part], key, is_floor)
+            cdfs = climate.member_cdfs(whole, INTERVAL, self.grids[key])
+            climates[key] = ClimateRun(whole, cdfs, free.survived[part], None if sources is None else sources[:, part])
         return Runs(forecasts, climates, again)
 
     def _sources(
@@ -282,11 +278,11 @@ class OnlineRollout(ClosureTask):
         for key, run in runs.climates.items():
             truth, twin = self.truth_climates[key]
             others = (("members", none.climates[key]), ("truth", truth), ("twin", twin))
-            members, true, second, drawn[key] = (
+            members, true, second, own = (
                 self.weights(len(each.survived), f"{purpose}{key}") / len(each.survived)
                 for purpose, each in (*others, ("members", run))
             )
-            own = drawn[key]
+            drawn[key] = own
             pairs = ((none.climates[key], members), (run, own), (twin, second))
             part, replicates, found = climate_part(pairs, (truth, true), self.grids[key])
             parts.append((part, replicates))

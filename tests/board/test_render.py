@@ -49,6 +49,13 @@ def test_every_link_leads_to_a_page(results: list[Result]) -> None:
                 assert href in pages or (BOARD / href.partition("#")[0]).is_file()
 
 
+def test_two_versions_of_a_task_keep_a_line_each(make_result: Callable[..., Result]) -> None:
+    rows = [make_result("Net", score, task=f"online-rollout/wilks-f20-v{i}") for i, score in ((1, 80.0), (2, 70.0))]
+    card = render(make_tables(rows))["cards/net.md"]
+    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in card.splitlines() if line[:1] == "|"]
+    assert [(line[0], line[1][:4]) for line in lines[2:4]] == [("wilks-f20", "80.0"), ("wilks-f20-v2", "70.0")]
+
+
 def test_a_card_shows_offline_beside_online(results: list[Result]) -> None:
     card = render(make_tables(results))["cards/stencil-network.md"]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in card.splitlines() if line[:1] == "|"]

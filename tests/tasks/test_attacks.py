@@ -175,6 +175,11 @@ class Replay:
         return row
 
 
+def _towards(goal: Array, X: Array, time: float) -> Array:
+    """The U that takes X to a goal in that time, the resolved tendency being what it is now."""
+    return (goal - X) / time - (np.roll(X, 1, 1) * (np.roll(X, -1, 1) - np.roll(X, 2, 1)) - X + 20.0)
+
+
 class Nudge(Replay):
     """Copies the training set into the model: U is whatever moves X onto a stretch of the training trajectory."""
 
@@ -183,8 +188,7 @@ class Nudge(Replay):
         here = self.place + self.n // 5
         self.n += 1
         target = (1 - part) * self.U[here % len(self.U)] + part * self.U[(here + 1) % len(self.U)]
-        tendency = np.roll(X, 1, 1) * (np.roll(X, -1, 1) - np.roll(X, 2, 1)) - X + 20.0
-        return (target - X) / 0.05 - tendency
+        return _towards(target, X, 0.05)
 
 
 @dataclass
@@ -322,8 +326,7 @@ class Recalled:
         whole, part = divmod(self.n - 310, 5)
         here = (self.place + whole) % (len(self.X) - 1)
         goal = (1 - part / 5) * self.X[here] + part / 5 * self.X[here + 1]
-        tendency = np.roll(X, 1, 1) * (np.roll(X, -1, 1) - np.roll(X, 2, 1)) - X + 20.0
-        return np.where(self.copies[:, None], (goal - X) / 0.01 - tendency, U)
+        return np.where(self.copies[:, None], _towards(goal, X, 0.01), U)
 
 
 @pytest.mark.parametrize("cautious", [False, True])
