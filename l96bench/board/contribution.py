@@ -18,6 +18,7 @@ from l96bench.errors import L96BenchError, ResultError, SubmissionError, shorten
 from l96bench.files import write_atomic
 from l96bench.results.load import load_results
 from l96bench.results.record import Result
+from l96bench.submissions.artifacts import left_out
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
@@ -128,6 +129,8 @@ def review_contribution(
     found = Contribution(folder, [*checked.faults], [*checked.notes])
     if checked.submission is None or checked.faults:
         return found
+    if rows is not None:  # a change of the repository, in which nothing is left out
+        found.faults += [f"{name!r:.100}: an unexpected file; remove it from the change" for name in left_out(folder)]
     submission = SubmissionFolder.read(folder)
     found.facts = _facts(submission)
     placed = folder.resolve().parent == (board / "submissions").resolve()

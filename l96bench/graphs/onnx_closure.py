@@ -14,21 +14,22 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import Stateless
 from l96bench.errors import ModelError, SubmissionError, shortened
+from l96bench.graphs.onnx_remedies import EXTERNAL_DATA, INLINED, OTHER_DOMAIN, OTHER_OPSET, shape_remedy
 
 __all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", "onnx_faults"]
 
 MAX_ONNX_BYTES = 50_000_000
 MAX_NODES = 5_000
 """The largest number of nodes of a graph; a network of a hundred layers has a tenth of that."""
-OPSETS = {"": range(13, 23), "ai.onnx.ml": range(1, 5)}
-"""The allowed operator domains and versions."""
+OPSETS = {"": range(13, 29), "ai.onnx.ml": range(1, 6)}
+"""The allowed operator domains and versions, up to the newest that onnxruntime runs."""
 _STANDARD = """
 Abs Acos Acosh Add Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Div Elu Erf Exp Floor Gelu Gemm HardSigmoid HardSwish
 Identity LeakyRelu Log LogSoftmax MatMul Max Mean Min Mish Mod Mul Neg PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign
-Sin Sinh Softmax Softplus Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu
+Sin Sinh Softmax Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu
 And ArgMax ArgMin Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or TopK Where Xor
 AveragePool BatchNormalization Conv ConvTranspose Einsum GlobalAveragePool GroupNormalization InstanceNormalization
-LayerNormalization MaxPool
+LayerNormalization MaxPool RMSNormalization
 CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
 ReduceSumSquare
 Cast CastLike Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND Pad Range
@@ -110,7 +111,10 @@ class OnnxClosure(Stateless):
         try:
             U = self._session.run([self._names[1]], {self._names[0]: rows})[0]
         except Exception as error:
-            raise ModelError(f"{self.name}: the runtime fails for X of shape {X.shape}: {_short(error)}") from error
+            hint = "; is a number of rows fixed inside? export it with dynamic_shapes, and an example of two rows"
+            raise ModelError(
+                f"{self.name}: the runtime fails for X of shape {X.shape}: {_short(error)}{hint}"
+            ) from error
         if not isinstance(U, np.ndarray) or U.dtype.kind != "f" or U.shape != X.shape:
             shape = getattr(U, "shape", type(U).__name__)
             raise ModelError(f"{self.name}: expected U of shape {X.shape} for as many X, got {shape}")
@@ -168,8 +172,11 @@ def _read(data: bytes, name: str, K: int | None) -> tuple[Any, list[str]]:
 
 
 def _bare(model: Any) -> Any:
-    """Return a model with nothing but what is checked: the versions of the operators, and the graph."""
-    bare = type(model)(ir_version=model.ir_version, opset_import=model.opset_import)
+    """Return a model with nothing but what is checked: the versions of its operators, each once, and the graph."""
+    bare = type(model)(ir_version=model.ir_version)
+    for domain, versions in _imported(model).items():
+        if domain in OPSETS:  # no node has another one
+            bare.opset_import.add(domain=domain, version=versions[0])
     bare.graph.CopyFrom(model.graph)
     return bare
 
@@ -184,21 +191,36 @@ def _hidden(data: bytes, model: Any) -> Iterator[str]:
         yield f"{size - model.ByteSize():,} bytes are in fields that ONNX does not have; export it with a common tool"
 
 
+def _imported(model: Any) -> dict[str, list[int]]:
+    """Return the different versions that a file names for each domain of operators."""
+    found: dict[str, list[int]] = {}
+    for each in model.opset_import:
+        versions = found.setdefault(_domain(each.domain), [])
+        if each.version not in versions:
+            versions.append(each.version)
+    return found
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name
+
+
 def _versions(model: Any) -> Iterator[str]:
-    domains = ["" if each.domain == "ai.onnx" else each.domain for each in model.opset_import]
-    if len(set(domains)) < len(domains):
-        yield "expected each domain of operators once"
-    if "" not in domains:
+    imported = _imported(model)
+    if "" not in imported:
         yield "expected an opset of the standard operators; is this an ONNX file?"
-    for domain, each in zip(domains, model.opset_import, strict=True):
-        if domain not in OPSETS:
-            yield f"operators of the domain {domain!r:.60} are not allowed; try the standard ones"
-        elif each.version not in OPSETS[domain]:
-            allowed = OPSETS[domain]
-            label = domain or "ai.onnx"
-            yield f"expected opset {allowed[0]} to {allowed[-1]} of {label}, got {each.version}; export it with 17"
+    for domain, versions in imported.items():
+        label, allowed = domain or "ai.onnx", OPSETS.get(domain)
+        if allowed is None:
+            if any(node.domain == domain for node in model.graph.node):  # exporters list what they do not use
+                yield f"operators of the domain {domain!r:.60} are not allowed; {OTHER_DOMAIN}"
+        elif len(versions) > 1:
+            yield f"expected each domain of operators once, got opsets {versions[:5]} of {label}; try {OTHER_OPSET}"
+        elif versions[0] not in allowed:
+            came = f"got {versions[0]}; try {OTHER_OPSET}"
+            yield f"expected opset {allowed[0]} to {allowed[-1]} of {label}, {came}"
     if model.functions:
-        yield "functions in the file are not allowed; write their operators out"
+        yield f"functions in the file are not allowed; {INLINED} writes their operators out"
     if model.training_info:
         yield "training information is not allowed; export the model for inference"
 
@@ -208,7 +230,7 @@ def _nodes(graph: Any) -> Iterator[str]:
         yield f"expected 1 to {MAX_NODES:,} nodes, got {len(graph.node):,}"
         return
     for node in graph.node:
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        domain = _domain(node.domain)
         if node.op_type not in OPERATORS.get(domain, ()):
             label = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             yield f"the operator {label!r:.80} is not allowed"
@@ -241,11 +263,16 @@ def _weights(graph: Any) -> Iterator[str]:
     )
     if sparse:
         yield "sparse tensors are not allowed"
+    elsewhere = [each for each in _tensors(graph) if each.data_location == _EXTERNAL or each.external_data]
+    if elsewhere:
+        more = f" (and {len(elsewhere) - 1:,} more)" if len(elsewhere) > 1 else ""
+        label = f"the tensor {elsewhere[0].name!r:.60}{more}"
+        yield f"{label} lies in another file; expected all weights in this one: {EXTERNAL_DATA}"
     for tensor in _tensors(graph):
         label = f"the tensor {tensor.name!r:.60}"
         if tensor.data_location == _EXTERNAL or tensor.external_data:
-            yield f"{label} lies in another file; expected all weights in the file"
-        elif tensor.data_type == _TEXT:
+            continue
+        if tensor.data_type == _TEXT:
             yield f"{label} holds texts"
         elif min(tensor.dims, default=0) < 0 or math.prod(tensor.dims) > 8 * MAX_ONNX_BYTES:
             yield f"{label} is said to be of shape {list(tensor.dims)[:8]}"
@@ -275,6 +302,7 @@ def _signature(graph: Any, K: int | None) -> Iterator[str]:
     """Yield the faults of the graph's inputs and outputs."""
     names = {each.name for each in graph.initializer}
     ends = [each for each in graph.input if each.name not in names], list(graph.output)
+    said = ""
     for what, values in zip(("input X", "output U"), ends, strict=True):
         if len(values) != 1:
             yield f"expected one {what}, got {len(values)}: {[each.name[:40] for each in values][:5]}"
@@ -286,8 +314,13 @@ def _signature(graph: Any, K: int | None) -> Iterator[str]:
         dims = [each.dim_value if each.HasField("dim_value") else None for each in tensor.shape.dim]
         wrong_K = len(dims) == 2 and None not in (dims[1], K) and dims[1] != K
         if len(dims) != 2 or dims[0] is not None or wrong_K:
+            remedy = shape_remedy(what == "input X", dims, K)
+            if remedy == said:  # the output has this shape because the input has it
+                continue
+            said = remedy
             shown = tuple("n" if each is None else each for each in dims)
-            yield f"expected the {what} of shape (n, {'K' if K is None else K}), n free, got {shown}"
+            expected = f"expected the {what} of shape (n, {'K' if K is None else K}), n free, got {shown}"
+            yield f"{expected}; {remedy}"
     if graph.input and graph.input[0].name in names:
         yield "expected the first input not to have a value of its own"
 

@@ -20,11 +20,20 @@ from numpy.typing import NDArray
 from l96bench.errors import SubmissionError
 from l96bench.files import read_json, read_plain
 from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
+from l96bench.graphs.onnx_remedies import EXTERNAL_DATA
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
 from l96bench.tasks.base import Task
 
-__all__ = ["Artifact", "read_content", "read_equations", "read_file", "read_predictions"]
+__all__ = [
+    "Artifact",
+    "left_out",
+    "read_content",
+    "read_equations",
+    "read_file",
+    "read_predictions",
+    "unexpected_files",
+]
 
 _NAMES = {ONNX: "a closure (.onnx)", EQUATIONS: "equations (.yaml or .json)", PREDICTIONS: "predictions (.npz)"}
 _KINDS = {".onnx": ONNX, ".yaml": EQUATIONS, ".json": EQUATIONS, ".npz": PREDICTIONS}
@@ -35,6 +44,11 @@ MAX_YAML_BYTES, MAX_JSON_BYTES = 1_000_000, 20_000_000
 MAX_NPZ_BYTES = 100_000_000
 _MAX_HEADER = 4096
 _KEYS = re.compile(rb"descr|fortran_order|shape")
+_BESIDE = re.compile(
+    r"(\..+|__MACOSX|__pycache__|Thumbs\.db|desktop\.ini|(LICEN[CS]E|COPYING|NOTICE)(\.(md|txt))?|CITATION\.cff)",
+    re.IGNORECASE,
+)
+"""What programs and people put beside files; none of it is submitted."""
 _PLAIN_HEADER = "expected an .npz file of plain arrays (np.savez): .npy format 1 or 2, each key of its header once"
 _LOCAL = struct.Struct("<4s5H3L2H")
 """The header of a member of a zip archive."""
@@ -247,16 +261,29 @@ def _read_array(
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
+def left_out(folder: Path) -> list[str]:
+    """Return the names of what lies in a folder and is not submitted: hidden files, licenses and the like."""
+    return sorted(each.name for each in os.scandir(folder) if _is_beside(each))
+
+
+def _is_beside(entry: os.DirEntry[str]) -> bool:
+    return bool(_BESIDE.fullmatch(entry.name)) and not entry.is_symlink()
+
+
 def unexpected_files(folder: Path, expected: Sequence[str]) -> list[str]:
-    """Return a line for everything in a folder that is none of these files."""
+    """Return a line for everything in a folder that is none of these files, nor `left_out`."""
     faults = []
     for index, entry in enumerate(sorted(os.scandir(folder), key=lambda each: each.name)):
         if index == 100:
             faults.append("expected a folder of a few files, got over 100")
             break
+        if _is_beside(entry):
+            continue
         if entry.is_symlink():
             faults.append(f"{entry.name!r:.100}: symbolic links are not allowed")
         elif entry.name not in expected:
-            what = "folder" if entry.is_dir() else "file"
-            faults.append(f"{entry.name!r:.100}: an unexpected {what}; expected only {', '.join(expected)}")
+            what, hint = "folder" if entry.is_dir() else "file", ""
+            if any(each.endswith(".onnx") and entry.name.startswith(each) for each in expected):
+                hint = f"; are these its weights? {EXTERNAL_DATA}"
+            faults.append(f"{entry.name!r:.100}: an unexpected {what}; expected only {', '.join(expected)}{hint}")
     return faults

@@ -9,13 +9,18 @@ from l96bench.submissions.export import write_content
 from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
 from l96bench.tasks.registry import find_family
 
-__all__ = ["write_example"]
+__all__ = ["AUTHOR", "DRAFT", "write_example"]
 
+DRAFT = "# Fill in name, authors, kind, inputs, description, artifacts and training, then remove this line."
+"""The line of a description by which `check` knows that nobody has filled it in."""
+AUTHOR = "Your Name"
+"""The author of a template."""
 _YAML = """\
+{draft}
 # What a submission says about itself; `l96bench check FOLDER` says what is wrong with it.
 schema: {schema}
 name: {name}
-authors: [Your Name]
+authors: [{author}]
 kind: {kind}
 inputs: {inputs}
 description: {description}
@@ -31,6 +36,7 @@ training: {training}
 _README = """\
 # {name}
 
+    edit {folder}/submission.yaml
     l96bench check {folder}     # seconds: says everything that is wrong
     l96bench score {folder}     # the real tasks
     l96bench submit {folder}    # on the board
@@ -41,6 +47,8 @@ Made by `l96bench init --family {family}`: {description}
 
 def write_example(folder: Path, family: str) -> list[Path]:
     """Write a small example submission for a family into a new folder, and return the paths of its files.
+
+    It is scored as it is; `check` and `submit` take it once its description is filled in (`DRAFT`).
 
     Raises UnknownIdError for an unknown family; L96BenchError if it has no example, or the folder exists and is not
     empty.
@@ -53,6 +61,8 @@ def write_example(folder: Path, family: str) -> list[Path]:
     lines = ["\n  - {" + ", ".join(f"{key}: {value}" for key, value in each.items()) + "}" for each in example.training]
     fields = {each: getattr(example, each) for each in ("name", "kind", "inputs", "description", "task")} | {
         "schema": SCHEMA,
+        "draft": DRAFT,
+        "author": AUTHOR,
         "family": family,
         "folder": folder.as_posix(),
         "artifact": artifact.name,

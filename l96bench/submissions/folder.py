@@ -12,9 +12,10 @@ from l96bench.entries.entry import find_entry
 from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.files import finish_writing, locked, replace_all
 from l96bench.results.record import Result
-from l96bench.submissions.artifacts import Artifact, read_file, unexpected_files
+from l96bench.submissions.artifacts import Artifact, left_out, read_file, unexpected_files
 from l96bench.submissions.contained import Limits, run_contained
 from l96bench.submissions.evaluation import Item
+from l96bench.submissions.example import AUTHOR, DRAFT
 from l96bench.submissions.fresh import fresh_draw, fresh_seed, fresh_text
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submissions.reserved import name_faults, skeleton
@@ -133,7 +134,9 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
         outcomes = run_contained(f"{_EVALUATION}:look_through", artifacts, limits)
         return Check(faults + [fault for each in outcomes for fault in ([each.fault] if each.fault else each.value)])
     folder = SubmissionFolder(path, submission, files)
-    report = Check(faults + name_faults(submission.name, submission.kind), [], {}, submission)
+    faults = [*faults, *name_faults(submission.name, submission.kind), *_draft_faults(files[SUBMISSION_FILE])]
+    report = Check(faults, [*_placeholders(submission)], {}, submission)
+    report.notes.extend(f"{name!r:.100} is left out: it is not submitted" for name in left_out(path)[:20])
     items = []
     for id in submission.tasks:
         task = make_task(id)
@@ -145,6 +148,20 @@ def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHE
             _check_python(submission, task, allow_python, report)
     _try(items, limits, report)
     return report
+
+
+def _draft_faults(description: bytes) -> list[str]:
+    """Return a line if a description still says that it has to be filled in."""
+    if DRAFT.encode() not in description.splitlines():
+        return []
+    return [f"{SUBMISSION_FILE}: the template of `l96bench init`; fill in its fields, and remove the line {DRAFT!r}"]
+
+
+def _placeholders(submission: Submission) -> list[str]:
+    """Return a line for each field that says what the template says."""
+    given = {"authors": AUTHOR} if AUTHOR in submission.authors else {}
+    given |= {"name": submission.name} if submission.name.startswith("example ") else {}
+    return [f"{field}: {text!r} is what `l96bench init` writes; is it yours?" for field, text in given.items()]
 
 
 def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:

@@ -30,17 +30,19 @@ ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|yaml|json)",
 """The names that artifact files may have; none leads out of the folder."""
 _PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
 _MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z0-9]+;|\]\(|javascript:", re.IGNORECASE)
-_LINE = re.compile(r"[\w .,:;+\-/()'=#%{}^²³±×]+")
-"""Characters of names in tables: letters of any script, digits, spaces, and those of formulas."""
+_SIGNS = ".,:;+-/()'=#%{}^²³±×°µ·&!?’‘“”–—…"
+_LINE = re.compile(rf"[\w {re.escape(_SIGNS)}]+")
+"""Characters of names in tables: letters of any script, digits, spaces, and those of formulas and of typeset text."""
+_ENTITY = re.compile(r"&&|&#?\w+;")
 
 
 def _line(text: str) -> str:
     """Return a text for a table if it is one line of plain characters, or raise."""
     if text != text.strip() or text != unicodedata.normalize("NFC", text):
         raise ValueError("expected no space at its ends, and composed characters (NFC)")
-    if not _LINE.fullmatch(text) or "__" in text or not any(map(str.isalnum, text)):
-        strange = sorted({each for each in text if not _LINE.fullmatch(each)})
-        raise ValueError(f"expected letters, digits, spaces and .,:;+-/()'=#%{{}}^_, got also {strange[:5]}")
+    if not _LINE.fullmatch(text) or "__" in text or _ENTITY.search(text) or not any(map(str.isalnum, text)):
+        strange = [*sorted({each for each in text if not _LINE.fullmatch(each)}), *_ENTITY.findall(text)]
+        raise ValueError(f"expected letters, digits, spaces and {_SIGNS}_, got also {strange[:5]}")
     if hidden := sorted({each for each in text if is_invisible(each)}):
         raise ValueError(f"expected characters that can be seen, got {', '.join(map(ascii, hidden[:5]))}")
     return text

@@ -18,10 +18,10 @@ from l96bench.board.contribution import Reviewed, review_change
 from l96bench.board.repository import File, opened
 from l96bench.cli import main
 from l96bench.errors import L96BenchError
-from l96bench.submissions.example import write_example
 from l96bench.submissions.folder import submit_folder
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, tasks_given_as
+from tests.examples import filled_example
 
 ROOT = Path(__file__).parents[2]
 [REAL] = [id for id in list_tasks("subgrid-forcing") if "/wilks-f20-" in id]
@@ -66,7 +66,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "commit", "-q", "-m", "base")
     git(folder, "branch", "base")
     shutil.copytree(folder / "leaderboard", place / "leaderboard")
-    write_example(mine, "subgrid-forcing")
+    filled_example(mine, "subgrid-forcing")
     edited(mine / "submission.yaml", lambda fields: fields.update(name="honest newcomer", tasks=[TASK]))
     with tasks_given_as(Task.miniature), pytest.MonkeyPatch.context() as patch:
         patch.setattr("l96bench.submissions.folder.run_contained", directly)

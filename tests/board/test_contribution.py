@@ -17,10 +17,10 @@ from l96bench.board.contribution import Contribution, review_contribution
 from l96bench.cli import main
 from l96bench.results.record import Result
 from l96bench.submissions.contained import Limits
-from l96bench.submissions.example import write_example
 from l96bench.submissions.folder import submit_folder
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import tasks_given_as
+from tests.examples import filled_example
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ BOARD = Path("leaderboard")
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example") / "mine"
-    write_example(folder, "subgrid-forcing")
+    filled_example(folder, "subgrid-forcing")
     return folder
 
 

@@ -18,12 +18,12 @@ from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
 from l96bench.seasons.scoring import reveal_season, score_season, verify_season
 from l96bench.seasons.tasks import default_regimes, season_families, season_task
-from l96bench.submissions.example import write_example
 from l96bench.submissions.folder import submit_folder
 from l96bench.submissions.verify import IDENTICAL
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import families, make_task, tasks_given_as
+from tests.examples import filled_example
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_looked_up_equations_fall_in_a_season() -> None:
         commitment=Season("trial", secret).commitment,
     ).write(record_path(board, "trial"))
     mine = Path("mine")
-    write_example(mine, family)
+    filled_example(mine, family)
     text = (mine / "submission.yaml").read_text().replace("example equation", "noted down")
     (mine / "submission.yaml").write_text(text)
     found = {problem.id: problem.instance.texts for problem in task.problems}

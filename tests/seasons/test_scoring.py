@@ -21,6 +21,7 @@ from l96bench.seasons.scoring import open_season, reveal_season, score_season, v
 from l96bench.seasons.tasks import season_task
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task, tasks_given_as
+from tests.examples import fill_in
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 FAMILIES, REGIMES = ["subgrid-forcing", "online-rollout"], ["wilks-f20"]
@@ -170,6 +171,7 @@ def test_a_season_is_scored_revealed_and_verified(run: Run, tmp_path: Path) -> N
     key.write_text(secret.hex())
     key.chmod(0o600)
     assert run("init", "mine")[0] == 0
+    fill_in("mine")
     assert run("run", "linear", "--task", OFFLINE, "--output", "leaderboard/results", "--jobs", "1")[0] == 0
     code, said = run("season", "score", "trial", "linear", "mine", "--secret", str(key), "--jobs", "1")
     assert code == 0, said

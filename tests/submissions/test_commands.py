@@ -14,6 +14,7 @@ from l96bench.results.record import Result
 from l96bench.submissions import folder as folders
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import tasks_given_as
+from tests.examples import fill_in
 
 OFFLINE = "subgrid-forcing/wilks-f20-v1"
 Run = Callable[..., tuple[int, str]]
@@ -53,6 +54,7 @@ def edit(folder: str, old: str, new: str) -> None:
 @pytest.mark.parametrize("family", ["subgrid-forcing-memory", "online-rollout", "equation-recovery", "da-increment"])
 def test_the_examples_of_all_families_are_in_order(family: str, run: Run) -> None:
     assert run("init", "mine", "--family", family)[0] == 0
+    fill_in("mine")
     code, said = run("check", "mine")
     assert (code, "nothing is wrong" in said, f"tried: {family}/" in said) == (0, True, True), said
 
@@ -61,6 +63,7 @@ def test_the_examples_of_all_families_are_in_order(family: str, run: Run) -> Non
 @pytest.mark.usefixtures("in_process")
 def test_a_careless_correction_is_found(run: Run) -> None:
     run("init", "mine", "--family", "da-increment")
+    fill_in("mine")
     edit("mine", "artifacts: closure.onnx", "artifacts: correction.yaml")
     Path("mine/closure.onnx").unlink()
     Path("mine/correction.yaml").write_text("- U[k] = 0.02*X[k]\n")
@@ -74,6 +77,7 @@ def test_a_careless_correction_is_found(run: Run) -> None:
 @pytest.mark.slow
 def test_an_example_is_checked_scored_submitted_and_verified(run: Run) -> None:
     assert run("init", "mine", "--family", "subgrid-forcing")[0] == 0
+    fill_in("mine")
     code, said = run("check", "mine")
     assert (code, "nothing is wrong" in said, "in miniature, score" in said) == (0, True, True), said
     code, said = run("score", "mine", "--output", "own")
@@ -98,6 +102,7 @@ def test_an_example_is_checked_scored_submitted_and_verified(run: Run) -> None:
 @pytest.mark.usefixtures("in_process")
 def test_a_row_that_was_improved_by_hand_is_found(run: Run) -> None:
     run("init", "mine")
+    fill_in("mine")
     assert run("submit", "mine")[0] == 0
     [path] = Path("leaderboard/results").rglob("*.json")
     fields = json.loads(path.read_text())
@@ -119,6 +124,7 @@ def test_a_row_that_was_improved_by_hand_is_found(run: Run) -> None:
 @pytest.mark.slow
 def test_everything_that_is_wrong_is_said_at_once(run: Run) -> None:
     run("init", "mine")
+    fill_in("mine")
     edit("mine", "kind: polynomial", "kind: <b>bold</b>\nmore: 1")
     Path("mine/closure.onnx").write_bytes(b"no network")
     Path("mine/run.sh").write_text("true")
@@ -136,6 +142,7 @@ def test_everything_that_is_wrong_is_said_at_once(run: Run) -> None:
 @pytest.mark.usefixtures("in_process")
 def test_anothers_name_is_not_taken(run: Run) -> None:
     run("init", "mine")
+    fill_in("mine")
     assert run("submit", "mine")[0] == 0
     shutil.copytree("mine", "theirs")
     edit("theirs", "authors: [Your Name]", "authors: [Somebody Else]")
@@ -154,6 +161,7 @@ def test_anothers_name_is_not_taken(run: Run) -> None:
 @pytest.mark.usefixtures("in_process")
 def test_code_is_run_only_when_it_is_allowed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "mine")
+    fill_in("mine")
     Path("mine/closure.onnx").unlink()
     edit("mine", "artifacts: closure.onnx", "artifacts: python:own_models_of_test:model")
     Path("own_models_of_test.py").write_text("open('trace', 'w')\n\ndef model(X):\n    return -0.5 * X\n")
@@ -172,12 +180,49 @@ def test_code_is_run_only_when_it_is_allowed(run: Run, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_a_submission_that_takes_forever_leaves_the_others_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "mine")
+    fill_in("mine")
     edit("mine", f"  - {OFFLINE}", f"  - {OFFLINE}\n  - online-rollout/wilks-f20-v2")
     found = folders.score_folder(
         folders.SubmissionFolder.read(Path("mine")), limits=folders.Limits(seconds=0.05, memory=2**31)
     )
     assert len(found.faults) >= 1
     assert "expected at most 0.05 s of processor time" in found.faults[0]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_a_template_that_nobody_has_filled_in_is_found(run: Run) -> None:
+    run("init", "mine")
+    code, said = run("check", "mine")
+    assert (code, "fill in its fields, and remove the line '# Fill in" in said) == (1, True), said
+    assert run("submit", "mine")[0] == 2
+    assert run("score", "mine")[0] == 0
+    fill_in("mine")
+    code, said = run("check", "mine")
+    assert (code, "authors: 'Your Name' is what `l96bench init` writes" in said) == (0, True), said
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_process")
+def test_what_lies_beside_the_files_is_left_out(run: Run) -> None:
+    run("init", "mine")
+    fill_in("mine")
+    beside = (".DS_Store", "LICENSE", "license.txt", "._closure.onnx", "Thumbs.db", "CITATION.cff")
+    for name in beside:
+        Path("mine", name).write_bytes(b"\0")
+    Path("mine/.git").mkdir()
+    code, said = run("check", "mine")
+    assert (code, all(f"'{name}' is left out" in said for name in beside)) == (0, True), said
+    assert run("submit", "mine")[0] == 0
+    placed = {path.name for path in Path("leaderboard/submissions/example-quartic").iterdir()}
+    assert placed == {"submission.yaml", "closure.onnx", "README.md"}
+    Path("mine/closure.onnx.data").write_bytes(b"\0")
+    Path("mine/.env").symlink_to("/etc/passwd")
+    code, said = run("check", "mine")
+    assert code == 1
+    assert "'closure.onnx.data': an unexpected file" in said
+    assert "external_data=False" in said
+    assert "'.env': symbolic links are not allowed" in said
 
 
 def test_an_example_does_not_overwrite(run: Run) -> None:

@@ -18,12 +18,12 @@ from l96bench.graphs.onnx_graph import Graph
 from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.consistency import row_faults
-from l96bench.submissions.example import write_example
 from l96bench.submissions.folder import submit_folder
 from l96bench.submissions.fresh import fresh_seed
 from l96bench.submissions.verify import DIFFERENT, IDENTICAL, verify_rows
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task, tasks_given_as
+from tests.examples import filled_example
 
 OFFLINE, MEMORY = "subgrid-forcing/wilks-f20-v1", "subgrid-forcing-memory/wilks-f20-v1"
 ONLINE, CYCLES, SINGLE = "online-rollout/wilks-f20-v2", "da-increment/dense-v1", "equation-recovery/single-v1"
@@ -64,7 +64,7 @@ class LookedUp:
 @pytest.fixture
 def honest() -> Path:
     folder = Path("honest")
-    write_example(folder, "subgrid-forcing")
+    filled_example(folder, "subgrid-forcing")
     described(folder, name="honest quartic", tasks=[OFFLINE, MEMORY])
     return folder
 
@@ -72,7 +72,7 @@ def honest() -> Path:
 @pytest.fixture
 def looked_up() -> Path:
     folder, task = Path("looked-up"), make_task(OFFLINE)
-    write_example(folder, "subgrid-forcing")
+    filled_example(folder, "subgrid-forcing")
     described(folder, name="looked up", tasks=[OFFLINE, MEMORY])
     model = LookedUp(np.array(task.test.X), np.array(task.test.U))
     (folder / "closure.onnx").write_bytes(task.export(model).value)
@@ -150,7 +150,7 @@ def test_a_contribution_tells_its_draw(honest: Path, looked_up: Path) -> None:
 @pytest.mark.slow
 def test_published_coefficients_have_no_rank_and_recalled_ones_are_drawn_anew() -> None:
     folder, task = Path("noted"), make_task(SINGLE)
-    write_example(folder, "equation-recovery")
+    filled_example(folder, "equation-recovery")
     described(folder, name="recalled", tasks=[SINGLE])
     [recalled] = submit_folder(folder, BOARD)
     assert recalled.fresh is not None

@@ -24,12 +24,12 @@ BOARD = Path("leaderboard")
 @pytest.fixture
 def two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: None) -> Iterator[tuple[Path, Path]]:
     """Two versions of a submission, the second with another task and another file; they are scored once."""
-    from l96bench.submissions.example import write_example
+    from tests.examples import filled_example
 
     monkeypatch.chdir(tmp_path)
     with tasks_given_as(Task.miniature):
         first, second = tmp_path / "first", tmp_path / "second"
-        write_example(first, "subgrid-forcing")
+        filled_example(first, "subgrid-forcing")
         shutil.copytree(first, second)
         for path, tasks in ((first, [OFFLINE]), (second, [MEMORY])):
             text = (path / "submission.yaml").read_text()

@@ -17,11 +17,11 @@ from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.artifacts import Artifact
 from l96bench.submissions.evaluation import Item, inspect, try_out
-from l96bench.submissions.example import write_example
 from l96bench.submissions.export import export_onnx
 from l96bench.submissions.folder import check_folder
 from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.registry import list_tasks, make_task
+from tests.examples import filled_example
 
 INFO = ModelInfo(name="a", kind="b", inputs="X", command="c")
 DENSE, SPARSE = make_task("da-increment/dense-v1"), make_task("da-increment/sparse-v1")
@@ -170,7 +170,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_code_of_ones_own_is_tried_like_artifacts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, expected = MODELS[name]
-    write_example(tmp_path / "mine", "da-increment")
+    filled_example(tmp_path / "mine", "da-increment")
     (tmp_path / "mine" / "closure.onnx").unlink()
     path = tmp_path / "mine" / "submission.yaml"
     path.write_text(path.read_text().replace("artifacts: closure.onnx", "artifacts: python:own:model"))
@@ -187,7 +187,7 @@ def test_code_of_ones_own_is_tried_like_artifacts(name: str, tmp_path: Path, mon
 
 @pytest.mark.slow
 def test_each_artifact_of_a_family_is_tried(tmp_path: Path) -> None:
-    write_example(tmp_path / "mine", "da-increment")
+    filled_example(tmp_path / "mine", "da-increment")
     (tmp_path / "mine" / "wide.yaml").write_text("- U[k] = 0.05*X[k]\n")
     path = tmp_path / "mine" / "submission.yaml"
     text = path.read_text().replace(f"  - {DENSE.id}", f"  - {DENSE.id}\n  - {SPARSE.id}")
