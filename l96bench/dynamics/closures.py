@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
@@ -267,10 +269,31 @@ def checked_step(closure: Closure, X: NDArray) -> NDArray:
     except ModelError:
         raise
     except Exception as error:
-        raise user_error(name_of(closure), error, f"{_hint(error)} for X of shape {X.shape}.") from error
+        hint = points_hint(closure.predict, X) if isinstance(closure, _Adapter) else ""
+        raise user_error(name_of(closure), error, f"{_hint(error)} for X of shape {X.shape}.{hint}") from error
     if type(U) is np.ndarray and U.dtype == np.float64 and U.shape == X.shape:
         return U
     return checked_forcing(U, X.shape, name_of(closure))
+
+
+def points_hint(predict: Callable[[NDArray], Any], X: NDArray) -> str:
+    """Return the end of a message about a model that fails for X (n, K): what to try if it answers points instead.
+
+    Such a model is fitted to ``X.reshape(-1, 1)``, or to the stencils of up to three neighbours on either side.
+    """
+    n, K = min(3, len(X)), X.shape[1]
+    for radius in range(min(4, K // 2)):
+        near = (np.arange(K)[:, None] + np.arange(-radius, radius + 1)) % K
+        try:
+            size = math.prod(np.shape(predict(X[:n, near].reshape(n * K, -1))))
+        except Exception:  # it is no model of this kind, whatever it raises
+            continue
+        if size == n * K:
+            what = "single points" if not radius else f"stencils of {2 * radius + 1} points"
+            typed = f"LocalRegressor(estimator, radius={radius}), fitted to all X and U"
+            once = ", or lambda X: model.predict(X.reshape(-1, 1)).reshape(X.shape)" if not radius else ""
+            return f" It takes {what}: try {typed}, which calls it at every point{once}."
+    return ""
 
 
 def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
@@ -290,6 +313,8 @@ def checked_forcing(U: Any, shape: tuple[int, ...], name: str) -> NDArray:
             hint = " For one output per point, try LocalRegressor, which shares one function around the ring."
         elif array.shape == shape[::-1]:
             hint = " Try its transpose."
+        elif array.size == math.prod(shape):
+            hint = " Try U.reshape(X.shape)."
         raise ModelError(f"{expected}; got shape {array.shape}.{hint}")
     return array.astype(np.float64)
 

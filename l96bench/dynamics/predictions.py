@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step
+from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step, points_hint
 from l96bench.errors import L96BenchError, ModelError, user_error
 
 __all__ = ["MEMBERS", "FreshCopy", "check_alone", "check_causal", "mean_of", "predict"]
@@ -228,5 +228,6 @@ def predict(
     except ModelError:
         raise
     except Exception as error:
-        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}") from error
+        hint = points_hint(model.predict, X)
+        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}{'.' + hint if hint else ''}") from error
     return mean, None if drawn is None else checked_forcing(drawn, (MEMBERS, *X.shape), f"{name}.sample")

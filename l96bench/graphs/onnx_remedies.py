@@ -32,9 +32,10 @@ def shape_remedy(is_input: bool, dims: Sequence[int | None], K: int | None) -> s
         )
     if width % 2 and width < K:
         points = "single points" if width == 1 else f"{width} points around each"
+        typed = f"begin with {_rows(width)}, and end with .reshape(-1, {ring})"
         return (
             f"a model of {points} is l96bench.LocalRegressor(estimator, radius={width // 2}), fitted to all X and U "
-            f"and written by l96bench.export_onnx; in torch, begin with {_rows(width)}, and end with .reshape(-1, {ring})"
+            f"and written by l96bench.export_onnx; in torch, {typed}"
         )
     return f"a model of {width} numbers is not one of these {ring} points; was it made for another regime?"
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -359,3 +360,46 @@ def test_ar1_says_when_the_batch_is_not_what_it_was_started_for() -> None:
     closure.start(3, rng())
     with pytest.raises(ModelError, match="started for 3 members; X has 40 rows"):
         checked_step(closure, X)
+
+
+def of_points(estimator: object, radius: int = 0) -> object:
+    rows = np.stack([np.roll(X, -offset, axis=1) for offset in range(-radius, radius + 1)], axis=-1)
+    return estimator.fit(rows.reshape(X.size, -1), -0.5 * X.reshape(-1))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("model", "radius"),
+    [
+        (of_points(LinearRegression()), 0),
+        (of_points(make_pipeline(StandardScaler(), LinearRegression())), 0),
+        (of_points(KNeighborsRegressor(2)), 0),
+        (of_points(GridSearchCV(LinearRegression(), {"fit_intercept": [True]})), 0),
+        (of_points(LinearRegression(), 1), 1),
+        (of_points(KNeighborsRegressor(2), 2), 2),
+        (torch.nn.Linear(1, 1), 0),
+        (torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1)), 2),
+        (of_points(LinearRegression()).predict, 0),  # type: ignore[attr-defined]
+    ],
+)
+def test_a_model_of_points_is_told_how_it_becomes_one_of_the_ring(model: object, radius: int) -> None:
+    what = "single points" if not radius else f"stencils of {2 * radius + 1} points"
+    with pytest.raises(ModelError, match=rf"It takes {what}: try LocalRegressor\(estimator, radius={radius}\)"):
+        step(model)
+
+
+def test_the_function_that_the_message_types_works() -> None:
+    model = of_points(LinearRegression())
+    U = step(lambda X: model.predict(X.reshape(-1, 1)).reshape(X.shape))  # type: ignore[attr-defined]
+    np.testing.assert_allclose(U, -0.5 * X, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(40, 8, 1), (40, 1, 8), (320,), (320, 1)])
+def test_another_layout_of_the_same_numbers_is_told(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ModelError, match=r"got shape .*Try U\.reshape\(X\.shape\)"):
+        step(lambda X: X.reshape(shape))
+
+
+def test_a_model_that_fails_for_another_reason_gets_no_such_hint() -> None:
+    with pytest.raises(ModelError) as caught:
+        step(lambda X: X @ np.ones((3, 3, 3)) + {}["a"])
+    assert "LocalRegressor" not in str(caught.value)
