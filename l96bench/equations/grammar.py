@@ -5,6 +5,8 @@ right-hand side is made of decimal numbers, variables, + - * / ** (or ^), parent
 `X[k]`, `X[k-2]`, `X[3]`, `Y[k,j]`, `Y[k+1,j-2]`, `Y[3,4]`, and `sum(Y[k])` for the sum of a sector. All indices are
 periodic; j runs on into the next sector, as the fast ring does.
 
+Typeset minus signs, dots, crosses and superscripts are read as what they stand for.
+
 Texts are not trusted: they are scanned for characters, adjacency, depth and length before Python's own parser sees
 them, and only its tree is used. Nothing is ever evaluated.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -45,6 +48,16 @@ Target: TypeAlias = tuple[int, int | None, int | None]
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z]\w*)|(?P<op>\*\*|[-+*/()\[\],])", re.ASCII
 )
+
+
+_TYPESET = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-")
+    | dict.fromkeys("\u00b7\u00d7\u2062\u2217\u22c5", "*")
+    | dict.fromkeys("\u00f7\u2044\u2215", "/")
+)
+"""Signs of typeset texts, and what they stand for."""
+_SUPERSCRIPTS = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))
+_POWER = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +166,17 @@ def _named_targets(side: str, K: int, J: int, left: str, label: str) -> list[Tar
     return _all_targets(letter, found[0], found[1] if letter == "Y" else None, K, J)
 
 
+def _typed(text: str) -> str:
+    """Return a text with the signs of a keyboard in place of those of typeset texts."""
+    if text.isascii():
+        return text
+    powers = _POWER.sub(lambda found: "**" + "".join(_SUPERSCRIPTS[each] for each in found[0]), text)
+    return powers.translate(_TYPESET)
+
+
 def _parts(text: str, label: str) -> list[str]:
     """Split a right-hand side into sums of at most `_CHUNK` terms, after a scan of all its tokens."""
-    text = " ".join(text.split()).replace("^", "**")
+    text = _typed(" ".join(text.split())).replace("^", "**")
     cuts, terms, operand = [0], 0, False
     runs = [0]  # the operators one inside the other since the last sum, for every open bracket
     depth = 1
@@ -166,7 +187,7 @@ def _parts(text: str, label: str) -> list[str]:
             continue
         match = _TOKEN.match(text, position)
         if match is None:
-            fail(label, f"unexpected {text[position]!r}. {ALLOWED}")
+            fail(label, f"unexpected {_named(text[position])}. {ALLOWED}")
         token, start, position = match[0], position, match.end()
         if match["op"] is None:
             if operand:
@@ -195,6 +216,13 @@ def _parts(text: str, label: str) -> list[str]:
         if depth > MAX_DEPTH:
             fail(label, f"nested more than {MAX_DEPTH} deep.")
     return [text[start:end].strip() for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+
+
+def _named(character: str) -> str:
+    """Return a character for a message, with its name if a reader may take it for another one."""
+    if character.isascii():
+        return repr(character)
+    return f"{character!r} (U+{ord(character):04X}, {unicodedata.name(character, 'unnamed')})"
 
 
 def _tree(text: str, label: str) -> ast.expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from l96bench.checks import checked_seed
 from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance, instances
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
-from l96bench.errors import EquationError, ModelError, SubmissionError
+from l96bench.errors import EquationError, ModelError, ModelWarning, SubmissionError
 from l96bench.metrics.glossary import Metric
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import ModelInfo, Result
@@ -28,7 +29,7 @@ from l96bench.tasks.definitions import RECOVERY
 from l96bench.tasks.discovery import Discovery, discover_all
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
 from l96bench.tasks.recovery_problems import Problem
-from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores, parsed
+from l96bench.tasks.recovery_scores import NOT_FINITE, UNPARSEABLE, InstanceScorer, Scores, parsed
 from l96bench.tasks.recovery_summary import summarize
 
 if TYPE_CHECKING:
@@ -219,7 +220,10 @@ class EquationRecovery(Task):
         )
 
     def evaluate_equations(self, equations: Equations, info: ModelInfo | None = None) -> Result:
-        """Score given equations, without a model; raise `ModelError` if their number is not that of the problems.
+        """Score given equations, without a model.
+
+        Raises `ModelError` if their number is not that of the problems, and `EquationError` if one list for all
+        problems cannot be read; of others, those that cannot be read score 0, and a warning says why.
 
         Parameters
         ----------
@@ -228,6 +232,8 @@ class EquationRecovery(Task):
             id, or as a function of the problem.
         info : ModelInfo, optional
         """
+        if _are_texts(equations):
+            _require_readable(equations, self.problems[0])
         found = [
             Discovery(tuple(each), 0.0)
             if _are_texts(each)
@@ -320,6 +326,7 @@ class EquationRecovery(Task):
                 own, text = self._scorers[problem.group].score(discovery.texts)
             scores.append(own)
             texts.append(text)
+        _warn_of_unusable(scores)
         digest = hashlib.sha256("\n\n".join(texts).encode()).hexdigest()
         return summarize(scores, self.track, self.instances, self.weights, digest)
 
@@ -350,6 +357,15 @@ def _require_readable(texts: Sequence[str], problem: Problem) -> None:
     found = parsed(tuple(texts), problem.K, problem.J)
     if isinstance(found, EquationError):
         raise EquationError(str(found))
+
+
+def _warn_of_unusable(scores: Sequence[Scores]) -> None:
+    """Warn of equations that score 0 because they cannot be read, or give no finite numbers."""
+    for kind in (UNPARSEABLE, NOT_FINITE):
+        own = [each for each in scores if each.fault == kind]
+        if own:
+            text = f"the equations of {len(own)} of {len(scores)} problems score 0 ({kind}); the first: "
+            warnings.warn(text + " ".join(own[0].message.split())[:400], ModelWarning, stacklevel=4)
 
 
 def _are_texts(given: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 
+import numpy as np
 import pytest
 
 from l96bench.equations import EquationSet
@@ -104,6 +105,8 @@ def test_what_is_no_list_of_texts_is_an_error(texts: object) -> None:
         ("X[k]**30", r"a power is of degree 30; expected at most 20"),
         ("2 X[k]", r"expected an operator before 'X'"),
         ("X[k] & 1", r"unexpected '&'\. Allowed are"),
+        ("X[k] — 1", r"unexpected '—' \(U\+2014, EM DASH\)\. Allowed are"),
+        ("Х[k]", r"unexpected 'Х' \(U\+0425, CYRILLIC CAPITAL LETTER HA\)"),
         ("dX[9]/dt = 1", r"expected the index k or one of 0 .. 7 left of '=', got '9'"),
         ("dZ[k]/dt = 1", r"expected dX\[k\]/dt, dX\[3\]/dt left of '=', got 'dZ\[k\]/dt'"),
         ("dX[3]/dt = X[k]", r"the index k means nothing here, because it is not left of '='"),
@@ -112,6 +115,24 @@ def test_what_is_no_list_of_texts_is_an_error(texts: object) -> None:
 def test_an_error_says_what_and_what_is_allowed(text: str, says: str) -> None:
     with pytest.raises(EquationError, match=says):
         EquationSet.parse([text], K)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dX[k]/dt = X[k\u22121]*(X[k+1] \u2212 X[k\u22122]) \u2212 X[k] + 8 + 0.5*X[k]**3",
+        "dX[k]/dt = X[k\u20131]*(X[k+1] \u2013 X[k\u20132]) \u2013 X[k] + 8 + 0.5*X[k]**3",
+        "dX[k]/dt = X[k-1]\u00d7(X[k+1] - X[k-2]) - X[k] + 8 + X[k]³\u00f72",
+        "dX[k]/dt = X[k-1]\u00b7(X[k+1]\u00a0-\u2009X[k-2]) - X[k] + 8 + 0.5\u22c5X[k]³",
+        "dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8 + 0.5*X[k]⁻¹*X[k]⁴",
+        "dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8 + 0.5*X[k]¹⁵/X[k]¹²",
+    ],
+)
+def test_typeset_signs_are_read_as_those_of_a_keyboard(text: str) -> None:
+    plain = "dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8 + 0.5*X[k]**3"
+    states = np.random.default_rng(0).normal(3.0, 4.0, (5, K))
+    found = EquationSet.parse([text], K)
+    np.testing.assert_allclose(found.tendency(states), EquationSet.parse([plain], K).tendency(states), rtol=1e-12)
 
 
 def test_every_function_may_be_called() -> None:

@@ -18,7 +18,7 @@ from sklearn.linear_model import LinearRegression
 
 from l96bench.data.recovery import load_instance
 from l96bench.data.store import digests
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.errors import EquationError, L96BenchError, ModelError, ModelWarning
 from l96bench.files import read_checked
 from l96bench.metrics.uncertainty import compare
 from l96bench.results.record import Result
@@ -276,6 +276,20 @@ def test_a_wrong_number_of_equations_is_an_error(single: EquationRecovery) -> No
     for wrong in ([["0"]] * 7, "0", 5, {}, named | {"more": ["0"]}, {**dict(list(named.items())[1:])}):
         with pytest.raises(ModelError, match="expected"):
             single.evaluate_equations(wrong)
+
+
+def test_what_cannot_be_read_is_an_error_or_a_warning(single: EquationRecovery) -> None:
+    with pytest.raises(EquationError, match="unexpected '—' "):
+        single.evaluate_equations(["8 — X[k]"])
+    mixed = [["8 - X[k]"]] * 7 + [["8 — X[k]"]]
+    with pytest.warns(
+        ModelWarning, match=r"1 of 8 problems score 0 \(unparseable\); the first: .*EM DASH"
+    ):
+        assert single.evaluate_equations(mixed).failures.non_finite == 1
+    with pytest.warns(ModelWarning, match=r"8 of 8 problems score 0 \(not finite\); the first: not finite at"):
+        single.evaluate_equations(["log(X[k])"])
+    minus = single.evaluate_equations(["8 \u2212 X[k]"])
+    assert minus.predictions_digest == single.evaluate_equations(["8 - X[k]"]).predictions_digest
 
 
 # What models do.
