@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.data.store import digests
 from l96bench.errors import SubmissionError
 from l96bench.files import read_json, read_plain
 from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
@@ -127,11 +128,8 @@ def _read_json(artifact: Artifact) -> Any:
         raise SubmissionError(f"{artifact.name}: not valid JSON: {str(error)[:200]}") from error
 
 
-def read_content(artifact: Artifact, task: Task, *, private: bool = False) -> Content:
-    """Return the checked content of an artifact for a task to score, or raise SubmissionError.
-
-    With `private` it is scored for its author alone: predictions then need not name their data, nor be finite.
-    """
+def read_content(artifact: Artifact, task: Task) -> Content:
+    """Return the checked content of an artifact for a task to score, or raise SubmissionError."""
     if artifact.kind not in task.artifact_kinds:
         kinds = " or ".join(_NAMES[kind] for kind in task.artifact_kinds)
         raise SubmissionError(f"{artifact.name}: {task.id} cannot score a file of {artifact.kind}; expected {kinds}")
@@ -139,25 +137,24 @@ def read_content(artifact: Artifact, task: Task, *, private: bool = False) -> Co
         return Content(artifact.name, ONNX, artifact.data)
     if artifact.kind == EQUATIONS:
         return Content(artifact.name, EQUATIONS, read_equations(artifact))
-    return Content(artifact.name, PREDICTIONS, read_predictions(artifact, task.expected_predictions, private=private))
+    return Content(artifact.name, PREDICTIONS, read_predictions(artifact, task.expected_predictions))
 
 
-def read_predictions(
-    artifact: Artifact, expected: Expected, *, private: bool = False
-) -> dict[str, NDArray[np.float64]]:
+def read_predictions(artifact: Artifact, expected: Expected) -> dict[str, NDArray[np.float64]]:
     """Return the arrays ``test`` and, if given, ``shift`` of a predictions file, or raise SubmissionError.
 
     The file is a zip archive of plain .npy files: ``test``, ``shift`` (optional) and ``data``, the SHA-256 of the test
-    X as a text. Headers are read first; then never more than the bytes that an array of the expected shape has.
+    X as a text, without which a file for another regime would be scored unremarked. Headers are read first; then never
+    more than the bytes that an array of the expected shape has.
     """
     name = artifact.name
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(io.BytesIO(artifact.data)) as archive:
             warnings.simplefilter("error")
             _check_members(archive, artifact.data, name)
-            _check_data(archive, name, expected.digest, optional=private)
+            _check_data(archive, name, expected.digest)
             return {
-                key: _read_array(archive, f"{key}.npy", name, expected.shapes, finite=not private)
+                key: _read_array(archive, f"{key}.npy", name, expected.shapes)
                 for key in ("test", "shift")
                 if f"{key}.npy" in archive.namelist()
             }
@@ -207,11 +204,9 @@ def _check_layout(archive: zipfile.ZipFile, data: bytes, name: str) -> None:
         raise SubmissionError(f"{name}: expected nothing but arrays, got other bytes at its end")
 
 
-def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool) -> None:
+def _check_data(archive: zipfile.ZipFile, name: str, digest: str) -> None:
     if "data.npy" not in archive.namelist():
-        if optional:
-            return
-        hint = "np.savez(.., data=task.data_digests['REGIME/test/X']), or l96bench.export_predictions"
+        hint = "l96bench.export_predictions(path, task, U), or np.savez(.., data=task.expected_predictions.digest)"
         raise SubmissionError(f"{name}: expected an array `data`, the digest of the data it is for; try {hint}")
     with archive.open("data.npy") as file:
         raw = file.read(_MAX_HEADER)
@@ -222,11 +217,13 @@ def _check_data(archive: zipfile.ZipFile, name: str, digest: str, optional: bool
     if array.dtype.kind == "S" and array.ndim == 0:
         came = bytes(array.item()).decode("ascii", "replace")
     if came != digest:
-        raise SubmissionError(f"{name}: predictions for other data: expected data {digest}, got {came!r:.80}")
+        known = [key for key, each in digests().items() if each == came]
+        of = f", that of {known[0]}" if known else ""
+        raise SubmissionError(f"{name}: predictions for other data: expected data {digest}, got {came!r:.80}{of}")
 
 
 def _read_array(
-    archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]], finite: bool
+    archive: zipfile.ZipFile, member: str, name: str, shapes: Mapping[str, tuple[int, ...]]
 ) -> NDArray[np.float64]:
     """Read one array, after its header has been checked against what is expected."""
     key = member.removesuffix(".npy")
@@ -256,8 +253,6 @@ def _read_array(
                 f"{label}: expected {n_bytes:,} bytes of numbers, got {'fewer' if len(raw) < n_bytes else 'more'}"
             )
     array = np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-    if finite and not np.isfinite(array).all():
-        raise SubmissionError(f"{label}: expected finite numbers, got {np.count_nonzero(~np.isfinite(array)):,} others")
     return np.ascontiguousarray(array, dtype=np.float64)
 
 

@@ -7,6 +7,7 @@ An exported model is tried before its file is written, and scores as the origina
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -17,10 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l96bench.dynamics.closures import checked_forcing
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.equations.grammar import right_side
+from l96bench.errors import ArgumentError, L96BenchError, ModelError
 from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
+from l96bench.submissions.artifacts import MAX_JSON_BYTES, MAX_YAML_BYTES
 from l96bench.tasks.artifacts import ONNX, Content
 from l96bench.tasks.base import Task
 
@@ -45,8 +49,17 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
     ModelError
         If the model is none of these, is stochastic or has a memory, or its graph gives another U.
     """
-    path = Path(path)
+    path = _path(path, ".onnx")
     write_atomic(path, exported(_policy_of(model), K, path.name).data)
+    return path
+
+
+def _path(path: str | os.PathLike[str], *suffixes: str) -> Path:
+    """Return a path that ends in one of these, by which files are read."""
+    path = Path(path)
+    if path.suffix not in suffixes:
+        wanted = " or ".join(suffixes)
+        raise ArgumentError(f"{path}: expected a name that ends in {wanted}; try {path.stem or 'mine'}{suffixes[0]}")
     return path
 
 
@@ -75,15 +88,21 @@ def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     ModelError
-        For any other model.
+        For any other model, and `EquationError` for texts outside of the grammar.
     """
     import yaml
 
-    texts, path = _texts(model), Path(path)
+    texts, path = _texts(model), _path(path, ".yaml", ".json")
+    for each in itertools.chain.from_iterable(texts.values() if isinstance(texts, dict) else [texts]):
+        right_side(each.split("=")[-1], f"{each!r:.80}")
     if path.suffix == ".json":
-        write_atomic(path, json.dumps(texts, indent=1, ensure_ascii=False) + "\n")
+        content = (json.dumps(texts, indent=1, ensure_ascii=False) + "\n").encode()
     else:
-        write_atomic(path, yaml.safe_dump(texts, width=10_000, allow_unicode=True, sort_keys=False))
+        content = yaml.safe_dump(texts, width=10_000, allow_unicode=True, sort_keys=False).encode()
+    most = MAX_JSON_BYTES if path.suffix == ".json" else MAX_YAML_BYTES
+    if len(content) > most:
+        raise ModelError(f"{path}: expected equations of at most {most:,} bytes, got {len(content):,}; try a .json")
+    write_atomic(path, content)
     return path
 
 
@@ -95,8 +114,8 @@ def _texts(model: Any) -> list[str] | dict[str, list[str]]:
     closure = model.closure() if callable(getattr(model, "closure", None)) else model
     if isinstance(closure, Polynomial):
         return [closure.equation]
-    if isinstance(model, EquationClosure):
-        return model.equations.texts("U")
+    if isinstance(closure, EquationClosure):
+        return closure.equations.texts("U")
     if isinstance(model, EquationSet):
         return model.texts()
     if isinstance(model, Mapping):
@@ -133,19 +152,19 @@ def export_predictions(
     path : path
     task : Task
     U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
+        Values that are not finite are counted as those of a model.
 
     Raises
     ------
     L96BenchError
-        If a shape is wrong, or the task does not score predictions.
+        If a shape or type is wrong, or the task does not score predictions.
     """
-    expected, arrays = task.expected_predictions, {"test": np.asarray(U)}
-    if U_shift is not None:
-        arrays["shift"] = np.asarray(U_shift)
-    for name, array in arrays.items():
-        if array.shape != expected.shapes.get(name):
-            raise L96BenchError(f"{name}: expected predictions of shape {expected.shapes.get(name)}, got {array.shape}")
+    path, expected, arrays = _path(path, ".npz"), task.expected_predictions, {}
+    for name, given in {"test": U, **({} if U_shift is None else {"shift": U_shift})}.items():
+        if name not in expected.shapes:
+            raise L96BenchError(f"{name}: {task.id} has no warmer climate; try without U_shift")
+        arrays[name] = checked_forcing(given, expected.shapes[name], f"predictions of {name}")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, data=np.array(expected.digest), **arrays)  # type: ignore[arg-type]
     write_atomic(path, buffer.getvalue())
-    return Path(path)
+    return path

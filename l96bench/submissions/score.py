@@ -51,7 +51,7 @@ def _score_file(path: Path, task: Task, command: str) -> Result:
     """Score a file: predictions in this process, closures and equations in a contained one."""
     artifact = Artifact.read(path.parent, path.name)
     info = ModelInfo(name=path.stem, kind=artifact.kind, inputs="unknown", command=command)
-    content = read_content(artifact, task, private=True)
+    content = read_content(artifact, task)
     if artifact.kind == PREDICTIONS:
         return task.evaluate_content(content, info)
     task.prepare()

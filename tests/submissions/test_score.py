@@ -13,11 +13,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.errors import L96BenchError, ModelError, SubmissionError, UnknownIdError
+from l96bench.errors import (
+    ArgumentError,
+    EquationError,
+    L96BenchError,
+    ModelError,
+    SubmissionError,
+    UnknownIdError,
+)
+from l96bench.submissions.export import export_equations, export_onnx, export_predictions
 from l96bench.submissions.score import score_model
 from l96bench.tasks.equation_recovery import EquationRecovery
+from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 OFFLINE, MEMORY, ONLINE = (
@@ -39,7 +49,7 @@ def save(path: Path, **arrays: Any) -> str:
 @pytest.mark.parametrize("id", [OFFLINE, MEMORY])
 def test_predictions_score_as_their_model(id: str, offline: SubgridForcing, tmp_path: Path) -> None:
     test, shift = LINE.predict(offline.test.X), LINE.predict(offline.shift.X)
-    path = save(tmp_path / "my line.npz", test=test, shift=shift)
+    path = str(export_predictions(tmp_path / "my line.npz", offline, test, shift))
     result = score_model(path, id)
     assert (result.task, result.model.name, result.model.kind) == (id, "my line", "predictions")
     assert result.model.command == f"l96bench score {path} --task {id}"
@@ -47,7 +57,8 @@ def test_predictions_score_as_their_model(id: str, offline: SubgridForcing, tmp_
         expected = offline.evaluate(LINE)
         assert result.score == expected.score
         assert result.metrics == expected.metrics
-    single = score_model(save(tmp_path / "single.npz", test=test.astype(np.float32)), id)
+    digest = offline.expected_predictions.digest
+    single = score_model(save(tmp_path / "single.npz", data=digest, test=test.astype(np.float32)), id)
     assert single.score.value == pytest.approx(result.score.value, abs=1e-4)
     assert "r2_shift" not in single.metrics
 
@@ -59,10 +70,14 @@ class Boom:
         return Path.touch, (Path("unpickled"),)
 
 
+DATA: list[str] = []
+"""The digest of the data that files of predictions are for, once a test has put it there."""
+
+
 def archive(**members: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
-        for name, content in members.items():
+        for name, content in {"data": npy(np.array(DATA[-1])), **members}.items():
             file.writestr(f"{name}.npy", content)
     return buffer.getvalue()
 
@@ -75,7 +90,7 @@ def npy(array: Any) -> bytes:
 
 def damaged_in_the_middle(U: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, test=U)
+    np.savez_compressed(buffer, data=np.array(DATA[-1]), test=U)
     content = bytearray(buffer.getvalue())
     content[len(content) // 2 : len(content) // 2 + 100] = bytes(100)
     return bytes(content)
@@ -105,9 +120,12 @@ PLAIN = "expected an .npz file of plain arrays|bytes of numbers, got fewer"
         (lambda U: pickle.dumps({"test": Boom()}), PLAIN),
         (lambda U: archive(test=npy(np.array([Boom()]))), "objects .pickles. are never loaded"),
         (lambda U: archive(test=pickle.dumps(Boom())), PLAIN),
-        (lambda U: archive(U=npy(U)), r"expected the arrays `test`, `data` and, if wanted, `shift`, got \['U'\]"),
-        (lambda U: archive(test=npy(U), more=npy(U)), r"got \['more', 'test'\]"),
-        (lambda U: archive(), r"got \[\]"),
+        (
+            lambda U: archive(U=npy(U)),
+            r"expected the arrays `test`, `data` and, if wanted, `shift`, got \['U', 'data'\]",
+        ),
+        (lambda U: archive(test=npy(U), more=npy(U)), r"got \['data', 'more', 'test'\]"),
+        (lambda U: archive(), r"got \['data'\]"),
         (lambda U: archive(test=npy(U[0])), r"test: expected shape \(2, 600, 8\), got \(600, 8\)"),
         (lambda U: archive(test=npy(U), shift=npy(U[:1])), r"shift: expected shape .*got \(1, 600, 8\)"),
         (lambda U: archive(test=npy(U + 0j)), "got complex128"),
@@ -122,10 +140,65 @@ def test_other_files_are_refused_and_nothing_is_unpickled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    DATA.append(offline.expected_predictions.digest)
     Path("bad.npz").write_bytes(make(np.array(offline.test.U)))
     with pytest.raises(SubmissionError, match=message):
         score_model("bad.npz", OFFLINE)
     assert not Path("unpickled").exists()
+
+
+@pytest.mark.slow
+def test_predictions_that_do_not_say_what_they_are_for_are_not_scored(offline: SubgridForcing, tmp_path: Path) -> None:
+    other = make_task("subgrid-forcing/wilks-f18-v1")
+    U = LINE.predict(offline.test.X)
+    with pytest.raises(SubmissionError, match=r"expected an array `data`.*export_predictions\(path, task, U\)"):
+        score_model(save(tmp_path / "none.npz", test=U), OFFLINE)
+    path = export_predictions(tmp_path / "other.npz", other, U)
+    with pytest.raises(SubmissionError, match="predictions for other data"):
+        score_model(str(path), OFFLINE)
+    typed = save(tmp_path / "typed.npz", test=U, data=offline.expected_predictions.digest)  # as the message says
+    assert score_model(typed, OFFLINE).score == score_model(str(export_predictions(typed, offline, U)), OFFLINE).score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda U: U.astype(np.float32),
+        lambda U: np.round(U).astype(int),
+        lambda U: U.astype(np.longdouble),
+        lambda U: U.astype(">f8"),
+        lambda U: np.asfortranarray(U),
+        lambda U: U.tolist(),
+        lambda U: torch.from_numpy(U).requires_grad_(),
+        lambda U: np.where(U > 3.0, np.nan, U),
+    ],
+)
+def test_whatever_is_written_is_read_and_scores_as_it_would_in_python(
+    change: Callable[[np.ndarray], Any], offline: SubgridForcing, tmp_path: Path
+) -> None:
+    U = change(LINE.predict(offline.test.X))
+    result = score_model(str(export_predictions(tmp_path / "p.npz", offline, U)), OFFLINE)
+    assert result.score == offline.evaluate_predictions(U).score
+    assert result.failures == offline.evaluate_predictions(U).failures
+
+
+def test_what_cannot_be_read_is_not_written(offline: SubgridForcing, tmp_path: Path) -> None:
+    U = LINE.predict(offline.test.X)
+    for wrong, message in ((U[0], "got shape"), (U + 0j, "complex128"), (U.astype(str), "dtype <U")):
+        with pytest.raises(ModelError, match=message):
+            export_predictions(tmp_path / "p.npz", offline, wrong)
+    with pytest.raises(ArgumentError, match=r"expected a name that ends in \.npz; try p\.npz"):
+        export_predictions(tmp_path / "p", offline, U)
+    with pytest.raises(ArgumentError, match=r"ends in \.yaml or \.json"):
+        export_equations(["U[k] = -X[k]"], tmp_path / "e.yml")
+    with pytest.raises(ArgumentError, match=r"ends in \.onnx"):
+        export_onnx(LINE, tmp_path / "closure", 8)
+    with pytest.raises(EquationError, match="unexpected '@'"):
+        export_equations(["U[k] = X[k] @ 2"], tmp_path / "e.yaml")
+    with pytest.raises(ModelError, match=r"at most 1,000,000 bytes.*try a \.json"):
+        export_equations(["U[k] = " + " + ".join(["X[k]"] * 200_000)], tmp_path / "e.yaml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -282,9 +282,7 @@ def test_what_cannot_be_read_is_an_error_or_a_warning(single: EquationRecovery) 
     with pytest.raises(EquationError, match="unexpected '—' "):
         single.evaluate_equations(["8 — X[k]"])
     mixed = [["8 - X[k]"]] * 7 + [["8 — X[k]"]]
-    with pytest.warns(
-        ModelWarning, match=r"1 of 8 problems score 0 \(unparseable\); the first: .*EM DASH"
-    ):
+    with pytest.warns(ModelWarning, match=r"1 of 8 problems score 0 \(unparseable\); the first: .*EM DASH"):
         assert single.evaluate_equations(mixed).failures.non_finite == 1
     with pytest.warns(ModelWarning, match=r"8 of 8 problems score 0 \(not finite\); the first: not finite at"):
         single.evaluate_equations(["log(X[k])"])
