@@ -14,10 +14,28 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import as_closure, checked_forcing, checked_start, checked_step, points_hint
+from l96bench.dynamics.closures import (
+    Closure,
+    as_closure,
+    checked_forcing,
+    checked_start,
+    checked_step,
+    name_of,
+    points_hint,
+)
 from l96bench.errors import L96BenchError, ModelError, user_error
 
-__all__ = ["MEMBERS", "FreshCopy", "check_alone", "check_causal", "mean_of", "predict"]
+__all__ = [
+    "MEMBERS",
+    "FreshCopy",
+    "check_alone",
+    "check_causal",
+    "check_repeatable",
+    "check_same",
+    "mean_alone",
+    "mean_of",
+    "predict",
+]
 
 Predict = Callable[[Any, NDArray[np.float64]], NDArray[np.float64]]
 
@@ -143,9 +161,9 @@ def check_alone(
     """
     rng = np.random.default_rng(seed)
     stays = rng.permutation(len(rows)) < (len(rows) + 1) // 2
-    again = copy.ask(predict, np.where(stays[:, None], rows, company[rng.integers(len(company), size=len(rows))]))
-    scale = float(np.std(np.clip(U[np.isfinite(U)], -1e9, 1e9))) if np.isfinite(U).any() else 0.0
-    differs = ~np.isclose(again, U, rtol=1e-6, atol=TOLERANCE * (scale or 1.0), equal_nan=True)[stays]
+    mixed = np.where(stays[:, None], rows, company[rng.integers(len(company), size=len(rows))])
+    again = copy.ask(predict, mixed)
+    differs = ~_same(U, again)[stays]
     if differs.any():
         change = np.nanmax(np.abs(again - U)[stays])
         raise ModelError(
@@ -155,6 +173,38 @@ def check_alone(
             "memory, sees no other rows of X and draws no random numbers of its own; noise and memory belong into a "
             "closure with start(n_members, rng) and step(X)"
         )
+    check_same(copy.name, again, copy.ask(predict, mixed))
+
+
+def check_repeatable(closure: Closure, X: NDArray[np.float64], history: NDArray[np.float64] | None = None) -> None:
+    """Raise `ModelError` if a closure draws random numbers of its own.
+
+    Started again it must give states X (n, K) the same U: a deterministic closure with any generator, a stochastic one
+    with a generator in the same state.
+    """
+    name, given = name_of(closure), []
+    for seed in (0, 1 if closure.deterministic else 0):
+        checked_start(closure, len(X), np.random.default_rng(seed), history)
+        given.append(np.array(checked_step(closure, X)))
+    check_same(name, *given)
+
+
+def check_same(name: str, first: NDArray[np.float64], again: NDArray[np.float64]) -> None:
+    """Raise `ModelError` unless a model has given the same U twice: else it draws random numbers of its own."""
+    if not _same(first, again).all():
+        with np.errstate(invalid="ignore"):
+            change = np.nanmax(np.abs(again - first))
+        raise ModelError(
+            f"{name}: expected the same U whenever it is asked the same, got U that differs by up to {change:.3g}. It "
+            "draws random numbers of its own: a stochastic closure has start(n_members, rng) and step(X), and draws "
+            "from the rng that start is given; any other is deterministic and draws none"
+        )
+
+
+def _same(U: NDArray[np.float64], again: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which values are the same but for rounding."""
+    scale = float(np.std(np.clip(U[np.isfinite(U)], -1e9, 1e9))) if np.isfinite(U).any() else 0.0
+    return np.isclose(again, U, rtol=1e-6, atol=TOLERANCE * (scale or 1.0), equal_nan=True)
 
 
 def check_causal(
@@ -207,6 +257,11 @@ def mean_of(model: Any, X: NDArray[np.float64], state: Any) -> NDArray[np.float6
     rng = np.random.default_rng(0)
     rng.bit_generator.state = state
     return predict(model, X, rng)[0]
+
+
+def mean_alone(model: Any, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what a model's ``predict`` gives for X (n, K)."""
+    return checked_forcing(model.predict(X.copy()), X.shape, f"{type(model).__name__}.predict")
 
 
 def predict(

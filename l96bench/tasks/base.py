@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from l96bench.checks import checked_seed
 from l96bench.data.splits import data_regimes
-from l96bench.errors import L96BenchError
+from l96bench.errors import L96BenchError, ModelWarning
 from l96bench.metrics.glossary import Metric
 from l96bench.metrics.uncertainty import bootstrap_indices, resampling_weights
 from l96bench.regimes import other_regimes, register_regime, seed_word
@@ -207,6 +208,10 @@ class Task(ABC):
             runs that blow up are no errors: they are counted and lower the score.
         """
 
+    def remark(self, model: Any, parts: Parts) -> str:
+        """Return what the author of a model should know about its score; an empty text by default."""
+        return ""
+
     def possible_scores(self, row: Result) -> tuple[float, float]:
         """Return the smallest and the largest score that the metrics of a row allow; any score by default."""
         return -math.inf, math.inf
@@ -266,6 +271,8 @@ class Task(ABC):
         info = describe(model) if info is None else info
         run = self.as_run(model)
         parts = self.assess(run, Work((info.seeds or [0])[0], progress, n_jobs, checkpoint))
+        if remark := self.remark(run, parts):
+            warnings.warn(remark, ModelWarning, stacklevel=2)
         if budgets:
             parts.metrics.update(self.learning_curve(model))
         seconds = training_seconds if parts.training_seconds is None else parts.training_seconds

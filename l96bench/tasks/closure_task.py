@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from l96bench.data.splits import CASES, DATA_VERSION, Cases, get_split, split_regime
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.predictions import predict
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import L96BenchError, SubmissionError, user_error
 from l96bench.graphs.models import as_submitted, exported
@@ -22,7 +23,7 @@ from l96bench.results.record import Cost, ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import measure_cost
-from l96bench.tasks.parts import COMMAND
+from l96bench.tasks.parts import COMMAND, Parts
 from l96bench.tasks.sources import MINIATURE
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ LITERATURE = ModelInfo(
 )
 _EXAMPLE_REGIME, _EXAMPLE_MTU = "wilks-f20", 40
 """Training data of an example."""
+_SIGN_ROWS = 500
+"""Training states at which the sign of U is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,22 @@ class ClosureTask(Task):
         check_closure(model, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
         return self.evaluate(model, info.model_copy(update={"parameters": model.n_parameters}), progress=False)
 
+    def check_trial(self, model: Any, result: Result) -> None:
+        """Raise `SubmissionError` if the negative of a closure is far closer to the true U than the closure."""
+        if fault := self._sign_fault(self.read_model(model) if isinstance(model, Content) else model):
+            raise SubmissionError(fault)
+
+    def remark(self, model: Any, parts: Parts) -> str:
+        """Return that the sign is wrong, if the negative of a model is far closer to the true U."""
+        return self._sign_fault(model)
+
+    def _sign_fault(self, model: Any) -> str:
+        X, U = self.train.X[:_SIGN_ROWS], self.train.U[:_SIGN_ROWS]
+        try:
+            return sign_fault(predict(model, np.array(X), np.random.default_rng(0))[0], U)
+        except L96BenchError:  # a model that does not answer such rows has another form
+            return ""
+
     def export(self, model: Any) -> Content:
         """Return a closure of equations as equations, any other closure as an ONNX graph."""
         closure = as_closure(model)
@@ -236,6 +255,21 @@ class ClosureTask(Task):
         """Return a quartic closure fitted to 40 MTU of training data."""
         task = cls(cls.default_regimes[0])
         return quartic_example(task, task.export(example_quartic()))
+
+
+def sign_fault(U: NDArray[np.float64], truth: NDArray[np.float64]) -> str:
+    """Return what is wrong with predictions U if their negative is far closer to the truth; else an empty text.
+
+    The negative must have at most half of the mean square error.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        own, other = (float(np.mean(np.square(each - truth))) for each in (U, -U))
+    if not other < 0.5 * own:
+        return ""
+    return (
+        f"U is of opposite sign: its mean square error is {own:.3g}, and that of its negative {other:.3g}. U is added "
+        "to dX/dt here, while the literature often prints what is subtracted; try the negative"
+    )
 
 
 def example_quartic() -> Polynomial:

@@ -18,7 +18,7 @@ from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthMode
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.predictions import predict
+from l96bench.dynamics.predictions import check_repeatable, predict
 from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
@@ -200,6 +200,8 @@ class DAIncrement(ClosureTask):
 
     def assess(self, model: AssimilationSystem, work: Work) -> Parts:
         """Cycle the system over the test segments; also compare predicted with actual increments."""
+        if isinstance(model.model, ResolvedModel):
+            check_repeatable(model.model.closure, np.random.default_rng(0).normal(2.5, 3.5, (64, self.regime.K)))
         parts = self._parts(self.cycles(model, work.progress), model)
         if model.increments is not None:
             parts.metrics.update(self._offline(model.increments))

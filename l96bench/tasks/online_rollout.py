@@ -15,6 +15,7 @@ from l96bench.data.splits import CASES, Cases
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
+from l96bench.dynamics.predictions import check_repeatable
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
@@ -216,6 +217,7 @@ class OnlineRollout(ClosureTask):
         batches = Batches.of(len(self.cases), members, self.n_members, self.n_shifted, self._rng("order"))
         cases, shifted = self.starts(), self.starts("_shift")[: self.n_shifted]
         fresh, run = copies(closure), Runner(self.regime, progress)
+        check_repeatable(fresh(), cases.X[:64], cases.past[:, :64])
         X = np.empty((len(self.cases.leads), len(self.cases), members, self.regime.K))
         lost = np.zeros((len(self.cases), members), dtype=bool)
         recorded = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,8 +17,18 @@ from l96bench.data.splits import get_split
 from l96bench.data.store import array_digest
 from l96bench.dynamics.closures import checked_forcing
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
-from l96bench.dynamics.predictions import MEMBERS, FreshCopy, check_alone, check_causal, mean_of, predict
+from l96bench.dynamics.predictions import (
+    MEMBERS,
+    FreshCopy,
+    check_alone,
+    check_causal,
+    check_same,
+    mean_alone,
+    mean_of,
+    predict,
+)
 from l96bench.equations.closure import EquationClosure
+from l96bench.errors import ModelWarning
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.metrics.bounds import BOUND
@@ -26,7 +37,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
 from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
-from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples
+from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples, sign_fault
 from l96bench.tasks.definitions import LEARNING, OFFLINE
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, seed_spread, value_of
 from l96bench.tasks.sources import MINIATURE
@@ -134,7 +145,10 @@ class SubgridForcing(ClosureTask):
         found = {"": self._finished(checked_forcing(U, self.test.U.shape, "predictions of test"), None)}
         if U_shift is not None:
             found["_shift"] = self._finished(checked_forcing(U_shift, self.shift.U.shape, "predictions of shift"), None)
-        return self.result(info or _PREDICTIONS, self._all_parts(found))
+        parts = self._all_parts(found)
+        if fault := sign_fault(found[""].mean, self.test.U):
+            warnings.warn(fault, ModelWarning, stacklevel=2)
+        return self.result(info or _PREDICTIONS, parts)
 
     def _parts(self, prediction: _Prediction) -> Parts:
         truth, mean = self._scored(self.test.U), self._scored(prediction.mean)
@@ -358,6 +372,7 @@ class SubgridForcingMemory(SubgridForcing):
         pairs = [predict(model, np.array(X), rng) for X in samples.X]
         mean = np.stack([each for each, _ in pairs])
         if copy is not None and samples is self.test:
+            check_same(copy.name, mean[-1], copy.ask(mean_alone, np.array(samples.X[-1])))
             ask = partial(check_causal, truth=np.array(samples.U), mean=mean, skipped=self._skipped)
             copy.ask(partial(ask, interval=samples.interval), np.array(samples.X))
         drawn = [members for _, members in pairs if members is not None]
