@@ -11,18 +11,17 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.torch_layers import FlattenExtractor
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from l96bench.dynamics.closures import GraphBuilder, Stateless
-from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.scaling import ACTION_SCALE, Scaling
+from l96bench.envs.wrappers import Layers, layers_between
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
 from l96bench.metrics.bounds import BOUND
 
-__all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "find_environment"]
+__all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure"]
 
 _LAYERS: dict[type[torch.nn.Module], str] = {
     torch.nn.Tanh: "tanh",
@@ -51,7 +50,7 @@ class Actor:
     squashed: bool
 
     @classmethod
-    def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Self:
+    def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64], between: Layers) -> Self:
         """Return the actor of a stable-baselines3 model whose environment shows ``(inputs - mean) / std``, cut off.
 
         Raises `ModelError` if the policy has another form, or another number of inputs.
@@ -59,25 +58,30 @@ class Actor:
         Parameters
         ----------
         model : PPO, A2C, TD3, DDPG or SAC
-            With a ``MlpPolicy`` of fully connected layers, with or without `VecNormalize` around its environment.
+            With a ``MlpPolicy`` of fully connected layers.
         mean, std : (width,) arrays
+        between : Layers
+            What lies between the model and its environment: it becomes part of the network.
         """
         layers, activation = _layers(model.policy)
         first, bias = layers[0]
         if first.shape[1] != len(mean):
             raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
         low, high = mean - BOUND * std, mean + BOUND * std
-        normalize = model.get_vec_normalize_env()
-        if normalize is not None and normalize.norm_obs:  # two affine maps in a row are one, and so are two cuts
-            mean, std = mean + std * normalize.obs_rms.mean, std * np.sqrt(normalize.obs_rms.var + normalize.epsilon)
-            reach = normalize.clip_obs * std
+        for shift, scale, bound in between.normalized:  # two affine maps in a row are one, and so are two cuts
+            mean, std = mean + std * shift, std * scale
+            reach = bound * std
             low, high = np.clip(low, mean - reach, mean + reach), np.clip(high, mean - reach, mean + reach)
         layers[0] = (first / std, bias - (first / std) @ mean)
+        squashed = bool(model.policy.squash_output)
+        if not squashed and not between.is_plain:  # a tanh fills whatever box there is
+            last, bias = layers[-1]
+            layers[-1] = (last * between.gain[:, None], (bias - between.box.low) * between.gain - 1.0)
         network = TorchRegressor(hidden=tuple(len(bias) for _, bias in layers[:-1]), activation=activation)
         state: dict[str, Any] = {"one_output": np.array(False)}
         for i, (weight, bias) in enumerate(layers):
             state |= {f"{i}.weight": weight, f"{i}.bias": bias}
-        return cls(network.load_state_dict(state), low, high, bool(model.policy.squash_output))
+        return cls(network.load_state_dict(state), low, high, squashed)
 
     def actions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the actions (n, outputs) for inputs (n, width)."""
@@ -124,14 +128,17 @@ class PolicyClosure(Stateless):
         model : PPO, A2C, TD3, DDPG or SAC
             See `Actor.from_sb3`.
         env : optional
-            The l96bench environment that it was trained in, where it is no longer ``model.get_env()``.
+            The l96bench environment that it was trained in, where it is no longer ``model.get_env()``, as of a loaded
+            model: with its wrappers, such as `RescaleAction`, and the `VecNormalize` that was saved beside the model,
+            neither of which a model knows by itself.
         """
-        inner = find_environment(model.get_env() if env is None else env)
+        between = layers_between(model, env)
+        inner = between.env
         index = inner.observed
         if model.observation_space.shape == (index.size,):  # a scalar environment lays side by side what points observe
             index = index.reshape(1, -1)
         mean, std = (np.full(index.shape[1], value) for value in (inner.scaling.mean_X, inner.scaling.std_X))
-        return cls(Actor.from_sb3(model, mean, std), index, inner.scaling)
+        return cls(Actor.from_sb3(model, mean, std, between), index, inner.scaling)
 
     @property
     def n_parameters(self) -> int:
@@ -189,7 +196,8 @@ class StochasticPolicyClosure(PolicyClosure):
         if not isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             raise ModelError("expected a policy with a normal distribution of its actions, like that of PPO and A2C")
         closure = super().from_sb3(model, env)
-        closure.std = float(np.exp(model.policy.log_std.detach().cpu().numpy()).mean())
+        std, between = np.exp(model.policy.log_std.detach().cpu().numpy()), layers_between(model, env)
+        closure.std = float(std.mean() if between.is_plain else (std * between.gain).mean())
         return closure
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
@@ -210,23 +218,6 @@ class StochasticPolicyClosure(PolicyClosure):
 
     def __repr__(self) -> str:
         return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
-
-
-def find_environment(env: Any) -> ClosureEnv:
-    """Return the batched environment inside wrappers or behind a scalar one, or raise `ModelError` if there is none."""
-    inner = env
-    while not isinstance(inner, ClosureEnv):
-        if isinstance(inner, DummyVecEnv):
-            inner = inner.envs[0]
-            continue
-        name = next((name for name in ("venv", "env", "core") if hasattr(inner, name)), None)
-        if name is None:
-            raise ModelError(
-                f"expected the SubgridForcing-v1 or OnlineRollout-v1 where the policy was trained, got "
-                f"{type(env).__name__}; try from_sb3(model, env)"
-            )
-        inner = getattr(inner, name)
-    return inner
 
 
 def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:

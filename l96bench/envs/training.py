@@ -12,8 +12,9 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from l96bench.dynamics.resolved import rollout
-from l96bench.envs.policy import PolicyClosure, find_environment
+from l96bench.envs.policy import PolicyClosure
 from l96bench.envs.sb3 import SB3VecEnv
+from l96bench.envs.wrappers import find_environment
 from l96bench.metrics.bounds import BOUND
 from l96bench.parallel import one_thread
 from l96bench.tasks.closure_task import ClosureTask

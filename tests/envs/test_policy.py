@@ -17,8 +17,10 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from gymnasium import wrappers  # noqa: E402
+from gymnasium.wrappers import vector  # noqa: E402
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
-from stable_baselines3.common.vec_env import VecMonitor, VecNormalize  # noqa: E402
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize  # noqa: E402
 
 from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
@@ -186,6 +188,118 @@ def test_an_environment_given_later(states: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="from_sb3"):
         PolicyClosure.from_sb3(loaded)
     np.testing.assert_array_equal(PolicyClosure.from_sb3(loaded, env).predict(states), expected)
+
+
+def inside(env: Any) -> Any:
+    """The batched environment in any wrappers."""
+    while not hasattr(env, "scaling"):
+        name = next(name for name in ("envs", "venv", "env", "core") if hasattr(env, name))
+        env = env.envs[0] if name == "envs" else getattr(env, name)
+    return env
+
+
+def as_it_acts(model: Any, env: Any, states: np.ndarray) -> np.ndarray:
+    """What reaches the environment, as U, when an agent is shown states through its wrappers one by one."""
+    core, vec = inside(env), env
+    seen: list[np.ndarray] = []
+    original = core._advance
+    core._advance = lambda actions, *rest: (seen.append(actions.copy()), original(actions, *rest))[1]  # type: ignore[func-returns-value]
+    try:
+        for start in states:
+            shown = core.scaling.observation(start[None], local=core.local)
+            if isinstance(vec, VecNormalize):
+                shown = vec.normalize_obs(shown)
+            actions, _ = model.predict(shown, deterministic=True)
+            vec.reset()
+            vec.step(actions)
+    finally:
+        core._advance = original
+    return core.scaling.forcing(np.array(seen)).reshape(len(states), -1)
+
+
+WRAPPED: dict[str, Any] = {
+    "rescaled batch": lambda: SB3VecEnv(vector.RescaleAction(rows(), np.float32(-3), np.float32(7))),
+    "rescaled twice": lambda: SB3VecEnv(
+        vector.RescaleAction(vector.RescaleAction(rows(), np.float32(0), np.float32(1)), np.float32(-3), np.float32(7))
+    ),
+    "rescaled scalar": lambda: DummyVecEnv(
+        [lambda: wrappers.RescaleAction(gymnasium.make(ID), np.float32(-3), np.float32(7))]
+    ),
+    "rescaled and normalized": lambda: VecNormalize(
+        VecMonitor(SB3VecEnv(vector.RescaleAction(rows(), np.float32(-3), np.float32(7)))), clip_obs=1.5
+    ),
+}
+
+
+def rows() -> Any:
+    return gymnasium.make_vec(ID, num_envs=8, local=True)
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "SAC"])
+@pytest.mark.parametrize("name", WRAPPED)
+def test_wrappers_are_taken_along(name: str, algorithm: str, states: np.ndarray) -> None:
+    """Against what reaches the environment when the agent acts in it."""
+    env = WRAPPED[name]()
+    if isinstance(env, VecNormalize):
+        env.obs_rms.mean, env.obs_rms.var, env.training = np.linspace(-0.5, 0.5, 5), np.linspace(0.2, 3.0, 5), False
+    model = untrained(algorithm, env)
+    some = states[::10]
+    U = PolicyClosure.from_sb3(model).predict(some)
+    np.testing.assert_allclose(U, as_it_acts(model, env, some), atol=5e-4)
+    assert U.std() > 0.5
+
+
+def test_a_loaded_agent_gets_its_wrappers_from_the_environment_beside_it(states: np.ndarray, tmp_path: Path) -> None:
+    env = WRAPPED["rescaled and normalized"]()
+    env.obs_rms.mean, env.obs_rms.var, env.training = np.linspace(-0.5, 0.5, 5), np.linspace(0.2, 3.0, 5), False
+    model = untrained("PPO", env)
+    expected = PolicyClosure.from_sb3(model).predict(states)
+    model.save(tmp_path / "model")
+    env.save(tmp_path / "normalize")
+    loaded = sb3.PPO.load(tmp_path / "model", device="cpu")
+    beside = VecNormalize.load(
+        str(tmp_path / "normalize"), SB3VecEnv(vector.RescaleAction(rows(), np.float32(-3), np.float32(7)))
+    )
+    np.testing.assert_array_equal(PolicyClosure.from_sb3(loaded, beside).predict(states), expected)
+    for wrong in (batch(), VecNormalize.load(str(tmp_path / "normalize"), batch())):
+        with pytest.raises(ModelError, match=r"the policy acts in Box\(-3.0, 7.0.*with the same RescaleAction"):
+            PolicyClosure.from_sb3(loaded, wrong)
+    gain = StochasticPolicyClosure.from_sb3(model).std
+    assert gain == pytest.approx(float(model.policy.log_std.detach().exp()) * 0.2, rel=1e-6)
+
+
+def test_normalizing_wrappers_of_gymnasium_are_taken_along(states: np.ndarray) -> None:
+    for env in (
+        SB3VecEnv(vector.NormalizeObservation(rows())),
+        DummyVecEnv([lambda: wrappers.NormalizeObservation(gymnasium.make(ID))]),
+    ):
+        model = untrained("PPO", env)
+        layer = env.venv if isinstance(env, SB3VecEnv) else env.envs[0]
+        width = layer.obs_rms.mean.shape
+        layer.obs_rms.mean, layer.obs_rms.var = np.full(width, 0.3), np.full(width, 2.0)
+        core = inside(env)
+        shown = (core.scaling.observation(states, local=core.local) - 0.3) / np.sqrt(2.0 + layer.epsilon)
+        actions, _ = model.predict(shown.reshape(-1, *width).astype(np.float32), deterministic=True)
+        expected = core.scaling.forcing(actions).reshape(states.shape)
+        np.testing.assert_allclose(PolicyClosure.from_sb3(model).predict(states), expected, atol=5e-4)
+
+
+class OwnMonitor(Monitor):
+    """A wrapper of somebody else, which may do anything."""
+
+
+def test_other_wrappers_are_refused_by_name() -> None:
+    double = vector.TransformAction(rows(), lambda action: action / 2)
+    several = DummyVecEnv([lambda: wrappers.NormalizeObservation(gymnasium.make(ID))] * 2)
+    for env, message in (
+        (SB3VecEnv(double), "got TransformAction"),
+        (OwnMonitor(gymnasium.make(ID)), "got OwnMonitor"),
+        (wrappers.TransformObservation(gymnasium.make(ID), lambda seen: -seen, None), "got TransformObservation"),
+        (wrappers.StickyAction(gymnasium.make(ID), 0.5), "got StickyAction"),
+        (several, "try VecNormalize around them"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            PolicyClosure.from_sb3(untrained("PPO", env))
 
 
 def test_policies_that_are_no_closures(states: np.ndarray) -> None:
