@@ -98,8 +98,8 @@ def _layers(env: Any) -> Layers:
             normalized.append((layer.obs_rms.mean, np.sqrt(layer.obs_rms.var + layer.epsilon), np.inf))
         elif kind not in _TAKEN and not isinstance(layer, ScalarEnv):
             raise ModelError(
-                "expected wrappers that a closure takes along (RescaleAction, VecNormalize, NormalizeObservation) or that "
-                f"leave observations and actions as they are, got {kind.__name__}; train without it, or write "
+                "expected wrappers that a closure takes along (RescaleAction, VecNormalize, NormalizeObservation), or "
+                f"that leave observations and actions alone, got {kind.__name__}; train without it, or write "
                 "what it does into a closure of your own"
             )
         if box is None and not isinstance(layer, vec_env.VecEnvWrapper):  # a loaded one has the actions that it had

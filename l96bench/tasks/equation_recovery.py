@@ -232,8 +232,8 @@ class EquationRecovery(Task):
             id, or as a function of the problem.
         info : ModelInfo, optional
         """
-        if _are_texts(equations):
-            _require_readable(equations, self.problems[0])
+        if isinstance(equations, list | tuple) and _are_texts(equations):
+            _require_readable([str(text) for text in equations], self.problems[0])
         found = [
             Discovery(tuple(each), 0.0)
             if _are_texts(each)
