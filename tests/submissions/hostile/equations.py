@@ -47,7 +47,7 @@ def entries() -> Iterator[Entry]:
         "complex": "1j*X[k]",
         "underscore": "1_000*X[k]",
         "unicode": "\uff38[k]",
-        "unicode-minus": "\u22121*X[k]",
+        "em-dash": "\u20141*X[k]",
         "semicolon": "X[k]; import os",
         "comment": "X[k] # a",
         "null": "X[k]\0",
