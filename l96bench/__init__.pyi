@@ -41,10 +41,11 @@ from .results.load import load_results
 from .results.origin import slug_of
 from .results.record import Failures, ModelInfo, Result
 from .submissions.export import export_equations, export_onnx, export_predictions
+from .tasks.assimilation_system import AssimilationSystem
 from .tasks.base import Task
 from .tasks.checks import check_closure, check_task
 from .tasks.closure_task import ClosureTask
-from .tasks.da_increment import AssimilationSystem, DAIncrement
+from .tasks.da_increment import DAIncrement
 from .tasks.equation_recovery import EquationRecovery
 from .tasks.registry import glossary, list_tasks, make_task, register_task
 

@@ -149,6 +149,8 @@ def faulty_fields(
         if fault["type"] == "missing":
             message = "expected this key, it is missing"
         elif fault["type"] == "extra_forbidden" and known is not None:
-            message, came = f"unknown key; known are {', '.join(known(fault['loc']))}", ""
+            keys, key = list(known(fault["loc"])), str(fault["loc"][-1])
+            close = nearest(key, keys) if get_close_matches(key, keys, cutoff=0.5) else ""
+            message, came = f"unknown key; known are {', '.join(keys)}{'.' * bool(close)}{close}", ""
         lines.append(f"{where}: {message}{came}" if where else f"{message}{came}")
     return shortened(lines)

@@ -21,10 +21,10 @@ from l96bench.results.record import Result
 from l96bench.submissions.artifacts import left_out
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
+from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
 from l96bench.submissions.fresh import fresh_text
 from l96bench.submissions.reserved import skeleton
-from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare
 from l96bench.tasks.registry import make_task
 
@@ -237,9 +237,10 @@ def _rows_of(change: Change, git: Repository, slug: str, folder: Path) -> tuple[
 def _facts(folder: SubmissionFolder) -> dict[str, str]:
     submission = folder.submission
     files = [f"{name} ({len(data):,} bytes)" for name, data in sorted(folder.files.items())]
-    artifacts = {
-        artifact.name: artifact.digest for id in submission.tasks if (artifact := folder.artifact(make_task(id)))
-    }
+    tasks = [make_task(id) for id in submission.tasks]
+    artifacts = {each.name: each.digest for task in tasks if (each := folder.artifact(task))}
+    run_as = {task.id: str(submission.described(task)) for task in tasks}
+    lifecycle = submission.lifecycle
     return {
         "name": submission.name,
         "authors": ", ".join(submission.authors),
@@ -247,6 +248,10 @@ def _facts(folder: SubmissionFolder) -> dict[str, str]:
         "inputs": submission.inputs,
         "license": submission.license or "none given",
         "trained on": "; ".join(each.text() for each in submission.training) or "nothing",
+        **{f"{id} runs it as": text for id, text in run_as.items() if text},
+        **({} if submission.training_cost is None else {"training took": str(submission.training_cost)}),
+        **{f"link to {label}": link for label, link in submission.links.items()},
+        **({} if lifecycle is None or not lifecycle.superseded_by else {"superseded by": lifecycle.superseded_by}),
         "files": ", ".join(files),
         **{f"SHA-256 of {name}": digest for name, digest in artifacts.items()},
     }
@@ -269,6 +274,9 @@ def _check_name(folder: SubmissionFolder, board: Path, placed: bool, found: Cont
         found.notes.append("authors: l96bench is the name of this project; did its maintainers make it?")
     if not submission.license:
         found.notes.append("license: none is given; may the board keep the files?")
+    later = None if submission.lifecycle is None else submission.lifecycle.superseded_by
+    if later is not None and not (board / "submissions" / later / SUBMISSION_FILE).is_file():
+        found.notes.append(f"lifecycle: no submission on the board is called {later}")
 
 
 def _check_rows(folder: SubmissionFolder, rows: Mapping[str, Result], board: Path, found: Contribution) -> None:

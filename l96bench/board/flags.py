@@ -38,6 +38,7 @@ KINDS: tuple[Kind, ...] = (
         "its free run does not go on as one model does: see restart and distance from training; no rank",
     ),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
+    Kind("superseded", "O", "an older submission, which its authors have replaced by another: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""
 
@@ -116,6 +117,8 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
         found.append(Flag("falls", f"score {own.score:.2f} on a fresh draw, {row.score.value:.2f} here ({between})"))
     if gap is not None and gap.low is not None and gap.low > 0.0:
         found.append(Flag("falls", f"{gap.value:.2f} lower in a season than here (at least {gap.low:.2f})"))
+    if row.submission is not None and row.submission.superseded_by:
+        found.append(Flag("superseded", f"superseded by {row.submission.superseded_by}"))
     return found
 
 

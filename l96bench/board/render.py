@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -54,7 +54,7 @@ def render(tables: Sequence[Table]) -> dict[str, str]:
             raise ResultError(
                 f"expected names that differ in letters or digits, got {names}; rename one of these entries"
             )
-        pages[f"{CARDS}/{slug}.md"] = _card(rows)
+        pages[f"{CARDS}/{slug}.md"] = _card(rows, entries.keys())
     return pages
 
 
@@ -144,7 +144,8 @@ def _meanings(own: Family) -> dict[str, str]:
     return {header: meaning for header, meaning in meanings.items() if meaning}
 
 
-def _card(rows: Sequence[Row]) -> str:
+def _card(rows: Sequence[Row], slugs: Collection[str]) -> str:
+    """Return the card of an entry, which links to the card of its successor if that is among `slugs`."""
     models = [row.result.model for row in rows]
     origins = [row.result.submission for row in rows if row.result.submission is not None]
     facts = {
@@ -161,6 +162,10 @@ def _card(rows: Sequence[Row]) -> str:
             origin.artifact + (f", SHA-256 {origin.artifact_sha256}" if origin.artifact_sha256 else "")
             for origin in origins
         ),
+        "Run as": distinct(origin.run_as for origin in origins),
+        "Training took": distinct(origin.training_cost for origin in origins),
+        "Links": _links({label: link for origin in origins for label, link in origin.links.items()}),
+        "Superseded by": _successors([origin.superseded_by for origin in origins], slugs),
     }
     families = [(name, list(group)) for name, group in itertools.groupby(rows, key=lambda row: row.result.family)]
     return render_template(
@@ -173,6 +178,17 @@ def _card(rows: Sequence[Row]) -> str:
         details=[(own := family(name), _details(own, group)) for name, group in families],
         commands=[code_block(command) for command in dict.fromkeys(model.command for model in models) if command],
     )
+
+
+def _links(links: Mapping[str, str]) -> str:
+    """Return links by their labels; rows hold no others than such as Markdown takes as they are."""
+    return Markdown(", ".join(f"[{escape(label)}]({link})" for label, link in links.items()))
+
+
+def _successors(named: Sequence[str], slugs: Collection[str]) -> str:
+    """Return links to the cards of the submissions that replace one, and the names of those that have none."""
+    names = dict.fromkeys(each for each in named if each)
+    return Markdown(", ".join(f"[{escape(each)}]({each}.md)" if each in slugs else escape(each) for each in names))
 
 
 def _side_by_side(families: Sequence[tuple[str, Sequence[Row]]]) -> Markdown:

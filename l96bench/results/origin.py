@@ -7,13 +7,26 @@ import hashlib
 import re
 import unicodedata
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-__all__ = ["FRESH_LEVEL", "FreshDraw", "Origin", "SubmissionInfo", "slug_of"]
+__all__ = ["FRESH_LEVEL", "LINK", "FreshDraw", "Label", "Origin", "SubmissionInfo", "slug_of"]
 
 Text = Annotated[str, Field(max_length=400)]
+LINK = (
+    r"^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,20}(/([A-Za-z0-9._~/?#=&+:,;-]|%[0-9A-Fa-f]{2})*)?$"
+)
+"""Links that a row may have: https, a host, and a path of characters that mean nothing in HTML or Markdown."""
+Label = Literal["paper", "code", "data", "homepage"]
+_OPTIONAL = frozenset({"run_as", "training_cost", "links", "superseded_by"})
 FRESH_LEVEL = 0.99
 """The level of the interval by which a score may be above that on data that nobody could fit anything to."""
 
@@ -79,6 +92,12 @@ class SubmissionInfo(BaseModel):
     license : str
     overlaps : list of str
         Training data that it declares and that the task tests on.
+    run_as, training_cost : str
+        How the artifact is run, and what its training took, in words; empty if the submission does not say.
+    links : dict of str to str
+        Addresses by label.
+    superseded_by : str
+        The slug of the submission that replaces it; empty while it is active.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,6 +108,20 @@ class SubmissionInfo(BaseModel):
     artifact_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     license: Text = ""
     overlaps: list[Text] = []
+    run_as: Text = ""
+    training_cost: Text = ""
+    links: dict[Label, Annotated[str, Field(max_length=200, pattern=LINK)]] = {}
+    superseded_by: Annotated[str, Field(max_length=120, pattern="^[a-z0-9-]*$")] = ""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        return {name: value for name, value in fields.items() if value or name not in _OPTIONAL}
+
+    @property
+    def scored(self) -> SubmissionInfo:
+        """The same without what may be said later: links, costs, and what replaces it."""
+        return self.model_copy(update={"training_cost": "", "links": {}, "superseded_by": ""})
 
 
 @functools.lru_cache(maxsize=65536)

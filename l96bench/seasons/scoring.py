@@ -19,8 +19,8 @@ from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, draw_secret, record_path
 from l96bench.seasons.tasks import split_name
+from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder, score_folder
-from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.submissions.verify import DIFFERENT, Verdict, compare, compare_numbers
 from l96bench.tasks.base import Task
 
@@ -155,7 +155,12 @@ def _compare(row: Result, again: Result | None, faults: Sequence[str]) -> tuple[
     for name in ("data_digests", "split", "scorer_version", "model"):
         if getattr(row, name) != getattr(again, name):
             return DIFFERENT, f"it has another {name.replace('_', ' ')}"
-    return compare_numbers(row, again) if row.submission is None else compare(row, again)
+    return compare_numbers(row, again) if row.submission is None else compare(_as_scored(row), _as_scored(again))
+
+
+def _as_scored(row: Result) -> Result:
+    """Return a row without the links, the cost and the successor of its submission, which may have been said since."""
+    return row if row.submission is None else row.model_copy(update={"submission": row.submission.scored})
 
 
 def _entry_of(row: Result, board: Path) -> str:

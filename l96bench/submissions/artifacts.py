@@ -25,6 +25,7 @@ from l96bench.graphs.onnx_remedies import EXTERNAL_DATA
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
 from l96bench.tasks.base import Task
+from l96bench.tasks.described import NOTHING_SAID, Described
 
 __all__ = [
     "Artifact",
@@ -66,10 +67,11 @@ _SIZES = {
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The bytes of an artifact file, read once, so that what is checked is what is scored."""
+    """The bytes of an artifact file and how to run them, read once, so that what is checked is what is scored."""
 
     name: str
     data: bytes
+    described: Described = NOTHING_SAID
 
     @property
     def kind(self) -> str:
@@ -78,8 +80,9 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the bytes."""
-        return hashlib.sha256(self.data).hexdigest()
+        """SHA-256 of the bytes; where the description says how they are run, of their SHA-256 and of what it says."""
+        own, said = hashlib.sha256(self.data).hexdigest(), self.described.text
+        return hashlib.sha256(f"{own}\n{said}".encode()).hexdigest() if said else own
 
     @classmethod
     def read(cls, folder: Path, name: str) -> Artifact:
@@ -134,9 +137,9 @@ def read_content(artifact: Artifact, task: Task) -> Content:
         kinds = " or ".join(_NAMES[kind] for kind in task.artifact_kinds)
         raise SubmissionError(f"{artifact.name}: {task.id} cannot score a file of {artifact.kind}; expected {kinds}")
     if artifact.kind == ONNX:
-        return Content(artifact.name, ONNX, artifact.data)
+        return Content(artifact.name, ONNX, artifact.data, artifact.described)
     if artifact.kind == EQUATIONS:
-        return Content(artifact.name, EQUATIONS, read_equations(artifact))
+        return Content(artifact.name, EQUATIONS, read_equations(artifact), artifact.described)
     return Content(artifact.name, PREDICTIONS, read_predictions(artifact, task.expected_predictions))
 
 

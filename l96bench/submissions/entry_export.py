@@ -11,9 +11,10 @@ from typing import Any
 from l96bench.entries.entry import Entry
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.submissions.export import write_content
+from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.names import resolve
-from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
+from l96bench.submissions.submission import SCHEMA
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
 
@@ -33,7 +34,8 @@ def export_entry(
 
     Regimes may be tracks too; by default they are those of the quick board. The folder appears when all of it is
     written. Raises UnknownIdError for an unknown entry or a regime that it does not enter, ModelError for a model that
-    no artifact can hold (stochastic, with memory, or a filter), and L96BenchError if the folder exists.
+    no artifact can hold (stochastic, with memory, or with coefficients that a filter estimates), and L96BenchError if
+    the folder exists.
     """
     named = resolve(name)
     if named.kind == "folder":
@@ -48,10 +50,14 @@ def export_entry(
         new = Path(temporary) / folder.name
         new.mkdir()
         artifacts, training = {}, []
+        described: dict[str, dict[str, Any]] = {}
         for regime, (first, *_) in by_regime.items():
             model, seconds = entry.train(first, seed)
-            artifact = write_content(first.export(model), new, regime)
+            content = first.export(model)
+            artifact = write_content(content, new, regime)
             artifacts[regime] = artifact.name
+            for said, part in content.described.said.items():
+                described.setdefault(said, {})[regime] = part
             training += [_training(entry, first)] if entry.is_trained(model) else []
             trained = "" if seconds is None else f", trained in {seconds:.1f} s"
             report(f"{artifact.name}: {artifact.stat().st_size / 1000:.1f} KB{trained}")
@@ -66,6 +72,7 @@ def export_entry(
             "tasks": [task.id for tasks in by_regime.values() for task in tasks],
             "artifacts": artifacts,
             "training": training,
+            **described,
         }
         _write_yaml(new / SUBMISSION_FILE, fields)
         SubmissionFolder.read(new)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from l96bench.errors import L96BenchError
 from l96bench.submissions.export import write_content
-from l96bench.submissions.submission import SCHEMA, SUBMISSION_FILE
+from l96bench.submissions.fields import SUBMISSION_FILE
+from l96bench.submissions.submission import SCHEMA
 from l96bench.tasks.registry import find_family
 
 __all__ = ["AUTHOR", "DRAFT", "write_example"]
@@ -32,6 +33,7 @@ tasks:
 artifacts: {artifact}
 # Everything that the model was fitted to, or chosen by.
 training: {training}
+# It may also say training_cost, links, lifecycle, and how a file is run: see docs/submissions.md.
 """
 _README = """\
 # {name}

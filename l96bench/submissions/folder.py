@@ -16,12 +16,14 @@ from l96bench.submissions.artifacts import Artifact, left_out, read_file, unexpe
 from l96bench.submissions.contained import Limits, run_contained
 from l96bench.submissions.evaluation import Item
 from l96bench.submissions.example import AUTHOR, DRAFT
+from l96bench.submissions.fields import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE
 from l96bench.submissions.fresh import fresh_draw, fresh_seed, fresh_text
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.submissions.reserved import name_faults, skeleton
-from l96bench.submissions.submission import ARTIFACT_NAMES, README_FILE, SUBMISSION_FILE, Submission
+from l96bench.submissions.submission import Submission
 from l96bench.tasks.base import Task
 from l96bench.tasks.cost import count_parameters
+from l96bench.tasks.described import Described
 from l96bench.tasks.registry import make_task
 
 __all__ = [
@@ -64,7 +66,7 @@ class SubmissionFolder:
     def artifact(self, task: Task) -> Artifact | None:
         """Return the artifact for a task; None for ``python:``."""
         name = self.submission.artifact(task)
-        return Artifact(name, self.files[name]) if name in self.files else None
+        return Artifact(name, self.files[name], self.submission.described(task)) if name in self.files else None
 
     def item(self, task: Task) -> Item | None:
         """Return the work item for a task; None for ``python:``."""
@@ -166,8 +168,8 @@ def _placeholders(submission: Submission) -> list[str]:
 
 def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
     """Check all items, and score each artifact in miniature on its first task of each family, in one process."""
-    distinct = list({(item.artifact.name, item.task.family, item.task.form): item for item in reversed(items)}.values())
-    firsts = list({(item.artifact.name, item.task.family): item for item in reversed(items)}.values())
+    distinct = list({(*_as_run(item), item.task.form): item for item in reversed(items)}.values())
+    firsts = list({_as_run(item): item for item in reversed(items)}.values())
     work = [("inspect", item) for item in reversed(distinct)] + [("try_out", item) for item in reversed(firsts)]
     unsound: set[tuple[str, str]] = set()
     for (step, item), outcome in zip(work, run_contained(f"{_EVALUATION}:examine", work, limits), strict=True):
@@ -179,6 +181,11 @@ def _try(items: Sequence[Item], limits: Limits, report: Check) -> None:
             report.faults.append(f"{item.artifact.name}: {outcome.fault} [{item.task.id}, in miniature]")
         elif not outcome.fault and step == "try_out" and outcome.value is not None:
             report.scores[item.task.id] = outcome.value
+
+
+def _as_run(item: Item) -> tuple[str, Described, str]:
+    """Return what items share that are the same file, run alike, for one family."""
+    return item.artifact.name, item.artifact.described, item.task.family
 
 
 def _check_python(submission: Submission, task: Task, allow_python: bool, report: Check) -> None:

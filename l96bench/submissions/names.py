@@ -12,8 +12,8 @@ from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.results.load import find_board
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_content
+from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder
-from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
 

@@ -2,107 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from l96bench.errors import L96BenchError, SubmissionError, UnknownIdError, faulty_fields
-from l96bench.results.origin import SubmissionInfo, slug_of
+from l96bench.errors import L96BenchError, SubmissionError, faulty_fields
+from l96bench.results.origin import Label, SubmissionInfo, slug_of
 from l96bench.results.record import ModelInfo
+from l96bench.submissions.fields import README_FILE, SUBMISSION_FILE, Artifacts, Line, Link, Prose, Slug, TaskId
 from l96bench.submissions.plain_yaml import read_yaml
-from l96bench.submissions.reserved import is_device, is_invisible
 from l96bench.tasks.base import Task
+from l96bench.tasks.described import PLACES, STRICT, Assimilation, Described
 from l96bench.tasks.registry import list_tasks, make_task
 from l96bench.tasks.sources import TRAINING_SPLITS
 
-__all__ = ["ARTIFACT_NAMES", "README_FILE", "SCHEMA", "SUBMISSION_FILE", "Submission", "TrainingData", "json_schema"]
+__all__ = ["SCHEMA", "Lifecycle", "Submission", "TrainingCost", "TrainingData", "json_schema"]
 
-SUBMISSION_FILE = "submission.yaml"
-"""The name of the file that describes a submission."""
-README_FILE = "README.md"
-"""The name of the file with anything else that a reader should know."""
-SCHEMA = "l96bench/submission/1"
-ARTIFACT_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(onnx|yaml|json)", re.ASCII)
-"""The names that artifact files may have; none leads out of the folder."""
-_PYTHON = re.compile(r"python:[A-Za-z_][\w.]{0,200}:[A-Za-z_]\w{0,100}", re.ASCII)
-_MARKUP = re.compile(r"<[A-Za-z/!?]|&[#A-Za-z0-9]+;|\]\(|javascript:", re.IGNORECASE)
-_SIGNS = ".,:;+-/()'=#%{}^²³±×°µ·&!?’‘“”–—…"
-_LINE = re.compile(rf"[\w {re.escape(_SIGNS)}]+")
-"""Characters of names in tables: letters of any script, digits, spaces, and those of formulas and of typeset text."""
-_ENTITY = re.compile(r"&&|&#?\w+;")
+SCHEMA = "l96bench/submission/2"
+"""The schema of new descriptions; those of schema 1, which has fewer fields, are read as well."""
+_FROM_2 = ("lifecycle", "training_cost", "links", "assimilation")
+"""The fields that schema 1 has not."""
 
 
-def _line(text: str) -> str:
-    """Return a text for a table if it is one line of plain characters, or raise."""
-    if text != text.strip() or text != unicodedata.normalize("NFC", text):
-        raise ValueError("expected no space at its ends, and composed characters (NFC)")
-    if not _LINE.fullmatch(text) or "__" in text or _ENTITY.search(text) or not any(map(str.isalnum, text)):
-        strange = [*sorted({each for each in text if not _LINE.fullmatch(each)}), *_ENTITY.findall(text)]
-        raise ValueError(f"expected letters, digits, spaces and {_SIGNS}_, got also {strange[:5]}")
-    if hidden := sorted({each for each in text if is_invisible(each)}):
-        raise ValueError(f"expected characters that can be seen, got {', '.join(map(ascii, hidden[:5]))}")
-    return text
+def _roles_by_task(given: Any) -> Any:
+    """Return one description of assimilation as that for all tasks; a mapping by task has mappings only."""
+    one = Assimilation.model_fields.keys()
+    several = isinstance(given, dict) and given and all(isinstance(each, dict) for each in given.values())
+    return given if several and not given.keys() & one else {"default": given}
 
 
-def _prose(text: str) -> str:
-    """Return a description if it is plain text without HTML or Markdown, or raise."""
-    for each in text:
-        if unicodedata.category(each) in {"Cc", "Cf", "Co", "Cs", "Cn"} and each != "\n":
-            raise ValueError(f"expected printable characters, got {each!r}")
-    if found := _MARKUP.search(text):
-        raise ValueError(f"expected plain text without HTML or Markdown, got {found[0]!r}")
-    return text.strip()
-
-
-def _task_id(text: str) -> str:
-    try:
-        make_task(text)
-    except UnknownIdError as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
-def _artifact(text: str) -> str:
-    if text.endswith(".npz"):
-        raise ValueError(
-            "expected a model, got a file of predictions: whoever has the public test states can predict them without "
-            "one. `l96bench score FILE --task ID` scores predictions for their author alone"
-        )
-    if not (ARTIFACT_NAMES.fullmatch(text) or _PYTHON.fullmatch(text)):
-        raise ValueError(
-            "expected the name of a file in the folder (NAME.onnx, NAME.yaml or NAME.json, of letters, digits, - and "
-            "_), or python:MODULE:OBJECT"
-        )
-    if text == SUBMISSION_FILE:
-        raise ValueError(f"expected an artifact, got {SUBMISSION_FILE} itself")
-    if is_device(text.partition(".")[0]):
-        raise ValueError("expected a name that a file can have on Windows")
-    return text
-
-
-def _by_task(given: Any) -> Any:
-    return {"default": given} if isinstance(given, str) else given
-
-
-Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_line)]
-Prose = Annotated[str, Field(max_length=2000), AfterValidator(_prose)]
-TaskId = Annotated[str, Field(max_length=100), AfterValidator(_task_id)]
-Artifact = Annotated[str, Field(max_length=320), AfterValidator(_artifact)]
-Artifacts = Annotated[
-    dict[Annotated[str, Field(max_length=100)], Artifact],
+Assimilations = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Assimilation],
     Field(min_length=1, max_length=100),
-    BeforeValidator(_by_task, json_schema_input_type=Artifact | dict[str, Artifact]),
+    BeforeValidator(_roles_by_task, json_schema_input_type=Assimilation | dict[str, Assimilation]),
 ]
 
 
 class _Part(BaseModel):
     """A strict, frozen model: unknown keys and values of another type are errors that name their field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
 
 class TrainingData(_Part):
@@ -144,6 +86,36 @@ class TrainingData(_Part):
         return f"{self.regime} {self.split}{amount}{seeds}"
 
 
+class Lifecycle(_Part):
+    """Whether a submission is still its authors' answer, and which one replaces it.
+
+    Attributes
+    ----------
+    status : {"active", "superseded"}
+    superseded_by : str, optional
+        The name of the folder of the submission that replaces it.
+    """
+
+    status: Literal["active", "superseded"]
+    superseded_by: Slug | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.status == "superseded") != (self.superseded_by is not None):
+            raise ValueError("expected superseded_by with status: superseded, and only there")
+        return self
+
+
+class TrainingCost(_Part):
+    """What the training took: the hardware in one line, and the hours on it."""
+
+    hardware: Line
+    hours: Annotated[float, Field(ge=0, le=1e7)]
+
+    def __str__(self) -> str:
+        return f"{self.hours:g} hours on {self.hardware}"
+
+
 class Submission(_Part):
     """The fields of `submission.yaml`.
 
@@ -163,9 +135,16 @@ class Submission(_Part):
         marked self-reported.
     training : list of TrainingData
         All data that the model was fitted to; an empty list if it was not fitted.
+    lifecycle : Lifecycle, optional
+        This and all that follows is of schema 2. Active if not given.
+    training_cost : TrainingCost, optional
+    links : dict of str to str
+        Addresses of its paper, code, data and homepage.
+    assimilation : dict of str to Assimilation, or one Assimilation for all
+        How the files of `da-increment` are run, by keys as those of `artifacts`: by default as models of increments.
     """
 
-    schema_: Literal["l96bench/submission/1"] = Field(alias="schema")
+    schema_: Literal["l96bench/submission/1", "l96bench/submission/2"] = Field(alias="schema")
     name: Line
     authors: Annotated[list[Line], Field(min_length=1, max_length=50)]
     kind: Line
@@ -176,6 +155,19 @@ class Submission(_Part):
     tasks: Annotated[list[TaskId], Field(min_length=1, max_length=200)]
     artifacts: Artifacts
     training: Annotated[list[TrainingData], Field(max_length=100)]
+    lifecycle: Lifecycle | None = None
+    training_cost: TrainingCost | None = None
+    links: Annotated[dict[Label, Link], Field(max_length=4)] = {}
+    assimilation: Assimilations | None = None
+
+    @model_validator(mode="after")
+    def _check_schema(self) -> Self:
+        if self.schema_ != SCHEMA and (newer := [name for name in _FROM_2 if name in self.model_fields_set]):
+            expected = f"expected schema: {SCHEMA}, which has such a field, got schema: {self.schema_}"
+            raise ValueError(f"{', '.join(newer)}: {expected}")
+        if self.lifecycle is not None and self.lifecycle.superseded_by == self.slug:
+            raise ValueError("lifecycle: expected another submission as superseded_by, got itself")
+        return self
 
     @model_validator(mode="after")
     def _check_artifacts(self) -> Self:
@@ -193,6 +185,19 @@ class Submission(_Part):
             used.add(key)
         if unused := sorted(set(self.artifacts) - used):
             raise ValueError(f"artifacts: no task uses {unused[:5]}; expected task ids, regimes, families or default")
+        return self
+
+    @model_validator(mode="after")
+    def _check_described(self) -> Self:
+        for field in (each.name for each in dataclasses.fields(Described)):
+            given = getattr(self, field) or {}
+            heeding = [task for task in map(make_task, self.tasks) if field in task.heeds]
+            keys = {task.id: _key(given, task) for task in heeding}
+            if unused := sorted(given.keys() - set(keys.values())):
+                known = "task ids, regimes, families or default"
+                raise ValueError(f"{field}: no task that heeds it uses {unused[:5]}; expected {known}")
+            if code := [id for id, key in keys.items() if key and self.artifact(make_task(id)).startswith("python:")]:
+                raise ValueError(f"{field}: expected a file for {code[0]}, got code, which says itself how it is run")
         return self
 
     @classmethod
@@ -222,6 +227,12 @@ class Submission(_Part):
             raise L96BenchError(f"{self.name!r} has no artifact for {task.id}")
         return self.artifacts[key]
 
+    def described(self, task: Task) -> Described:
+        """Return what is said about how the artifact is run for a task."""
+        given = {name: getattr(self, name) or {} for name in task.heeds}
+        keys = {name: _key(each, task) for name, each in given.items()}
+        return Described(**{name: given[name][key] for name, key in keys.items() if key is not None})
+
     @property
     def files(self) -> list[str]:
         """The names of all artifact files."""
@@ -250,6 +261,10 @@ class Submission(_Part):
             artifact_sha256=digest,
             license=self.license,
             overlaps=self.overlaps(task),
+            run_as=str(self.described(task))[:400],
+            training_cost="" if self.training_cost is None else str(self.training_cost),
+            links=dict(self.links),
+            superseded_by="" if self.lifecycle is None else self.lifecycle.superseded_by or "",
         )
 
     def overlaps(self, task: Task) -> list[str]:
@@ -259,13 +274,16 @@ class Submission(_Part):
         return [each.text() for each in same if each.split in tested]
 
 
-def _key(artifacts: Mapping[str, str], task: Task) -> str | None:
-    """Return the key of the artifact for a task."""
-    return next((key for key in (task.id, task.regime_id, task.family, "default") if key in artifacts), None)
+def _key(given: Mapping[str, Any], task: Task) -> str | None:
+    """Return the key of what is given for a task."""
+    return next((key for key in (task.id, task.regime_id, task.family, "default") if key in given), None)
 
 
 def _known_keys(where: tuple[int | str, ...]) -> list[str]:
-    part: type[BaseModel] = TrainingData if where[0] == "training" and len(where) > 1 else Submission
+    """Return the keys that are known where an unknown one is, by the fields and names of filters on the way there."""
+    own: dict[str, type[BaseModel]] = {"training": TrainingData, "lifecycle": Lifecycle, "training_cost": TrainingCost}
+    parts = own | dict(PLACES)
+    part = next((parts[str(each)] for each in reversed(where[:-1]) if str(each) in parts), Submission)
     return [field.alias or name for name, field in part.model_fields.items()]
 
 

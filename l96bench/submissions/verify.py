@@ -26,10 +26,10 @@ from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.consistency import is_ceiling, origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits, stop_contained
+from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.fresh import fresh_draw, fresh_moved, fresh_seed, fresh_text
 from l96bench.submissions.names import resolve, script_named
-from l96bench.submissions.submission import SUBMISSION_FILE
 from l96bench.tasks.registry import make_task
 
 __all__ = [

@@ -1,8 +1,9 @@
 from .artifacts import Content, Example, Expected
+from .assimilation_system import AssimilationSystem
 from .base import Task
 from .checks import check_closure, check_task
 from .closure_task import ClosureTask, Samples
-from .da_increment import AssimilationSystem, DAIncrement
+from .da_increment import DAIncrement
 from .equation_recovery import EquationRecovery
 from .online_rollout import OnlineRollout
 from .parts import Column, Parts, Reference, Work, value_of

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l96bench.tasks.described import NOTHING_SAID, Described
+
 __all__ = ["EQUATIONS", "ONNX", "PREDICTIONS", "Content", "Example", "Expected"]
 
 ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
@@ -23,11 +25,14 @@ class Content:
     kind : {"onnx", "equations", "predictions"}
     value : bytes, list of str, dict of str to list of str, or dict of str to array
         An ONNX model; equations for all problems, or by the id of the problem; predictions by split.
+    described : Described
+        How it is to be run.
     """
 
     name: str
     kind: str
     value: Any
+    described: Described = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class Task(ABC):
         The environment's argument that names the regime (or track).
     redrawn : bool
         Whether test data are the source's, which can then draw them anew: from a seed, or the secret of a season.
+    heeds : tuple of str
+        What a submission may say of how its file is run: names of fields of `Described`.
     """
 
     regime_id: str
@@ -95,6 +97,7 @@ class Task(ABC):
     env_id: ClassVar[str | None] = None
     env_option: ClassVar[str] = "regime"
     redrawn: ClassVar[bool] = False
+    heeds: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def regime_ids(cls) -> tuple[str, ...]:

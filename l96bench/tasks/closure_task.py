@@ -203,8 +203,16 @@ class ClosureTask(Task):
         """The number of points, which a file's closure must fit."""
         return str(self.regime.K)
 
-    def read_model(self, content: Content) -> OnnxClosure | EquationClosure:
-        """Return the closure (or model of increments) in a file."""
+    def read_model(self, content: Content) -> Any:
+        """Return the closure (or model of increments) in a file, as it is described to be run."""
+        return self.in_role(self.read_closure(content), content)
+
+    def in_role(self, closure: OnnxClosure | EquationClosure, content: Content) -> Any:
+        """Return a file's closure as it is described to be run: by default as it is."""
+        return closure
+
+    def read_closure(self, content: Content) -> OnnxClosure | EquationClosure:
+        """Return the closure (or model of increments) in a file, whatever is said about it."""
         match content.kind:
             case "onnx":
                 return OnnxClosure(content.value, self.regime.K, content.name)
@@ -219,13 +227,15 @@ class ClosureTask(Task):
 
     def check_content(self, content: Content) -> None:
         """Raise unless the file's closure gives finite U for normal random states, each computed on its own."""
-        check_closure(self.read_model(content), np.random.default_rng(0).normal(2.5, 3.5, (64, self.regime.K)), content)
+        states = np.random.default_rng(0).normal(2.5, 3.5, (64, self.regime.K))
+        check_closure(self.read_closure(content), states, content)
 
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
         """Score the closure in a file, after checking its U on 64 training states."""
-        model, rows = self.read_model(content), self.train.X
-        check_closure(model, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
-        return self.evaluate(model, info.model_copy(update={"parameters": model.n_parameters}), progress=False)
+        closure, rows = self.read_closure(content), self.train.X
+        check_closure(closure, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
+        info = info.model_copy(update={"parameters": closure.n_parameters})
+        return self.evaluate(self.in_role(closure, content), info, progress=False)
 
     def check_trial(self, model: Any, result: Result) -> None:
         """Raise `SubmissionError` if the negative of a closure is far closer to the true U than the closure."""
@@ -248,6 +258,8 @@ class ClosureTask(Task):
         closure = as_closure(model)
         if isinstance(closure, EquationClosure):
             return Content("equations", EQUATIONS, closure.equations.texts("U"))
+        if isinstance(closure, OnnxClosure):
+            return Content("closure", ONNX, closure.data)
         return Content("closure", ONNX, exported(model, self.regime.K).data)
 
     @classmethod

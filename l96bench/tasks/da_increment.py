@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from l96bench.assimilation.archive import PARTS, SPIN_UP, TRACKS, Track, get_track, run_cycle
 from l96bench.assimilation.corrections import corrected
 from l96bench.assimilation.filters import Filter
-from l96bench.assimilation.models import ForecastModel, ResolvedModel, TruthModel
+from l96bench.assimilation.models import ResolvedModel, TruthModel
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.predictions import check_repeatable, predict
-from l96bench.errors import ModelError, SubmissionError
+from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
@@ -29,8 +29,10 @@ from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.results.record import STRETCHED, Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
+from l96bench.tasks.assimilation_system import AssimilationSystem, parts_in_file
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
 from l96bench.tasks.definitions import ASSIMILATION
+from l96bench.tasks.described import Described
 from l96bench.tasks.free_runs import FreeRuns
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
@@ -47,28 +49,6 @@ _TUNING_CYCLES = 300
 """Cycles of the validation segment, after the spin-up, on which the inflation is chosen."""
 _METHOD = f"paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; {STRETCHED}"
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class AssimilationSystem:
-    """A forecast model, and optionally a filter, submitted in place of a model of increments.
-
-    Attributes
-    ----------
-    model : ForecastModel
-        Such as ``ResolvedModel(task.regime, closure)``.
-    filter : Filter, optional
-        Replaces the track's.
-    closure : model, optional
-        Used for free forecasts and the climate, which are skipped without it.
-    increments : model, optional
-        The model of increments behind the system; set by `DAIncrement.system`.
-    """
-
-    model: ForecastModel
-    filter: Filter | None = None
-    closure: Any = None
-    increments: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +108,7 @@ class DAIncrement(ClosureTask):
     env_option: ClassVar[str] = "track"
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     redrawn: ClassVar[bool] = True
+    heeds: ClassVar[tuple[str, ...]] = ("assimilation",)
     training_set: ClassVar[str] = "train, 6000 cycles"
 
     @property
@@ -215,6 +196,8 @@ class DAIncrement(ClosureTask):
         """Return the resolved model corrected by a model of increments, or an `AssimilationSystem` as it is."""
         K = self.regime.K
         if isinstance(model, AssimilationSystem):
+            if model.increments is not None:  # made here, perhaps with another filter since
+                return model
             forecast = model.model
             if type(forecast) is ResolvedModel:
                 closure = as_submitted(forecast.closure, K)
@@ -269,18 +252,42 @@ class DAIncrement(ClosureTask):
         """Cycles of the two-scale model, which scores 100."""
         return self.cycles(AssimilationSystem(TruthModel(self.regime)))
 
+    def in_role(self, closure: Any, content: Content) -> Any:
+        """Return the assimilation system that a description makes of a file; without one, its model of increments."""
+        said = content.described.assimilation
+        if said is None:
+            return closure
+        filter = self._filter(content, self.train.X)
+        if said.role == "closure":
+            return AssimilationSystem(ResolvedModel(self.regime, closure), filter, closure)
+        return replace(self.system(closure), filter=filter)
+
+    def _filter(self, content: Content, states: Array | None = None) -> Filter | None:
+        said = content.described.assimilation
+        try:
+            return None if said is None or said.filter is None else said.filter.made(self.regime.K, states)
+        except L96BenchError as error:
+            raise SubmissionError(f"{content.name}: assimilation.filter: {error}") from error
+
+    def check_content(self, content: Content) -> None:
+        """Raise unless the file's closure can be called, as for other families, and its filter fits the track."""
+        super().check_content(content)
+        self._filter(content)
+
     def check_trial(self, model: Any, result: Result) -> None:
         """Raise `SubmissionError` if the filter diverged or increments of negative skill have the wrong sign."""
         failures, score = result.failures, result.score.value
-        if failures.diverged:
-            raise SubmissionError(
-                f"the filter diverged in {failures.diverged} of {failures.of} segments of cycles; expected finite "
-                f"increments of the size of the analyses', over one window of {self.track.window:g} MTU"
-            )
-        if score >= 0.0 or isinstance(model, AssimilationSystem):
-            return
         model = self.read_model(model) if isinstance(model, Content) else model
-        predicted = predict(model, self.train.X, np.random.default_rng(0))[0]
+        increments = model.increments if isinstance(model, AssimilationSystem) else model
+        if failures.diverged:
+            expected = f"increments of the size of the analyses', over one window of {self.track.window:g} MTU"
+            expected += "; if it is a tendency U, say `assimilation: {role: closure}`"
+            expected = "U, which is added to dX/dt" if increments is None else expected
+            how_often = f"{failures.diverged} of {failures.of} segments"
+            raise SubmissionError(f"the filter diverged in {how_often} of cycles; expected finite {expected}")
+        if score >= 0.0 or increments is None:
+            return
+        predicted = predict(increments, self.train.X, np.random.default_rng(0))[0]
         correlation = float(np.corrcoef(predicted.ravel(), self.train.U.ravel())[0, 1])
         if correlation < 0.0:
             raise SubmissionError(
@@ -289,23 +296,17 @@ class DAIncrement(ClosureTask):
             )
 
     def export(self, model: Any) -> Content:
-        """Return a model of increments as a file; a forecast model's closure is multiplied by the window."""
-        if not isinstance(model, AssimilationSystem):
-            return super().export(model)
-        forecast = model.model
-        if not isinstance(forecast, ResolvedModel) or model.filter is not None:
-            raise ModelError(
-                f"expected a closure of the resolved model in the track's filter, got {type(forecast).__name__} and "
-                f"{type(model.filter).__name__}: a file holds no forecast model and no filter"
-            )
-        return super().export(corrected(forecast.closure, 1.0 / self.track.window))
+        """Return a model as a file, and how it is to be run where that is not as a model of increments."""
+        system = model if isinstance(model, AssimilationSystem) else self.system(model)
+        closure, said = parts_in_file(system, self.regime)
+        return replace(super().export(closure), described=Described(assimilation=said))
 
     @classmethod
     def example(cls) -> Example:
         """Return a quartic closure fitted to 40 MTU of training data, times the window."""
         task = cls(cls.default_regimes[0])
         model = Polynomial(task.track.window * example_quartic().coefficients)
-        return quartic_example(task, task.export(model), ", times the window")
+        return quartic_example(task, ClosureTask.export(task, model), ", times the window")
 
     def _parts(self, own: Cycles, system: AssimilationSystem) -> Parts:
         none, perfect = self.without_correction, self.perfect
@@ -385,8 +386,7 @@ class DAIncrement(ClosureTask):
         return self.result(_FLOOR, self._parts(self.without_correction, system))
 
     def _evaluate_ceiling(self) -> Result:
-        system = AssimilationSystem(TruthModel(self.regime))
-        return self.result(_CEILING, self._parts(self.perfect, system))
+        return self.result(_CEILING, self._parts(self.perfect, AssimilationSystem(TruthModel(self.regime))))
 
 
 _FLOOR = ModelInfo(name="no correction (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

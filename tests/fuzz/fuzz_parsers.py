@@ -26,6 +26,7 @@ with atheris.instrument_imports(
         "l96bench.submissions.consistency",
         "l96bench.submissions.plain_yaml",
         "l96bench.submissions.reserved",
+        "l96bench.tasks.described",
         "yaml",
         "zipfile",
     ]
@@ -50,7 +51,9 @@ def one_input(data: bytes) -> None:
     with contextlib.suppress(L96BenchError):
         match kind:
             case b"s":
-                Submission.parse(rest)
+                made = Submission.parse(rest)
+                for task in map(make_task, made.tasks):
+                    made.info(task, None, "verified")
             case b"p":
                 read_predictions(Artifact("p.npz", rest), EXPECTED)
             case b"j":

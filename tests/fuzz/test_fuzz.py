@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -30,13 +32,17 @@ from l96bench.submissions.consistency import out_of_line, row_faults
 from l96bench.submissions.plain_yaml import read_yaml
 from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import Submission
+from l96bench.tasks.described import FILTERS
 from l96bench.tasks.registry import list_tasks, make_task
 
 HERE = Path(__file__).parent
 CORPUS = HERE.parent / "submissions" / "corpus"
 ROW = HERE.parents[1] / "leaderboard" / "results" / list_tasks("subgrid-forcing")[0] / "fitted-quartic.json"
 CHANGED = ("predictions/transposed.npz", "onnx/other-K.onnx")
-KEYS = ("schema", "name", "authors", "kind", "inputs", "description", "tasks", "artifacts", "training", "x")
+KEYS = (
+    *("schema", "name", "authors", "kind", "inputs", "description", "tasks", "artifacts", "training", "x"),
+    *("lifecycle", "training_cost", "links", "assimilation", "role", "filter", "covariance", "radius", "paper"),
+)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=6),
@@ -84,6 +90,55 @@ def test_any_change_of_a_file_is_read_or_refused(new: bytes, place: int, name: s
 def test_any_fields_are_a_submission_or_refused(fields: Any) -> None:
     with contextlib.suppress(L96BenchError):
         Submission.of(fields)
+
+
+SECOND: dict[str, Any] = {
+    "schema": "l96bench/submission/2",
+    "name": "mine",
+    "authors": ["me"],
+    "kind": "network",
+    "inputs": "X",
+    "description": "A network.",
+    "tasks": ["da-increment/dense-v1"],
+    "artifacts": "closure.onnx",
+    "training": [],
+    "lifecycle": {"status": "superseded", "superseded_by": "other"},
+    "training_cost": {"hardware": "a GPU", "hours": 1.5},
+    "links": {"paper": "https://example.org/paper?a=1"},
+    "assimilation": {"role": "closure", "filter": {"name": "HybridEnKF", "covariance": [1.0, 0.5, 0.5], "weight": 0.5}},
+}
+"""A description with all fields of schema 2."""
+OPTIONS = sorted({name for kind in FILTERS.values() for name in inspect.signature(kind).parameters})
+SMALL = st.none() | st.booleans() | st.integers(-3, 10) | st.floats() | st.text(max_size=5)
+VALUES = SMALL | st.lists(SMALL | st.lists(SMALL, max_size=4), max_size=9) | st.dictionaries(st.text(max_size=5), SMALL)
+ROLES = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(["closure", "increment", "x"]),
+        "filter": st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=4).flatmap(
+            lambda options: st.sampled_from(sorted(FILTERS)).map(lambda name: options | {"name": name})
+        ),
+    },
+)
+
+
+@pytest.mark.slow
+@quick
+@given(st.dictionaries(st.sampled_from(["lifecycle", "training_cost", "links", "assimilation"]), VALUES | PLAIN), ROLES)
+def test_any_fields_of_schema_2_are_described_or_refused(changed: dict[str, Any], roles: dict[str, Any]) -> None:
+    """What is accepted makes a filter, or says why it does not fit the track, and comes back from what is written."""
+    for fields in (SECOND | changed, SECOND | {"assimilation": roles}):
+        with contextlib.suppress(L96BenchError):
+            made = Submission.of(fields)
+            task = make_task(made.tasks[0])
+            info, described = made.info(task, None, "verified"), made.described(task)
+            assert type(info).model_validate_json(info.model_dump_json()) == info
+            again = yaml.safe_dump(SECOND | {"assimilation": None} | described.said)
+            assert (
+                Submission.parse(again.encode()).described(task) == described == pickle.loads(pickle.dumps(described))
+            )
+            if described.assimilation is not None and described.assimilation.filter is not None:
+                described.assimilation.filter.made(8)
 
 
 def read_or_fault(data: bytes) -> tuple[Any, str]:

@@ -21,6 +21,93 @@ training: []
 """
 
 
+SECOND = GOOD.replace("submission/1", "submission/2").replace("subgrid-forcing/wilks-f20-v1", "da-increment/dense-v1")
+
+
+def second() -> dict[str, tuple[str, str]]:
+    """Lines that schema 2 has and that are wrong, by name, each with a part of the reason."""
+    links = {
+        "http": "http://example.org",
+        "javascript": "javascript:alert(1)",
+        "javascript-inside": "https://example.org/#javascript:alert(1)",
+        "data": "data:text/html,<script>alert(1)</script>",
+        "password": "https://user:password@example.org/",
+        "user": "https://example.org@evil.example/",
+        "port": "https://example.org:8443/",
+        "address": "https://127.0.0.1/",
+        "local": "https://localhost/",
+        "markup": "https://example.org/<b>",
+        "closes": "https://example.org/a) [x](https://evil.example",
+        "quote": 'https://example.org/\\"onmouseover=alert(1)',
+        "letters": "https://ex\u0430mple.org/",
+        "bidi": "https://example.org/\u202egpj.exe",
+        "space": "https://example.org/a b",
+        "newline": "https://example.org/\\nx",
+        "percent": "https://example.org/%zz",
+        "backslash": "https:\\\\\\\\example.org",
+        "empty": "",
+    }
+    entries = {f"link-{key}": (f'links: {{paper: "{url}"}}', "expected a link") for key, url in links.items()}
+    filters = {
+        "unknown": ("{name: LETKFF, radius: 3}", "Did you mean 'LETKF'"),
+        "path": ("{name: os.system}", "expected the name of a filter"),
+        "no-name": ("{radius: 3}", "expected the name of a filter"),
+        "text": ("LETKF", "expected the name of a filter"),
+        "list": ("[LETKF]", "expected the name of a filter"),
+        "protocol": ("{name: Filter}", "expected the name of a filter"),
+        "option": ("{name: ETKF, n_members: 1000000}", "unknown key; known are name, rotate"),
+        "near-option": ("{name: LETKF, raduis: 3}", "Did you mean 'radius'"),
+        "number": ("{name: ETKF, rotate: 1}", "valid boolean"),
+        "negative": ("{name: LETKF, radius: -1}", "expected a positive localization radius"),
+        "zero": ("{name: EnKF, radius: 0}", "expected a positive localization radius"),
+        "huge": ("{name: EnKF, radius: 1.0e300}", "less than or equal to 1000000"),
+        "infinite": ("{name: EnKF, radius: .inf}", "valid number"),
+        "nan": ("{name: EnKF, radius: .nan}", "valid number"),
+        "true": ("{name: EnKF, radius: true}", "valid number"),
+        "weight": ("{name: HybridEnKF, covariance: {scale: 0.1}, weight: 2}", "from 0 to 1"),
+        "covariance-number": ("{name: HybridEnKF, covariance: 1, weight: 0.5}", "expected {scale: ..}"),
+        "covariance-file": ("{name: ThreeDVar, covariance: /etc/passwd}", "expected {scale: ..}"),
+        "covariance-ragged": ("{name: ThreeDVar, covariance: [[1, 0], [0]]}", "expected 2 numbers in a row"),
+        "covariance-asymmetric": ("{name: ThreeDVar, covariance: [[1, 1], [0, 1]]}", "expected a symmetric"),
+        "covariance-negative": ("{name: ThreeDVar, covariance: [-1, 0]}", "positive semi-definite"),
+        "covariance-large": (f"{{name: ThreeDVar, covariance: [{'1, ' * 200}]}}", "at most 128 items"),
+        "covariance-deep": ("{name: ThreeDVar, covariance: [[[1]]]}", "valid number"),
+        "scale": ("{name: ThreeDVar, covariance: {scale: 0}}", "a positive scale"),
+        "scale-option": ("{name: ThreeDVar, covariance: {scale: 1, X: [1]}}", "unknown key; known are scale"),
+        "tolerance": ("{name: ThreeDVar, covariance: {scale: 1}, tolerance: 0}", "expected a tolerance"),
+        "mean": ("{name: OptimalInterpolation, covariance: {scale: 1}, mean: [[1]]}", "expected a number, or one for"),
+    }
+    entries |= {
+        f"filter-{key}": (f"assimilation: {{filter: {text}}}", reason) for key, (text, reason) in filters.items()
+    }
+    return entries | {
+        "links-label": ("links: {'<b>': 'https://example.org'}", "'paper', 'code', 'data' or 'homepage'"),
+        "links-list": ("links: ['https://example.org']", "valid dict"),
+        "link-long": (f"links: {{paper: 'https://example.org/{'a' * 200}'}}", "at most 200"),
+        "lifecycle-status": ("lifecycle: {status: verified}", "'active' or 'superseded'"),
+        "lifecycle-by-none": ("lifecycle: {status: superseded}", "expected superseded_by"),
+        "lifecycle-active-by": ("lifecycle: {status: active, superseded_by: other}", "and only there"),
+        "lifecycle-itself": ("lifecycle: {status: superseded, superseded_by: honest-net}", "got itself"),
+        "lifecycle-path": (
+            "lifecycle: {status: superseded, superseded_by: ../../README}",
+            "name of a submission's folder",
+        ),
+        "lifecycle-html": ("lifecycle: {status: superseded, superseded_by: '<b>'}", "name of a submission's folder"),
+        "lifecycle-date": ("lifecycle: {status: active, until: 2030-01-01}", "unknown key; known are status"),
+        "cost-negative": ("training_cost: {hardware: a GPU, hours: -1}", "greater than or equal to 0"),
+        "cost-nan": ("training_cost: {hardware: a GPU, hours: .nan}", "valid number"),
+        "cost-huge": ("training_cost: {hardware: a GPU, hours: 1.0e99}", "less than or equal"),
+        "cost-html": ("training_cost: {hardware: '<img src=x>', hours: 1}", "expected letters"),
+        "cost-lines": ('training_cost: {hardware: "a\\nb", hours: 1}', "expected letters"),
+        "cost-text": ("training_cost: {hardware: a GPU, hours: many}", "valid number"),
+        "assimilation-none": ("assimilation: {}", "expected a role"),
+        "assimilation-text": ("assimilation: closure", "valid dictionary"),
+        "assimilation-role": ("assimilation: {role: oracle}", "'increment' or 'closure'"),
+        "assimilation-key": ("assimilation: {role: closure, code: x}", "unknown key; known are role, filter"),
+        "assimilation-unused": ("assimilation: {sparse: {role: closure}}", "no task that heeds it uses ['sparse']"),
+    }
+
+
 def replaced(key: str, line: str) -> bytes:
     """The good description with the line of one key replaced."""
     lines = [line if each.startswith(f"{key}:") else each for each in GOOD.splitlines()]
@@ -198,7 +285,7 @@ def entries() -> Iterator[Entry]:
         f"artifact-{i:02d}": (replaced("artifacts", f'artifacts: "{path}"'), "expected") for i, path in enumerate(paths)
     }
     lines = {
-        "schema-2": ("schema", "schema: l96bench/submission/2", "schema"),
+        "schema-3": ("schema", "schema: l96bench/submission/3", "schema"),
         "schema-number": ("schema", "schema: 1", "schema"),
         "name-number": ("name", "name: 1", "valid string"),
         "name-null": ("name", "name:", "valid string"),
@@ -241,5 +328,11 @@ def entries() -> Iterator[Entry]:
         texts[f"without-{field}"] = (source, f"{field}: expected this key")
     for field in ("score", "__class__", "command", "verified", "status", "setup.py", "constructor"):
         texts[f"unknown-{field.strip('_').replace('.', '-')}"] = (GOOD + f"{field}: 1\n", f"{field}: unknown key")
+    texts |= {key: (SECOND + line + "\n", reason) for key, (line, reason) in second().items()}
+    texts["second-in-first"] = (
+        GOOD + "links: {paper: 'https://example.org'}\n",
+        "expected schema: l96bench/submission/2",
+    )
+    texts["second-in-first-null"] = (GOOD + "lifecycle:\n", "expected schema: l96bench/submission/2")
     for key, (data, reason) in texts.items():
         yield f"description/{key}.yaml", data if isinstance(data, bytes) else data.encode(), reason
