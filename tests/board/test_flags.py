@@ -13,7 +13,7 @@ from l96bench.board.flags import KINDS, doubts, flags, marks
 from l96bench.board.render import render
 from l96bench.board.tables import make_tables
 from l96bench.results.load import load_results
-from l96bench.results.origin import SubmissionInfo
+from l96bench.results.origin import FreshDraw, SubmissionInfo
 from l96bench.results.record import Result, Value
 
 TASK, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
@@ -128,6 +128,46 @@ def test_declared_test_data_and_self_reported_rows_are_marked(rows: list[Result]
     assert "<script>" not in board + card
     assert "&lt;script&gt;" in card
     assert all(kind.meaning in board for kind in KINDS)
+
+
+def test_what_is_superseded_has_no_rank_and_says_by_what(rows: list[Result], make_result: Make) -> None:
+    fresh = FreshDraw(seed=int("0" * 15, 16), score=91.0, difference=0.0, low=-1.0, high=1.0)
+    changes: dict[str, Any] = {"fresh": fresh, "noise": 0.3}
+    said = {
+        "superseded_by": "new-one",
+        "links": {"paper": "https://example.org/a_b~c?d=1&e=%28"},
+        "training_cost": "2 hours on one H200",
+        "run_as": "closure of the resolved model in LETKF (radius 3)",
+    }
+    old = make_result("Old one", 91.0, predictions_digest="e" * 64, submission=submitted(**said), **changes)
+    new = make_result("New one", 89.0, predictions_digest="f" * 64, submission=submitted(), **changes)
+    [table] = make_tables([*rows, old, new])
+    ranks = {row.result.slug: (row.rank, marks(row.flags)) for row in table.rows}
+    assert ranks["old-one"] == (None, "O")
+    assert ranks["new-one"] == (1, "")
+    card = render([table])["cards/old-one.md"]
+    assert "- Superseded by: [new-one](new-one.md)\n" in card
+    assert "superseded by new-one" in card
+    assert "- Links: [paper](https://example.org/a_b~c?d=1&e=%28)\n" in card
+    assert "- Training took: 2 hours on one H200\n" in card
+    assert "- Run as: closure of the resolved model in LETKF (radius 3)\n" in card
+    alone = render(make_tables([*rows, old]))["cards/old-one.md"]
+    assert "- Superseded by: new-one\n" in alone
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("links", {"paper": "javascript:alert(1)"}),
+        ("links", {"paper": "https://example.org/) <script>"}),
+        ("links", {"<b>": "https://example.org"}),
+        ("superseded_by", "../x"),
+        ("superseded_by", "a](b)"),
+    ],
+)
+def test_a_row_has_no_other_links(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=field):
+        submitted(**{field: value})
 
 
 def test_a_board_of_baselines_explains_no_letters(results: list[Result]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import typer.main
 import yaml
 
 from l96bench.cli import app
+from l96bench.submissions.folder import check_folder
+from l96bench.submissions.submission import Submission
+from l96bench.tasks.described import FILTERS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "submissions.md").read_text(encoding="utf-8")
@@ -41,6 +45,29 @@ def test_commands_and_options_exist() -> None:
             one = one.commands[part]  # type: ignore[attr-defined]
         known = {option for each in one.params for option in (*each.opts, *each.secondary_opts)}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, name
+
+
+@pytest.mark.slow
+def test_the_description_on_the_page_passes_the_check(
+    tmp_path: Path, miniature_registry: Path, in_process: None
+) -> None:
+    description, equations = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "submission.yaml").write_text(description, encoding="utf-8")
+    (tmp_path / "mine" / "quartic.yaml").write_text(equations, encoding="utf-8")
+    found = check_folder(tmp_path / "mine")
+    assert (found.faults, found.notes) == ([], [])
+    assert len(found.scores) == 2
+    assert min(found.scores.values()) > 50.0
+    assert set(yaml.safe_load(description)) == {field.alias or name for name, field in Submission.model_fields.items()}
+
+
+def test_the_table_of_filters_is_what_the_classes_take() -> None:
+    [table] = re.findall(r"\| name \| options \|\n\| --- \| --- \|\n((?:\|.*\n)+)", PAGE)
+    told = [re.findall(r"`(\w+)`", line) for line in table.splitlines()]
+    assert {name: options for name, *options in told} == {
+        name: list(inspect.signature(kind).parameters) for name, kind in FILTERS.items()
+    }
 
 
 def test_the_workflows_that_it_names_exist() -> None:

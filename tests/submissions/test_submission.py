@@ -12,8 +12,10 @@ import pytest
 
 from l96bench.errors import SubmissionError
 from l96bench.submissions.submission import Submission, json_schema
+from l96bench.tasks.described import FILTERS, Described
 from l96bench.tasks.registry import make_task
 
+CYCLES, SPARSE = "da-increment/dense-v1", "da-increment/sparse-v1"
 OFFLINE, ONLINE, OTHER = (
     "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2", "online-rollout/arnold-c4-v2"
 )  # fmt: skip
@@ -72,6 +74,63 @@ def test_all_faults_are_said_at_once() -> None:
     assert "known are schema, name" in lines[4]
 
 
+NEW: dict[str, Any] = {
+    "lifecycle": {"status": "superseded", "superseded_by": "better-net"},
+    "training_cost": {"hardware": "one H200", "hours": 2},
+    "links": {"paper": "https://doi.org/10.1000/182", "code": "https://example.org/a_b/~c?d=1&e=%28f%29#g"},
+    "assimilation": {"role": "closure", "filter": {"name": "LETKF", "radius": 3}},
+}
+"""The fields of schema 2."""
+
+
+def second(**changed: Any) -> dict[str, Any]:
+    return fields(schema="l96bench/submission/2", tasks=[CYCLES, SPARSE, ONLINE]) | changed
+
+
+def test_schema_2_says_more_and_schema_1_says_so() -> None:
+    made = Submission.of(second(**NEW))
+    info = made.info(make_task(CYCLES), None, "verified")
+    assert (info.superseded_by, info.training_cost, info.links) == ("better-net", "2 hours on one H200", NEW["links"])
+    assert info.run_as == "closure of the resolved model in LETKF (radius 3)"
+    assert Submission.of(second(lifecycle={"status": "active"})).info(make_task(CYCLES), None, "verified") == (
+        Submission.of(second()).info(make_task(CYCLES), None, "verified")
+    )
+    for field, value in NEW.items():
+        with pytest.raises(SubmissionError, match=f"{field}: expected schema: l96bench/submission/2, which has"):
+            Submission.of(second(**{"schema": "l96bench/submission/1", field: value}))
+    assert Submission.of(second(schema="l96bench/submission/1")).described(make_task(CYCLES)) == Described()
+
+
+def test_assimilation_is_said_for_all_tasks_or_by_task_and_heeded_where_it_matters() -> None:
+    closure, increment = {"role": "closure"}, {"filter": {"name": "ETKF"}}
+    made = Submission.of(second(assimilation={"dense": closure, "da-increment": increment}))
+    said = [str(made.described(make_task(id))) for id in (CYCLES, SPARSE, ONLINE)]
+    assert said == ["closure of the resolved model", "model of increments in ETKF", ""]
+    assert Submission.of(second(assimilation={CYCLES: closure})).described(make_task(SPARSE)) == Described()
+    one = Submission.of(second(assimilation=closure))
+    assert [str(one.described(make_task(id))) for id in (CYCLES, ONLINE)] == ["closure of the resolved model", ""]
+    for assimilation, reason in (
+        ({"wilks-f20": closure}, r"no task that heeds it uses \['wilks-f20'\]"),
+        ({"default": closure, "dense": closure, "sparse": closure}, r"no task that heeds it uses \['default'\]"),
+        ({"rol": "closure"}, "assimilation.default.rol: unknown key; known are role, filter. Did you mean 'role'"),
+        ({"dense": {"rol": "closure"}}, "assimilation.dense.rol: unknown key"),
+    ):
+        with pytest.raises(SubmissionError, match=reason):
+            Submission.of(second(assimilation=assimilation))
+    with pytest.raises(SubmissionError, match="expected a file for da-increment/dense-v1, got code"):
+        Submission.of(second(assimilation=closure, artifacts="python:a:b"))
+
+
+def test_only_the_authors_of_rows_say_what_is_not_scored() -> None:
+    """What may be said later is no part of what was scored, and a row without it is written as before."""
+    info = Submission.of(second(**NEW)).info(make_task(CYCLES), "0" * 64, "verified")
+    plain = Submission.of(second(assimilation=NEW["assimilation"])).info(make_task(CYCLES), "0" * 64, "verified")
+    assert info != info.scored == plain
+    first = Submission.of(second(schema="l96bench/submission/1")).info(make_task(CYCLES), "0" * 64, "verified")
+    assert list(first.model_dump()) == ["status", "authors", "artifact", "artifact_sha256", "license", "overlaps"]
+    assert type(info).model_validate_json(info.model_dump_json(), strict=True) == info
+
+
 @pytest.mark.slow
 def test_the_committed_schema_is_what_the_command_prints() -> None:
     """In a process of its own, where nobody has registered a regime."""
@@ -81,3 +140,5 @@ def test_the_committed_schema_is_what_the_command_prints() -> None:
     schema = json.loads(json_schema())
     assert schema["additionalProperties"] is False
     assert OFFLINE in schema["properties"]["tasks"]["items"]["enum"]
+    assert set(NEW) <= schema["properties"].keys()
+    assert set(FILTERS) <= schema["$defs"].keys()
