@@ -46,6 +46,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Cases": lambda: l96bench.Cases(per_trajectory=3),
     "Column": lambda: tasks.Column("RMSE", "rmse", ".3f"),
     "Content": lambda: tasks.Content("a.yaml", "equations", ["U[k] = 0"]),
+    "Described": lambda: tasks.Described(),
     "Cycled": lambda: DENSE.cycles(DENSE.system(lambda X: 0.0 * X)).run,
     "DistanceGrid": lambda: metrics.DistanceGrid.from_truth(mini("online-rollout/wilks-f20-v2").train.X[:, None], 0.05),
     "ETKF": lambda: da.ETKF(rotate=True),

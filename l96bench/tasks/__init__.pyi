@@ -4,6 +4,7 @@ from .base import Task
 from .checks import check_closure, check_task
 from .closure_task import ClosureTask, Samples
 from .da_increment import DAIncrement
+from .described import Described
 from .equation_recovery import EquationRecovery
 from .online_rollout import OnlineRollout
 from .parts import Column, Parts, Reference, Work, value_of
@@ -19,6 +20,7 @@ __all__ = [
     "Column",
     "Content",
     "DAIncrement",
+    "Described",
     "EquationRecovery",
     "Example",
     "Expected",
