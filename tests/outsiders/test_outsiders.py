@@ -16,6 +16,7 @@ from joblib import Parallel, delayed
 import l96bench
 from l96bench.cli import main
 from l96bench.errors import L96BenchError, UnknownIdError
+from tests.examples import fill_in
 
 TASK = "ring-mean/wilks-f20-v1"
 SCRIPT = """
@@ -81,6 +82,7 @@ def test_a_family_of_another_package_goes_through_the_whole_house(
     assert run("verify", "mine", "--board", "shared") == 0
     assert "identical" in capsys.readouterr().out
     assert run("init", "fresh", "--family", "ring-mean") == 0
+    fill_in("fresh")
     assert run("check", "fresh") == 0
     env = l96bench.make_task(TASK).make_env()
     env.reset(seed=0)
