@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -148,11 +148,17 @@ with ended_by_signals():
 """
 
 
-def begun(
-    code: str, lines: int, before: Callable[[], object] = lambda: None
-) -> tuple[subprocess.Popen[str], list[int]]:
-    """A program that is at work, and the processes that it names in its first lines."""
-    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=before)
+def begun(code: str, lines: int, ignored: Collection[int] = ()) -> tuple[subprocess.Popen[str], list[int]]:
+    """A program that is at work, and the processes that it names in its first lines.
+
+    It ignores these signals, and no others that the tests' own process ignores, as in a shell's background.
+    """
+
+    def hear() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=hear)
     assert program.stdout is not None
     return program, [int(each) for _ in range(lines) for each in program.stdout.readline().split()]
 
@@ -189,7 +195,7 @@ def test_a_second_signal_ends_a_program_at_once() -> None:
 @pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_so() -> None:
     """As under nohup."""
-    program, pids = begun(WORKS, 2, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    program, pids = begun(WORKS, 2, [signal.SIGHUP])
     program.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
         program.wait(1.0)
