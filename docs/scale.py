@@ -168,7 +168,8 @@ if it is one file. A worker makes the data that it lacks: their bits are the sam
 finds goes back to the driver, which alone writes it into its cache and its folder of results.
 
 - *A worker that dies*: what it was doing is done again by another. A result is collected once, under its fingerprint.
-- *A unit that ends its workers* (four times, by Dask's default) is a failure of that unit.
+- *A unit that ends its process, or exceeds `--time-limit`,* is a failure of that unit alone: a worker runs units in a
+  process beside it.
 - *A driver that dies or is stopped*: what is finished is kept; what was not begun is cancelled; what was running is
   finished by its worker and thrown away. The same command carries on.
 - *A worker with other code or other versions of NumPy, torch, ...* is refused, because its bits may differ; so is one

@@ -171,9 +171,7 @@ def run(
     fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
     limit: Annotated[
         float,
-        typer.Option(
-            "--time-limit", min=1.0, help="Seconds for training a seed, and for scoring it on a task; not with --dask."
-        ),
+        typer.Option("--time-limit", min=1.0, help="Seconds for training a seed, and for scoring it on a task."),
     ] = 4 * 3600.0,
 ) -> None:
     """Train and score entries, and write a result file for each entry and task.

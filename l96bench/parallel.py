@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from l96bench.errors import ClusterError, L96BenchError, ModelWarning, described, place_of
-from l96bench.workers import in_processes
+from l96bench.workers import in_kept_process, in_processes
 
 __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
@@ -89,9 +89,10 @@ def in_parallel(
     dask : str, optional
         Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers are used instead.
     apart : bool
-        Whether nothing runs in this process.
+        Whether nothing runs in this process, nor in that of a worker of a cluster, which starts one beside it. Only
+        then does a `l96bench.workers.time_limit` hold.
     owner : callable
-        Items for which it returns different values do not share a local process.
+        Items for which it returns different values do not share a process that is started here.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def in_parallel(
     if not items:
         return
     if dask is not None:
-        outcomes = _on_cluster(function, items, dask)
+        outcomes = _on_cluster(function, items, dask, apart, owner)
     elif apart or min(n_jobs, len(items)) > 1:
         outcomes = _in_processes(function, items, max(1, min(n_jobs, len(items))), owner)
     else:
@@ -206,13 +207,16 @@ def _attempt_of(function: Callable[[Any], Any], called: tuple[int, Any]) -> Outc
 # On a cluster.
 
 
-def _on_cluster(function: Callable[[Any], Any], items: Sequence[Any], address: str) -> Generator[Outcome, None, None]:
+def _on_cluster(
+    function: Callable[[Any], Any], items: Sequence[Any], address: str, apart: bool, owner: Callable[[Any], Any]
+) -> Generator[Outcome, None, None]:
     """Yield outcomes from the workers of a scheduler; leaving the generator cancels the rest."""
     with _client(address) as client:
         from distributed import as_completed
 
         _check_workers(client, address)
-        called = [(installed(), address, function, index, item) for index, item in enumerate(items)]
+        here = _Place(installed(), address, apart)
+        called = [(here, owner(item) if apart else None, function, index, item) for index, item in enumerate(items)]
         futures = client.map(_attempt_on_worker, called, pure=False, batch_size=_BATCH)
         index_of = {future.key: index for index, future in enumerate(futures)}
         finished = as_completed(futures, with_results=True, raise_errors=False, loop=client.loop)
@@ -289,13 +293,25 @@ def _require_alike(worker: str, found: dict[str, Any], expected: dict[str, str],
         )
 
 
-def _attempt_on_worker(called: tuple[dict[str, str], str, Callable[[Any], Any], int, Any]) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a worker has to be like, and whether it leaves items to a process beside it."""
+
+    expected: dict[str, str]
+    address: str
+    apart: bool
+
+
+def _attempt_on_worker(called: tuple[_Place, Any, Callable[[Any], Any], int, Any]) -> Outcome:
     """Run `_attempt` on a worker, which may have joined after the others were checked."""
     from distributed import get_worker
     from joblib import parallel_config
 
-    expected, address, function, index, item = called
+    place, owner, function, index, item = called
     worker = get_worker()
-    _require_alike(worker.address, _describe(worker), expected, address)
+    _require_alike(worker.address, _describe(worker), place.expected, place.address)
+    if place.apart:
+        value, fault = in_kept_process(partial(_attempt_of, function), (index, item), owner)
+        return Outcome(index, None, fault) if value is None else value
     with parallel_config("sequential"):
         return _attempt(function, index, item)

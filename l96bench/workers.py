@@ -17,7 +17,7 @@ from typing import Any
 
 from l96bench.processes import GRACE, descendants, end_of, follow, kill_each, start, stop
 
-__all__ = ["in_processes", "serve", "time_limit"]
+__all__ = ["in_kept_process", "in_processes", "serve", "time_limit"]
 
 _LOOK = 0.2
 """Seconds between looks at processes that say nothing."""
@@ -117,20 +117,53 @@ def in_processes(
                 _worker_for(owner(item), workers, n_jobs).give(index, work)
             wait([worker.connection for worker in workers if worker.busy], _LOOK)
             for worker in [each for each in workers if each.busy]:
-                found = worker.look()
+                number, found = worker.index, _finished(worker, workers)
                 if found is not None:
-                    assert worker.index is not None
-                    index, worker.index = worker.index, None
-                    if found[1]:  # it has ended, or is to be ended
-                        workers.remove(worker)
-                        stop(worker.process)
-                        worker.connection.close()
-                    yield index, *found
+                    assert number is not None
+                    yield number, *found
     finally:
         for worker in workers:
             worker.dismiss()
         for worker in workers:
             worker.close()
+
+
+_kept: list[_Worker] = []
+"""The process that has done the last item of `in_kept_process`."""
+
+
+def in_kept_process(function: Callable[[Any], Any], item: Any, owner: Any = None) -> tuple[Any, str]:
+    """Return the value and the fault of one item, as `in_processes` does.
+
+    Its process is kept for the next item of the same owner, and ends with this one. One thread may call this at a time.
+    """
+    import cloudpickle
+
+    worker = _worker_for(owner, _kept, 1)
+    worker.give(0, cloudpickle.dumps((function, item)))
+    try:
+        while (found := _finished(worker, _kept)) is None:
+            wait([worker.connection], _LOOK)
+    finally:
+        if worker.busy:  # interrupted
+            _end(worker, _kept)
+    return found
+
+
+def _finished(worker: _Worker, workers: list[_Worker]) -> tuple[Any, str] | None:
+    """Return what `look` of a busy process returns, and end the process if there is a fault."""
+    found = worker.look()
+    if found is not None:
+        worker.index = None
+        if found[1]:  # it has ended, or is to be ended
+            _end(worker, workers)
+    return found
+
+
+def _end(worker: _Worker, workers: list[_Worker]) -> None:
+    workers.remove(worker)
+    stop(worker.process)
+    worker.connection.close()
 
 
 def _worker_for(owner: Any, workers: list[_Worker], n_jobs: int) -> _Worker:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from l96bench.parallel import in_parallel
-from l96bench.workers import in_processes
+from l96bench.workers import in_kept_process, in_processes
 
 
 def outcomes(items: list[str], n_jobs: int = 1, owners: str = "") -> list[str]:
@@ -103,6 +103,17 @@ def test_what_an_item_has_started_ends_with_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_process_is_kept_for_its_owner_until_it_fails() -> None:
+    seen = "import sys; assert hasattr(sys, 'seen')"
+    assert in_kept_process(exec, "import sys; sys.seen = True", "a") == (None, "")
+    assert in_kept_process(exec, seen, "a")[1] == ""
+    assert "AssertionError" in in_kept_process(exec, seen, "b")[1]
+    assert "exit code 7" in in_kept_process(exec, "import os; os._exit(7)", "b")[1]
+    assert "stopped: expected training" in in_kept_process(exec, LIMITED, "b")[1]
+    assert in_kept_process(exec, "1", "b")[1] == ""
+
+
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_the_fault_of_its_item() -> None:
     faults = {each.index: each.fault for each in in_parallel(repr, [threading.Lock(), 1], n_jobs=2)}
     assert "cannot be sent to a process" in faults[0]
@@ -120,7 +131,7 @@ def _lock(item: object) -> object:
 WORKS = """
 import subprocess, sys, os
 from l96bench.processes import ended_by_signals
-from l96bench.workers import in_processes
+from l96bench.workers import in_kept_process, in_processes
 
 item = '''
 import os, subprocess

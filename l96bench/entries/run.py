@@ -128,10 +128,10 @@ def run_jobs(
 
     `n_jobs` processes are used (all processors if not given), or with `dask` the workers of the scheduler at that
     address. `n_seeds` limits each entry's training seeds, `fresh` ignores cached results, and `report` gets a line a
-    result. With `apart` one process is not this one, so that an entry can end its process, crash it or exceed `limit`
-    (seconds for training, and for scoring on each task; not with `dask`) without harm to others. Raises ClusterError if
-    the cluster is lost, and L96BenchError at the end if entries failed, naming each and its error, after `faults` that
-    are known already. The results of all others are written in both cases.
+    result. With `apart` one process is not this one, and workers start one beside them, so that an entry can end its
+    process, crash it or exceed `limit` (seconds for training, and for scoring on each task) without harm to others.
+    Raises ClusterError if the cluster is lost, and L96BenchError at the end if entries failed, naming each and its
+    error, after `faults` that are known already. The results of all others are written in both cases.
     """
     units = units_of(jobs, n_seeds)
     todo = _todo(units, fresh, report)
@@ -190,17 +190,20 @@ def _outcomes(
     units: Sequence[Unit], n_jobs: int, dask: str | None, limit: float | None, apart: bool
 ) -> Iterator[Outcome]:
     """Yield the outcome of each unit as it is finished."""
-    if dask is not None:
-        return in_parallel(partial(run_unit, prepare=True), units, dask=dask)
-    # What a unit may use that works in parallel itself; a ceiling is soon done.
-    inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
-    own = set(baseline_names())  # they may share a process
+    if dask is None:
+        # What a unit may use that works in parallel itself; a ceiling is soon done.
+        inner = n_jobs // max(1, min(n_jobs, sum(unit.entry != CEILING for unit in units)))
+        work = partial(run_unit, n_jobs=inner, limit=limit)
+    else:
+        work = partial(run_unit, prepare=True, limit=limit)
+    own = {CEILING, *baseline_names()}  # they may share a process
     return in_parallel(
-        partial(run_unit, n_jobs=inner, limit=limit),
+        work,
         units,
         n_jobs=n_jobs,
+        dask=dask,
         apart=apart,
-        owner=lambda unit: "" if unit.entry == CEILING or unit.entry in own else unit.entry,
+        owner=lambda unit: "" if unit.entry in own else unit.entry,
     )
 
 

@@ -104,7 +104,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         for process in reversed(started):
-            process.send_signal(signal.SIGINT)
+            process.terminate()
         for process in started:
             try:
                 process.wait(timeout=10)
@@ -131,14 +131,17 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_cluster_gives_what_this_process_gives(cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_cluster_gives_what_this_process_gives(
+    cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
     (here / "models_of_the_drivers.py").write_text(MODULE)
     jobs = [
         *plan(["quartic", "models_of_the_drivers:noisy"], [OFFLINE]),
         *plan(["models_of_the_drivers:guess"], [RECOVERY]),
     ]
     try:
-        there = run_jobs(jobs, here / "there", dask=cluster)
+        there = run_jobs(jobs, here / "there", dask=cluster, apart=apart)
         monkeypatch.setenv("L96BENCH_CACHE", str(here / "another"))
         local = run_jobs(jobs, here / "local", n_jobs=1)
     finally:
@@ -152,7 +155,7 @@ def test_a_cluster_gives_what_this_process_gives(cluster: str, here: Path, monke
 def test_a_regime_of_ones_own_goes_to_the_workers(cluster: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register_regime(Regime("of-a-cluster", 9, 4, 12.0))
     jobs = plan(["linear"], ["subgrid-forcing/of-a-cluster-v1", "online-rollout/of-a-cluster-v2"])
-    there = run_jobs(jobs, here / "there", dask=cluster)
+    there = run_jobs(jobs, here / "there", dask=cluster, apart=True)
     monkeypatch.setenv("L96BENCH_CACHE", str(here / "another"))
     assert without_cost(there) == without_cost(run_jobs(jobs, here / "local", n_jobs=2))
 
@@ -237,6 +240,42 @@ def test_an_item_that_keeps_ending_its_worker_is_one_fault(cluster: str) -> None
     assert outcome.fault.startswith("KilledWorker: ")
     (after,) = in_parallel(math.sqrt, [16.0], dask=cluster)
     assert after.value == 4.0
+
+
+BAD = """
+import os
+import sys
+import time
+
+import l96bench
+
+
+def make(task, seed):
+    {make}
+
+
+entry = l96bench.Entry("bad", "none", "X", make)
+"""
+
+
+def test_bad_neighbours_end_their_own_rows_alone(cluster: str, here: Path) -> None:
+    faults = {
+        "sys.exit(0)": r"it called sys.exit(0)",
+        "os._exit(3)": r"it ended its process (exit code 3)",
+        "time.sleep(10000)": r"stopped: expected training to end within 20 s, it went on",
+    }
+    names = [f"bad{number}.py" for number in range(len(faults))]
+    for name, make in zip(names, faults, strict=True):
+        (here / name).write_text(BAD.format(make=make))
+    with distributed.Client(cluster, set_as_default=False) as client:
+        workers = set(client.run(os.getpid).values())
+        jobs = plan([*names, "linear"], [OFFLINE])
+        with pytest.raises(L96BenchError, match="everything else is scored") as caught:
+            run_jobs(jobs, here / "out", dask=cluster, apart=True, limit=20.0)
+        assert workers <= set(client.run(os.getpid).values())
+    for name, fault in zip(names, faults.values(), strict=True):
+        assert f"{name} on wilks-f20, seed 0: {fault}" in str(caught.value)
+    assert sorted(each.name for each in here.rglob("out/**/*.json")) == ["linear.json", "u-exactly.json"]
 
 
 @pytest.mark.slow
