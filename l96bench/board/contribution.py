@@ -22,7 +22,14 @@ from l96bench.submissions.artifacts import left_out
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.fields import SUBMISSION_FILE
-from l96bench.submissions.folder import SubmissionFolder, check_folder, owner_of, require_own, score_folder
+from l96bench.submissions.folder import (
+    FolderReading,
+    SubmissionFolder,
+    check_folder,
+    owner_of,
+    require_own,
+    score_folder,
+)
 from l96bench.submissions.fresh import fresh_text
 from l96bench.submissions.reserved import skeleton
 from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare
@@ -125,13 +132,14 @@ def review_contribution(
     `rows` are those that come with it, by task; if not given, those of a submission that is on the board already.
     `beside` are results that are new to the board as well.
     """
-    checked = check_folder(folder)
+    reading = FolderReading.of(folder)
+    checked = check_folder(reading)
     found = Contribution(folder, [*checked.faults], [*checked.notes])
     if checked.submission is None or checked.faults:
         return found
     if rows is not None:  # a change of the repository, in which nothing is left out
         found.faults += [f"{name!r:.100}: an unexpected file; remove it from the change" for name in left_out(folder)]
-    submission = SubmissionFolder.read(folder)
+    submission = reading.folder()
     found.facts = _facts(submission)
     placed = folder.resolve().parent == (board / "submissions").resolve()
     _check_name(submission, board, placed or rows is not None, found)

@@ -29,6 +29,7 @@ from l96bench.tasks.registry import make_task
 __all__ = [
     "CHECK_LIMITS",
     "Check",
+    "FolderReading",
     "Scored",
     "SubmissionFolder",
     "check_folder",
@@ -58,10 +59,7 @@ class SubmissionFolder:
     @classmethod
     def read(cls, path: Path) -> SubmissionFolder:
         """Read the submission in a folder, running nothing; SubmissionError has a line for each fault."""
-        submission, files, faults = _read(path)
-        if submission is None or faults:
-            raise SubmissionError("\n".join(shortened(faults)))
-        return cls(path, submission, files)
+        return FolderReading.of(path).folder()
 
     def artifact(self, task: Task) -> Artifact | None:
         """Return the artifact for a task; None for ``python:``."""
@@ -74,32 +72,53 @@ class SubmissionFolder:
         return None if artifact is None else Item(task, artifact, self.submission.model_info(task))
 
 
-def _read(path: Path) -> tuple[Submission | None, dict[str, bytes], list[str]]:
-    """Return the submission and files as far as they can be read, and a line for each fault."""
-    faults: list[str] = []
-    if path.is_symlink() or not path.is_dir():
-        return None, {}, [f"{path}: expected a folder with {SUBMISSION_FILE}; make one with `l96bench init`"]
-    files: dict[str, bytes] = {}
-    submission, names = None, []
-    try:
-        files[SUBMISSION_FILE] = read_file(path, SUBMISSION_FILE, MAX_BYTES)
-        fields = read_yaml(files[SUBMISSION_FILE], SUBMISSION_FILE)
-        names = _artifact_names(fields)
-        submission = Submission.of(fields)
-    except SubmissionError as error:
-        faults += str(error).splitlines()
-    for name in names:
+@dataclass(frozen=True, slots=True)
+class FolderReading:
+    """A submission and its files as far as they can be read, and a line for each fault; nothing is run.
+
+    What is checked, scored and copied to the board is one reading: the folder may change meanwhile.
+    """
+
+    path: Path
+    submission: Submission | None
+    files: dict[str, bytes]
+    faults: list[str]
+
+    @classmethod
+    def of(cls, path: Path) -> FolderReading:
+        """Read a folder."""
+        faults: list[str] = []
+        if path.is_symlink() or not path.is_dir():
+            return cls(
+                path, None, {}, [f"{path}: expected a folder with {SUBMISSION_FILE}; make one with `l96bench init`"]
+            )
+        files: dict[str, bytes] = {}
+        submission, names = None, []
         try:
-            files[name] = Artifact.read(path, name).data
+            files[SUBMISSION_FILE] = read_file(path, SUBMISSION_FILE, MAX_BYTES)
+            fields = read_yaml(files[SUBMISSION_FILE], SUBMISSION_FILE)
+            names = _artifact_names(fields)
+            submission = Submission.of(fields)
         except SubmissionError as error:
-            faults.append(str(error))
-    if os.path.lexists(path / README_FILE):
-        try:
-            files[README_FILE] = read_file(path, README_FILE, MAX_BYTES)
-        except SubmissionError as error:
-            faults.append(str(error))
-    faults += unexpected_files(path, [SUBMISSION_FILE, *names, README_FILE])
-    return submission, files, list(dict.fromkeys(faults))
+            faults += str(error).splitlines()
+        for name in names:
+            try:
+                files[name] = Artifact.read(path, name).data
+            except SubmissionError as error:
+                faults.append(str(error))
+        if os.path.lexists(path / README_FILE):
+            try:
+                files[README_FILE] = read_file(path, README_FILE, MAX_BYTES)
+            except SubmissionError as error:
+                faults.append(str(error))
+        faults += unexpected_files(path, [SUBMISSION_FILE, *names, README_FILE])
+        return cls(path, submission, files, list(dict.fromkeys(faults)))
+
+    def folder(self) -> SubmissionFolder:
+        """Return what was read; SubmissionError has a line for each fault."""
+        if self.submission is None or self.faults:
+            raise SubmissionError("\n".join(shortened(self.faults)))
+        return SubmissionFolder(self.path, self.submission, self.files)
 
 
 def _artifact_names(fields: Any) -> list[str]:
@@ -123,13 +142,14 @@ class Check:
     submission: Submission | None = None
 
 
-def check_folder(path: Path, *, allow_python: bool = False, limits: Limits = CHECK_LIMITS) -> Check:
-    """Find all faults of a submission in seconds and without the data sets.
+def check_folder(path: Path | FolderReading, *, allow_python: bool = False, limits: Limits = CHECK_LIMITS) -> Check:
+    """Find all faults of a submission, which may be read already, in seconds and without the data sets.
 
     Checks the description, the files and every artifact for each of its tasks, and scores each artifact in miniature on
     its first task of each family, within `limits`. `allow_python` also runs the code of ``python:`` artifacts.
     """
-    submission, files, faults = _read(path)
+    reading = FolderReading.of(path) if isinstance(path, Path) else path
+    path, submission, files, faults = reading.path, reading.submission, reading.files, reading.faults
     if submission is None:
         # What can be said about the artifacts without the tasks that they are for.
         artifacts = [Artifact(name, data) for name, data in files.items() if name not in {SUBMISSION_FILE, README_FILE}]
@@ -302,12 +322,12 @@ def submit_folder(
     wrong.
     """
     finish_writing(board)
-    submission, _, _ = _read(path)
-    before = {} if submission is None else _present(submission, board)
-    checked = check_folder(path, allow_python=allow_python)
+    reading = FolderReading.of(path)
+    before = {} if reading.submission is None else _present(reading.submission, board)
+    checked = check_folder(reading, allow_python=allow_python)
     if checked.faults:
         raise SubmissionError("\n".join(shortened(checked.faults)))
-    folder = SubmissionFolder.read(path)
+    folder = reading.folder()
     require_own(folder.submission, board)
     scored = score_folder(
         folder, status="verified", allow_python=allow_python, limits=limits, n_jobs=n_jobs, fresh=True

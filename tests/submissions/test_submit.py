@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +125,30 @@ def test_of_two_at_the_same_time_one_wins(two_versions: tuple[Path, Path], monke
 def test_rows_are_those_that_were_scored(two_versions: tuple[Path, Path]) -> None:
     results = submit_folder(two_versions[0], BOARD)
     assert [Result.read(path) for path in BOARD.rglob("*.json")] == results
+
+
+@pytest.mark.slow
+def test_what_was_checked_is_scored_and_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: None
+) -> None:
+    """The folder gets another file and another description while it is checked."""
+    from tests.examples import filled_example
+
+    monkeypatch.chdir(tmp_path)
+    filled_example(tmp_path / "mine", "subgrid-forcing")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
+    check = folders.check_folder
+
+    def changed_meanwhile(*arguments: Any, **options: Any) -> Check:
+        found = check(*arguments, **options)
+        for path in (tmp_path / "mine").iterdir():
+            path.write_text("another")
+        return found
+
+    monkeypatch.setattr(folders, "check_folder", changed_meanwhile)
+    with tasks_given_as(Task.miniature):
+        [result] = submit_folder(tmp_path / "mine", BOARD)
+    copied = BOARD / "submissions" / "example-quartic"
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+    assert result.submission is not None
+    assert result.submission.artifact_sha256 == hashlib.sha256(before["closure.onnx"]).hexdigest()
