@@ -46,14 +46,14 @@ def test_importing_is_light() -> None:
 @pytest.mark.slow
 def test_listing_needs_neither_learning_nor_plotting_libraries() -> None:
     loaded = loaded_after("import l96bench", "l96bench.list_tasks()", "l96bench.list_regimes()", "dir(l96bench)")
-    assert not loaded & {"torch", "sklearn", "matplotlib", "xarray", "pandas", "arch"}
+    assert not loaded & {"torch", "sklearn", "matplotlib", "xarray", "pandas"}
 
 
 @pytest.mark.slow
 def test_simulating_needs_neither_learning_nor_plotting_libraries() -> None:
     loaded = loaded_after("import l96bench", "l96bench.simulate('lorenz96-k40', 1.0, spin_up=0.0)")
     assert "numba" in loaded
-    assert not loaded & {"torch", "sklearn", "matplotlib", "xarray", "pandas", "arch", "pydantic"}
+    assert not loaded & {"torch", "sklearn", "matplotlib", "xarray", "pandas", "pydantic"}
 
 
 def test_every_public_name_is_there() -> None:

@@ -47,19 +47,15 @@ def bootstrap_indices(
         followed by the first (circular block bootstrap, Politis and Romano 1992), for blocks that are not independent.
         Runs longer than the sample are a ValueError.
     """
-    from arch.bootstrap import CircularBlockBootstrap, IIDBootstrap
-
     if n_blocks < 1 or n_replicates < 1 or not 1 <= block_length <= n_blocks:
         raise ValueError(
             "expected n_blocks >= 1, n_replicates >= 1 and 1 <= block_length <= n_blocks, "
             f"got {n_blocks}, {n_replicates} and {block_length}."
         )
-    blocks, generator = np.arange(n_blocks, dtype=np.int64), np.random.default_rng(seed)
-    if block_length == 1:
-        bootstrap = IIDBootstrap(blocks, seed=generator)
-    else:
-        bootstrap = CircularBlockBootstrap(block_length, blocks, seed=generator)
-    return np.stack([positional[0] for positional, _ in bootstrap.bootstrap(n_replicates)])
+    generator, n_runs = np.random.default_rng(seed), -(-n_blocks // block_length)
+    firsts = generator.integers(n_blocks, size=(n_replicates, n_runs))
+    runs = (firsts[..., None] + np.arange(block_length)) % n_blocks
+    return runs.reshape(n_replicates, -1)[:, :n_blocks]
 
 
 def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:

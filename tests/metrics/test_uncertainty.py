@@ -24,6 +24,21 @@ def test_indices_are_deterministic_and_uniform(block_length: int) -> None:
     assert np.abs(counts - 2000).max() < 5 * sqrt(2000 * block_length)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_blocks", "block_length"), [(1, 1), (10, 1), (12, 4), (57, 5), (57, 57)])
+def test_draws_are_those_of_arch(n_blocks: int, block_length: int) -> None:
+    from arch.bootstrap import CircularBlockBootstrap, IIDBootstrap
+
+    for seed in (0, (2427949844, 1)):
+        blocks, generator = np.arange(n_blocks), np.random.default_rng(seed)
+        if block_length == 1:
+            theirs = IIDBootstrap(blocks, seed=generator)
+        else:
+            theirs = CircularBlockBootstrap(block_length, blocks, seed=generator)
+        drawn = [each for (each,), _ in theirs.bootstrap(100)]
+        np.testing.assert_array_equal(uncertainty.bootstrap_indices(n_blocks, 100, seed, block_length), drawn)
+
+
 def test_longer_blocks_are_runs_round_the_circle() -> None:
     runs = uncertainty.bootstrap_indices(12, 50, seed=0, block_length=4).reshape(50, 3, 4)
     assert ((np.diff(runs, axis=-1) % 12) == 1).all()
