@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from l96bench.dynamics.draws import portable_log
-from l96bench.dynamics.kernels import coupling, row_sum, wrap
+from l96bench.dynamics.kernels import copy_rows, copy_vector, coupling, row_sum, wrap
 from l96bench.jit import kernel
 
 
@@ -68,8 +68,8 @@ def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
     z2, r2, s2, t2 = z0.reshape(K, J), r0.reshape(K, J), s0.reshape(K, J), t0.reshape(K, J)
     forcing, xz, xr, xs, xt = np.empty(M), np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     forcing2, U, k = forcing.reshape(K, J), np.empty(K), np.empty(K)
-    z2[:] = y
-    xz[:] = x
+    copy_rows(z2, y)
+    copy_vector(xz, x)
     half, sixth = 0.5 * dt, dt / 6.0
     for _ in range(n_steps):
         wrap(z)
@@ -93,18 +93,18 @@ def advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, n_steps):
         _last_stage(ta, t0, tp, tq, forcing, p1, p2, c, r0, s0, z0, sixth)
         for j in range(K):
             xz[j] = (xr[j] + 2.0 * xs[j] + xt[j] - xz[j]) * (1.0 / 3.0) + sixth * k[j]
-    x[:] = xz
-    y[:] = z2
+    copy_vector(x, xz)
+    copy_rows(y, z2)
 
 
 @kernel
 def record(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every, X, U, Y):
     """Store X (n, K), U (n, K) and, unless empty, Y (n, K, J) every `every` steps, advancing x and y in place."""
     for i in range(X.shape[0]):
-        X[i] = x
+        copy_vector(X[i], x)
         coupling(y, hx, U[i])
         if Y.shape[0] > 0:
-            Y[i] = y
+            copy_rows(Y[i], y)
         advance(x, y, a1, a2, d, F, hx, p1, p2, c, hy, dt, every)
 
 

@@ -25,6 +25,21 @@ FREE, RECORD, DRIVEN = 0, 1, 2
 
 
 @inline_kernel
+def copy_vector(target, source):
+    """Copy a vector; NumPy's assignment to a slice takes seconds to compile, for the sake of its error's text."""
+    for i in range(source.shape[0]):
+        target[i] = source[i]
+
+
+@inline_kernel
+def copy_rows(target, source):
+    """Copy a matrix, as `copy_vector`."""
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@inline_kernel
 def row_sum(rows, k):
     """Return the sum of row k, in one fixed order: four interleaved partial sums, then the rest."""
     n = rows.shape[1]
@@ -133,8 +148,8 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
     z2, r2, s2, t2 = z0.reshape(K, J), r0.reshape(K, J), s0.reshape(K, J), t0.reshape(K, J)
     forcing, xz, xr, xs, xt = np.empty(M), np.empty(K), np.empty(K), np.empty(K), np.empty(K)
     forcing2, U, k = forcing.reshape(K, J), np.empty(K), np.empty(K)
-    z2[:] = y
-    xz[:] = x
+    copy_rows(z2, y)
+    copy_vector(xz, x)
     half, sixth = 0.5 * dt, dt / 6.0
     for i in range(n_steps):
         if mode != FREE:
@@ -170,22 +185,22 @@ def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
         for j in range(K):
             xz[j] = (xr[j] + 2.0 * xs[j] + xt[j] - xz[j]) * (1.0 / 3.0) + sixth * k[j]
     if mode != DRIVEN:
-        x[:] = xz
-    y[:] = z2
+        copy_vector(x, xz)
+    copy_rows(y, z2)
 
 
 @kernel
 def record_two_scale(x, y, F, hcb, cb, c, flux, dt, every, X, U, Y):
     """Store X (n, K), U (n, K) and, unless empty, Y (n, K, J) every `every` steps, advancing x and y in place."""
-    no_stages = np.empty((0, 4, x.shape[0]))
+    no_stages, free = np.empty((0, 4, x.shape[0])), np.int64(FREE)  # a constant would be compiled for itself
     for i in range(X.shape[0]):
-        X[i] = x
+        copy_vector(X[i], x)
         coupling(y, hcb, U[i])
         if flux:
             to_flux(U[i])
         if Y.shape[0] > 0:
-            Y[i] = y
-        advance_two_scale(x, y, F, hcb, cb, c, flux, dt, every, FREE, no_stages)
+            copy_rows(Y[i], y)
+        advance_two_scale(x, y, F, hcb, cb, c, flux, dt, every, free, no_stages)
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from l96bench.dynamics.kernels import copy_vector
 from l96bench.jit import inline_kernel, kernel
 
 LANES = 16
@@ -139,7 +140,7 @@ def advance_polynomial(X, coefficients, F, dt, n_steps, low, high, rest, left, n
                 for m in range(lanes):
                     c[d, j * lanes + m] = coefficients[0 if shared else members[m], d]
         for step in range(n_steps):
-            u[:] = c[n_coefficients - 1]
+            copy_vector(u, c[n_coefficients - 1])
             for d in range(n_coefficients - 2, -1, -1):
                 cd = c[d]
                 for m in range(size):
@@ -156,9 +157,9 @@ def record_single_scale(x, F, dt, every, X):
     K = x.shape[0]
     ring, work, zero, forcing = np.empty(K + 3), np.empty(K + 3), np.zeros(K), np.full(K, F)
     k, total, inside = np.empty(K), np.empty(K), ring[2 : K + 2]
-    inside[:] = x
+    copy_vector(inside, x)
     for i in range(X.shape[0]):
-        X[i] = inside
+        copy_vector(X[i], inside)
         for _ in range(every):
             block_step(ring, work, k, total, forcing, zero, 1, dt)
-    x[:] = inside
+    copy_vector(x, inside)
