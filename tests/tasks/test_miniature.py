@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,7 @@ Array = NDArray[np.float64]
 def _no_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("L96BENCH_CACHE", str(tmp_path / "cache"))
     yield
-    assert not (tmp_path / "cache").exists()
+    assert {path.name for path in (tmp_path / "cache").glob("v*/*")} <= {"miniature"}
 
 
 def item(task: Any, data: bytes | str | list[str]) -> Item:
@@ -50,6 +53,46 @@ def test_every_task_has_one_of_its_name_and_without_digests_of_the_real_data(id:
     assert (mini.id, mini is task.miniature()) == (id, True)
     if task.family != "equation-recovery":  # the texts of its instances are their digest
         assert mini.data_digests == {}
+
+
+TRIED = """
+import sys
+from pathlib import Path
+
+from l96bench.data import generate
+from l96bench.data.store import array_digest
+from l96bench.submissions.evaluation import prepare, try_out
+from l96bench.submissions.folder import SubmissionFolder
+from l96bench.tasks import sources
+from l96bench.tasks.registry import make_task
+
+made = []
+sources.generate = lambda *what, **more: made.append(what) or generate.generate(*what, **more)
+task = make_task("subgrid-forcing/wilks-f20-v1")
+item = SubmissionFolder.read(Path("mine")).item(task)
+if {kept}:
+    prepare([("try_out", item)])
+    made.clear()
+score = try_out(item)
+print(len(made), score, array_digest(task.miniature().arrays("test")["X"]))
+assert not {{"arch", "matplotlib", "pandas", "sklearn", "torch"}} & sys.modules.keys()
+"""
+
+
+@pytest.mark.slow
+def test_what_a_check_needs_is_made_once_on_a_machine(tmp_path: Path) -> None:
+    """Neither are data simulated in the process that reads the file, nor does it load what takes seconds to load."""
+    filled_example(tmp_path / "mine", "subgrid-forcing")
+    places = {"cache": (True, True, False), "a-file": (False,)}
+    (tmp_path / "a-file").touch()  # in which no cache can be made
+    said = []
+    for place, calls in places.items():
+        for kept in calls:
+            code = [sys.executable, "-c", TRIED.format(kept=kept)]
+            own = os.environ | {"L96BENCH_CACHE": str(tmp_path / place)}
+            said.append(subprocess.run(code, check=True, capture_output=True, cwd=tmp_path, env=own).stdout.split())
+    assert [int(made) for made, *_ in said] == [0, 0, 0, 3]
+    assert len({tuple(numbers) for _, *numbers in said}) == 1
 
 
 @pytest.mark.slow
