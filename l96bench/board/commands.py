@@ -63,6 +63,24 @@ def season_open(
     print(_WARNING.format(path=place))
 
 
+@season.command("hand-out")
+def season_hand_out(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="Folder of the files, one a track.")],
+    secret: Secret = None,
+    board: Board = None,
+) -> None:
+    """For maintainers: write the observations of a season, to which entrants fit equations."""
+    board = board or find_board(new=True)
+    from l96bench.seasons.record import default_secret, read_secret
+    from l96bench.seasons.scoring import hand_out
+
+    key = read_secret(default_secret(name) if secret is None else secret)
+    for path in hand_out(board, name, key, folder):
+        print(path)
+    _write_pages(board)
+
+
 @season.command("score")
 def season_score(
     name: Name,

@@ -95,7 +95,8 @@ class Instance:
     """One system with drawn coefficients, with K slow and, per sector, J fast variables, observed or not.
 
     The *state* is X, or X and then Y[0, 0], Y[0, 1] .. Y[K - 1, J - 1] on ``two-scale``; `base` is ``"single"``,
-    ``"two-scale"`` or ``"hidden"``. `coefficients` were drawn around those of `textbook`.
+    ``"two-scale"`` or ``"hidden"``. `coefficients` were drawn around those of `textbook`. The trajectories of seasons'
+    instances are `kept` in the cache, as those of registered ones are.
     """
 
     base: str
@@ -105,6 +106,7 @@ class Instance:
     textbook: Coefficients
     K: int
     J: int
+    kept: bool = False
 
     @property
     def hidden(self) -> bool:
@@ -198,7 +200,7 @@ def words_of(base: str, index: int, seed: InstanceSeed) -> tuple[int, ...]:
     return seed_word(base), DATA_VERSION, seed_word("fresh"), *given, index
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def draw_instance(base: str, index: int, seed: InstanceSeed = None) -> Instance:
     """Return instance `index` of a set: the first draw that is bounded and decorrelates."""
     regime = get_regime(_HIDDEN[index // _GROUP]) if base == "hidden" else _TEXTBOOK[base]
@@ -208,7 +210,7 @@ def draw_instance(base: str, index: int, seed: InstanceSeed = None) -> Instance:
         drawing = [*words, seed_word("coefficients"), attempt]
         coefficients = _draw(textbook, drawing)
         if _usable(coefficients, regime.K, regime.J, [*drawing, seed_word("trial")]):
-            return Instance(base, index, words, coefficients, textbook, regime.K, regime.J)
+            return Instance(base, index, words, coefficients, textbook, regime.K, regime.J, isinstance(seed, tuple))
     raise BlowUpError(f"no usable system of {base!r} in {_MAX_ATTEMPTS} draws")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from l96bench.checks import whole_multiple
 from l96bench.data.instances import Instance, RecoveryTrack, draw_instance, get_track, words_of
-from l96bench.data.store import fetch
+from l96bench.data.store import fetch, fetch_unrecorded
 from l96bench.dynamics.draws import standard_normal
 from l96bench.dynamics.generalized import advance, random_state, record
 from l96bench.dynamics.truth import SPIN_UP, TRUTH_DT
@@ -125,10 +126,13 @@ def _cases(
 
 @lru_cache(maxsize=20)
 def load_instance(instance: Instance) -> InstanceData:
-    """Return the trajectories of an instance, cached if registered, or raise `BlowUpError` or `DataError`."""
+    """Return the trajectories of an instance, cached if registered or kept, or raise `BlowUpError` or `DataError`."""
     base, index = instance.base, instance.index
     if instance.words == words_of(base, index, None) and instance == draw_instance(base, index):
         arrays = fetch(f"{base}/instance-{index}", arrays_of(base), lambda: make_instance(instance))
+    elif instance.kept:
+        place = hashlib.sha256(repr((instance, TRAJECTORIES)).encode()).hexdigest()[:24]
+        arrays = fetch_unrecorded(f"seasons/{base}/{place}", lambda: make_instance(instance))
     else:
         arrays = make_instance(instance)
         for array in arrays.values():

@@ -26,10 +26,11 @@ from l96bench.regimes import Regime, get_regime
 __all__ = ["RANGES", "SEASON_VERSION", "SECRET_BYTES", "Season"]
 
 Arrays = dict[str, NDArray[np.float64]]
-SEASON_VERSION = 2
+SEASON_VERSION = 3
 """Version of the derivation of data from a secret; any change of a bit needs a new one.
 
-Version 1 has no warmer climates, no archives of assimilation and no instances of equation recovery.
+Version 1 has no warmer climates, no archives of assimilation and no instances of equation recovery. Version 2 has the
+same instances for all levels of noise and all budgets, so that their observations cannot be handed out.
 """
 SECRET_BYTES = 32
 RANGES = {"F": 0.10, "h": 0.05, "c": 0.10}

@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from pydantic import ValidationError
 
 from l96bench.entries.entry import EntryCode, baseline_names, find_code
 from l96bench.entries.units import CEILING, Unit, run_unit
 from l96bench.errors import DataError, L96BenchError, faulty_fields
+from l96bench.files import write_atomic
 from l96bench.parallel import in_parallel
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
@@ -24,7 +27,7 @@ from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.verify import DIFFERENT, Verdict, compare, compare_numbers
 from l96bench.tasks.base import Task
 
-__all__ = ["open_season", "results_folder", "reveal_season", "score_season", "verify_season"]
+__all__ = ["hand_out", "open_season", "results_folder", "reveal_season", "score_season", "verify_season"]
 
 Report = Callable[[str], None]
 
@@ -106,13 +109,7 @@ def score_season(
     Raises DataError if the secret or data do not match the record, or the season is over, and L96BenchError at the end
     if an entry failed; the rows of all others are written.
     """
-    path = record_path(board, name)
-    record = SeasonRecord.read(path)
-    if record.secret is not None:
-        raise DataError(f"season {name!r} is over: its data are known since {record.revealed}")
-    scoring = _Scoring.of(board, record, secret, n_jobs)
-    record = record.model_copy(update={"digests": scoring.data()})
-    record.write(path)
+    scoring = _begin(board, name, secret, n_jobs)
     results = []
     for drawn, result in scoring.rows([CEILING, *entries]):
         file = results_folder(board, name, drawn) / result.task / f"{result.slug}.json"
@@ -123,6 +120,39 @@ def score_season(
     if scoring.faults:
         raise L96BenchError("these could not be scored:\n  " + "\n  ".join(scoring.faults))
     return results
+
+
+def hand_out(board: Path, name: str, secret: bytes, folder: Path) -> list[Path]:
+    """Write what entrants of a season need before they hand in, and the digests of its data; return the new files.
+
+    These are the observations of equation recovery: a file ``FAMILY-TRACK.npz`` a track, with an array (time, variable)
+    for each problem under its id. Raises DataError as `score_season`, and if nothing is needed.
+    """
+    scoring = _begin(board, name, secret, 1)
+    written = []
+    for task in scoring.tasks[False]:
+        if arrays := task.handout():
+            folder.mkdir(parents=True, exist_ok=True)
+            written.append(folder / f"{task.family}-{task.regime_id}.npz")
+            with BytesIO() as file:
+                np.savez(file, allow_pickle=False, **arrays)
+                write_atomic(written[-1], file.getvalue())
+    if not written:
+        raise DataError(
+            f"season {name!r}: there is nothing to hand out; its entrants need no more than the public data"
+        )
+    return written
+
+
+def _begin(board: Path, name: str, secret: bytes, n_jobs: int) -> _Scoring:
+    """Make the data of a season that is not revealed yet, and write their digests into its record."""
+    path = record_path(board, name)
+    record = SeasonRecord.read(path)
+    if record.secret is not None:
+        raise DataError(f"season {name!r} is over: its data are known since {record.revealed}")
+    scoring = _Scoring.of(board, record, secret, n_jobs)
+    record.model_copy(update={"digests": scoring.data()}).write(path)
+    return scoring
 
 
 def verify_season(

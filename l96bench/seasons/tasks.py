@@ -78,9 +78,12 @@ class SeasonSource:
         """Return the arrays of the season's archive, from the cache."""
         return self.season.archive(track, self.part(track, part), progress)
 
-    def instance_seed(self, base: str) -> InstanceSeed:
-        """Return the seed words of the season's systems of equation recovery."""
-        return self.season.words(base, "instances")
+    def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
+        """Return the seed words of the season's system for a problem of equation recovery.
+
+        Entrants get all observations. A system that is seen without noise, or for long, must be no other problem's.
+        """
+        return self.season.words(base, "instances", *([problem] if self.season.version > 2 else []))
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the digests of the public training data and of the season's own arrays, making these first."""

@@ -147,6 +147,10 @@ class Task(ABC):
         """SHA-256 of the arrays behind the task, by ``regime/split/array``."""
         return self.source.digests(self)
 
+    def handout(self) -> dict[str, NDArray[np.float64]]:
+        """Return what a season gives entrants before they hand in, by name; empty if they need nothing."""
+        return {}
+
     def to_xarray(self) -> xarray.DataTree:
         """Return all splits as an xarray tree, one dataset per split."""
         import xarray

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.checks import checked_seed
-from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance, instances
+from l96bench.data.instances import RECOVERY_TRACKS, Instance, RecoveryTrack, draw_instance
 from l96bench.data.recovery import arrays_of, load_instance, observe, pairs
 from l96bench.data.store import array_digest, digests
-from l96bench.errors import EquationError, ModelError, ModelWarning, SubmissionError
+from l96bench.errors import ModelError, SubmissionError
 from l96bench.metrics.glossary import Metric
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import ModelInfo, Result
@@ -28,8 +27,8 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.definitions import RECOVERY
 from l96bench.tasks.discovery import Discovery, discover_all
 from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
-from l96bench.tasks.recovery_problems import Problem
-from l96bench.tasks.recovery_scores import NOT_FINITE, UNPARSEABLE, InstanceScorer, Scores, parsed
+from l96bench.tasks.recovery_problems import Problem, equations_for, problem_id
+from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores, require_readable, warn_of_unusable
 from l96bench.tasks.recovery_summary import summarize
 
 if TYPE_CHECKING:
@@ -112,12 +111,8 @@ class EquationRecovery(Task):
 
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
-        """The systems whose equations are to be found."""
-        drawn = self.source.instance_seed(self.track.base)
-        seed = self.seed if drawn is None else drawn
-        if self.indices is None:
-            return instances(self.track, seed)
-        return tuple(draw_instance(self.track.base, index, seed) for index in self.indices)
+        """The systems whose equations are to be found; in a season every problem has its own."""
+        return tuple(dict.fromkeys(problem.instance for problem in self.problems))
 
     @property
     def blocks(self) -> int:
@@ -129,11 +124,17 @@ class EquationRecovery(Task):
         """Every instance with every level of noise and every budget, in this order of loops."""
         track = self.track
         return tuple(
-            Problem(track, instance, noise, budget)
-            for instance in self.instances
+            Problem(track, self._instance(index, noise, budget), noise, budget)
+            for index in (range(track.n_instances) if self.indices is None else self.indices)
             for noise in track.noises
             for budget in track.budgets
         )
+
+    def _instance(self, index: int, noise: float, budget: float) -> Instance:
+        seed = self.source.instance_seed(self.track.base, problem_id(index, noise, budget))
+        if seed is None and self.seed is not None:
+            seed = checked_seed(self.seed)
+        return draw_instance(self.track.base, index, seed)
 
     def fresh(self, seed: int) -> Self:
         """Return the same task on a new set of instances drawn from a seed, a whole number from 0 on."""
@@ -148,15 +149,15 @@ class EquationRecovery(Task):
         import xarray
 
         parts = {}
-        for instance in self.instances:
+        for instance, name in self._names.items():
             data, (states, time) = load_instance(instance), observe(instance, self.track)
             arrays = {"train": (("time", "variable"), states), "test": (("case", "lead", "variable"), data.test)}
             if data.test_U is not None:
                 U = pairs(instance, self.track)[1]
                 arrays |= {"train_U": (("time", "k"), U), "test_U": (("case", "lead", "k"), data.test_U)}
             leads = data.test_interval * np.arange(data.test.shape[1])
-            parts[f"instance-{instance.index}"] = xarray.Dataset(
-                {name: (dims, array, {"units": "1"}) for name, (dims, array) in arrays.items()},
+            parts[name] = xarray.Dataset(
+                {key: (dims, array, {"units": "1"}) for key, (dims, array) in arrays.items()},
                 coords={"time": ("time", time, {"units": "MTU"}), "lead": ("lead", leads, {"units": "MTU"})},
                 attrs={"task": self.id, "K": instance.K, "J": instance.J} | asdict(instance.coefficients),
             )
@@ -171,12 +172,27 @@ class EquationRecovery(Task):
             names = tuple(f"{base}/instance-{instance.index}/" for instance in self.instances)
             return {key: value for key, value in digests().items() if key.startswith(names)}
         place = f"seed-{self.seed}-" if registered else f"{self.source.label}/"
-        return {
-            f"{base}/{place}instance-{instance.index}/{name}": array_digest(getattr(data, name))
-            for instance in self.instances
+        made = {
+            f"{base}/{place}{name}/{array}": array_digest(getattr(data, array))
+            for instance, name in self._names.items()
             for data in (load_instance(instance),)
-            for name in arrays_of(base)
+            for array in arrays_of(base)
         }
+        return made | {f"{base}/{place}{id}/observed": array_digest(states) for id, states in self.handout().items()}
+
+    @cached_property
+    def _names(self) -> dict[Instance, str]:
+        """Every system with a name: its number, or the id of the only problem that it is for."""
+        return {each.instance: each.id if self._handed_out else f"instance-{each.group}" for each in self.problems}
+
+    @property
+    def _handed_out(self) -> bool:
+        """Whether every problem has a system of its own."""
+        return len(self.instances) == len(self.problems) > self.track.n_instances
+
+    def handout(self) -> dict[str, Array]:
+        """Return the noisy states (time, n) of every problem by its id; empty where problems share a system."""
+        return {problem.id: problem.observed()[0] for problem in self.problems} if self._handed_out else {}
 
     def prepare(self, progress: bool | None = None) -> None:
         """Make the trajectories that the cache does not hold yet."""
@@ -233,7 +249,7 @@ class EquationRecovery(Task):
         info : ModelInfo, optional
         """
         if isinstance(equations, list | tuple) and _are_texts(equations):
-            _require_readable([str(text) for text in equations], self.problems[0])
+            require_readable([str(text) for text in equations], self.problems[0].K, self.problems[0].J)
         found = [
             Discovery(tuple(each), 0.0)
             if _are_texts(each)
@@ -276,19 +292,19 @@ class EquationRecovery(Task):
 
     def check_content(self, content: Content) -> None:
         """Raise unless the file has readable equations for every problem."""
-        given = self._texts(content)
+        given, first = self._texts(content), self.problems[0]
         if isinstance(given, list):
-            _require_readable(given, self.problems[0])
+            require_readable(given, first.K, first.J)
             return
-        problems = {problem.id: problem for problem in self.problems}
-        missing, unknown = sorted(problems.keys() - given.keys())[:3], sorted(given.keys() - problems.keys())[:3]
+        for texts in content.value.values():  # those for seasons too
+            require_readable(texts, first.K, first.J)
+        problems = {problem.id for problem in self.problems}
+        missing, unknown = sorted(problems - given.keys())[:3], sorted(given.keys() - problems)[:3]
         if missing or unknown:
             raise SubmissionError(
                 f"{content.name}: expected equations for {len(problems)} problems of {self.id}; "
                 f"missing: {missing}, unknown: {unknown}"
             )
-        for id, texts in given.items():
-            _require_readable(texts, problems[id])
 
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
         """Score the equations in a file; raise `SubmissionError` or `EquationError` as `check_content`."""
@@ -299,7 +315,7 @@ class EquationRecovery(Task):
         if content.kind != EQUATIONS:
             raise SubmissionError(f"{content.name}: {self.id} scores equations (.yaml or .json), not {content.kind}")
         texts: list[str] | dict[str, list[str]] = content.value
-        return texts
+        return equations_for(self.source.label, texts) if isinstance(texts, dict) else texts
 
     def export(self, model: Any) -> Content:
         """Fit copies of the model to every problem and return their equations, "0" where none was found."""
@@ -315,20 +331,21 @@ class EquationRecovery(Task):
         return Example("example equation", "equations", "none", description, cls("single").id, content)
 
     @cached_property
-    def _scorers(self) -> dict[str, InstanceScorer]:
-        return {str(instance.index): InstanceScorer(instance) for instance in self.instances}
+    def _scorers(self) -> dict[Instance, InstanceScorer]:
+        return {instance: InstanceScorer(instance) for instance in self.instances}
 
     def _parts(self, found: Sequence[Discovery]) -> Parts:
         scores, texts = [], []
         for problem, discovery in zip(self.problems, found, strict=True):
             own, text = Scores(fault=discovery.fault, message=discovery.message), ""
             if discovery.texts is not None:
-                own, text = self._scorers[problem.group].score(discovery.texts)
+                own, text = self._scorers[problem.instance].score(discovery.texts)
             scores.append(own)
             texts.append(text)
-        _warn_of_unusable(scores)
+        warn_of_unusable(scores)
         digest = hashlib.sha256("\n\n".join(texts).encode()).hexdigest()
-        return summarize(scores, self.track, self.instances, self.weights, digest)
+        first = self.problems[:: len(self.problems) // self.track.n_instances]
+        return summarize(scores, self.track, [problem.instance for problem in first], self.weights, digest)
 
     @property
     def references(self) -> Mapping[str, Reference]:
@@ -337,35 +354,19 @@ class EquationRecovery(Task):
             {
                 "floor": Reference(_FLOOR, lambda: self.evaluate_equations(["0"], _FLOOR)),
                 "literature": Reference(_TEXTBOOK, lambda: self.evaluate_equations(_textbook, _TEXTBOOK)),
-                "ceiling": Reference(_CEILING, self._evaluate_ceiling),
+                "ceiling": Reference(
+                    _CEILING, lambda: self.evaluate_equations(lambda each: self._exact[each.instance], _CEILING)
+                ),
             }
         )
 
-    def _evaluate_ceiling(self) -> Result:
-        return self.evaluate_equations(lambda problem: self._exact[problem.group], _CEILING)
-
     @cached_property
-    def _exact(self) -> dict[str, list[str]]:
+    def _exact(self) -> dict[Instance, list[str]]:
         """The true equations of each instance, with best-fit closure coefficients where Y is hidden."""
         return {
-            group: (scorer.best(scorer.true) if scorer.instance.hidden else scorer.true).texts()
-            for group, scorer in self._scorers.items()
+            instance: (scorer.best(scorer.true) if instance.hidden else scorer.true).texts()
+            for instance, scorer in self._scorers.items()
         }
-
-
-def _require_readable(texts: Sequence[str], problem: Problem) -> None:
-    found = parsed(tuple(texts), problem.K, problem.J)
-    if isinstance(found, EquationError):
-        raise EquationError(str(found))
-
-
-def _warn_of_unusable(scores: Sequence[Scores]) -> None:
-    """Warn of equations that score 0 because they cannot be read, or give no finite numbers."""
-    for kind in (UNPARSEABLE, NOT_FINITE):
-        own = [each for each in scores if each.fault == kind]
-        if own:
-            text = f"the equations of {len(own)} of {len(scores)} problems score 0 ({kind}); the first: "
-            warnings.warn(text + " ".join(own[0].message.split())[:400], ModelWarning, stacklevel=4)
 
 
 def _are_texts(given: Any) -> bool:

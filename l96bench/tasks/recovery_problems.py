@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,12 @@ from l96bench.data.instances import Instance, RecoveryTrack
 from l96bench.data.recovery import observe, pairs
 from l96bench.regimes import seed_word
 
-__all__ = ["Problem", "percent"]
+__all__ = ["Problem", "equations_for", "percent", "problem_id"]
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
+SEASON = "season "
+"""What the labels of seasons begin with, and no id of a problem does."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Problem:
     @property
     def id(self) -> str:
         """Name within the task, such as ``3/noise-05/budget-20``."""
-        return f"{self.group}/noise-{percent(self.noise)}/budget-{self.budget:g}"
+        return problem_id(self.instance.index, self.noise, self.budget)
 
     @property
     def group(self) -> str:
@@ -57,6 +62,22 @@ class Problem:
     def pairs(self) -> tuple[Array, Array]:
         """Return, for hidden instances, noise-free X (time, K) and the tendency U (time, K) of Y."""
         return pairs(self.instance, self.track, self.budget)
+
+
+def problem_id(index: int, noise: float, budget: float) -> str:
+    """Return the id of the problem of instance `index` with this noise and budget."""
+    return f"{index}/noise-{percent(noise)}/budget-{budget:g}"
+
+
+def equations_for(source: str, given: Mapping[str, T]) -> dict[str, T]:
+    """Return the equations by problem id in a file that are for this source of data, which has this label.
+
+    Those for a season have its label before the id, ``season NAME/3/noise-05/budget-20``; a season without any gets
+    the others.
+    """
+    others = {id: texts for id, texts in given.items() if not id.startswith(SEASON)}
+    own = {id.removeprefix(f"{source}/"): texts for id, texts in given.items() if id.startswith(f"{source}/")}
+    return own or others
 
 
 def percent(fraction: float) -> str:

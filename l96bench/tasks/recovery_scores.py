@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
@@ -13,11 +14,20 @@ from numpy.typing import NDArray
 from l96bench.data.instances import Instance
 from l96bench.data.recovery import InstanceData, load_instance
 from l96bench.equations import EquationSet, Monomial
-from l96bench.errors import EquationError
+from l96bench.errors import EquationError, ModelWarning
 from l96bench.metrics import symbolic
 from l96bench.metrics.ensemble import valid_prediction_time
 
-__all__ = ["CAP", "METRICS", "NOT_FINITE", "UNPARSEABLE", "InstanceScorer", "Scores", "parsed"]
+__all__ = [
+    "CAP",
+    "METRICS",
+    "NOT_FINITE",
+    "UNPARSEABLE",
+    "InstanceScorer",
+    "Scores",
+    "require_readable",
+    "warn_of_unusable",
+]
 
 CAP = 10.0
 """Upper bound of recorded errors and residuals: ten times those of empty equations."""
@@ -75,6 +85,13 @@ def parsed(texts: tuple[str, ...], K: int, J: int) -> EquationSet | EquationErro
         return EquationSet.parse(list(texts), K, J)
     except EquationError as error:
         return error.with_traceback(None)
+
+
+def require_readable(texts: Sequence[str], K: int, J: int) -> None:
+    """Raise `EquationError` unless these are equations."""
+    found = parsed(tuple(texts), K, J)
+    if isinstance(found, EquationError):
+        raise EquationError(str(found))
 
 
 class InstanceScorer:
@@ -185,3 +202,12 @@ def _coefficients(equations: EquationSet) -> dict[tuple[int, Monomial], float]:
         for target in range(equations.n_targets)
         for monomial, value in equations.monomials(target).items()
     }
+
+
+def warn_of_unusable(scores: Sequence[Scores]) -> None:
+    """Warn of equations that score 0 because they cannot be read, or give no finite numbers."""
+    for kind in (UNPARSEABLE, NOT_FINITE):
+        own = [each for each in scores if each.fault == kind]
+        if own:
+            text = f"the equations of {len(own)} of {len(scores)} problems score 0 ({kind}); the first: "
+            warnings.warn(text + " ".join(own[0].message.split())[:400], ModelWarning, stacklevel=4)

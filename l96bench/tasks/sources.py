@@ -71,8 +71,8 @@ class Source(Protocol):
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle a part of a track's assimilation archive."""
 
-    def instance_seed(self, base: str) -> InstanceSeed:
-        """Return what the systems of equation recovery are drawn from; None for the registered ones."""
+    def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
+        """Return what the system of a problem of equation recovery is drawn from; None for the registered ones."""
 
     def digests(self, task: Task) -> dict[str, str]:
         """Return the SHA-256 of the arrays behind the task, by ``regime/split/array``."""
@@ -116,7 +116,7 @@ class Registered:
         """Cycle the part as it is defined."""
         return make_archive(track, self.part(track, part), progress)
 
-    def instance_seed(self, base: str) -> InstanceSeed:
+    def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
         """Return None."""
         return None
 
@@ -169,7 +169,7 @@ class Miniature:
         """Cycle less of the part: fewer and shorter segments."""
         return _small_archive(track, part)
 
-    def instance_seed(self, base: str) -> InstanceSeed:
+    def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
         """Return None."""
         return None
 
@@ -245,7 +245,7 @@ class Fresh:
         """Cycle the part from seeds of this draw."""
         return make_archive(track, self.part(track, part), progress)
 
-    def instance_seed(self, base: str) -> InstanceSeed:
+    def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
         """Return the seed."""
         return self.seed
 

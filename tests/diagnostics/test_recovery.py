@@ -113,7 +113,7 @@ def test_an_equation_without_damping_scores_as_by_hand(single: EquationRecovery)
 
 @pytest.mark.slow
 def test_the_best_equations_of_a_hidden_instance_are_the_truth(hidden: EquationRecovery) -> None:
-    subject = subject_of(hidden, hidden._exact["0"])
+    subject = subject_of(hidden, hidden._exact[hidden.instances[0]])
     rows = [row for row in diagnose("equations", subject).rows if row[1] != "others in an equation"]
     assert all(row[2] == row[3] == row[4] for row in rows)
     assert float(rows[-1][2]) != pytest.approx(hidden.instances[0].coefficients.F, rel=1e-3)

@@ -7,19 +7,24 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import make_tables
+from l96bench.data.store import array_digest
+from l96bench.entries.entry import find_entry
+from l96bench.errors import DataError, SubmissionError
 from l96bench.results.load import load_results
 from l96bench.results.origin import Origin
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
-from l96bench.seasons.scoring import reveal_season, score_season, verify_season
+from l96bench.seasons.scoring import hand_out, reveal_season, score_season, verify_season
 from l96bench.seasons.tasks import default_regimes, season_families, season_task
 from l96bench.submissions.folder import submit_folder
 from l96bench.submissions.verify import IDENTICAL
+from l96bench.tasks.artifacts import Content
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import families, make_task, tasks_given_as
@@ -71,6 +76,59 @@ def of_ten_instances(task: Task) -> Task:
 def ten_instances(minis: None) -> Iterator[None]:
     with tasks_given_as(of_ten_instances):
         yield
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ten_instances")
+def test_an_entrant_fits_equations_to_what_is_handed_out(tmp_path: Path) -> None:
+    """The file has equations for the registered problems and for the season's, and is ranked once these are sealed."""
+    board, secret = Path("leaderboard"), bytes(range(32))
+    family, track, task = "equation-recovery", "single", make_task("equation-recovery/single-v1")
+    record = SeasonRecord(
+        name="trial",
+        opened=date(2026, 9, 1),
+        families=[family],
+        regimes=[track],
+        commitment=Season("trial", secret).commitment,
+    )
+    record.write(record_path(board, "trial"))
+    [path] = hand_out(board, "trial", secret, tmp_path / "out")
+    recorded = SeasonRecord.read(record_path(board, "trial")).digests
+
+    def found(X: np.ndarray) -> list[str]:
+        model = find_entry("er_least_squares")[0].make(task, 0)
+        model.fit(X, task.track.interval * np.arange(len(X)))
+        return model.equations()
+
+    equations = {problem.id: found(problem.observed()[0]) for problem in task.problems}
+    with np.load(path) as given:
+        assert set(given.files) == {problem.id for problem in task.problems}
+        for id in given.files:
+            assert recorded[f"single/season trial/{id}/observed"] == array_digest(given[id])
+            equations[f"season trial/{id}"] = found(given[id])
+    mine = Path("mine")
+    filled_example(mine, family)
+    (mine / "equations.yaml").write_text(yaml.safe_dump(equations))
+    [public] = submit_folder(mine, board)
+    [row] = [row for row in score_season(board, "trial", secret, [public.slug]) if row.submission is not None]
+    assert row.score.value == pytest.approx(public.score.value, abs=5.0)
+    reveal_season(board, "trial", secret)
+    [table] = make_tables(load_results(board / "results"), revealed_seasons(board))
+    assert (table.rows[0].kind, table.rows[0].rank) == ("sealed", 1)
+    with pytest.raises(DataError, match="is over"):
+        hand_out(board, "trial", secret, tmp_path / "again")
+
+
+def test_no_system_of_a_season_is_seen_twice() -> None:
+    """Else the equations of one that is seen without noise could be handed in for those that are."""
+    task, secret = make_task("equation-recovery/hidden-v1"), bytes(range(32))
+    own, old = (season_task(task, Season("trial", secret, version)) for version in (3, 2))
+    assert isinstance(own, EquationRecovery)
+    assert len({problem.instance.coefficients for problem in own.problems}) == len(own.problems) == 8
+    assert [each.textbook for each in own.instances] == [problem.instance.textbook for problem in task.problems]
+    assert old.handout() == task.handout() == {}
+    with pytest.raises(SubmissionError, match=r"missing: \['0/noise-00/budget-20'"):
+        own.check_content(Content("a", "equations", {"season trial/0/noise-00/budget-5": ["0"]}))
 
 
 @pytest.mark.slow
