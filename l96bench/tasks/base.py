@@ -157,10 +157,7 @@ class Task(ABC):
 
         trees = {
             split: xarray.Dataset(
-                {
-                    name: ([f"{name}_{axis}" for axis in range(array.ndim)], array)
-                    for name, array in self.arrays(split).items()
-                },
+                {key: ([f"{key}_{axis}" for axis in range(x.ndim)], x) for key, x in self.arrays(split).items()},
                 attrs={"task": self.id, "split": split},
             )
             for split in self.available_splits
