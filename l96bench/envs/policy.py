@@ -14,7 +14,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.envs.scaling import ACTION_SCALE, Scaling
-from l96bench.envs.wrappers import Layers, layers_between
+from l96bench.envs.wrappers import Wrapping, wrapping_of
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.files import write_atomic
@@ -50,7 +50,7 @@ class Actor:
     squashed: bool
 
     @classmethod
-    def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64], between: Layers) -> Self:
+    def from_sb3(cls, model: Any, mean: NDArray[np.float64], std: NDArray[np.float64], between: Wrapping) -> Self:
         """Return the actor of a stable-baselines3 model whose environment shows ``(inputs - mean) / std``, cut off.
 
         Raises `ModelError` if the policy has another form, or another number of inputs.
@@ -60,10 +60,10 @@ class Actor:
         model : PPO, A2C, TD3, DDPG or SAC
             With a ``MlpPolicy`` of fully connected layers.
         mean, std : (width,) arrays
-        between : Layers
+        between : Wrapping
             What lies between the model and its environment: it becomes part of the network.
         """
-        layers, activation = _layers(model.policy)
+        layers, activation = _wrapping(model.policy)
         first, bias = layers[0]
         if first.shape[1] != len(mean):
             raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
@@ -132,7 +132,7 @@ class PolicyClosure(Stateless):
             model: with its wrappers, such as `RescaleAction`, and the `VecNormalize` that was saved beside the model,
             neither of which a model knows by itself.
         """
-        between = layers_between(model, env)
+        between = wrapping_of(model, env)
         inner = between.env
         index = inner.observed
         if model.observation_space.shape == (index.size,):  # a scalar environment lays side by side what points observe
@@ -196,7 +196,7 @@ class StochasticPolicyClosure(PolicyClosure):
         if not isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             raise ModelError("expected a policy with a normal distribution of its actions, like that of PPO and A2C")
         closure = super().from_sb3(model, env)
-        std, between = np.exp(model.policy.log_std.detach().cpu().numpy()), layers_between(model, env)
+        std, between = np.exp(model.policy.log_std.detach().cpu().numpy()), wrapping_of(model, env)
         closure.std = float(std.mean() if between.is_plain else (std * between.gain).mean())
         return closure
 
@@ -220,7 +220,7 @@ class StochasticPolicyClosure(PolicyClosure):
         return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
 
 
-def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
+def _wrapping(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
     """Return the matrices and biases of a policy's mean action, and the activation between them."""
     actor = getattr(policy, "actor", policy)
     extractor = getattr(actor, "pi_features_extractor", None) or actor.features_extractor

@@ -16,7 +16,7 @@ from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.errors import ModelError
 
-__all__ = ["Layers", "find_environment", "layers_between"]
+__all__ = ["Wrapping", "find_environment", "wrapping_of"]
 
 _TAKEN = {
     *(wrappers.RescaleAction, vector.RescaleAction, vec_env.DummyVecEnv),
@@ -32,7 +32,7 @@ _NORMALIZE = (wrappers.NormalizeObservation, vector.NormalizeObservation)
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
+class Wrapping:
     """An environment and what lies between it and its agent.
 
     Attributes
@@ -59,15 +59,15 @@ class Layers:
         return 2.0 / (np.asarray(self.box.high, dtype=np.float64) - self.box.low)
 
 
-def layers_between(model: Any, env: Any = None) -> Layers:
+def wrapping_of(model: Any, env: Any = None) -> Wrapping:
     """Return what lies between a stable-baselines3 model and its environment; `env`, if given, has its wrappers.
 
     Raises `ModelError` for a wrapper that a closure cannot take along, and for actions of another box than the model's.
     """
-    found = _layers(model.get_env() if env is None else env)
+    found = _wrapping(model.get_env() if env is None else env)
     own = model.get_vec_normalize_env()
     if own is not None and own.norm_obs and not found.normalized:
-        found = Layers(found.env, (_of_vec_normalize(own),), found.box)
+        found = Wrapping(found.env, (_of_vec_normalize(own),), found.box)
     given = model.action_space
     ends = [(given.low, found.box.low), (given.high, found.box.high)]
     if given.shape == found.box.shape and not all(np.allclose(*pair) for pair in ends):
@@ -79,11 +79,11 @@ def layers_between(model: Any, env: Any = None) -> Layers:
 
 
 def find_environment(env: Any) -> ClosureEnv:
-    """Return the batched environment inside wrappers or behind a scalar one; `ModelError` as `layers_between`."""
-    return _layers(env).env
+    """Return the batched environment inside wrappers or behind a scalar one; `ModelError` as `wrapping_of`."""
+    return _wrapping(env).env
 
 
-def _layers(env: Any) -> Layers:
+def _wrapping(env: Any) -> Wrapping:
     layer, normalized, box = env, [], None
     while not isinstance(layer, ClosureEnv):
         kind, inner = type(layer), _inside(layer)
@@ -105,7 +105,7 @@ def _layers(env: Any) -> Layers:
         if box is None and not isinstance(layer, vec_env.VecEnvWrapper):  # a loaded one has the actions that it had
             box = _actions(layer)
         layer = inner
-    return Layers(layer, tuple(reversed(normalized)), _actions(layer) if box is None else box)
+    return Wrapping(layer, tuple(reversed(normalized)), _actions(layer) if box is None else box)
 
 
 def _inside(layer: Any) -> Any:
