@@ -17,6 +17,7 @@ from scipy.special import ndtr
 
 import l96bench
 from l96bench.metrics import Draws, interval, stretched
+from l96bench.results.combine import drawn_seeds
 
 Array = NDArray[np.float64]
 RESULTS = Path(__file__).parents[1] / "leaderboard" / "results"
@@ -109,8 +110,7 @@ def seed_weights(row: l96bench.Result) -> Array:
     n, n_replicates = len(row.model.seeds), len(row.score.replicates)
     if n < 2:
         return np.zeros((n_replicates, 0))
-    entropy = int(hashlib.sha256(row.model.name.encode()).hexdigest()[:8], 16)
-    drawn = np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, n_replicates))
+    _, drawn = drawn_seeds(row.model.name, n, n_replicates)
     return (drawn[..., None] == np.arange(n)).mean(axis=0)
 
 

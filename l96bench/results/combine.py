@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from l96bench.errors import ResultError
 from l96bench.results.record import STRETCHED, Cost, Result, Score, SeedScore, Value
 
-__all__ = ["combine_seeds", "require_comparable"]
+__all__ = ["combine_seeds", "drawn_seeds", "require_comparable"]
 
 
 def require_comparable(results: Sequence[Result]) -> None:
@@ -85,6 +86,12 @@ def combine_seeds(results: Sequence[Result]) -> Result:
     return Result.model_validate(dict(first) | combined, by_name=True)
 
 
+def drawn_seeds(name: str, n: int, n_replicates: int) -> tuple[int, NDArray[np.int64]]:
+    """Return the seed that follows from an entry's name, and which of n training seeds (n - 1, replicate) it draws."""
+    entropy = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+    return entropy, np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, n_replicates))
+
+
 def _require_one_entry(results: Sequence[Result]) -> None:
     if not results:
         raise ResultError("combine_seeds expected at least one result, got none")
@@ -107,8 +114,7 @@ def _combine_scores(results: Sequence[Result]) -> Score:
     replicates = np.array([result.score.replicates for result in results])
     method = first.score.method
     if n > 1:
-        entropy = int(hashlib.sha256(first.model.name.encode()).hexdigest()[:8], 16)
-        drawn = np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, replicates.shape[1]))
+        entropy, drawn = drawn_seeds(first.model.name, n, replicates.shape[1])
         replicates = np.take_along_axis(replicates, drawn, axis=0)
         method += f"; bootstrap of {n} training seeds, {n - 1} drawn a replicate (PCG64, seed {entropy})"
         method += "" if STRETCHED in method else f", {STRETCHED}"
