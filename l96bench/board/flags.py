@@ -10,6 +10,7 @@ import numpy as np
 
 from l96bench.results.origin import Origin
 from l96bench.results.record import Result, Score, Value
+from l96bench.tasks.registry import families
 
 __all__ = ["KINDS", "Flag", "Key", "Kind", "doubts", "flags", "is_reference", "is_sealed", "marks"]
 
@@ -50,8 +51,6 @@ _CEILING_FROM = 50.0
 """References with at least this score are ceilings, the others floors."""
 _PARTS = ("forecast_part", "climate_part", "climate_part_shift")
 """Metrics whose ceiling is 1, and which the score caps."""
-_RESTART, _DISTANCE = 2.0, 0.5
-"""The largest `restart` and smallest `training_distance` of a climate that is modelled (docs/definitions.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
 
     A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
     """
-    found = list(_recalled(row))
+    found = list(_out_of_bounds(row))
     if row.origin == Origin.TRAINED_HERE:
         return found
     if row.fresh is None and gap is None:
@@ -131,15 +130,18 @@ def _of_submission(row: Result) -> Iterator[Flag]:
         yield Flag("self-reported", "scored by its author, not derived again from an artifact")
 
 
-def _recalled(row: Result) -> Iterator[Flag]:
-    """Yield a flag where a free run does not follow from the states that a closure is given, beyond the interval."""
-    if row.family != "online-rollout":
-        return
-    restart, distance = row.metrics.get("restart"), row.metrics.get("training_distance")
-    if restart is not None and (restart.value if restart.low is None else restart.low) > _RESTART:
-        yield Flag("recalled", f"restart {restart.value:.3g}, expected at most {_RESTART:g}")
-    if distance is not None and distance.value < _DISTANCE:
-        yield Flag("recalled", f"distance from training {distance.value:.3g}, expected at least {_DISTANCE:g}")
+def _out_of_bounds(row: Result) -> Iterator[Flag]:
+    """Yield a flag for each metric that is outside of the bounds that the family declares, beyond its interval."""
+    family = families().get(row.family)
+    for metric in () if family is None else family.glossary:
+        own = row.metrics.get(metric.key)
+        if own is None:
+            continue
+        low, high = (own.value if end is None else end for end in (own.low, own.high))
+        if metric.most is not None and low > metric.most:
+            yield Flag("recalled", f"{metric.title} {own.value:.3g}, expected at most {metric.most:g}")
+        if metric.least is not None and high < metric.least:
+            yield Flag("recalled", f"{metric.title} {own.value:.3g}, expected at least {metric.least:g}")
 
 
 def _above(row: Result, ceiling: Result | None) -> Iterator[Flag]:

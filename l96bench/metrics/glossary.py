@@ -37,6 +37,8 @@ class Metric:
         Which way is better: "truth" is best at the truth's value, a number at that number.
     axis : str
         What a curve runs over; empty for a metric, which is one number.
+    least, most : float, optional
+        A row whose metric is outside of these, beyond its interval if it has one, has no rank.
     """
 
     key: str
@@ -45,6 +47,8 @@ class Metric:
     unit: str
     better: Literal["higher", "lower", "truth", "none"] | float
     axis: str = ""
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
         if not (self.key and self.title and self.definition and self.unit):

@@ -137,10 +137,10 @@ ONLINE = (
     Metric("restart", "restart",
            "Root mean square difference of the free run from the same run started again half an MTU before, from its "
            "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts. Near or below "
-           "1 for a closure that goes on as it began.", "1", "none"),
+           "1 for a closure that goes on as it began.", "1", "none", most=2.0),
     Metric("training_distance", "distance from training",
            "Median distance of half an MTU of the climate run from the nearest half MTU of the training trajectory, "
-           "turned around the ring, over that of the truth. 0 for a copy of the training data.", "1", 1.0),
+           "turned around the ring, over that of the truth. 0 for a copy of the training data.", "1", 1.0, least=0.5),
     Metric("lead", "lead", "Leads of the curves of forecasts.", "MTU", "none", _LEAD),
     Metric("crps_by_lead", "CRPS by lead", "As `crps_1`, at every lead.", "X", "lower", _LEAD),
     Metric("rmse_by_lead", "RMSE by lead", "As `rmse_1`, at every lead.", "X", "lower", _LEAD),

@@ -186,6 +186,7 @@ def test_the_order_of_results_does_not_matter(rows: list[Result], make_result: M
         ({"restart": Value(value=2.2, low=1.9, high=2.5), "training_distance": Value(value=12.9)}, []),
         ({"restart": Value(value=2.2, low=2.1, high=2.5)}, ["restart 2.2, expected at most 2"]),
         ({"restart": Value(value=1e9)}, ["restart 1e+09, expected at most 2"]),
+        ({"training_distance": Value(value=0.05, low=0.0, high=0.6)}, []),
         ({"training_distance": Value(value=0.05)}, ["distance from training 0.05, expected at least 0.5"]),
         (
             {"restart": Value(value=5.7, low=5.2, high=6.3), "training_distance": Value(value=0.05)},
@@ -200,3 +201,5 @@ def test_what_is_recalled_has_no_rank(make_result: Make, metrics: dict[str, Valu
     assert [flag.text for flag in doubts(row, None)] == texts
     ranks = {each.result.model.name: each.rank for each in make_tables([honest, row])[0].rows}
     assert ranks == ({"Quartic": 1, "Replay": None} if texts else {"Quartic": 2, "Replay": 1})
+    elsewhere = row.model_copy(update={"task": TASK})  # which declares no such bounds
+    assert doubts(elsewhere, None) == []
