@@ -162,7 +162,7 @@ def test_a_stochastic_closure_is_drawn_twenty_times(request: pytest.FixtureReque
     task: SubgridForcing = request.getfixturevalue(family)
     model = Dice()
     result = task.evaluate(model)
-    assert model.starts == 20 * 2 + 1  # test, shift, and once to measure its cost
+    assert model.starts == 20 * 3 + 1  # test, shift, the comparison with its negative, and once to measure its cost
     assert result.metrics["crps"].value < result.metrics["rmse"].value
     assert task.evaluate(Dice()).predictions_digest == result.predictions_digest
     # The mean of twenty has a twentieth of the variance of the noise.
