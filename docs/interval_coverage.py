@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 import l96bench
-from l96bench.metrics import Draws, interval, stretched
-from l96bench.results.combine import drawn_seeds
+from l96bench.metrics import Draws, drawn_seeds, interval, stretched
 
 Array = NDArray[np.float64]
 RESULTS = Path(__file__).parents[1] / "leaderboard" / "results"

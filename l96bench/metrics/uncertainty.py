@@ -6,6 +6,7 @@ both is made of the same blocks. Replicates and estimates may be ``-inf`` (a hop
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, inf, isfinite, sqrt
@@ -148,6 +149,12 @@ class Draws:
 
 MANY = Draws()
 """Enough draws for a percentile interval."""
+
+
+def drawn_seeds(name: str, n: int, n_replicates: int) -> tuple[int, NDArray[np.int64]]:
+    """Return the seed that follows from an entry's name, and which of n training seeds (n - 1, replicate) it draws."""
+    entropy = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
+    return entropy, np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, n_replicates))
 
 
 def stretched(

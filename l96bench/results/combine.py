@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from l96bench.errors import ResultError
+from l96bench.metrics.uncertainty import drawn_seeds
 from l96bench.results.record import STRETCHED, Cost, Result, Score, SeedScore, Value
 
-__all__ = ["combine_seeds", "drawn_seeds", "require_comparable"]
+__all__ = ["combine_seeds", "require_comparable"]
 
 
 def require_comparable(results: Sequence[Result]) -> None:
@@ -84,12 +84,6 @@ def combine_seeds(results: Sequence[Result]) -> Result:
         "predictions_digest": hashlib.sha256(digests).hexdigest(),
     }
     return Result.model_validate(dict(first) | combined, by_name=True)
-
-
-def drawn_seeds(name: str, n: int, n_replicates: int) -> tuple[int, NDArray[np.int64]]:
-    """Return the seed that follows from an entry's name, and which of n training seeds (n - 1, replicate) it draws."""
-    entropy = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
-    return entropy, np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, n_replicates))
 
 
 def _require_one_entry(results: Sequence[Result]) -> None:
