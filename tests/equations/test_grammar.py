@@ -25,11 +25,9 @@ FOREIGN = [
 STRANGE = [
     "\u2169[k]",
     "\u0425[k]",
-    "X[k]\u00b2",
     "\uff11",
     "X[k]*\u200bX[k]",
     "\u03c0",
-    "X[k] \u2212 1",
     "sin\u200b(X[k])",
 ]
 NUMBERS = [
