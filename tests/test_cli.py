@@ -167,9 +167,15 @@ def test_run_writes_a_result_for_every_entry_and_task(run: Run, tmp_path: Path) 
 
 @pytest.fixture
 def predictions(offline: SubgridForcing, tmp_path: Path) -> Path:
-    path = tmp_path / "line.npz"
-    np.savez(path, test=Polynomial([-2.0, -0.5]).predict(offline.test.X))
-    return path
+    U = Polynomial([-2.0, -0.5]).predict(offline.test.X)
+    return l96bench.export_predictions(tmp_path / "line.npz", offline, U)
+
+
+def changed(path: Path, U: np.ndarray) -> None:
+    """Write other predictions for the same data."""
+    with np.load(path) as file:
+        data = file["data"]
+    np.savez(path, data=data, test=U)
 
 
 @pytest.mark.slow
@@ -191,13 +197,14 @@ def test_score_prints_and_writes(run: Run, predictions: Path, offline: SubgridFo
     ("change", "message"),
     [
         (lambda path, U: path.write_bytes(path.read_bytes()[:-100]), "expected an .npz file of plain arrays"),
-        (lambda path, U: np.savez(path, test=np.array([{}], dtype=object)), "objects (pickles) are never loaded"),
-        (lambda path, U: np.savez(path, test=U[:1]), "got (1, 600, 8)"),
-        (lambda path, U: np.savez(path, test=U * 1j), "got complex128"),
+        (lambda path, U: changed(path, np.array([{}], dtype=object)), "objects (pickles) are never loaded"),
+        (lambda path, U: changed(path, U[:1]), "got (1, 600, 8)"),
+        (lambda path, U: changed(path, U * 1j), "got complex128"),
+        (lambda path, U: np.savez(path, test=U), "expected an array `data`"),
         (lambda path, U: np.savez(path, prediction=U), "expected the arrays `test`"),
         (lambda path, U: path.unlink(), "no file"),
     ],
-    ids=["truncated", "pickled", "shape", "complex", "name", "absent"],
+    ids=["truncated", "pickled", "shape", "complex", "data", "name", "absent"],
 )
 def test_predictions_that_cannot_be_scored(
     run: Run, predictions: Path, offline: SubgridForcing, change: Callable[[Path, np.ndarray], object], message: str
