@@ -5,6 +5,7 @@ A process of `FreshCopy` imports this module, which therefore imports little.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import subprocess
 import sys
@@ -47,6 +48,8 @@ DRAWS = 4
 """Draws of a stochastic closure that its predictions are compared with."""
 SLACK = 0.03
 """How much smaller the mean square error of predictions may be than that of the closure, relatively."""
+_ASKED = ("predict", "sample", "closure", "start", "step")
+"""The methods of a model that are asked for U."""
 _CHILD = """
 import os, pickle, sys
 out = os.fdopen(os.dup(1), "wb")
@@ -61,7 +64,8 @@ class FreshCopy:
     """A context in which a copy of a model, as it was before anything was asked, answers in a process of its own.
 
     With ``here=True`` the copy answers in this process, which takes milliseconds in place of a second; with
-    ``keeps_nothing=True``, for models that are run as graphs or by this package's kernels, the model itself does.
+    ``keeps_nothing=True``, for models that are run as graphs or by this package's kernels, the model itself does,
+    unless a method of its class was replaced in this one object.
 
     Raises
     ------
@@ -73,7 +77,7 @@ class FreshCopy:
         self.name, self.model = type(model).__name__, model
         self._child: subprocess.Popen[bytes] | None = None
         self._pickled = b""
-        if keeps_nothing:
+        if keeps_nothing and not any(name in getattr(model, "__dict__", {}) for name in _ASKED):
             return
         import cloudpickle
 
@@ -216,7 +220,11 @@ def check_causal(
     skipped: int,
     interval: float,
 ) -> NDArray[np.float64]:
-    """Raise `ModelError` if a model predicts better along trajectories than its closure, which sees no later state.
+    """Raise `ModelError` if a model uses later states of a trajectory than the one that it predicts U of.
+
+    Its predictions must not change where nothing but later states do, and must not be better than those of its closure,
+    which sees no later state. The first alone is passed by a model that recognizes what it has predicted before, the
+    second by a closure whose noise cancels in the mean of its draws.
 
     Parameters
     ----------
@@ -234,6 +242,7 @@ def check_causal(
         The mean square errors of the predictions and of the closure. That of a stochastic closure is corrected for the
         variance of a mean of `DRAWS` draws.
     """
+    _check_splices(model, X, mean)
     closure = as_closure(model, interval)
     n, members = len(X), 1 if closure.deterministic else DRAWS
     checked_start(closure, n * members, np.random.default_rng(0))
@@ -252,6 +261,24 @@ def check_causal(
     return np.array([error, own])
 
 
+def _check_splices(model: Any, X: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
+    """Raise unless trajectories that go on as others do have the same predictions as before, up to there.
+
+    Where they go on as others follows from all predictions, so that no model can know it beforehand.
+    """
+    n, length = X.shape[:2]
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(mean.tobytes()).digest(), "little"))
+    ends = [int(rng.integers(1, length)) for _ in range(n)]
+    others = X[np.arange(n) - 1] if n > 1 else X[:, ::-1]
+    for own, other, before, end in zip(X, others, mean, ends, strict=True):
+        again = mean_alone(model, np.concatenate([own[:end], other[end:]]))
+        if not _same(before, np.concatenate([again[:end], before[end:]])).all():
+            raise ModelError(
+                f"expected {type(model).__name__}.predict to use no later states, and to draw no random numbers; but U "
+                f"changes by up to {np.nanmax(np.abs(again - before)[:end]):.3g} where nothing but later states do"
+            )
+
+
 def mean_of(model: Any, X: NDArray[np.float64], state: Any) -> NDArray[np.float64]:
     """Return the predictions of a model whose draws begin at a state of the generator."""
     rng = np.random.default_rng(0)
@@ -260,8 +287,15 @@ def mean_of(model: Any, X: NDArray[np.float64], state: Any) -> NDArray[np.float6
 
 
 def mean_alone(model: Any, X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what a model's ``predict`` gives for X (n, K)."""
-    return checked_forcing(model.predict(X.copy()), X.shape, f"{type(model).__name__}.predict")
+    """Return what a model's ``predict`` gives for X (n, K), or raise `ModelError`."""
+    name = type(model).__name__
+    try:
+        return checked_forcing(model.predict(X.copy()), X.shape, f"{name}.predict")
+    except ModelError:
+        raise
+    except Exception as error:
+        hint = points_hint(model.predict, X)
+        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}{'.' + hint if hint else ''}") from error
 
 
 def predict(
@@ -276,13 +310,11 @@ def predict(
             checked_start(closure, len(X), rng)
             draws.append(checked_step(closure, X))
         return np.mean(draws, axis=0), None if len(draws) == 1 else np.stack(draws)
+    mean, sampler = mean_alone(model, X), getattr(model, "sample", None)
     try:
-        mean = checked_forcing(model.predict(X.copy()), X.shape, f"{name}.predict")
-        sampler = getattr(model, "sample", None)
         drawn = sampler(X.copy(), MEMBERS, rng) if callable(sampler) else None
     except ModelError:
         raise
     except Exception as error:
-        hint = points_hint(model.predict, X)
-        raise user_error(f"{name}.predict", error, f" for X of shape {X.shape}{'.' + hint if hint else ''}") from error
+        raise user_error(f"{name}.sample", error, f" for X of shape {X.shape}") from error
     return mean, None if drawn is None else checked_forcing(drawn, (MEMBERS, *X.shape), f"{name}.sample")

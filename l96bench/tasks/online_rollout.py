@@ -25,8 +25,19 @@ from l96bench.results.record import Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
-from l96bench.tasks.online_runs import INTERVAL, Batches, RecordedClosure, Runner, Starts, copies, restarted
+from l96bench.tasks.online_runs import (
+    AGAIN,
+    INTERVAL,
+    Batches,
+    RecordedClosure,
+    Runner,
+    Starts,
+    check_company,
+    copies,
+    restarted,
+)
 from l96bench.tasks.online_scores import (
+    LIKE_TRUTH,
     METHOD,
     ClimateRun,
     Estimate,
@@ -41,7 +52,7 @@ from l96bench.tasks.online_scores import (
     momentum_metrics,
     possible_scores,
     response,
-    restart_ratio,
+    restart_of,
     score_of,
 )
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
@@ -49,6 +60,8 @@ from l96bench.tasks.sources import CLIMATE, fewer
 
 __all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
+WATCHED = 3
+"""Times, besides the middle, at which a closure is started again from its own free run."""
 CLIMATES = {"": "climate", "_shift": "climate-shift"}
 """The splits of the truth of each climate, by the suffix of its metrics."""
 
@@ -232,9 +245,7 @@ class OnlineRollout(ClosureTask):
             lost[case, member] = each.left[: self.n_members] <= self.cases.lead
             if goes_on:
                 free = each
-        first = cases[batches.cases[0]] + shifted
-        rngs = (self._rng("restart", 0), self._rng("restart", 1))
-        again = restarted(run, fresh, free.X, first, self.climatology[1], rngs)
+        again = self._restarts(run, closure, free.X, cases[batches.cases[0]] + shifted, len(batches.order))
         if np.isnan(X).any():
             X = np.where(np.isnan(X), self.climatology[0] if is_floor else self.without_closure.forecasts.X, X)
         forecasts = Forecasts(X, ensemble.crps(self.forecast_truth, X), int(lost.sum()))
@@ -246,6 +257,27 @@ class OnlineRollout(ClosureTask):
             cdfs = climate.member_cdfs(whole, INTERVAL, self.grids[key])
             climates[key] = ClimateRun(whole, cdfs, free.survived[part], None if sources is None else sources[:, part])
         return Runs(forecasts, climates, again)
+
+    def _restarts(
+        self, run: Runner, closure: Closure, X: NDArray[np.float64], starts: Starts, n_batches: int
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Start the closure again in the middle of its free run and at times that follow from the run (`restarted`).
+
+        A deterministic closure's members must not depend on each other there (`check_company`).
+        """
+        fresh, std = copies(closure), self.climatology[1]
+        drawn = np.random.default_rng(int(array_digest(X), 16))
+        sampled = round(self.spin_up / INTERVAL), len(X) - round(AGAIN / INTERVAL)
+        times = np.maximum(drawn.integers(*sampled, size=WATCHED), len(starts.past))
+        if closure.deterministic and type(closure) is not Polynomial:
+            check_company(run, fresh, X, int(times[0]), starts, drawn)
+        found = [restarted(run, fresh, X, len(X) // 2, starts, std, [self._rng("restart", i) for i in (0, 1)])]
+        for i, at in enumerate(times, 1):
+            # The noise is that of a batch of forecasts, so that no closure knows a restart by its generator.
+            rngs = [self._rng("restart", 2 * i + j) for j in (0, 1)]
+            noise = [self._rng("run", int(batch)) for batch in drawn.permutation(max(n_batches, 2))[:2]]
+            found.append(restarted(run, fresh, X, int(at), starts, std, rngs, noise))
+        return tuple(each for each in found if each is not None)
 
     def _sources(
         self, X: NDArray[np.float64], closure: Any, recorded: RecordedClosure | None, order: NDArray[np.int64]
@@ -295,8 +327,9 @@ class OnlineRollout(ClosureTask):
             series |= {f"{name}{key}": values for name, values in climate_series(run).items()}
         metrics |= response(runs.climates, drawn)
         metrics["training_distance"] = Value(value=self.recall.of(runs.climates[""].X))
-        if runs.restart is not None:
-            metrics["restart"] = restart_ratio(*runs.restart, self.weights(len(runs.restart[0]), "restart"))
+        if runs.restart:
+            weights = self.weights(runs.restart[0].shape[1], "restart")
+            metrics["restart"] = restart_of(runs.restart, weights, max(part for part, _ in parts) > LIKE_TRUTH)
         survived = runs.climates[""].survived
         score, replicates = score_of(forecast, parts, (float(survived.mean()), drawn[""] @ survived))
         left = sum(int((~run.survived).sum()) for run in runs.climates.values())

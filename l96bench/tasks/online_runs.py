@@ -18,11 +18,21 @@ from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import Closure, checked_start, checked_step, name_of
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import Rollout, rollout
-from l96bench.errors import user_error
+from l96bench.errors import ModelError, user_error
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.regimes import Regime
 
-__all__ = ["INTERVAL", "Batches", "RecordedClosure", "Runner", "Starts", "copies", "restarted"]
+__all__ = [
+    "AGAIN",
+    "INTERVAL",
+    "Batches",
+    "RecordedClosure",
+    "Runner",
+    "Starts",
+    "check_company",
+    "copies",
+    "restarted",
+]
 
 Array = NDArray[np.float64]
 INTERVAL = 0.05
@@ -111,43 +121,95 @@ class Runner:
 def copies(closure: Closure) -> Callable[[], Closure]:
     """Return a function that makes fresh copies of a closure, as it is now.
 
-    What runs as a graph or in this package's kernels keeps nothing and is its own copy. Raises `ModelError` for a
-    closure that cannot be pickled.
+    What runs as a graph or in this package's kernels keeps nothing and is its own copy; what is derived from these
+    classes may keep anything. Raises `ModelError` for a closure that cannot be pickled.
     """
-    if isinstance(closure, OnnxClosure | Polynomial):
+    if type(closure) in (OnnxClosure, Polynomial):
         return lambda: closure
     import cloudpickle
+
+    expected = f"{name_of(closure)}: expected a closure that can be pickled; pickling"
+
+    def copy() -> Closure:
+        try:
+            found: Closure = pickle.loads(pickled)
+            return found
+        except Exception as error:
+            raise user_error(expected, error) from error
 
     try:
         pickled = cloudpickle.dumps(closure)
     except Exception as error:
-        raise user_error(f"{name_of(closure)}: expected a closure that can be pickled; pickling", error) from error
-    return lambda: pickle.loads(pickled)
+        raise user_error(expected, error) from error
+    return copy
+
+
+def _from_run(X: Array, at: int, starts: Starts, ahead: int) -> tuple[NDArray[np.bool_], Starts]:
+    """Return which rows of a run X (time, row, K) are there around sample `at`, and all rows with their own past.
+
+    Rows that have left by `ahead` samples later stand where they began.
+    """
+    past = len(starts.past)
+    alive = np.asarray(np.isfinite(X[at - past : at + ahead + 1]).all(axis=(0, 2)))
+    there = np.where(alive[:, None], X[at], starts.X)
+    return alive, Starts(there, np.where(alive[:, None], X[at - past : at], starts.past), starts.forcing, starts.limits)
 
 
 def restarted(
-    run: Runner, copy: Callable[[], Closure], X: Array, starts: Starts, std: float, rngs: Sequence[np.random.Generator]
-) -> tuple[Array, Array] | None:
-    """Return squares of differences (row,) of a run from itself after a restart, and of two restarts.
+    run: Runner,
+    copy: Callable[[], Closure],
+    X: Array,
+    at: int,
+    starts: Starts,
+    std: float,
+    rngs: Sequence[np.random.Generator],
+    noise: Sequence[np.random.Generator] | None = None,
+) -> Array | None:
+    """Return squares of differences (3, row): of a run from its restarts, of two restarts, and of these at first.
 
-    The run X (time, row, K), of the same rows as `starts`, is started again in its middle from its own past, a little
-    disturbed, by two fresh copies of the closure. Rows that have left are left out; None if no row is there.
+    The run X (time, row, K), of the same rows as `starts`, is started again at sample `at` from its own past, a little
+    disturbed, by two fresh copies of the closure. `rngs` draw the disturbances, and the closure's noise if no `noise`
+    is given. Rows that have left are left out; None if no row is there.
     """
-    at, past, n = X.shape[0] // 2, len(starts.past), whole_multiple(AGAIN, INTERVAL)
-    own, there = X[at + n], X[at]
-    found = []
-    alive = np.asarray(np.isfinite(X[at - past : at + n + 1]).all(axis=(0, 2)))
-    for rng in rngs:
-        moved = np.where(alive[:, None], there, starts.X) + DISTURBANCE * std * rng.standard_normal(there.shape)
-        history = np.where(alive[:, None], X[at - past : at], starts.past)
-        again = Starts(moved, history, starts.forcing, starts.limits)
-        found.append(run(copy(), again, rng.permutation(len(moved)), AGAIN + INTERVAL, rng).X[-1])
+    n = whole_multiple(AGAIN, INTERVAL)
+    alive, again = _from_run(X, at, starts, n)
+    found, moves = [], []
+    for rng, own_noise in zip(rngs, rngs if noise is None else noise, strict=True):
+        move = DISTURBANCE * std * rng.standard_normal(again.X.shape)
+        moved = Starts(again.X + move, again.past, again.forcing, again.limits)
+        found.append(run(copy(), moved, rng.permutation(len(move)), AGAIN + INTERVAL, own_noise).X[-1])
+        moves.append(move)
     first, second = found
     kept = alive & np.isfinite(first).all(axis=1) & np.isfinite(second).all(axis=1)
     if not kept.any():
         return None
-    apart = (np.square(own - first) + np.square(own - second)).mean(axis=1) / 2.0
-    return np.where(kept, apart, 0.0), np.where(kept, np.square(first - second).mean(axis=1), 0.0)
+    own = X[at + n]
+    squares = (
+        (np.square(own - first) + np.square(own - second)) / 2.0,
+        np.square(first - second),
+        np.square(moves[0] - moves[1]),
+    )
+    return np.where(kept, [each.mean(axis=1) for each in squares], 0.0)
+
+
+def check_company(
+    run: Runner, copy: Callable[[], Closure], X: Array, at: int, starts: Starts, rng: np.random.Generator
+) -> None:
+    """Raise `ModelError` unless members go on in the same way when half of the others are replaced.
+
+    The members are those of a run X (time, row, K) at sample `at`; others stand where the run began.
+    """
+    alive, rows = _from_run(X, at, starts, 0)
+    n = len(alive)
+    stays = rng.permutation(n) < (n + 1) // 2
+    mixed = (rows + starts)[np.where(stays, np.arange(n), n + np.arange(n))]
+    order = rng.permutation(n)
+    one, other = (run(copy(), each, order, AGAIN + INTERVAL, rng).X[:, stays & alive] for each in (rows, mixed))
+    if not np.allclose(one, other, rtol=0.0, atol=1e-4 * float(np.std(starts.X)), equal_nan=True):
+        raise ModelError(
+            f"{name_of(copy())}: expected U of a member to depend on that member alone; with others beside it, "
+            f"X differs by up to {np.nanmax(np.abs(one - other)):.3g} after {AGAIN:g} MTU"
+        )
 
 
 @dataclass(eq=False)

@@ -19,6 +19,8 @@ from l96bench.tasks.online_runs import INTERVAL
 from l96bench.tasks.parts import LEVEL, seed_spread, value_of
 
 __all__ = [
+    "LIKE_TRUTH",
+    "RESTART",
     "ClimateRun",
     "Forecasts",
     "Runs",
@@ -31,7 +33,7 @@ __all__ = [
     "momentum_metrics",
     "possible_scores",
     "response",
-    "restart_ratio",
+    "restart_of",
     "score_of",
 ]
 
@@ -41,6 +43,12 @@ METHOD = (
     "paired bootstrap: forecasts over cases, climates and survival over members of model and truth; parts recentred on "
     "their estimates; percentile interval"
 )
+RESTART = 2.0
+"""The largest `restart` of a closure that goes on as it began."""
+LIKE_TRUTH = 0.5
+"""The smallest part of a climate in which disturbances have to grow."""
+SMALLEST = 1e-6
+"""The smallest growth of the square of a disturbance that is told from none."""
 RETURN = (10.0, 0.9)
 """Length in MTU of the blocks whose largest X makes a return level, and its quantile among them."""
 
@@ -78,7 +86,7 @@ class Runs:
 
     forecasts: Forecasts
     climates: dict[str, ClimateRun]
-    restart: tuple[Array, Array] | None = None
+    restart: tuple[Array, ...] = ()
 
 
 def score_of(forecast: Estimate, climates: Sequence[Estimate], survival: Estimate) -> Estimate:
@@ -243,11 +251,37 @@ def response(climates: Mapping[str, ClimateRun], weights: Mapping[str, Array]) -
     }
 
 
-def restart_ratio(own: Array, between: Array, weights: Array) -> Value:
-    """Return the RMS difference of a run from its restarts over that between two, from squares (row,)."""
+def restart_of(found: Sequence[Array], weights: Array, like_truth: bool) -> Value:
+    """Return the RMS difference of a run from its restarts over that between two, from `restarted`'s squares (3, row).
+
+    It is that of the first restarts, unless that of others is above `RESTART`, beyond its interval, with a sixth of the
+    rows or more: then the largest of these. In a run whose climate is like the truth's a disturbance grows; where it
+    shrinks in a tenth of the rows, as if they were pulled to a trajectory, its first size over the last one counts too.
+    """
+    first, *others = [_restart_ratio(squares, weights) for squares in found]
+    many = [6 * np.count_nonzero(squares[1]) >= weights.shape[1] for squares in found[1:]]
+    high = [value for value, enough in zip(others, many, strict=True) if enough]
+    high += [_shrinkage(squares, weights) for squares in found] if like_truth else []
+    high = [value for value in high if (value.low or 0.0) > RESTART]
+    return max(high, key=lambda value: value.value) if high and (first.low or 0.0) <= RESTART else first
+
+
+def _restart_ratio(squares: Array, weights: Array) -> Value:
+    own, between, _ = squares
     least = np.finfo(np.float64).tiny
     ratios = np.sqrt((weights @ own) / np.maximum(weights @ between, least))
     return value_of(float(np.sqrt(own.sum() / max(between.sum(), least))), ratios)
+
+
+def _shrinkage(squares: Array, weights: Array) -> Value:
+    """Return by how much, at least, disturbances shrink in a tenth of the rows that are there."""
+    there = squares[2] > 0.0
+    _, between, before = squares[:, there]
+    shrunk = np.sqrt(before / np.maximum(between, SMALLEST * before))
+    order = np.argsort(-shrunk)
+    counted = np.cumsum(weights[:, there][:, order], axis=1)
+    places = (counted < 0.1 * counted[:, -1:]).sum(axis=1)
+    return value_of(float(shrunk[order[len(order) // 10]]), shrunk[order[np.minimum(places, len(order) - 1)]])
 
 
 def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from l96bench.board.flags import doubts
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
 from l96bench.metrics.uncertainty import compare
@@ -300,40 +298,3 @@ def test_online_a_good_forecast_alone_is_half_the_score(real_online: Online) -> 
         real_online.honest.metrics["forecast_part"].value, rel=1e-9
     )
     assert_below(result, real_online.honest, 10.0)
-
-
-class Recalled:
-    """The quartic for 3.1 MTU, then the training trajectory; if `cautious`, only from states that are like it."""
-
-    deterministic = True
-
-    def __init__(self, quartic: Polynomial, X: Array, cautious: bool) -> None:
-        self.quartic, self.X, self.cautious = quartic, X, cautious
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        self.n = 0
-        self.place = self.copies = np.empty(0)
-
-    def step(self, X: Array) -> Array:
-        self.n += 1
-        U = self.quartic.predict(X)
-        if self.n <= 310:
-            return U
-        if not len(self.place):
-            self.place = cKDTree(self.X[:-8000]).query(X)[1]
-            # Under a stronger forcing the energy of the states is larger than in training.
-            self.copies = np.square(X).mean(axis=1) < (1.15 if self.cautious else np.inf) * np.square(self.X).mean()
-        whole, part = divmod(self.n - 310, 5)
-        here = (self.place + whole) % (len(self.X) - 1)
-        goal = (1 - part / 5) * self.X[here] + part / 5 * self.X[here + 1]
-        return np.where(self.copies[:, None], _towards(goal, X, 0.01), U)
-
-
-@pytest.mark.parametrize("cautious", [False, True])
-def test_online_a_recalled_climate_loses_its_rank(real_online: Online, cautious: bool) -> None:
-    result = real_online.task.evaluate(Recalled(real_online.quartic, _rows(real_online.task.train.X), cautious))
-    assert result.metrics["climate_part"].value > 0.9
-    assert {flag.kind for flag in doubts(result, None)} == {"recalled"}
-    assert doubts(real_online.honest, None) == []
-    if not cautious:
-        assert_below(result, real_online.honest, 4.0)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from l96bench import LocalRegressor, ModelError, Polynomial
+from l96bench import LocalRegressor, ModelError, Polynomial, PolynomialRegressor
 from l96bench.dynamics.predictions import FreshCopy
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing
@@ -90,6 +90,17 @@ def test_what_is_not_stateless_is_refused(offline: SubgridForcing, model: Any) -
     everything.clear()
     with pytest.raises(ModelError, match="expected the same U for the same state, whatever other states come with it"):
         offline.evaluate(model)
+
+
+def test_a_method_that_is_replaced_in_one_object_is_not_taken_for_its_class(offline: SubgridForcing) -> None:
+    """A polynomial keeps nothing; an object whose own `predict` is another function may keep anything."""
+    model = PolynomialRegressor(degree=1).fit(offline.train.X, offline.train.U)
+    honest = offline.score(model)
+    model.predict = RemembersAnswers().predict
+    with pytest.raises(ModelError, match="expected the same U for the same state"):
+        offline.evaluate(model)
+    del model.predict
+    assert offline.score(model) == honest
 
 
 class Noisy:

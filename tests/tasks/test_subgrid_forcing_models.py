@@ -254,6 +254,42 @@ def test_predictions_that_are_better_than_the_closure_are_refused(memory: Subgri
     fitted = LinearRegression().fit(features(memory.train.X), memory.train.U)
     with pytest.raises(ModelError, match=r"expected WithClosure.predict to use no later states"):
         memory.evaluate(WithClosure(lambda X: fitted.predict(features(X))))
+    SMOOTHERS[:] = [lambda X: fitted.predict(features(X))]
+    with pytest.raises(ModelError, match=r"use no later states.*and that of the closure"):
+        memory.evaluate(WithClosure(recalls))
+
+
+SMOOTHERS: list[Callable[[Array], Array]] = []
+KNOWN: dict[bytes, Array] = {}
+
+
+def recalls(X: Array) -> Array:
+    """Predictions from later states; of a state that was seen before, those of then."""
+    return np.stack([KNOWN.setdefault(x.tobytes(), u) for x, u in zip(X, SMOOTHERS[0](X), strict=True)])
+
+
+class Cancels:
+    """A closure whose noise is opposite in consecutive rows, so that the mean of its draws is better than they seem."""
+
+    deterministic = False
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Nothing is kept."""
+
+    def step(self, X: Array) -> Array:
+        return -2.0 - 0.5 * X + 10.0 * (-1.0) ** np.arange(len(X))[:, None]
+
+
+def test_later_states_are_found_behind_noise_and_within_the_slack(memory: SubgridForcingMemory) -> None:
+    class Noisy(WithClosure):
+        def closure(self, dt: float = 0.01) -> Any:
+            return Cancels()
+
+    for share in (1.0, 0.01):
+        line = lambda X, share=share: -2.0 - 0.5 * ((1.0 - share) * X + share * np.roll(X, -1, axis=0))  # noqa: E731
+        for model in (Noisy(line), WithClosure(line)):
+            with pytest.raises(ModelError, match=r"but U changes by up to .* where nothing but later states do"):
+                memory.evaluate(model)
 
 
 @pytest.mark.parametrize("causal", [lambda X: X.astype(np.float32), lambda X: np.full(X.shape, np.nan)])
