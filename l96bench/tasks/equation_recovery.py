@@ -278,12 +278,14 @@ class EquationRecovery(Task):
         return list(equations)
 
     def possible_scores(self, row: Result) -> tuple[float, float]:
-        """Return the mean over levels of noise and that over budgets, which are the score both."""
+        """Return the mean over levels of noise and that over budgets, both the score, within what F1 allows."""
         means = [
             fmean(value.value for key, value in row.metrics.items() if key.startswith(f"score_{by}_"))
             for by in ("noise", "budget")
         ]
-        return max(means), min(means)
+        f1, residual = row.metrics["f1"].value, row.metrics["operator_residual"].value
+        # The mean of max(0, 1 - R) is at least that of the mean R.
+        return max(*means, 50.0 * (f1 + max(0.0, 1.0 - residual))), min(*means, 50.0 * (f1 + 1.0))
 
     def in_miniature(self) -> Self:
         """Return a copy with two unregistered instances and four problems for each."""

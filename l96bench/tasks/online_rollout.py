@@ -43,6 +43,7 @@ from l96bench.tasks.online_scores import (
     Estimate,
     Forecasts,
     Runs,
+    check_numbers,
     climate_metrics,
     climate_part,
     climate_series,
@@ -339,7 +340,9 @@ class OnlineRollout(ClosureTask):
         return Parts(score, replicates, METHOD, metrics, failures, digest, series)
 
     def possible_scores(self, row: Result) -> tuple[float, float]:
-        """Return the ends of the scores that the parts and the survival of a row allow."""
+        """Return the ends of the scores that the parts and the survival of a row allow; see `check_numbers`, too."""
+        if row.model.kind != "reference":
+            check_numbers(row.metrics, row.series, self.cases.members)
         return possible_scores(row.metrics, len(row.model.seeds))
 
     def aligned(self, row: Result) -> Sequence[Aligned]:

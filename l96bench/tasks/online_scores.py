@@ -24,6 +24,7 @@ __all__ = [
     "ClimateRun",
     "Forecasts",
     "Runs",
+    "check_numbers",
     "climate_metrics",
     "climate_part",
     "climate_series",
@@ -45,6 +46,8 @@ METHOD = (
 )
 RESTART = 2.0
 """The largest `restart` of a closure that goes on as it began."""
+FORECASTS = ("crps", "rmse", "spread", "anomaly_correlation")
+"""The curves by lead, whose values at 1 MTU are metrics."""
 LIKE_TRUTH = 0.5
 """The smallest part of a climate in which disturbances have to grow."""
 SMALLEST = 1e-6
@@ -121,6 +124,27 @@ def possible_scores(metrics: Mapping[str, Value], n_seeds: int) -> tuple[float, 
     apart = min(1.0, sum(spreads)) * (survival * max(0.0, 1.0 - survival)) ** 0.5 if n_seeds > 1 else 0.0
     score, open_ends = 50.0 * survival * clipped, 50.0 * (survival * open_ends + apart)
     return score - open_ends, score + open_ends
+
+
+def check_numbers(metrics: Mapping[str, Value], series: Mapping[str, Sequence[float]], members: int) -> None:
+    """Raise `ValueError` or `KeyError` unless the numbers of a row are all there and agree with its curves.
+
+    Stochastic closures have this many `members`, others one.
+    """
+    if metrics["members"].value not in (1.0, members):
+        raise ValueError(f"members: expected 1 or {members}, got {metrics['members'].value:g}")
+    leads = np.asarray(series["lead"])
+    curves = {name: np.asarray(series[f"{name}_by_lead"]) for name in FORECASTS}
+    if any(curve.shape != leads.shape for curve in curves.values()):
+        raise ValueError(f"expected {len(leads)} leads in every curve")
+    found = {f"{name}_1": curve[np.abs(leads - 1.0) < 1e-9].sum() for name, curve in curves.items()}
+    found["crps_mean"] = curves["crps"][leads <= SCORED_LEAD + 1e-9].mean()
+    for name, value in found.items():
+        if not np.isclose(metrics[name].value, value, rtol=1e-4, atol=1e-4):
+            raise ValueError(f"{name}: {metrics[name].value:.6g}, in the curve by lead {value:.6g}")
+    wanted = ["training_distance"] + ["restart"] * (metrics["survival"].value > 0.5)
+    if missing := [name for name in wanted if name not in metrics]:
+        raise ValueError(f"{', '.join(missing)} missing")
 
 
 def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Array, weights: Array) -> Estimate:

@@ -129,6 +129,16 @@ def dropped(key: str) -> Callable[[Fields], None]:
 
 
 FORGED: dict[str, tuple[str, Callable[[Fields], Any], str]] = {
+    "no test of restarts": ("online", dropped("restart"), "restart missing"),
+    "no distance from training": ("online", dropped("training_distance"), "training_distance missing"),
+    "other members": ("online", set_in("metrics", "members", "value", to=7.0), "members: expected 1 or 20, got 7"),
+    "a shorter curve": ("online", set_in("series", "crps_by_lead", to=lambda all: all[:3]), "leads in every curve"),
+    "a better curve": (
+        "online",
+        set_in("series", "rmse_by_lead", to=lambda all: [each / 2 for each in all]),
+        "in the curve by lead",
+    ),
+    "a better F1": ("recovery", set_in("metrics", "f1", to={"value": 0.999}), "does not follow"),
     "a narrower interval": ("online", narrowed, "is not that of the replicates"),
     "a wider interval": ("offline", set_in("score", "high", to=100.0), "is not that of the replicates"),
     "more blocks": ("recovery", set_in("score", "blocks", to=200), "number of blocks"),
