@@ -200,7 +200,10 @@ def read_secret(path: Path) -> bytes:
         text = path.read_text(encoding="ascii").strip()
         mode = stat.S_IMODE(path.stat().st_mode)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a file with a season's secret ({error})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{path}: expected a file with a season's secret ({reason}); give its own with --secret"
+        ) from error
     if not re.fullmatch(_HEX.strip("^$"), text):
         raise DataError(f"{path}: expected {2 * SECRET_BYTES} hexadecimal digits")
     if os.name == "posix" and mode & 0o077:

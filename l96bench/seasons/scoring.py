@@ -18,6 +18,7 @@ from l96bench.errors import DataError, L96BenchError, faulty_fields
 from l96bench.files import write_atomic
 from l96bench.parallel import in_parallel
 from l96bench.results.combine import combine_seeds
+from l96bench.results.origin import slug_of
 from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, draw_secret, record_path
@@ -245,7 +246,7 @@ class _Scoring:
                 yield from ((drawn, result) for result in scored.results)
 
     def _folder(self, name: str) -> Path | None:
-        places = [self.board / "submissions" / name, Path(name)]
+        places = [self.board / "submissions" / slug_of(name), Path(name)]
         return next((place for place in places if (place / SUBMISSION_FILE).is_file()), None)
 
     def _rows_of_code(self, names: Sequence[str]) -> Iterator[tuple[bool, Result]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from l96bench.entries.entry import Entry, EntryCode, find_code
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.results.load import find_board
+from l96bench.results.origin import slug_of
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, read_content
 from l96bench.submissions.fields import SUBMISSION_FILE
@@ -70,7 +71,7 @@ class Named:
 
 
 def resolve(text: str) -> Named:
-    """Resolve the name of an entry, a submission folder, an artifact or predictions file, or a result file.
+    """Resolve the name of an entry, a submission (its folder, or its name on the board), an artifact or a result file.
 
     Raises UnknownIdError, naming the nearest entries and where they were looked for, if it is none of these.
     """
@@ -83,8 +84,22 @@ def resolve(text: str) -> Named:
         if path.suffix == ".json" and b'"l96bench/result/' in _beginning(path):
             return Named(text, "result", result=Result.read(path))
         return Named(text, "artifact")
-    code = find_code(text)
+    try:
+        code = find_code(text)
+    except UnknownIdError:
+        if (folder := _on_board(text)) is None:
+            raise
+        return Named(text, "folder", folder=folder)
     return Named(code.name, "entry", code=code)
+
+
+def _on_board(name: str) -> SubmissionFolder | None:
+    """Return the submission of that name on the board around this folder, if there is one."""
+    try:
+        place = find_board() / "submissions" / slug_of(name)
+    except L96BenchError:
+        return None
+    return SubmissionFolder.read(place) if (place / SUBMISSION_FILE).is_file() else None
 
 
 def _beginning(path: Path) -> bytes:

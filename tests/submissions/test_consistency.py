@@ -60,6 +60,12 @@ def test_honest_rows_can_be_so(name: str) -> None:
     assert faults_of(name, lambda fields: None) == []
 
 
+def test_rows_of_a_submission_are_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BOARD.parent)
+    for name in ("stencil network, seed 0", "stencil-network-seed-0", "leaderboard/submissions/stencil-network-seed-0"):
+        assert path_of("submission") in [each.resolve() for each in rows_of(name, BOARD)]
+
+
 def raised(fields: Fields) -> None:
     """The score and that of every seed set to 99.5."""
     score = fields["score"]
