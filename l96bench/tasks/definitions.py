@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from l96bench.metrics.glossary import Metric, with_shift
 
-__all__ = ["ASSIMILATION", "LEARNING", "OFFLINE", "ONLINE", "RECOVERY"]
+__all__ = ["ASSIMILATION", "LEARNING", "OFFLINE", "ONLINE", "RECOVERY", "RESTART"]
+
+RESTART = 2.0
+"""The largest `restart` of a closure that goes on as it began."""
 
 _LEAD = "lead"
 _EVALUATION = "evaluation during training"
@@ -137,7 +140,7 @@ ONLINE = (
     Metric("restart", "restart",
            "Root mean square difference of the free run from the same run started again half an MTU before, from its "
            "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts. Near or below "
-           "1 for a closure that goes on as it began.", "1", "none", most=2.0),
+           "1 for a closure that goes on as it began.", "1", "none", most=RESTART),
     Metric("training_distance", "distance from training",
            "Median distance of half an MTU of the climate run from the nearest half MTU of the training trajectory, "
            "turned around the ring, over that of the truth. 0 for a copy of the training data.", "1", 1.0, least=0.5),

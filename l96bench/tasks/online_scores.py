@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
+from l96bench.tasks.definitions import RESTART
 from l96bench.tasks.online_runs import INTERVAL
 from l96bench.tasks.parts import LEVEL, seed_spread, value_of
 
 __all__ = [
     "LIKE_TRUTH",
-    "RESTART",
     "ClimateRun",
     "Forecasts",
     "Runs",
@@ -44,8 +44,6 @@ METHOD = (
     "paired bootstrap: forecasts over cases, climates and survival over members of model and truth; parts recentred on "
     "their estimates; percentile interval"
 )
-RESTART = 2.0
-"""The largest `restart` of a closure that goes on as it began."""
 FORECASTS = ("crps", "rmse", "spread", "anomaly_correlation")
 """The curves by lead, whose values at 1 MTU are metrics."""
 LIKE_TRUTH = 0.5
