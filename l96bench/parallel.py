@@ -295,7 +295,7 @@ def _require_alike(worker: str, found: dict[str, Any], expected: dict[str, str],
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What a worker has to be like, and whether it leaves items to a process beside it."""
+    """The versions that a worker must have, the scheduler, and whether items run in a process beside the worker."""
 
     expected: dict[str, str]
     address: str

@@ -6,11 +6,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.dynamics.ar1 import AR1Closure
 from l96bench.dynamics.closures import GraphBuilder, Stateless
 from l96bench.errors import UnknownIdError, nearest
+
+
+def ten_digits(value: float) -> float:
+    """Round to 10 significant digits, so that a chaotic run does not depend on the BLAS."""
+    return float(f"{value:.10g}")
+
+
+def fitted_coefficients(X: ArrayLike, U: ArrayLike, degree: int) -> NDArray:
+    """Return the coefficients (degree + 1,) of the polynomial of X that fits U, of the same shape, in least squares."""
+    # Powers of a variable scaled to [-1, 1] are well conditioned; convert() goes back to powers of X.
+    found = Series.fit(np.ravel(X), np.ravel(U), degree).convert().coef
+    coefficients = np.zeros(degree + 1)
+    coefficients[: found.size] = [ten_digits(float(value)) for value in np.asarray(found, dtype=np.float64)]
+    return coefficients
 
 
 class Polynomial(Stateless):

@@ -63,7 +63,7 @@ class Actor:
         between : Wrapping
             What lies between the model and its environment: it becomes part of the network.
         """
-        layers, activation = _wrapping(model.policy)
+        layers, activation = _layers(model.policy)
         first, bias = layers[0]
         if first.shape[1] != len(mean):
             raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
@@ -220,7 +220,7 @@ class StochasticPolicyClosure(PolicyClosure):
         return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
 
 
-def _wrapping(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
+def _layers(policy: Any) -> tuple[list[tuple[NDArray, NDArray]], str]:
     """Return the matrices and biases of a policy's mean action, and the activation between them."""
     actor = getattr(policy, "actor", policy)
     extractor = getattr(actor, "pi_features_extractor", None) or actor.features_extractor

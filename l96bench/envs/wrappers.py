@@ -63,7 +63,7 @@ class Wrapping:
 
     @property
     def gain(self) -> NDArray[np.float64]:
-        """How much of the environment's action one unit of the agent's is."""
+        """The change of the environment's action for a unit of the agent's."""
         return 2.0 / (np.asarray(self.box.high, dtype=np.float64) - self.box.low)
 
 

@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
 from l96bench.dynamics.closures import Closure, as_closure
+from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor
-from l96bench.estimators.ring import RingRegressor, lag_one_correlation, ten_digits
+from l96bench.estimators.ring import RingRegressor, lag_one_correlation
 from l96bench.estimators.stochastic import unit_noise
 
 __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]

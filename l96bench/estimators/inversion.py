@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.checks import checked_random_state
+from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
-from l96bench.estimators.ring import PolynomialFit, ten_digits
+from l96bench.estimators.ring import PolynomialFit
 from l96bench.estimators.tuning import OrthonormalPolynomials
 from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime, get_regime

@@ -11,9 +11,10 @@ from scipy.signal import lfilter, lfiltic
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
+from l96bench.dynamics.polynomial import ten_digits
 from l96bench.errors import ModelError
 from l96bench.estimators.markov import thinned
-from l96bench.estimators.ring import RingRegressor, check_whole, interpolated, ten_digits
+from l96bench.estimators.ring import RingRegressor, check_whole, interpolated
 
 __all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
 

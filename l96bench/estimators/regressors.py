@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -26,6 +25,7 @@ from l96bench.dynamics.closures import (
     as_closure,
     unchecked_sklearn,
 )
+from l96bench.dynamics.polynomial import fitted_coefficients, ten_digits
 from l96bench.errors import ModelError
 from l96bench.estimators.prediction import fast_predict, is_trees
 from l96bench.estimators.ring import (
@@ -36,7 +36,6 @@ from l96bench.estimators.ring import (
     lag_one_correlation,
     stencil_index,
     stencil_rows,
-    ten_digits,
 )
 
 
@@ -63,11 +62,7 @@ class PolynomialRegressor(PolynomialFit):
         """Fit to states X (n, K) and their added tendencies y, U (n, K) or that of point 0 alone."""
         check_whole("degree", self.degree)
         X, U = self._checked_training(X, y)
-        # Powers of a variable scaled to [-1, 1] are well conditioned; convert() goes back to powers of X.
-        fitted = Series.fit(X[:, self._points()].ravel(), U.ravel(), self.degree)
-        self.coef_ = np.zeros(self.degree + 1)
-        converted = fitted.convert().coef
-        self.coef_[: converted.size] = [ten_digits(float(value)) for value in np.asarray(converted, dtype=np.float64)]
+        self.coef_ = fitted_coefficients(X[:, self._points()], U, self.degree)
         return self
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.polynomial import Polynomial, ten_digits
 
 
 class RingRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -89,11 +89,6 @@ def interpolated(states: NDArray, position: float) -> NDArray:
     weight = position - before
     after = states[min(before + 1, len(states) - 1)]
     return states[before] if weight < 1e-9 else np.asarray((1 - weight) * states[before] + weight * after)
-
-
-def ten_digits(value: float) -> float:
-    """Round to 10 significant digits, so that a chaotic run does not depend on the BLAS."""
-    return float(f"{value:.10g}")
 
 
 def lag_one_correlation(earlier: NDArray, later: NDArray) -> float:

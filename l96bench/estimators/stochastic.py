@@ -28,8 +28,9 @@ from sklearn.utils.validation import check_is_fitted
 from l96bench.checks import whole_multiple
 from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
 from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.estimators.ring import RingRegressor, ten_digits
+from l96bench.estimators.ring import RingRegressor
 
 __all__ = ["NoiseForm", "StochasticClosure", "StochasticRegressor", "unit_noise"]
 

@@ -10,9 +10,9 @@ from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
-from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.polynomial import Polynomial, ten_digits
 from l96bench.dynamics.resolved import rollout
-from l96bench.estimators.ring import PolynomialFit, check_whole, ten_digits
+from l96bench.estimators.ring import PolynomialFit, check_whole
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime, get_regime
 

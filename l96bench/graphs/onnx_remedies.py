@@ -1,4 +1,4 @@
-"""What to type in the usual exporters so that the file that they write can be run."""
+"""Hints for messages: the options of the usual exporters with which the file that they write can be run."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ _BESIDE = re.compile(
     r"(\..+|__MACOSX|__pycache__|Thumbs\.db|desktop\.ini|(LICEN[CS]E|COPYING|NOTICE)(\.(md|txt))?|CITATION\.cff)",
     re.IGNORECASE,
 )
-"""What programs and people put beside files; none of it is submitted."""
+"""Names of files that programs and people put into a folder, and that are not submitted."""
 _PLAIN_HEADER = "expected an .npz file of plain arrays (np.savez): .npy format 1 or 2, each key of its header once"
 _LOCAL = struct.Struct("<4s5H3L2H")
 """The header of a member of a zip archive."""

@@ -107,7 +107,7 @@ class Lifecycle(_Part):
 
 
 class TrainingCost(_Part):
-    """What the training took: the hardware in one line, and the hours on it."""
+    """The hardware that the model was trained on, in one line, and the hours on it."""
 
     hardware: Line
     hours: Annotated[float, Field(ge=0, le=1e7)]

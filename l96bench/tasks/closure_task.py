@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.polynomial import Polynomial as Series
 from numpy.typing import NDArray
 
 from l96bench.data.splits import CASES, DATA_VERSION, Cases, get_split, split_regime
 from l96bench.dynamics.closures import as_closure
-from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.dynamics.predictions import predict
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import L96BenchError, SubmissionError, user_error
@@ -289,9 +288,7 @@ def example_quartic() -> Polynomial:
     """Return a quartic closure fitted to the first 40 MTU of the training data of `wilks-f20`."""
     arrays = MINIATURE.simulated(get_regime(_EXAMPLE_REGIME), "train", CASES, False)
     train = Samples(arrays["X"][0], arrays["U"][0], 0.05).prefix(_EXAMPLE_MTU)
-    # As `l96bench.PolynomialRegressor`, without the two seconds that scikit-learn takes to import.
-    fitted = Series.fit(np.ravel(train.X), np.ravel(train.U), 4).convert()
-    return Polynomial([float(f"{value:.10g}") for value in fitted.coef])
+    return Polynomial(fitted_coefficients(train.X, train.U, 4))
 
 
 def quartic_example(task: Task, content: Content, more: str = "") -> Example:

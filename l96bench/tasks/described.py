@@ -1,4 +1,4 @@
-"""What `submission.yaml` says about how a file is run, as plain data.
+"""Descriptions of how a file is run, as `submission.yaml` gives them and as plain data.
 
 Names and options of filters are those of the classes of `l96bench.assimilation` and of their constructors.
 """
@@ -211,7 +211,7 @@ else:
 
 
 class Assimilation(BaseModel):
-    """How a file is run in data assimilation.
+    """The role of a file in data assimilation, and the filter that it runs in.
 
     Attributes
     ----------
@@ -243,13 +243,13 @@ PLACES: Mapping[str, type[BaseModel]] = {"assimilation": Assimilation, **_OPTION
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a description says about how a file is run, all of it optional."""
+    """A description of how a file is run; every part of it is optional."""
 
     assimilation: Assimilation | None = None
 
     @property
     def said(self) -> dict[str, Any]:
-        """What is said, as plain data by the names of the fields of `submission.yaml`; empty if nothing is."""
+        """The parts that are given, as plain data by the names of the fields of `submission.yaml`."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: part.model_dump(mode="json", exclude_unset=True) for name, part in given.items() if part is not None

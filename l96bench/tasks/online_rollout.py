@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -246,7 +246,7 @@ class OnlineRollout(ClosureTask):
             lost[case, member] = each.left[: self.n_members] <= self.cases.lead
             if goes_on:
                 free = each
-        again = self._restarts(run, closure, free.X, cases[batches.cases[0]] + shifted, len(batches.order))
+        again = self._restarts(run, closure, fresh, free.X, cases[batches.cases[0]] + shifted, len(batches.order))
         if np.isnan(X).any():
             X = np.where(np.isnan(X), self.climatology[0] if is_floor else self.without_closure.forecasts.X, X)
         forecasts = Forecasts(X, ensemble.crps(self.forecast_truth, X), int(lost.sum()))
@@ -260,13 +260,19 @@ class OnlineRollout(ClosureTask):
         return Runs(forecasts, climates, again)
 
     def _restarts(
-        self, run: Runner, closure: Closure, X: NDArray[np.float64], starts: Starts, n_batches: int
+        self,
+        run: Runner,
+        closure: Closure,
+        fresh: Callable[[], Closure],
+        X: NDArray[np.float64],
+        starts: Starts,
+        n_batches: int,
     ) -> tuple[NDArray[np.float64], ...]:
-        """Start the closure again in the middle of its free run and at times that follow from the run (`restarted`).
+        """Start `fresh` copies in the middle of the free run and at times that follow from it (`restarted`).
 
         A deterministic closure's members must not depend on each other there (`check_company`).
         """
-        fresh, std = copies(closure), self.climatology[1]
+        std = self.climatology[1]
         drawn = np.random.default_rng(int(array_digest(X), 16))
         sampled = round(self.spin_up / INTERVAL), len(X) - round(AGAIN / INTERVAL)
         times = np.maximum(drawn.integers(*sampled, size=WATCHED), len(starts.past))

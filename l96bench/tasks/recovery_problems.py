@@ -18,7 +18,7 @@ __all__ = ["Problem", "equations_for", "percent", "problem_id"]
 Array = NDArray[np.float64]
 T = TypeVar("T")
 SEASON = "season "
-"""What the labels of seasons begin with, and no id of a problem does."""
+"""The beginning of the labels of seasons, which no id of a problem has."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from l96bench.data.splits import CASES, Cases, Split, get_split, split_regime, s
 from l96bench.data.store import array_digest, fetch, fetch_unrecorded, kept_digests, recorded_digests
 from l96bench.dynamics.truth import simulate
 from l96bench.errors import DataError
+from l96bench.parallel import installed
 from l96bench.regimes import Regime, get_regime, seed_word
 
 if TYPE_CHECKING:
@@ -325,22 +325,12 @@ def _small_archive(track: Track, name: str) -> Arrays:
 
 def _stored(what: tuple[object, ...], make: Callable[[], Arrays]) -> Arrays:
     """Return arrays from the cache, named by all that they depend on; without a cache, make them."""
-    place = hashlib.sha256(repr((_code(), what)).encode()).hexdigest()[:24]
+    place = hashlib.sha256(repr((installed()["l96bench"], what)).encode()).hexdigest()[:24]
     made = functools.cache(make)
     try:
         return fetch_unrecorded(f"miniature/{place}", made)
     except (DataError, OSError):  # it cannot be written, as in a process that reads untrusted files
         return _read_only(made())
-
-
-@functools.cache
-def _code() -> str:
-    """Return the SHA-256 of the code that makes data."""
-    root, digest = Path(__file__).parents[1], hashlib.sha256(Path(__file__).read_bytes())
-    for room in ("assimilation", "data", "dynamics"):
-        for path in sorted((root / room).glob("*.py")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _read_only(arrays: Arrays) -> Arrays:
