@@ -3,55 +3,114 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import Closure, as_closure, name_of
-from l96bench.errors import ModelError
+from l96bench.checks import whole_multiple
+from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, Closure, GraphBuilder, as_closure, name_of
+from l96bench.errors import ModelError, NoGraphError
 
-__all__ = ["AR1Closure", "AR1Noise", "NoisyClosure", "ar1_noise"]
+__all__ = ["AR1Closure", "AR1Noise", "Noise", "NoisyClosure", "WhiteNoise", "ar1_noise", "require_model_step"]
+
+
+class Noise(Protocol):
+    """Noise at every point of each member of a run of the resolved model."""
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all; `n_members` rows are coming, and all randomness comes from `rng`."""
+
+    def step(self, shape: tuple[int, ...]) -> NDArray:
+        """Return the noise of this step, of shape (member, K)."""
+
+    def graph(self, builder: GraphBuilder, K: int) -> str:
+        """Add the noise (n, K), float64, with the same bits; see `Closure`."""
 
 
 class AR1Noise:
     """A stationary AR(1) with std `sigma` and autocorrelation `phi` over `interval`, for each member and point."""
 
-    def __init__(self, phi: float, interval: float, dt: float, sigma: float = 1.0, every: int = 1) -> None:
+    def __init__(self, phi: float, interval: float, dt: float, sigma: float = 1.0) -> None:
         if not 0 <= phi < 1:
             raise ValueError(f"phi must be at least 0 and below 1 to be stationary and rescalable; got {phi}.")
         if not 0 <= sigma < math.inf:
             raise ValueError(f"sigma must be a finite standard deviation; got {sigma}.")
         if not (interval > 0 and dt > 0):
             raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
-        self.phi_dt = phi ** (dt / interval)
-        self._sigma, self._innovation, self._every = sigma, sigma * math.sqrt(1 - self.phi_dt**2), every
-        self._n_members: int | None = None
-        self._steps = 0
+        self.phi_dt, self.dt = phi ** (dt / interval), dt
+        self._sigma, self._innovation = sigma, math.sqrt(1 - self.phi_dt**2)
+        self.start(0, np.random.default_rng(0))
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget all; the next step draws from the stationary distribution."""
+        """Forget all; before the next step the noise has its stationary distribution."""
+        self._n_members, self._rng = n_members, rng
+        self._unit: NDArray | None = None
+
+    def step(self, shape: tuple[int, ...]) -> NDArray:
+        """Return the noise of this step, of shape (member, K)."""
+        _require_members(shape, self._n_members)
+        before = self._rng.standard_normal(shape) if self._unit is None else self._unit
+        self._unit = self.phi_dt * before + self._innovation * self._rng.standard_normal(shape)
+        return self._sigma * self._unit
+
+    def graph(self, builder: GraphBuilder, K: int) -> str:
+        """Add the noise (n, K), float64, with the same bits; see `Closure`."""
+        require_model_step(self.dt)
+        before = builder.state(K, np.float64, "normal", MODEL_DT, past=False)
+        unit = _sum(builder, (self.phi_dt, before), (self._innovation, builder.noise(K, np.float64, MODEL_DT)))
+        builder.keep(before, unit)
+        return builder.node("Mul", builder.constant(self._sigma, np.float64), unit)
+
+
+class WhiteNoise:
+    """Noise of variance 1 that is independent over 0.05 MTU, the interval of the data, and smooth in between.
+
+    It is the sum of the draws of the last 0.05 MTU, divided by the square root of their number.
+    """
+
+    def __init__(self, dt: float) -> None:
+        self.dt, self._n_draws = dt, whole_multiple(HISTORY_INTERVAL, dt, "the noise's interval", "the model step dt")
+        self.start(0, np.random.default_rng(0))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget all draws."""
         self._n_members, self._rng, self._steps = n_members, rng, 0
 
     def step(self, shape: tuple[int, ...]) -> NDArray:
         """Return the noise of this step, of shape (member, K)."""
-        if shape[0] != self._n_members:
-            raise ModelError(f"The noise was started for {self._n_members} members; X has {shape[0]} rows.")
+        _require_members(shape, self._n_members)
         if self._steps == 0:
-            self._noise: NDArray = self._sigma * self._rng.standard_normal(shape)
-        elif self._steps % self._every == 0:
-            self._noise = self.phi_dt * self._noise + self._innovation * self._rng.standard_normal(shape)
+            self._draws = self._rng.standard_normal((self._n_draws, *shape))
+        else:
+            self._draws[self._steps % self._n_draws] = self._rng.standard_normal(shape)
         self._steps += 1
-        return self._noise
+        return np.asarray(self._draws.sum(axis=0) / math.sqrt(self._n_draws))
+
+    def graph(self, builder: GraphBuilder, K: int) -> str:
+        """Add the noise (n, K), float64, with the same bits; see `Closure`."""
+        require_model_step(self.dt)
+        return builder.noise(K, np.float64)
 
 
 class NoisyClosure:
-    """The base of closures with noise beside deterministic parts, such as a mean."""
+    """The base of closures with noise beside deterministic parts, such as a mean.
+
+    After a step, `last_mean` is the mean of its U (member, K) given X and the state.
+    """
 
     deterministic = False
+    last_mean: NDArray | None = None
 
-    def __init__(self, noise: AR1Noise, *parts: Closure) -> None:
+    def __init__(self, noise: Noise, *parts: Closure) -> None:
         self.noise, self._parts = noise, parts
+        if any(hasattr(part, "remember") for part in parts):
+            self.remember = self._remember
+
+    @property
+    def graph_is_exact(self) -> bool:
+        """Whether the closure and its graph give the same bits."""
+        return all(getattr(part, "graph_is_exact", False) for part in self._parts)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Start the parts, and the noise anew from its stationary distribution."""
@@ -59,11 +118,27 @@ class NoisyClosure:
             part.start(n_members, rng)
         self.noise.start(n_members, rng)
 
-    def remember(self, history: NDArray) -> None:
-        """Pass past states (past, member, K) to the parts that have a memory."""
+    def _remember(self, history: NDArray) -> None:
         for part in self._parts:
             if hasattr(part, "remember"):
                 part.remember(history)
+
+
+def require_model_step(dt: float) -> None:
+    """Raise `NoGraphError` unless dt is the step of the resolved model, for which graphs are written."""
+    if dt != MODEL_DT:
+        raise NoGraphError(f"expected a closure for the resolved model's step of {MODEL_DT} MTU, got one for {dt}")
+
+
+def _require_members(shape: tuple[int, ...], n_members: int) -> None:
+    if shape[0] != n_members:
+        raise ModelError(f"The noise was started for {n_members} members; X has {shape[0]} rows.")
+
+
+def _sum(builder: GraphBuilder, *terms: tuple[float, str]) -> str:
+    """Add ``a x + b y`` in float64."""
+    first, second = (builder.node("Mul", builder.constant(factor, np.float64), x) for factor, x in terms)
+    return builder.node("Add", first, second)
 
 
 class AR1Closure(NoisyClosure):
@@ -90,11 +165,18 @@ class AR1Closure(NoisyClosure):
         if not self.mean.deterministic:
             raise ValueError(f"the mean of an AR1Closure must be deterministic; {name_of(mean)} is not.")
         self.phi, self.sigma, self.interval, self.dt = float(phi), float(sigma), float(interval), float(dt)
-        self.phi_dt = self.noise.phi_dt
+        self.phi_dt = noise.phi_dt
 
     def step(self, X: NDArray) -> NDArray:
         """Return the mean's U (member, K) plus the residual of this step."""
-        return self.mean.step(X) + self.noise.step(X.shape)
+        self.last_mean = np.asarray(self.mean.step(X), dtype=np.float64)
+        return self.last_mean + self.noise.step(X.shape)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the mean's graph and the residual; see `Closure`."""
+        mean = builder.closure(x, self.mean, K)
+        builder.mean(mean)
+        return builder.node("Add", mean, self.noise.graph(builder, K))
 
     def predict(self, X: NDArray) -> Any:
         """Return the mean alone: U (n, K) for the states X (n, K)."""

@@ -15,6 +15,8 @@ from l96bench.errors import ModelError, user_error
 
 HISTORY_INTERVAL = 0.05
 """Time in MTU between the past states that `Closure.remember` is given."""
+MODEL_DT = 0.01
+"""Time step of the resolved model, in MTU."""
 
 _EXPECTED = "an object with predict(X), one with start(n_members, rng) and step(X), or a function X -> U"
 
@@ -61,6 +63,23 @@ class GraphBuilder(Protocol):
     def module(self, x: str, module: Any, K: int) -> str:
         """Return the graph of a ``torch.nn.Module`` in inference mode, float64 in and out."""
 
+    def state(
+        self, size: int, dtype: Any, start: Any = 0.0, interval: float = HISTORY_INTERVAL, past: bool = True
+    ) -> str:
+        """Return columns (n, size) of the state, driven through the past or not; see `l96bench.dynamics.steps`."""
+
+    def keep(self, state: str, following: str) -> None:
+        """Say what some columns, which `state` returned, are at the next step."""
+
+    def noise(self, size: int, dtype: Any, interval: float = HISTORY_INTERVAL) -> str:
+        """Return standard normal numbers (n, size)."""
+
+    def uniform(self, size: int, dtype: Any, interval: float = HISTORY_INTERVAL) -> str:
+        """Return numbers (n, size) that are uniform on [0, 1)."""
+
+    def mean(self, U: str) -> None:
+        """Say what the mean of U (n, K), float64, is given X and the state."""
+
 
 @runtime_checkable
 class Closure(Protocol):
@@ -69,10 +88,11 @@ class Closure(Protocol):
     A closure with memory may also offer ``remember(history)``: it is called after `start` with the states before the
     start, shape (past, member, K), `HISTORY_INTERVAL` MTU apart, the newest last, the start state itself left out.
 
-    A deterministic closure without memory may also offer ``graph(builder, x, K)``: with a `GraphBuilder` it writes the
-    ONNX operators from `x`, the name of X (n, K) in float64, to U (n, K) in float64, and returns the name of U. It can
-    then be exported, and tasks run that graph in its place, unless ``graph_is_exact`` says that both give the same
-    bits. What cannot be written raises `ModelError`; with `NoGraphError`, tasks run the closure as it is.
+    A closure may also offer ``graph(builder, x, K)``: with a `GraphBuilder` it writes the ONNX operators from `x`, the
+    name of X (n, K) in float64, to U (n, K) in float64, and returns the name of U. State and random numbers, which it
+    asks the builder for, make the graph a step as in `l96bench.dynamics.steps`. It can then be exported, and tasks run
+    that graph in its place, unless ``graph_is_exact`` says that both give the same bits. What cannot be written raises
+    `ModelError`; with `NoGraphError`, tasks run the closure as it is.
     """
 
     deterministic: bool

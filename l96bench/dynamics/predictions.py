@@ -304,12 +304,14 @@ def predict(
     """Return a model's U (n, K) for states X (n, K), and 20 draws (member, n, K) if stochastic, or `ModelError`."""
     name = type(model).__name__
     closure = as_closure(model)
-    if not callable(getattr(model, "predict", None)):
-        draws = []
+    if hasattr(model, "last_mean") or not callable(getattr(model, "predict", None)):
+        draws, means = [], []
         for _ in range(1 if closure.deterministic else MEMBERS):
             checked_start(closure, len(X), rng)
             draws.append(checked_step(closure, X))
-        return np.mean(draws, axis=0), None if len(draws) == 1 else np.stack(draws)
+            mean = getattr(closure, "last_mean", None)
+            means.append(draws[-1] if mean is None else checked_forcing(mean, X.shape, f"the mean of {name}"))
+        return np.mean(means, axis=0), None if len(draws) == 1 else np.stack(draws)
     mean, sampler = mean_alone(model, X), getattr(model, "sample", None)
     try:
         drawn = sampler(X.copy(), MEMBERS, rng) if callable(sampler) else None

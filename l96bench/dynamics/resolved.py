@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l96bench.checks import whole_multiple
 from l96bench.dynamics import resolved_kernels
-from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.closures import MODEL_DT, Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError
 from l96bench.progress import progress as show_progress
@@ -18,8 +18,6 @@ from l96bench.regimes import Regime, get_regime
 
 __all__ = ["MODEL_DT", "Rollout", "rollout"]
 
-MODEL_DT = 0.01
-"""Time step of the resolved model, in MTU."""
 _REPORT = 1000
 """Steps between two reports of progress."""
 

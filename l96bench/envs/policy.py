@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from l96bench.dynamics.closures import GraphBuilder, Stateless
+from l96bench.dynamics.closures import MODEL_DT, GraphBuilder, Stateless
 from l96bench.envs.scaling import ACTION_SCALE, Scaling
 from l96bench.envs.wrappers import Wrapping, wrapping_of
 from l96bench.errors import ModelError
@@ -188,7 +188,7 @@ class StochasticPolicyClosure(PolicyClosure):
     def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, std: float = 0.0) -> None:
         super().__init__(actor, index, scaling)
         self.std = std
-        self._rng = np.random.default_rng(0)
+        self.start(0, np.random.default_rng(0))
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
@@ -203,10 +203,20 @@ class StochasticPolicyClosure(PolicyClosure):
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Set the source of the noise."""
         self._rng = rng
+        self.last_mean: NDArray | None = None
 
     def step(self, X: NDArray) -> NDArray:
         """Return the added tendency U (member, K) for the states X (member, K), with its noise."""
-        return self._noisy(self.predict(X), self._rng)
+        self.last_mean = self.predict(X)
+        return self._noisy(self.last_mean, self._rng)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Return the graph of the mean action, and its noise; see `Closure`."""
+        mean, reach = super().graph(builder, x, K), self.reach_U
+        builder.mean(mean)
+        noise = builder.noise(K, np.float64, MODEL_DT)
+        drawn = builder.node("Add", mean, builder.node("Mul", builder.constant(reach * self.std, np.float64), noise))
+        return builder.clipped(drawn, self.scaling.mean_U - reach, self.scaling.mean_U + reach)
 
     def sample(self, X: NDArray, n_members: int, rng: np.random.Generator) -> NDArray:
         """Return draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""

@@ -4,15 +4,15 @@ from .gaussian_process import GaussianProcessClosure, SampledGaussianProcess, Sp
 from .generative import GANRegressor, ProbabilisticRecurrentRegressor, energy_score
 from .heteroscedastic import HeteroscedasticClosure, HeteroscedasticRegressor
 from .inversion import InvertedPolynomial, ensemble_kalman_inversion
-from .markov import MarkovChainClosure, MarkovChainRegressor
-from .memory_polynomial import MemoryPolynomialClosure, MemoryPolynomialRegressor
+from .markov import MarkovChainRegressor, MarkovChainStep
+from .memory_polynomial import MemoryPolynomialRegressor, MemoryPolynomialStep
 from .network import NetworkClosure, TorchRegressor
-from .network_ensembles import DeepEnsembleClosure, DeepEnsembleRegressor, DropoutClosure, DropoutRegressor
+from .network_ensembles import DeepEnsembleClosure, DeepEnsembleRegressor, DropoutRegressor, DropoutStep
 from .nudged import CoupledOnlineRegressor
 from .online_training import OnlineNetworkRegressor, OnlineStochasticRegressor
-from .recurrences import RecurrentClosure
+from .recurrences import RecurrentStep
 from .recurrent import RecurrentRegressor
-from .regressors import AR1Regressor, LaggedClosure, LocalRegressor, PolynomialRegressor, StencilClosure
+from .regressors import AR1Regressor, LaggedStep, LocalRegressor, PolynomialRegressor, StencilClosure
 from .ring_network import RingNetwork
 from .rollout_training import StochasticNetworkClosure
 from .stochastic import StochasticClosure, StochasticRegressor
@@ -24,8 +24,8 @@ __all__ = [
     "CoupledOnlineRegressor",
     "DeepEnsembleClosure",
     "DeepEnsembleRegressor",
-    "DropoutClosure",
     "DropoutRegressor",
+    "DropoutStep",
     "EmulatorClosure",
     "EmulatorRegressor",
     "FluxClosure",
@@ -35,19 +35,19 @@ __all__ = [
     "HeteroscedasticClosure",
     "HeteroscedasticRegressor",
     "InvertedPolynomial",
-    "LaggedClosure",
+    "LaggedStep",
     "LocalRegressor",
-    "MarkovChainClosure",
     "MarkovChainRegressor",
-    "MemoryPolynomialClosure",
+    "MarkovChainStep",
     "MemoryPolynomialRegressor",
+    "MemoryPolynomialStep",
     "NetworkClosure",
     "OnlineNetworkRegressor",
     "OnlineStochasticRegressor",
     "PolynomialRegressor",
     "ProbabilisticRecurrentRegressor",
-    "RecurrentClosure",
     "RecurrentRegressor",
+    "RecurrentStep",
     "RingNetwork",
     "SampledGaussianProcess",
     "SparseGaussianProcess",

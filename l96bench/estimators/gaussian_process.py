@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.ar1 import AR1Noise, ar1_noise
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
+from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import LocalRegressor
 from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows
@@ -132,15 +132,18 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
         """Return the mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
+        weights, mean = self.weights_[None].astype(np.float32), np.array([self.mean_], dtype=np.float32)
+        return builder.cast(builder.linear(self.features_graph(builder, x), weights, mean), np.float64)
+
+    def features_graph(self, builder: GraphBuilder, x: str) -> str:
+        """Return the kernel's values (n, M) at rows x (n, width), float32, like `features_unchecked`."""
         centre, scale, z, offset = self._single_precision()
         x = builder.node(
             "Mul", builder.node("Sub", x, builder.constant(centre, np.float64)), builder.constant(scale, np.float64)
         )
         x = builder.cast(x, np.float32)
         half = builder.node("Mul", builder.node("ReduceSumSquare", x, axes=[1]), builder.constant(0.5, np.float32))
-        features = builder.node("Exp", builder.node("Sub", builder.linear(x, z, offset), half))
-        weights = self.weights_[None].astype(np.float32)
-        return builder.cast(builder.linear(features, weights, np.array([self.mean_], dtype=np.float32)), np.float64)
+        return builder.node("Exp", builder.node("Sub", builder.linear(x, z, offset), half))
 
     @property
     def n_parameters(self) -> int:
@@ -262,16 +265,17 @@ class SampledGaussianProcess(RingRegressor):
         return GaussianProcessClosure(self.estimator_.estimator_, index, AR1Noise(self.phi_, self.interval, dt))
 
 
-class GaussianProcessClosure:
+class GaussianProcessClosure(NoisyClosure):
     """One function and one red noise for each member, drawn at the start; see `SampledGaussianProcess`.
 
     `index` (K, width) holds the points in the stencil of each point; the noise has variance 1.
     """
 
-    deterministic = False
+    graph_is_exact = False
 
     def __init__(self, process: SparseGaussianProcess, index: NDArray, noise: AR1Noise) -> None:
-        self.process, self.index, self.noise = process, index, noise
+        super().__init__(noise)
+        self.process, self.index = process, index
         self._weights: NDArray | None = None
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
@@ -284,8 +288,27 @@ class GaussianProcessClosure:
         if self._weights is None or len(X) != len(self._weights):
             raise ModelError(f"The closure was not started for the {len(X)} rows of X; call start first.")
         features = self.process.features_unchecked(stencil_rows([X], self.index))
+        mean = features @ self.process.weights_.astype(np.float32) + np.float32(self.process.mean_)
+        self.last_mean = mean.reshape(X.shape).astype(np.float64)
         U = np.matmul(features.reshape(*X.shape, -1), self._weights)[..., 0] + self.process.mean_
         return np.asarray(U + np.sqrt(self.process.noise_) * self.noise.step(X.shape), dtype=np.float64)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the graph of each member's function and of the noise; see `Closure`."""
+        process, width, M = self.process, self.index.shape[1], len(self.process.weights_)
+        drawn = builder.state(M, np.float64, "normal", MODEL_DT, past=False)
+        builder.keep(drawn, drawn)
+        weights = builder.linear(drawn, process.covariance_factor_, process.weights_)
+        rows = builder.reshape(builder.gather(x, self.index), -1, width)
+        features = process.features_graph(builder, rows)
+        single, offset = process.weights_[None].astype(np.float32), np.array([process.mean_], dtype=np.float32)
+        builder.mean(builder.cast(builder.reshape(builder.linear(features, single, offset), -1, K), np.float64))
+        own = builder.reshape(builder.cast(weights, np.float32), -1, M, 1)
+        U = builder.reshape(builder.node("MatMul", builder.reshape(features, -1, K, M), own), -1, K)
+        U = builder.cast(U, np.float64)
+        U = builder.node("Add", U, builder.constant(process.mean_, np.float64))
+        spread = builder.constant(np.sqrt(process.noise_), np.float64)
+        return builder.node("Add", U, builder.node("Mul", spread, self.noise.graph(builder, K)))
 
 
 def _drawn(process: SparseGaussianProcess, n_members: int, rng: np.random.Generator) -> NDArray:

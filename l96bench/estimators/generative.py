@@ -9,10 +9,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional
 
+from l96bench.dynamics.closures import GraphBuilder
 from l96bench.estimators.recurrences import DrawnPaths
 from l96bench.estimators.recurrent import RecurrentRegressor, pooled_moments
 from l96bench.estimators.ring import stencil_index
-from l96bench.estimators.training_loop import Layers, TrainedLayers, forward, torch_generator
+from l96bench.estimators.training_loop import Layers, TrainedLayers, forward, layers_graph, torch_generator
 from l96bench.parallel import one_thread
 
 __all__ = ["GANRegressor", "GeneratorNetwork", "ProbabilisticRecurrentRegressor", "energy_score"]
@@ -217,6 +218,21 @@ class GeneratorNetwork:
     def output(self, state: torch.Tensor) -> torch.Tensor:
         """Return the added tendency U (...) of states (..., n_state)."""
         return state[..., 0] + self._u_mean
+
+    def graph(self, builder: GraphBuilder, x: str, state: str, noise: str) -> tuple[str, str]:
+        """Add `advance` and `output`, float32; see `Recurrence`."""
+        mean = builder.constant(self._u_mean, np.float32)
+        before = builder.gather(state, np.array([0]))
+        if self._phi:
+            kept = builder.gather(state, np.arange(1, self.n_state))
+            factors = [builder.constant(each, np.float32) for each in (self._phi, (1 - self._phi**2) ** 0.5)]
+            terms = (builder.node("Mul", *each) for each in zip(factors, (kept, noise), strict=True))
+            noise = builder.node("Add", *terms)
+        inputs = builder.node("Concat", x, builder.node("Add", before, mean), noise, axis=1)
+        coefs, intercepts = zip(*((a.numpy(), b.numpy()) for a, b in self._layers), strict=True)
+        U = builder.cast(layers_graph(builder, inputs, coefs, intercepts, "gelu"), np.float32)
+        anomaly = builder.node("Sub", U, mean)
+        return (builder.node("Concat", anomaly, noise, axis=1) if self._phi else anomaly), U
 
 
 def _step(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

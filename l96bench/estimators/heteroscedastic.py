@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
-from l96bench.dynamics.closures import Closure, as_closure
+from l96bench.dynamics.ar1 import Noise, NoisyClosure, ar1_noise
+from l96bench.dynamics.closures import Closure, GraphBuilder, as_closure
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor
@@ -87,10 +87,24 @@ class HeteroscedasticRegressor(RingRegressor):
 class HeteroscedasticClosure(NoisyClosure):
     """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1."""
 
-    def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: AR1Noise) -> None:
+    def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: Noise) -> None:
         super().__init__(noise, mean, log_size)
         self.mean, self.log_size, self.scale = mean, log_size, scale
 
     def step(self, X: NDArray) -> NDArray:
         """Return U (member, K) for the states X (member, K)."""
-        return self.mean.step(X) + self.scale * np.exp(self.log_size.step(X)) * self.noise.step(X.shape)
+        self.last_mean = np.asarray(self.mean.step(X), dtype=np.float64)
+        return self.last_mean + self.scale * np.exp(self.log_size.step(X)) * self.noise.step(X.shape)
+
+    @property
+    def graph_is_exact(self) -> bool:
+        """False: the exponential of the graph rounds differently."""
+        return False
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the mean's graph and the noise times its size; see `Closure`."""
+        mean = builder.closure(x, self.mean, K)
+        builder.mean(mean)
+        size = builder.node("Exp", builder.closure(x, self.log_size, K))
+        size = builder.node("Mul", builder.constant(self.scale, np.float64), size)
+        return builder.node("Add", mean, builder.node("Mul", size, self.noise.graph(builder, K)))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.dynamics.closures import HISTORY_INTERVAL, GraphBuilder
 from l96bench.estimators.recurrences import Recurrence
 
 __all__ = ["SEEN", "WithPastForcing", "past_forcing"]
@@ -57,6 +57,25 @@ class WithPastForcing:
     def output(self, state: torch.Tensor) -> torch.Tensor:
         """Return the added tendency U (...) of states (..., n_state)."""
         return self.recurrence.output(state[..., :-3])
+
+    def graph(self, builder: GraphBuilder, x: str, state: str, noise: str) -> tuple[str, str]:
+        """Add `advance` and `output`, float32; see `Recurrence`."""
+        n_own = self.recurrence.n_state
+        own = builder.gather(state, np.arange(n_own))
+        X_before, R_before, count = (builder.gather(state, np.array([n_own + i])) for i in range(3))
+        two_left, left, here, right = (builder.gather(x, np.array([self._radius + i])) for i in (-2, -1, 0, 1))
+        resolved = builder.node("Sub", builder.node("Mul", left, builder.node("Sub", right, two_left)), here)
+        zero, one = (builder.constant(value, np.float32) for value in (0.0, 1.0))
+        seen = builder.node("Greater", count, zero)
+        share = builder.node("Where", seen, count, one)
+        X_before, R_before = builder.node("Div", X_before, share), builder.node("Div", R_before, share)
+        change = builder.node("Sub", here, X_before)
+        change = builder.node("Div", change, builder.constant(HISTORY_INTERVAL, np.float32))
+        both = builder.node("Mul", builder.node("Add", resolved, R_before), builder.constant(0.5, np.float32))
+        forcing = builder.node("Where", seen, builder.node("Sub", change, both), zero)
+        following, U = self.recurrence.graph(builder, builder.node("Concat", x, forcing, axis=1), own, noise)
+        ones = builder.node("Add", builder.node("Mul", here, zero), one)
+        return builder.node("Concat", following, here, resolved, ones, axis=1), U
 
 
 def _resolved(two_left: _Array, left: _Array, here: _Array, right: _Array) -> _Array:

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL
-from l96bench.errors import ModelError
+from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.estimators.ring import RingRegressor, check_whole
 
-__all__ = ["MarkovChainClosure", "MarkovChainRegressor", "thinned"]
+__all__ = ["MarkovChainRegressor", "MarkovChainStep"]
 
 
 class MarkovChainRegressor(RingRegressor):
@@ -90,20 +90,21 @@ class MarkovChainRegressor(RingRegressor):
     def sample(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Draw U (member, n, K) along a trajectory X (n, K) in time order: runs of the chain."""
         X = self._checked_states(X)[:, self._points()]
-        bins, points = self._bins(X), np.arange(X.shape[1])
+        bins, points = self.bins(X), np.arange(X.shape[1])
         cumulative = np.cumsum(self.transitions_, axis=-1)[..., :-1]
         states = np.empty((len(X), n_members, len(points)), dtype=np.intp)
         states[0] = rng.integers(self.n_states, size=states.shape[1:])
         for i in range(1, len(X)):
             rows = cumulative[bins[i - 1], bins[i], states[i - 1]]
             states[i] = np.sum(rng.random(rows.shape[:-1])[..., None] >= rows, axis=-1)
-        draws = self._value(np.broadcast_to(X[:, None], states.shape), states)
+        draws = self.value(np.broadcast_to(X[:, None], states.shape), states)
         return np.moveaxis(draws, 1, 0).reshape(n_members, len(X), *self._y_shape)
 
-    def closure(self, dt: float = 0.01) -> MarkovChainClosure:
+    def closure(self, dt: float = 0.01) -> SteppedClosure:
         """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
         check_is_fitted(self)
-        return MarkovChainClosure(self, whole_multiple(self.interval, dt, "interval", "the model step"))
+        every = whole_multiple(self.interval, dt, "interval", "the model step")
+        return SteppedClosure(MarkovChainStep(self, every, dt), dt)
 
     @property
     def n_parameters(self) -> int:
@@ -123,7 +124,8 @@ class MarkovChainRegressor(RingRegressor):
         counts += self.prior * everywhere
         return np.asarray(counts / counts.sum(axis=-1, keepdims=True), dtype=np.float64)
 
-    def _bins(self, X: NDArray) -> NDArray:
+    def bins(self, X: NDArray) -> NDArray:
+        """Return the bin of each X."""
         return np.searchsorted(self.edges_, X, side="right")
 
     def _position(self, X: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -134,14 +136,14 @@ class MarkovChainRegressor(RingRegressor):
         width = np.where(right > left, self.centres_[right] - self.centres_[left], 1.0)
         return left, right, (inside - self.centres_[left]) / width
 
-    def _value(self, X: NDArray, states: NDArray) -> NDArray:
+    def value(self, X: NDArray, states: NDArray) -> NDArray:
         """Return U at X in the given states."""
         left, right, weight = self._position(X)
         return np.asarray((1 - weight) * self.values_[left, states] + weight * self.values_[right, states])
 
     def _filtered(self, X: NDArray) -> Iterator[NDArray]:
         """Yield the probabilities of the states (..., n_states) at each of the successive X (time, ...)."""
-        bins = self._bins(X)
+        bins = self.bins(X)
         probability = np.full((*X.shape[1:], self.n_states), 1.0 / self.n_states)
         yield probability
         for before, after in itertools.pairwise(bins):
@@ -149,54 +151,92 @@ class MarkovChainRegressor(RingRegressor):
             yield probability
 
 
-class MarkovChainClosure:
-    """The chain of a `MarkovChainRegressor` at every point of each member of a resolved model.
+class MarkovChainStep:
+    """The step of a chain at every point, `dt` MTU long, of which one in `every` jumps.
 
-    It jumps every `every` steps and keeps its state in between, while U follows X. The first states are drawn given the
-    past that `remember` tells, or else evenly.
+    Its state holds the bin of X at the last jump and the state of the chain, for every point, and the number of steps
+    since that jump, -1 before the first, at which all states are equally likely.
     """
 
-    deterministic = False
+    dtype = np.float64
+    graph_is_exact = True
 
-    def __init__(self, chain: MarkovChainRegressor, every: int) -> None:
-        self._chain = chain
-        self._every = every
+    def __init__(self, chain: MarkovChainRegressor, every: int, dt: float) -> None:
+        self.chain, self.every, self.K = chain, every, int(chain.n_features_in_)
         self._cumulative = np.cumsum(chain.transitions_, axis=-1)[..., :-1]
-        self.start(0, np.random.default_rng(0))
+        start = (0.0,) * (2 * self.K) + (-1.0,)
+        self.form = StepForm((Block(2 * self.K + 1, dt, start),), (), (Block(self.K, dt),))
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget all states."""
-        self._n_members, self._rng, self._steps = n_members, rng, 0
-        self._history: NDArray | None = None
-        self._bins = self._states = np.empty(0, dtype=np.intp)
+    def __call__(
+        self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Return U (n, K) and the next state; see `l96bench.dynamics.steps.Step`."""
+        before, states = (part.astype(np.intp) for part in np.split(state[:, :-1], 2, axis=1))
+        since, chain = state[:, -1:], self.chain
+        jumps = since <= 0
+        if jumps.any():
+            bins = chain.bins(X)
+            drawn = np.sum(uniform[..., None] >= self._cumulative[before, bins, states], axis=-1)
+            first = np.floor(uniform * chain.n_states).astype(np.intp)
+            states = np.where(since < 0, first, np.where(jumps, drawn, states))
+            before = np.where(jumps, bins, before)
+        counted = np.where(since + 1 >= self.every, 0.0, np.maximum(since, 0.0) + 1)
+        following = np.concatenate([before, states, counted], axis=1, dtype=np.float64)
+        return chain.value(X, states), following, None
 
-    def remember(self, history: NDArray) -> None:
-        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
-        self._history = thinned(history, self._chain.interval)
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the step's graph; see `Closure`."""
+        chain, f64, i64 = self.chain, np.float64, np.int64
+        n_bins, n_states = chain.values_.shape
 
-    def step(self, X: NDArray) -> NDArray:
-        """Return U (member, K) for the states X (member, K)."""
-        if len(X) != self._n_members:
-            raise ModelError(f"The chain was started for {self._n_members} members; X has {len(X)} rows.")
-        if self._steps % self._every == 0:
-            bins = self._chain._bins(X)
-            cumulative = self._first(X) if self._steps == 0 else self._cumulative[self._bins, bins, self._states]
-            self._states = np.sum(self._rng.random(X.shape)[..., None] >= cumulative, axis=-1)
-            self._bins = bins
-        self._steps += 1
-        return self._chain._value(X, self._states)
+        def number(value: float) -> str:
+            return builder.constant(value, f64)
 
-    def _first(self, X: NDArray) -> NDArray:
-        """Return the cumulative probabilities of the first states of the chain."""
-        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
-        *_, probability = self._chain._filtered(known)
-        return np.cumsum(probability, axis=-1)[..., :-1]
+        def count(truths: str) -> str:  # (n, K, m) to (n, K)
+            axes = builder.constant([2], i64)
+            return builder.node("ReduceSum", builder.cast(truths, f64), axes, keepdims=0)
 
+        def lookup(table: NDArray, index: str) -> str:
+            return builder.node("Gather", builder.constant(table, f64), builder.cast(index, i64), axis=0)
 
-def thinned(history: NDArray, interval: float) -> NDArray:
-    """Return those past states that are `interval` apart, of states `HISTORY_INTERVAL` apart, newest last."""
-    every = whole_multiple(interval, HISTORY_INTERVAL, "interval", "the history's interval")
-    return history[::-1][every - 1 :: every][::-1]
+        def combined(*parts: tuple[str, int]) -> str:
+            """Return the index in a table of several axes, of these sizes, as a float."""
+            (total, _), *rest = parts
+            for part, size in rest:
+                total = builder.node("Add", builder.node("Mul", total, number(size)), part)
+            return total
+
+        uniform, deep = builder.uniform(K, f64, MODEL_DT), builder.reshape(x, -1, K, 1)
+        state = builder.state(2 * K + 1, f64, self.form.state[0].start, MODEL_DT)
+        before, states = builder.gather(state, np.arange(K)), builder.gather(state, np.arange(K, 2 * K))
+        since = builder.gather(state, np.array([2 * K]))
+        edges = chain.edges_ if len(chain.edges_) else np.array([np.inf])
+        bins = count(builder.node("GreaterOrEqual", deep, builder.constant(edges, f64)))
+        table = self._cumulative.reshape(n_bins * n_bins * n_states, -1)
+        if not table.shape[1]:
+            table = np.full((len(table), 1), np.inf)
+        rows = lookup(table, combined((before, 0), (bins, n_bins), (states, n_states)))
+        drawn = count(builder.node("GreaterOrEqual", builder.reshape(uniform, -1, K, 1), rows))
+        first = builder.node("Floor", builder.node("Mul", uniform, number(n_states)))
+        jumps, begins = (builder.node(each, since, number(0.0)) for each in ("LessOrEqual", "Less"))
+        now = builder.node("Where", begins, first, builder.node("Where", jumps, drawn, states))
+        one_more = builder.node("Add", builder.node("Max", since, number(0.0)), number(1.0))
+        is_last = builder.node("GreaterOrEqual", builder.node("Add", since, number(1.0)), number(self.every))
+        counted = builder.node("Where", is_last, number(0.0), one_more)
+        builder.keep(state, builder.node("Concat", builder.node("Where", jumps, bins, before), now, counted, axis=1))
+        inside = builder.clipped(x, chain.centres_[0], chain.centres_[-1])
+        inner = chain.centres_[1:-1] if len(chain.centres_) > 2 else np.array([np.inf])
+        left = count(builder.node("GreaterOrEqual", builder.reshape(inside, -1, K, 1), builder.constant(inner, f64)))
+        right = builder.node("Min", builder.node("Add", left, number(1.0)), number(n_bins - 1))
+        width = np.append(np.diff(chain.centres_), 1.0)
+        at = builder.node("Sub", inside, lookup(chain.centres_, left))
+        weight = builder.node("Div", at, lookup(width, left))
+        ends = (lookup(chain.values_.ravel(), combined((end, 0), (now, n_states))) for end in (left, right))
+        shares = builder.node("Sub", number(1.0), weight), weight
+        return builder.node("Add", *(builder.node("Mul", *each) for each in zip(shares, ends, strict=True)))
+
+    def __repr__(self) -> str:
+        return f"MarkovChainStep({self.chain!r})"
 
 
 def _quantile_states(U: NDArray, n_states: int) -> tuple[NDArray, NDArray]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_discrete_lyapunov
 from scipy.signal import lfilter, lfiltic
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.checks import whole_multiple
+from l96bench.dynamics.closures import HISTORY_INTERVAL, GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import ModelError
-from l96bench.estimators.markov import thinned
-from l96bench.estimators.ring import RingRegressor, check_whole, interpolated
+from l96bench.estimators.ring import RingRegressor, check_whole
 
-__all__ = ["MemoryPolynomialClosure", "MemoryPolynomialRegressor"]
+__all__ = ["MemoryPolynomialRegressor", "MemoryPolynomialStep"]
 
 _LONGER = 5
 """Additional lags of the autoregression that estimates the noise."""
@@ -114,11 +114,12 @@ class MemoryPolynomialRegressor(RingRegressor):
         noise: NDArray = lfilter(np.r_[1.0, self.ma_], np.r_[1.0, -self.ar_], xi, axis=1)
         return mean + noise[:, burn_in:]
 
-    def closure(self, dt: float = 0.01) -> MemoryPolynomialClosure:
-        """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of `interval`."""
+    def closure(self, dt: float = 0.01) -> SteppedClosure:
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU), a divisor of 0.05."""
         check_is_fitted(self)
-        every = whole_multiple(self.interval, dt, "interval", "the model step")
-        return MemoryPolynomialClosure(self, every)
+        if self.interval != HISTORY_INTERVAL:
+            raise ModelError(f"expected a fit to rows {HISTORY_INTERVAL} MTU apart, got interval={self.interval}")
+        return SteppedClosure(MemoryPolynomialStep(self), dt)
 
     @property
     def n_parameters(self) -> int:
@@ -155,7 +156,7 @@ class MemoryPolynomialRegressor(RingRegressor):
 
     def _mean(self, X: NDArray, points: NDArray) -> NDArray:
         """Return the recursion without noise along X (time, ..., K), from the fixed point of the first state."""
-        shares = self._shares(X, points)
+        shares = self.shares(X, points)
         drive = np.full(shares.shape[:-1], self.intercept_)
         for j in range(self.x_lags + 1):
             drive += shares[np.maximum(np.arange(len(X)) - j, 0), ..., j]
@@ -165,7 +166,7 @@ class MemoryPolynomialRegressor(RingRegressor):
         mean, _ = lfilter([1.0], feedback, drive, axis=0, zi=start.reshape(-1, *[1] * rest.ndim) * rest)
         return np.asarray(mean, dtype=np.float64)
 
-    def _shares(self, X: NDArray, points: NDArray) -> NDArray:
+    def shares(self, X: NDArray, points: NDArray) -> NDArray:
         """Return g_j(X) of every lag j, (..., points, x_lags + 1)."""
         return np.asarray(self._terms(X, points) @ self.coef_.T, dtype=np.float64)
 
@@ -175,76 +176,130 @@ class MemoryPolynomialRegressor(RingRegressor):
         return len(self.ma_) + int(np.ceil(np.log(_FORGOTTEN) / np.log(max(slowest, 0.1))))
 
 
-class MemoryPolynomialClosure:
-    """A memory polynomial at every point of each member of a resolved model with `every` steps an interval.
+class MemoryPolynomialStep:
+    """The step of a fitted memory polynomial at every point, 0.05 MTU long.
 
-    The mean is computed at every step from the values one, two, ... intervals before, so that it follows X without
-    delay. The noise is drawn once an interval and held. Before the start the mean has followed the states given to
-    `remember`, interpolated linearly, or else has always seen the first one; the noise is stationary.
+    Its state holds what the past contributes to the mean of the next steps: with v_j the part that arrives in j steps,
+
+        mean = m + g_0(X) + v_1,        v_j' = v_{j+1} + g_j(X) + a_j mean,
+
+    and v at the start is that of a past that has always been the first X. The noise has the same form with d_j xi in
+    place of g_j; the state is a transformation of it that is standard normal when the noise is stationary.
     """
 
-    deterministic = False
+    dtype = np.float64
 
-    def __init__(self, polynomial: MemoryPolynomialRegressor, every: int) -> None:
-        self._polynomial = polynomial
-        self._every = every
-        self._depth = max(polynomial.x_lags, polynomial.u_lags, 1) * every
-        self.start(0, np.random.default_rng(0))
+    def __init__(self, polynomial: MemoryPolynomialRegressor) -> None:
+        self.polynomial, self.K = polynomial, int(polynomial.n_features_in_)
+        self.depth = max(polynomial.x_lags, len(polynomial.ar_), 1)
+        self.ar, self.map, self.gain, self.read = (
+            np.zeros(self.depth),
+            *_stationary(polynomial.ar_, polynomial.ma_, polynomial.sigma_),
+        )
+        self.ar[: len(polynomial.ar_)] = polynomial.ar_
+        n_noise = len(self.gain)
+        # One more column for the share of a past that the state has: 0 at the start, then 1.
+        self.form = StepForm(
+            (Block(self.K * self.depth + 1), *((Block(self.K * n_noise, start="normal"),) if n_noise else ())),
+            (Block(self.K),),
+        )
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the past of the closure; noise is drawn from `rng`."""
-        self._n_members, self._rng, self._steps = n_members, rng, 0
-        self._history: NDArray | None = None
-        self._past: deque[tuple[NDArray, NDArray]] = deque(maxlen=self._depth)
+    def __call__(
+        self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Return U (n, K), the next state and the mean (n, K); see `l96bench.dynamics.steps.Step`."""
+        model, n = self.polynomial, len(X)
+        shares = np.zeros((n, self.K, self.depth + 1))
+        shares[..., : model.x_lags + 1] = model.shares(X, np.arange(self.K))
+        coming = state[:, : self.K * self.depth].reshape(n, self.K, self.depth)
+        seen = state[:, self.K * self.depth].reshape(n, 1, 1)
+        rest = (model.intercept_ + shares.sum(axis=-1, keepdims=True)) / (1.0 - self.ar.sum())
+        always = np.cumsum((shares[..., 1:] + self.ar * rest)[..., ::-1], axis=-1)[..., ::-1]
+        coming = np.where(seen > 0, coming / np.where(seen > 0, seen, 1.0), always)
+        mean = model.intercept_ + shares[..., 0] + coming[..., 0]
+        later = np.concatenate([coming[..., 1:], np.zeros((n, self.K, 1))], axis=-1)
+        later = later + shares[..., 1:] + self.ar * mean[..., None]
+        kept = [later.reshape(n, -1), np.ones((n, 1))]
+        xi, U = noise, mean + model.sigma_ * noise
+        if len(self.gain):
+            before = state[:, self.K * self.depth + 1 :].reshape(n, self.K, -1)
+            U = U + before @ self.read
+            kept.append((before @ self.map.T + xi[..., None] * self.gain).reshape(n, -1))
+        return U, np.concatenate(kept, axis=1), mean
 
-    def remember(self, history: NDArray) -> None:
-        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
-        self._history = thinned(history, self._polynomial.interval)
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the step's graph; see `Closure`."""
+        model, depth, f64 = self.polynomial, self.depth, np.float64
+        state, xi = builder.state(K * depth + 1, f64), builder.noise(K, f64)
+        zero, one = builder.constant(0.0, f64), builder.constant(1.0, f64)
+        coefs = np.zeros((depth + 1, model.coef_.shape[1]))
+        coefs[: model.x_lags + 1] = model.coef_
+        terms, power = [], x
+        for i in range(model.degree):
+            power = builder.node("Mul", power, x) if i else x
+            terms.append(power)
+        if model.advection:
+            left, right, two_left = (builder.gather(x, (np.arange(K) + i) % K) for i in (-1, 1, -2))
+            terms.append(builder.node("Mul", left, builder.node("Sub", right, two_left)))
+        stacked = builder.node("Concat", *(builder.reshape(each, -1, K, 1) for each in terms), axis=2)
+        shares = builder.linear(stacked, coefs, np.zeros(depth + 1))
+        now = builder.gather(shares, np.array([0]), axis=2)
+        ahead = builder.gather(shares, np.arange(1, depth + 1), axis=2)
+        intercept = builder.constant(model.intercept_, f64)
+        total = builder.linear(shares, np.ones((1, depth + 1)), np.array([model.intercept_]))
+        rest = builder.node("Div", total, builder.constant(1.0 - self.ar.sum(), f64))
+        ar = builder.constant(self.ar, f64)
+        own = builder.node("Add", ahead, builder.node("Mul", rest, ar))
+        always = builder.linear(own, np.triu(np.ones((depth, depth))), np.zeros(depth))
+        seen = builder.reshape(builder.gather(state, np.array([K * depth])), -1, 1, 1)
+        is_seen = builder.node("Greater", seen, zero)
+        kept = builder.reshape(builder.gather(state, np.arange(K * depth)), -1, K, depth)
+        coming = builder.node("Div", kept, builder.node("Where", is_seen, seen, one))
+        coming = builder.node("Where", is_seen, coming, always)
+        first = builder.gather(coming, np.array([0]), axis=2)
+        mean = builder.node("Add", builder.node("Add", now, intercept), first)
+        shifted = builder.linear(coming, np.eye(depth, k=1), np.zeros(depth))
+        later = builder.node("Add", shifted, builder.node("Add", ahead, builder.node("Mul", mean, ar)))
+        ones = builder.node("Add", builder.node("Mul", builder.reshape(seen, -1, 1), zero), one)
+        builder.keep(state, builder.node("Concat", builder.reshape(later, -1, K * depth), ones, axis=1))
+        flat = builder.reshape(mean, -1, K)
+        builder.mean(flat)
+        U = builder.node("Add", flat, builder.node("Mul", xi, builder.constant(model.sigma_, f64)))
+        if n_noise := len(self.gain):
+            noise = builder.state(K * n_noise, f64, "normal")
+            before = builder.reshape(noise, -1, K, n_noise)
+            U = builder.node("Add", U, builder.reshape(builder.linear(before, self.read[None], np.zeros(1)), -1, K))
+            driven = builder.node("Mul", builder.reshape(xi, -1, K, 1), builder.constant(self.gain, f64))
+            following = builder.node("Add", builder.linear(before, self.map, np.zeros(n_noise)), driven)
+            builder.keep(noise, builder.reshape(following, -1, K * n_noise))
+        return U
 
-    def step(self, X: NDArray) -> NDArray:
-        """Return U (member, K) for the states X (member, K) and those of earlier steps."""
-        if len(X) != self._n_members:
-            raise ModelError(f"The closure was started for {self._n_members} members; X has {len(X)} rows.")
-        model = self._polynomial
-        if not self._past:
-            self._fill(X)
-        if self._steps % self._every == 0:
-            self._draw()
-        self._steps += 1
-        shares = model._shares(X, np.arange(X.shape[1]))
-        mean = model.intercept_ + shares[..., 0]
-        for j in range(1, model.x_lags + 1):
-            mean += self._past[-j * self._every][0][..., j]
-        for j, weight in enumerate(model.ar_, start=1):
-            mean += weight * self._past[-j * self._every][1]
-        self._past.append((shares, mean))
-        return mean + self._noise[0]
+    def __repr__(self) -> str:
+        return f"MemoryPolynomialStep({self.polynomial!r})"
 
-    def _fill(self, X: NDArray) -> None:
-        """Fill the buffer from the states before X, and draw stationary noise."""
-        model, every = self._polynomial, self._every
-        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
-        points = np.arange(X.shape[1])
-        shares, mean = model._shares(known, points), model._mean(known, points)
-        for j in range(self._depth, 0, -1):
-            position = len(known) - 1 - j / every
-            self._past.append((interpolated(shares, position), interpolated(mean, position)))
-        self._noise: deque[NDArray] = deque([np.zeros(X.shape)] * max(len(model.ar_), 1), maxlen=max(len(model.ar_), 1))
-        self._xi: deque[NDArray] = deque([np.zeros(X.shape)] * len(model.ma_), maxlen=len(model.ma_))
-        for _ in range(model._burn_in()):
-            self._draw()
 
-    def _draw(self) -> None:
-        """Draw the noise of the next interval; the newest is first."""
-        model = self._polynomial
-        xi = model.sigma_ * self._rng.standard_normal(self._noise[0].shape)
-        noise = xi.copy()
-        for weight, before in zip(model.ar_, self._noise, strict=False):
-            noise += weight * before
-        for weight, before in zip(model.ma_, self._xi, strict=True):
-            noise += weight * before
-        self._noise.appendleft(noise)
-        self._xi.appendleft(xi)
+def _stationary(ar: NDArray, ma: NDArray, sigma: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Return the noise of an ARMA process as a recursion of a standard normal state.
+
+    With w_j the part of the noise that arrives in j steps, w' = A w + b xi and e = w_1 + sigma xi for a standard normal
+    xi. Its stationary covariance P = L Lᵀ solves P = A P Aᵀ + b bᵀ, and s = L⁻¹ w is standard normal. Returns the
+    matrix L⁻¹ A L, the vector L⁻¹ b and the first row of L.
+    """
+    n = max(len(ar), len(ma))
+    if not n or not sigma:
+        return np.zeros((0, 0)), np.zeros(0), np.zeros(0)
+    a, d = np.zeros(n), np.zeros(n)
+    a[: len(ar)], d[: len(ma)] = ar, ma
+    A, b = np.eye(n, k=1), sigma * (a + d)
+    A[:, 0] += a
+    values, vectors = np.linalg.eigh(solve_discrete_lyapunov(A, np.outer(b, b)))
+    used = values > 1e-12 * max(values.max(), 1e-300)
+    L = vectors[:, used] * np.sqrt(values[used])
+    inverse = vectors[:, used].T / np.sqrt(values[used])[:, None]
+    signs = np.where(L[0] < 0, -1.0, 1.0)
+    found = signs[:, None] * (inverse @ A @ L) * signs, signs * (inverse @ b), signs * L[0]
+    rounded = (np.reshape([ten_digits(float(value)) for value in each.ravel()], each.shape) for each in found)
+    return tuple(rounded)  # type: ignore[return-value]
 
 
 def _stable(ar: NDArray) -> NDArray:

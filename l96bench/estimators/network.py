@@ -167,8 +167,13 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
 
     def draw_masks(self, n: int, rng: np.random.Generator) -> list[NDArray]:
         """Draw the dropout masks of n rows: for each hidden layer (n, units) of 0 or 1 / (1 - dropout)."""
-        keep = 1.0 - self.dropout
-        return [(rng.random((n, units), dtype=np.float32) < keep).astype(np.float32) / keep for units in self.hidden]
+        return self.masks_of(rng.random((n, sum(self.hidden)), dtype=np.float32))
+
+    def masks_of(self, uniform: NDArray) -> list[NDArray]:
+        """Return the masks that uniform numbers (n, all hidden units) of float32 stand for; see `draw_masks`."""
+        keep = np.float32(1.0 - self.dropout)
+        drawn = (uniform < keep).astype(np.float32) / keep
+        return np.split(drawn, np.cumsum(self.hidden)[:-1], axis=1)
 
     def sample_dropout(self, X: ArrayLike, n_members: int, rng: np.random.Generator) -> NDArray:
         """Return outputs (member, n[, outputs]) for X (n, features), with units dropped anew for each row and member.

@@ -12,16 +12,18 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.closures import Closure, as_closure
-from l96bench.errors import ModelError
+from l96bench.dynamics.closures import MODEL_DT, Closure, GraphBuilder, as_closure
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
+from l96bench.errors import ModelError, NoGraphError
 from l96bench.estimators.network import TorchRegressor
-from l96bench.estimators.regressors import LocalRegressor
+from l96bench.estimators.regressors import LocalRegressor, StencilClosure
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows
-from l96bench.estimators.training_loop import forward
+from l96bench.estimators.training_loop import forward, layers_graph
 from l96bench.parallel import one_thread
 
-__all__ = ["DeepEnsembleClosure", "DeepEnsembleRegressor", "DropoutClosure", "DropoutRegressor"]
+__all__ = ["DeepEnsembleClosure", "DeepEnsembleRegressor", "DropoutRegressor", "DropoutStep"]
 
+_INT64 = 7  # onnx.TensorProto.INT64
 _BLOCK = 128  # members advanced at once: what fits the cache
 
 
@@ -87,19 +89,20 @@ class DeepEnsembleRegressor(RingRegressor):
 
 
 class DeepEnsembleClosure:
-    """An ensemble of closures; members take them in turn, from a random one on, and keep theirs."""
+    """An ensemble of closures; each member draws one of them at its start, and keeps it."""
 
     deterministic = False
 
     def __init__(self, closures: Sequence[Closure]) -> None:
         self.closures = closures
-        self._n_members, self._groups = 0, [slice(0, 0)] * len(closures)
+        self._n_members, self._groups = 0, [np.empty(0, dtype=np.intp)] * len(closures)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Start all closures and assign them to `n_members` members."""
-        self._n_members, self._groups = n_members, _shares(n_members, len(self.closures), rng)
+        """Draw a closure for each of `n_members` members, and start all closures."""
+        which = np.floor(rng.random(n_members) * len(self.closures))
+        self._n_members, self._groups = n_members, [np.flatnonzero(which == i) for i in range(len(self.closures))]
         for closure, rows in zip(self.closures, self._groups, strict=True):
-            closure.start(len(range(*rows.indices(n_members))), rng)
+            closure.start(len(rows), rng)
 
     def remember(self, history: NDArray) -> None:
         """Pass past states (past, member, K) to the closures that have a memory."""
@@ -113,9 +116,25 @@ class DeepEnsembleClosure:
             raise ModelError(f"The closure was started for {self._n_members} members; X has {len(X)} rows.")
         U = np.empty(X.shape)
         for closure, rows in zip(self.closures, self._groups, strict=True):
-            own = np.ascontiguousarray(X[rows])
-            if len(own):
-                U[rows] = closure.step(own)
+            if len(rows):
+                U[rows] = closure.step(np.ascontiguousarray(X[rows]))
+        return U
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the graph of the member's own closure, for closures without noise and memory; see `Closure`."""
+        if not all(each.deterministic and not hasattr(each, "remember") for each in self.closures):
+            raise NoGraphError("no graph is known of an ensemble of closures with noise or memory")
+        drawn = builder.state(1, np.float64, "uniform", MODEL_DT, past=False)
+        builder.keep(drawn, drawn)
+        count = builder.constant(float(len(self.closures)), np.float64)
+        which = builder.node("Floor", builder.node("Mul", drawn, count))
+        if len({_shape_of(each) for each in self.closures} - {None}) == 1:
+            return _chosen(builder, x, self.closures, builder.node("Cast", builder.reshape(which, -1), to=_INT64))
+        every = [builder.closure(x, each, K) for each in self.closures]
+        U = every[0]
+        for i, each in enumerate(every[1:], start=1):
+            own = builder.node("Equal", which, builder.constant(float(i), np.float64))
+            U = builder.node("Where", own, each, U)
         return U
 
 
@@ -166,47 +185,86 @@ class DropoutRegressor(RingRegressor):
             draws.append(self._like_y(network.predict_masked(rows, masks)))
         return np.stack(draws)
 
-    def closure(self, dt: float = 0.01) -> DropoutClosure:
-        """Return the stochastic closure; it does not depend on dt."""
+    def closure(self, dt: float = 0.01) -> SteppedClosure:
+        """Return the stochastic closure for a resolved model with the step `dt` (MTU)."""
         check_is_fitted(self)
-        return DropoutClosure(self.estimator_.estimator_, stencil_index(self.n_features_in_, self.radius), self.masks)
+        index = stencil_index(self.n_features_in_, self.radius)
+        return SteppedClosure(DropoutStep(self.estimator_.estimator_, index, self.masks, dt), dt)
 
 
-class DropoutClosure:
-    """A network at the stencils `index` (K, width) of all points, with a dropout mask for each member."""
+class DropoutStep:
+    """The step of a network at the stencils `index` (K, width) of all points, with a dropout mask for each member.
 
-    deterministic = False
+    The masks come from uniform numbers, one for each hidden unit: state that never changes, or new ones in every step.
+    """
 
-    def __init__(self, network: TorchRegressor, index: NDArray, masks: str = "run") -> None:
-        self.network, self.masks, self._index = network, masks, index
-        self._layers = network.layers()
-        self.start(0, np.random.default_rng(0))
+    dtype = np.float32
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Draw the masks of `n_members` members."""
-        self._n_members, self._rng = n_members, rng
-        self._masks = self._drawn()
+    def __init__(self, network: TorchRegressor, index: NDArray, masks: str, dt: float) -> None:
+        self.network, self.K, self._index, self._masks = network, len(index), index, masks
+        size = sum(network.hidden)
+        if masks == "run":
+            self.form = StepForm((Block(size, dt, "uniform"),), past=False)
+        else:
+            self.form = StepForm(uniform=(Block(size, dt),), past=False)
 
-    def step(self, X: NDArray) -> NDArray:
-        """Return U (member, K) for the states X (member, K)."""
-        if X.shape != (self._n_members, len(self._index)):
-            raise ModelError(f"The closure was started for shape {(self._n_members, len(self._index))}; X: {X.shape}.")
-        if self.masks == "step":
-            self._masks = self._drawn()
-        U = np.empty(X.shape)
-        activation, residual = self.network.activation, self.network.residual
+    def __call__(
+        self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Return U (n, K) and the state as it is; see `l96bench.dynamics.steps.Step`."""
+        network, U = self.network, np.empty(X.shape)
+        layers, activation, residual = network.layers(), network.activation, network.residual
+        masks = network.masks_of(state if self._masks == "run" else uniform)
+        drawn = [torch.from_numpy(mask)[:, None] for mask in masks]
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
             stencils = torch.from_numpy(np.take(X.astype(np.float32), self._index, axis=1))
             for first in range(0, len(X), _BLOCK):
                 rows = slice(first, first + _BLOCK)
-                masks = [mask[rows] for mask in self._masks]
-                U[rows] = forward(stencils[rows], self._layers, activation, residual, masks=masks)[..., 0].numpy()
-        return U
+                own = [mask[rows] for mask in drawn]
+                U[rows] = forward(stencils[rows], layers, activation, residual, masks=own)[..., 0].numpy()
+        return U, state, None
 
-    def _drawn(self) -> list[torch.Tensor]:
-        """Draw the mask of each hidden layer, (member, 1, units)."""
-        return [torch.from_numpy(mask)[:, None] for mask in self.network.draw_masks(self._n_members, self._rng)]
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the graph of the thinned network; see `Closure`."""
+        network, size = self.network, sum(self.network.hidden)
+        if self._masks == "run":
+            drawn = builder.state(size, np.float32, "uniform", MODEL_DT, past=False)
+            builder.keep(drawn, drawn)
+        else:
+            drawn = builder.uniform(size, np.float32, MODEL_DT)
+        keep = builder.constant(1.0 - network.dropout, np.float32)
+        kept = builder.node("Div", builder.cast(builder.node("Less", drawn, keep), np.float32), keep)
+        masks = [
+            builder.reshape(builder.gather(kept, np.arange(last - units, last)), -1, 1, units)
+            for units, last in zip(network.hidden, np.cumsum(network.hidden), strict=True)
+        ]
+        parts = (network.coefs_, network.intercepts_, network.activation, network.residual)
+        return builder.reshape(layers_graph(builder, builder.gather(x, self._index), *parts, masks=masks), -1, K)
+
+
+def _shape_of(closure: Closure) -> Any:
+    """Return what two networks must have in common to be one with other weights; None for other closures."""
+    network = getattr(closure, "estimator", None)
+    if type(closure) is not StencilClosure or type(network) is not TorchRegressor:
+        return None
+    return tuple(each.shape for each in network.coefs_), network.activation, network.residual, closure.index.tobytes()
+
+
+def _chosen(builder: GraphBuilder, x: str, closures: Sequence[Any], which: str) -> str:
+    """Add the networks of closures of one shape with the weights (n,) of each row's own: U (n, K), float64."""
+    networks, index = [each.estimator for each in closures], closures[0].index
+
+    def linear(seen: str, i: int) -> str:
+        weights = builder.constant([network.coefs_[i].T for network in networks], np.float32)
+        biases = builder.constant([network.intercepts_[i][None] for network in networks], np.float32)
+        own = (builder.node("Gather", each, which, axis=0) for each in (weights, biases))
+        return builder.node("Add", builder.node("MatMul", seen, next(own)), next(own))
+
+    first = networks[0]
+    parts = (first.coefs_, first.intercepts_, first.activation, first.residual)
+    U = layers_graph(builder, builder.gather(x, index), *parts, linear=linear)
+    return builder.reshape(U, -1, len(index))
 
 
 def _shares(n_members: int, n_networks: int, rng: np.random.Generator) -> list[slice]:

@@ -4,10 +4,8 @@ A recurrence makes one step every `HISTORY_INTERVAL` (0.05 MTU), the interval of
 
     s(t) = f(x(t), s(t - 0.05), z(t)),        U(t) = g(s(t)),
 
-x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). For a
-smaller step dt of the resolved model, the closure keeps the states of the last 0.05 / dt steps, so that each step
-applies the map that was trained to the state of 0.05 MTU earlier. The noise is the moving average of the last 0.05 / dt
-draws: independent over 0.05 MTU, as in training, and smooth in between.
+x being the stencil of a point, s its hidden state and z standard normal noise (none for deterministic closures). How
+that is carried through smaller steps of the resolved model is said in `l96bench.dynamics.steps`.
 """
 
 from __future__ import annotations
@@ -20,9 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL
-from l96bench.errors import ModelError
+from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.estimators.ring import RingRegressor
 from l96bench.parallel import one_thread
 
@@ -42,6 +39,9 @@ class Recurrence(Protocol):
 
     def output(self, state: torch.Tensor) -> torch.Tensor:
         """Return U (...) of hidden states (..., n_state)."""
+
+    def graph(self, builder: GraphBuilder, x: str, state: str, noise: str) -> tuple[str, str]:
+        """Add `advance` and `output` for rows x (row, width), states and noise: the next states and U (row, 1)."""
 
 
 class GatedUnit:
@@ -68,75 +68,62 @@ class GatedUnit:
         """Return U (...) of hidden states (..., units)."""
         return functional.linear(state, *self._output)[..., 0]
 
+    def graph(self, builder: GraphBuilder, x: str, state: str, noise: str) -> tuple[str, str]:
+        """Add the unit's graph, float32; see `Recurrence`."""
+        inputs, hidden, input_bias, hidden_bias = (tensor.numpy() for tensor in self._cell)
+        units = self.n_state
+        x = builder.node("Concat", x, noise, axis=1) if self.n_noise else x
+        given, kept = builder.linear(x, inputs, input_bias), builder.linear(state, hidden, hidden_bias)
 
-class RecurrentClosure:
-    """A recurrence at every point of the ring, for a resolved model with the step `dt` MTU, which divides 0.05.
+        def part(gates: str, first: int, last: int) -> str:
+            ends = (builder.constant([end * units], np.int64) for end in (first, last))
+            return builder.node("Slice", gates, *ends, builder.constant([1], np.int64))
 
-    After `start` the state is zero. `remember` spins it up on earlier states; chains that begin between the last of
-    these and the start have linearly interpolated states.
+        gates = builder.node("Sigmoid", builder.node("Add", part(given, 0, 2), part(kept, 0, 2)))
+        reset, update = part(gates, 0, 1), part(gates, 1, 2)
+        new = builder.node("Tanh", builder.node("Add", part(given, 2, 3), builder.node("Mul", reset, part(kept, 2, 3))))
+        change = builder.node("Mul", update, builder.node("Sub", state, new))
+        following = builder.node("Add", new, change)
+        return following, builder.linear(following, *(tensor.numpy() for tensor in self._output))
 
-    Parameters
-    ----------
-    recurrence : Recurrence
-    index : ndarray of int, shape (K, width)
-        The points in the stencil of each point.
-    dt : float
-    """
 
-    def __init__(self, recurrence: Recurrence, index: NDArray, dt: float = 0.01) -> None:
-        self.recurrence, self.dt = recurrence, dt
-        self.deterministic = recurrence.n_noise == 0
-        self._index = index
-        self._chains = whole_multiple(HISTORY_INTERVAL, dt, "the memory's step", "the model step dt")
-        self.start(0, np.random.default_rng(0))
+class RecurrentStep:
+    """A recurrence at the stencils `index` (K, width) of all points as a step of 0.05 MTU; its state begins at zero."""
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Set the state of `n_members` members to zero; noise is drawn from `rng`."""
-        self._rng, self._steps = rng, 0
-        n_rows = n_members * len(self._index)
-        self._states = [torch.zeros(n_rows, self.recurrence.n_state)]
-        self._draws = self._drawn((self._chains, n_rows))
+    dtype = np.float32
 
-    def remember(self, history: NDArray) -> None:
-        """Spin the state up on past states (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
-        for X in history:
-            noise = self._drawn((len(self._states[0]),))
-            self._states[0] = self._advanced(X, self._states[0], noise)[0]
+    def __init__(self, recurrence: Recurrence, index: NDArray) -> None:
+        self.recurrence, self.K, self._index = recurrence, len(index), index
+        noise = (Block(self.K * recurrence.n_noise),) if recurrence.n_noise else ()
+        self.form = StepForm((Block(self.K * recurrence.n_state),), noise)
 
-    def step(self, X: NDArray) -> NDArray:
-        """Return U (member, K) for the states X (member, K)."""
-        n_rows = len(self._states[0])
-        if X.shape[1:] != (len(self._index),) or X.size != n_rows:
-            expected = (n_rows // len(self._index), len(self._index))
-            raise ModelError(f"The closure was started for states of shape {expected}; X has {X.shape}.")
-        slot = self._steps % self._chains
-        if self._steps >= 1:
-            self._draws[slot] = self._drawn((n_rows,))
-        noise = self._draws.sum(dim=0) / self._chains**0.5
-        state, U = self._advanced(X, self._states[slot], noise)
-        if self._steps == 0:
-            before = self._states[0]
-            self._states = [torch.lerp(before, state, i / self._chains) for i in range(self._chains)]
-        self._states[slot] = state
-        self._steps += 1
-        return U
-
-    def _drawn(self, shape: tuple[int, ...]) -> torch.Tensor:
-        """Draw standard normal noise (*shape, n_noise)."""
-        shape = (*shape, self.recurrence.n_noise)
-        return torch.from_numpy(self._rng.standard_normal(shape, dtype=np.float32))
-
-    def _advanced(self, X: NDArray, states: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, NDArray]:
-        """Return the next hidden states (row, n_state) and U (member, K) for the states X (member, K)."""
-        following, U = torch.empty_like(states), np.empty(X.size)
+    def __call__(
+        self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Return U (n, K) and the next state; see `l96bench.dynamics.steps.Step`."""
+        following, U = np.empty((X.size, self.recurrence.n_state), dtype=np.float32), np.empty(X.size)
         # A member that blows up becomes infinite in single precision, as it soon would anyway.
         with torch.inference_mode(), one_thread(), np.errstate(over="ignore"):
             x = torch.from_numpy(np.take(X.astype(np.float32), self._index, axis=1).reshape(X.size, -1))
+            states, drawn = (
+                torch.from_numpy(np.ascontiguousarray(each)).reshape(X.size, -1) for each in (state, noise)
+            )
             for first in range(0, X.size, _BLOCK):
                 rows = slice(first, first + _BLOCK)
-                state = self.recurrence.advance(x[rows], states[rows], noise[rows])
-                following[rows], U[rows] = state, self.recurrence.output(state).numpy()
-        return following, U.reshape(X.shape)
+                ahead = self.recurrence.advance(x[rows], states[rows], drawn[rows])
+                following[rows], U[rows] = ahead.numpy(), self.recurrence.output(ahead).numpy()
+        return U.reshape(X.shape), following.reshape(state.shape), None
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the recurrence's graph at all points; see `Closure`."""
+        width, n_noise = self._index.shape[1], self.recurrence.n_noise
+        rows = builder.reshape(builder.gather(builder.cast(x, np.float32), self._index), -1, width)
+        state = builder.state(K * self.recurrence.n_state, np.float32)
+        drawn = builder.reshape(builder.noise(K * n_noise, np.float32), -1, n_noise) if n_noise else ""
+        kept = builder.reshape(state, -1, self.recurrence.n_state)
+        following, U = self.recurrence.graph(builder, rows, kept, drawn)
+        builder.keep(state, builder.reshape(following, -1, K * self.recurrence.n_state))
+        return builder.cast(builder.reshape(U, -1, K), np.float64)
 
 
 def along(
@@ -165,10 +152,10 @@ class PathRegressor(RingRegressor):
 
     _index: NDArray
 
-    def closure(self, dt: float = 0.01) -> RecurrentClosure:
+    def closure(self, dt: float = 0.01) -> SteppedClosure:
         """Return the closure for a resolved model that steps by `dt` MTU; dt must divide 0.05."""
         check_is_fitted(self)
-        return RecurrentClosure(self._recurrence(), self._index, dt)
+        return SteppedClosure(RecurrentStep(self._recurrence(), self._index), dt)
 
     def _recurrence(self) -> Recurrence:
         raise NotImplementedError

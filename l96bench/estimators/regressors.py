@@ -6,6 +6,7 @@ U of point 0 alone, (n,) or (n, 1), which is then what they predict; ``closure(d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -26,13 +27,13 @@ from l96bench.dynamics.closures import (
     unchecked_sklearn,
 )
 from l96bench.dynamics.polynomial import fitted_coefficients, ten_digits
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import ModelError
 from l96bench.estimators.prediction import fast_predict, is_trees
 from l96bench.estimators.ring import (
     PolynomialFit,
     RingRegressor,
     check_whole,
-    interpolated,
     lag_one_correlation,
     stencil_index,
     stencil_rows,
@@ -124,13 +125,12 @@ class LocalRegressor(RingRegressor):
         past = [X[np.maximum(times - step, 0)] for step in self._lag_steps()]
         return self._like_y(self.estimator_.predict(stencil_rows(past, self._index[self._points()])))
 
-    def closure(self, dt: float = 0.01) -> StencilClosure | LaggedClosure:
+    def closure(self, dt: float = 0.01) -> StencilClosure | SteppedClosure:
         """Return the closure for a resolved model that steps by `dt` MTU; dt must divide every lag."""
         check_is_fitted(self)
         if not len(self.lags):
             return StencilClosure(self.estimator_, self._index)
-        steps = [whole_multiple(lag, dt, "lag", "the model step dt") for lag in self.lags]
-        return LaggedClosure(self.estimator_, self._index, steps, dt)
+        return SteppedClosure(LaggedStep(self.estimator_, self._index, self.lags, dt), dt)
 
     def _lag_steps(self) -> list[int]:
         """Return how many rows before the present each block of columns comes from, the present (0) first."""
@@ -194,53 +194,59 @@ class StencilRegressor(RingRegressor):
         return np.asarray(self.estimator_.predict_unchecked(rows)).reshape(len(rows), -1)
 
 
-class LaggedClosure:
-    """A `StencilClosure` that sees earlier states as well, kept every `dt` in a ring buffer.
+class LaggedStep:
+    """The step of a `StencilClosure` that sees earlier states as well; its state holds them, newest first.
 
-    After `start` the past is unknown: the start state stands in for it, unless `remember` tells it. Between the
-    remembered states, `HISTORY_INTERVAL` apart, it is interpolated linearly; before the oldest, it is the oldest.
-
-    `lag_steps` are the lags in steps of the resolved model, `dt` MTU each.
+    After a start without a past, the start state stands in for it. States are kept every 0.05 MTU, or every `dt` where
+    a lag in `lags` (MTU) is no multiple of 0.05.
     """
 
-    deterministic = True
+    dtype = np.float64
 
-    def __init__(self, estimator: Any, index: NDArray, lag_steps: Sequence[int], dt: float) -> None:
-        self.stencils, self.lag_steps, self.dt = StencilClosure(estimator, index), tuple(lag_steps), dt
-        self._depth = max(self.lag_steps) + 1
-        self._history: NDArray | None = None
-        self._buffer: NDArray | None = None
-        self._newest = 0
+    def __init__(self, estimator: Any, index: NDArray, lags: Sequence[float], dt: float) -> None:
+        self.stencils, self.K = StencilClosure(estimator, index), len(index)
+        slow = all(math.isclose(lag / HISTORY_INTERVAL, round(lag / HISTORY_INTERVAL)) for lag in lags)
+        interval = HISTORY_INTERVAL if slow else dt
+        self.slots = tuple(whole_multiple(lag, interval, "lag", "the model step dt") for lag in lags)
+        # The last column counts how much of a past the state has: 0 at the start, then 1.
+        self.form = StepForm((Block(max(self.slots) * self.K + 1, interval),))
 
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget all states."""
-        self._history = self._buffer = None
+    def __call__(
+        self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        """Return U (n, K) and the next state; see `l96bench.dynamics.steps.Step`."""
+        seen, depth = state[:, -1:], max(self.slots)
+        known = state[:, :-1] / np.where(seen > 0, seen, 1.0)
+        past = np.where(seen > 0, known, np.tile(X, (1, depth)))
+        lagged = past.reshape(len(X), depth, self.K)
+        U = self.stencils.outputs([X, *(lagged[:, slot - 1] for slot in self.slots)])
+        return U, np.concatenate([X, past[:, : -self.K], np.ones_like(seen)], axis=1), None
 
-    def remember(self, history: NDArray) -> None:
-        """Take the states before the start, (past, member, K), `HISTORY_INTERVAL` apart, newest last."""
-        self._history = np.array(history, dtype=np.float64)
+    @property
+    def graph_is_exact(self) -> bool:
+        """Whether the step and its graph give the same bits: those of trees do."""
+        return self.stencils.graph_is_exact
 
-    def step(self, X: NDArray) -> NDArray:
-        """Return the added tendency U (member, K) for the states X (member, K) and those of the steps before."""
-        if self._buffer is None:
-            self._buffer = self._filled(X)
-            self._newest = 0
-        elif X.shape != self._buffer.shape[1:]:
-            raise ModelError(f"The closure remembers states of shape {self._buffer.shape[1:]}; X has {X.shape}.")
-        else:
-            self._newest = (self._newest + 1) % self._depth
-            self._buffer[self._newest] = X
-        return self.stencils.outputs(
-            [X, *(self._buffer[(self._newest - step) % self._depth] for step in self.lag_steps)]
-        )
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the step's graph; see `Closure`."""
+        [block], depth = self.form.state, max(self.slots)
+        state = builder.state(block.size, np.float64, interval=block.interval)
+        seen, kept = builder.gather(state, np.array([depth * K])), builder.gather(state, np.arange(depth * K))
+        zero, one = (builder.constant(value, np.float64) for value in (0.0, 1.0))
+        is_seen = builder.node("Greater", seen, zero)
+        known = builder.node("Div", kept, builder.node("Where", is_seen, seen, one))
+        past = builder.node("Where", is_seen, known, builder.node("Concat", *[x] * depth, axis=1))
+        index = [self.stencils.index, *((slot * K + self.stencils.index) for slot in self.slots)]
+        everything = builder.node("Concat", x, past, axis=1)
+        width = len(index) * self.stencils.index.shape[1]
+        rows = builder.reshape(builder.gather(everything, np.concatenate(index, axis=1)), -1, width)
+        newer = builder.gather(everything, np.arange(depth * K))
+        ones = builder.node("Add", builder.node("Mul", seen, zero), one)
+        builder.keep(state, builder.node("Concat", newer, ones, axis=1))
+        return builder.reshape(builder.regressor(rows, self.stencils.estimator, width), -1, K)
 
-    def _filled(self, X: NDArray) -> NDArray:
-        """Return a buffer whose slot -j (modulo its depth) holds the state j steps before X."""
-        known = X[None] if self._history is None else np.concatenate([self._history, X[None]])
-        buffer = np.empty((self._depth, *X.shape))
-        for j in range(self._depth):
-            buffer[-j] = interpolated(known, len(known) - 1 - j * self.dt / HISTORY_INTERVAL)
-        return buffer
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.stencils.estimator!r}, slots={self.slots})"
 
 
 class AR1Regressor(RingRegressor):

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from l96bench.dynamics.ar1 import AR1Noise
+from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure
+from l96bench.dynamics.closures import GraphBuilder
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.ring import stencil_rows
@@ -134,7 +135,7 @@ class RedNoise:
         return outputs[..., 0] + sigma * self._e
 
 
-class StochasticNetworkClosure:
+class StochasticNetworkClosure(NoisyClosure):
     """A network for the mean and the spread of U, with red noise that is independent at every point.
 
     Parameters
@@ -147,22 +148,30 @@ class StochasticNetworkClosure:
         e-folding time of the noise and step of the resolved model in MTU, and the unit of sigma.
     """
 
-    deterministic = False
+    graph_is_exact = False
 
     def __init__(self, network: TorchRegressor, index: NDArray, memory: float, u_std: float, dt: float = 0.01) -> None:
+        super().__init__(AR1Noise(math.exp(-dt / memory), dt, dt))
         self.network, self.index, self.u_std = network, index, u_std
-        self.noise = AR1Noise(math.exp(-dt / memory), dt, dt)
-
-    def start(self, n_members: int, rng: np.random.Generator) -> None:
-        """Forget the noise; the next step draws it from its stationary distribution."""
-        self.noise.start(n_members, rng)
 
     def step(self, X: NDArray) -> NDArray:
         """Return the added tendency U (member, K) for the states X (member, K), with the noise of this step."""
         if X.shape[1] != len(self.index):
             raise ModelError(f"The closure was fitted on K = {len(self.index)} points; X has shape {X.shape}.")
         outputs = self.network.predict_unchecked(stencil_rows([X], self.index)).reshape(*X.shape, 2)
-        return outputs[..., 0] + sigma_of(outputs[..., 1], self.u_std) * self.noise.step(X.shape)
+        self.last_mean = np.asarray(outputs[..., 0], dtype=np.float64)
+        return self.last_mean + sigma_of(outputs[..., 1], self.u_std) * self.noise.step(X.shape)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the network's graph and the noise times its spread; see `Closure`."""
+        width = self.index.shape[1]
+        rows = builder.reshape(builder.gather(x, self.index), -1, width)
+        outputs = builder.reshape(builder.regressor(rows, self.network, width), -1, K, 2)
+        mean, log_sigma = (builder.reshape(builder.gather(outputs, np.array([i]), axis=2), -1, K) for i in (0, 1))
+        builder.mean(mean)
+        sigma = builder.node("Exp", builder.clipped(log_sigma, *_LOG_SIGMA))
+        sigma = builder.node("Mul", builder.constant(self.u_std, np.float64), sigma)
+        return builder.node("Add", mean, builder.node("Mul", sigma, self.noise.graph(builder, K)))
 
 
 def sigma_of(log_sigma: NDArray, u_std: float) -> NDArray:

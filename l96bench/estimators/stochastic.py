@@ -11,8 +11,8 @@ form                                    s(X)
 ``"multiplicative and additive"``       s_0 + s_1 abs(mean(X))
 ======================================  ==========================================================
 
-The noise is red, a first-order autoregression in time, or white. White noise is drawn once an interval of the data and
-held through it, so that its effect on X does not depend on the time step of the model.
+The noise is red, a first-order autoregression in time, or white: independent over the interval of the data and smooth
+in between (`WhiteNoise`), so that its effect on X does not depend on the time step of the model.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.checks import whole_multiple
-from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
-from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.ar1 import AR1Noise, Noise, NoisyClosure, WhiteNoise, ar1_noise
+from l96bench.dynamics.closures import GraphBuilder, as_closure
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.estimators.ring import RingRegressor
@@ -97,16 +96,15 @@ class StochasticRegressor(RingRegressor):
         )
 
 
-def unit_noise(phi: float, interval: float, dt: float) -> AR1Noise:
-    """Return noise of variance 1: red, or white and held for an interval when phi is 0; see the head of this module."""
-    held = 1 if phi else whole_multiple(interval, dt, "interval", "the model step dt")
-    return AR1Noise(phi, interval, dt, every=held)
+def unit_noise(phi: float, interval: float, dt: float) -> Noise:
+    """Return noise of variance 1: red, or white when phi is 0; see the head of this module."""
+    return AR1Noise(phi, interval, dt) if phi else WhiteNoise(dt)
 
 
 class StochasticClosure(NoisyClosure):
     """The closure U = mean(X) + s(X) e of a deterministic model, (s_0, s_1), and the noise e; `dt` is in MTU."""
 
-    def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: AR1Noise, dt: float) -> None:
+    def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: Noise, dt: float) -> None:
         _check_form(form)
         self.mean = as_closure(mean, dt)
         if not self.mean.deterministic:
@@ -116,8 +114,20 @@ class StochasticClosure(NoisyClosure):
 
     def step(self, X: NDArray) -> NDArray:
         """Return U (member, K) for the states X (member, K): the mean plus noise."""
-        mean = np.asarray(self.mean.step(X), dtype=np.float64)
+        self.last_mean = mean = np.asarray(self.mean.step(X), dtype=np.float64)
         return mean + _strength(self.form, self.scale, X, mean) * self.noise.step(X.shape)
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the mean's graph and the noise times its strength; see `Closure`."""
+        mean = builder.closure(x, self.mean, K)
+        builder.mean(mean)
+        strength = builder.constant(self.scale[0], np.float64)
+        if self.form != "additive":
+            seen = x if self.form == "state dependent" else mean
+            depends = seen if self.form == "multiplicative" else builder.node("Abs", seen)
+            scaled = builder.node("Mul", builder.constant(self.scale[1], np.float64), depends)
+            strength = builder.node("Add", strength, scaled)
+        return builder.node("Add", mean, builder.node("Mul", strength, self.noise.graph(builder, K)))
 
 
 def _check_form(form: str) -> None:

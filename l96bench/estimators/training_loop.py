@@ -126,15 +126,25 @@ def layers_graph(
     activation: str,
     residual: bool = False,
     mixing: Callable[[str, int], str] | None = None,
+    masks: Sequence[str] | None = None,
+    linear: Callable[[str, int], str] | None = None,
 ) -> str:
-    """Return the graph of `forward` in float32, from and to float64; `mixing` gathers a hidden layer's inputs."""
+    """Return the graph of `forward` in float32, from and to float64.
+
+    `mixing` gathers a hidden layer's inputs; `linear` adds the matrix and bias of a layer by its number.
+    """
     x, width = builder.cast(x, np.float32), coefs[0].shape[-1]
-    for i, (coef, bias) in enumerate(zip(coefs[:-1], intercepts[:-1], strict=True)):
-        seen = x if mixing is None else mixing(x, width)
-        z = _activated(builder, builder.linear(seen, coef.reshape(len(coef), -1), bias), activation)
+
+    def own(seen: str, i: int) -> str:
+        return builder.linear(seen, coefs[i].reshape(len(coefs[i]), -1), intercepts[i])
+
+    linear = own if linear is None else linear
+    for i, coef in enumerate(coefs[:-1]):
+        z = _activated(builder, linear(x if mixing is None else mixing(x, width), i), activation)
+        z = z if masks is None else builder.node("Mul", z, masks[i])
         x = builder.node("Add", x, z) if residual and i and width == len(coef) else z
         width = len(coef)
-    return builder.cast(builder.linear(x, coefs[-1].reshape(len(coefs[-1]), -1), intercepts[-1]), np.float64)
+    return builder.cast(linear(x, len(coefs) - 1), np.float64)
 
 
 def _activated(builder: GraphBuilder, x: str, activation: str) -> str:

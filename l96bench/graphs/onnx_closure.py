@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.steps import StepForm
 from l96bench.errors import ModelError, SubmissionError, shortened
-from l96bench.graphs.onnx_remedies import EXTERNAL_DATA, INLINED, OTHER_DOMAIN, OTHER_OPSET, shape_remedy
+from l96bench.graphs.onnx_remedies import EXTERNAL_DATA, INLINED, OTHER_DOMAIN, OTHER_OPSET, STEP, shape_remedy
+from l96bench.graphs.step_form import INPUTS, KINDS, OUTPUTS, read_form
 
-__all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", "onnx_faults"]
+__all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "OnnxClosure", "Session", "onnx_faults"]
 
 MAX_ONNX_BYTES = 50_000_000
 MAX_NODES = 5_000
@@ -34,16 +36,83 @@ CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean Reduc
 ReduceSumSquare
 Cast CastLike Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND Pad Range
 Reshape ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose Trilu Unsqueeze
+GRU LSTM RNN
 """
 _LEARNED = """
 ArrayFeatureExtractor Binarizer Imputer LinearRegressor Normalizer SVMRegressor Scaler TreeEnsembleRegressor
 """
 OPERATORS: dict[str, frozenset[str]] = {"": frozenset(_STANDARD.split()), "ai.onnx.ml": frozenset(_LEARNED.split())}
 """The allowed operators, by domain."""
-_POINTS = 2048
+POINTS = 2048
 """The number of points, of all rows together, that are computed at once to fit the processor's cache."""
+_RECURRENT = ("GRU", "LSTM", "RNN")
 _TEXT = 8  # onnx.TensorProto.STRING
 _EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
+
+
+class Session:
+    """A checked ONNX file in the runtime: what was checked is what runs.
+
+    Attributes
+    ----------
+    data, name : bytes and str
+        The file, and its name in messages.
+    K : int
+        Number of points; that of the file if not given.
+    form : StepForm or None
+        The state and random numbers of a step; None for a file of X alone.
+    n_parameters : int
+        Numbers in the file that are not shapes or indices.
+
+    Raises
+    ------
+    SubmissionError
+        With a line for everything in the file that is not allowed, or if the runtime cannot load it.
+    """
+
+    def __init__(self, data: bytes, K: int | None, name: str) -> None:
+        model, self.form, faults = _read(data, name, K)
+        if faults:
+            raise SubmissionError("\n".join(faults))
+        import onnxruntime
+
+        inputs = {each.name: each for each in model.graph.input}
+        self.data, self.name = data, name
+        self.K = _width(inputs["X"] if self.form is not None else model.graph.input[0]) or K or 0
+        self.n_parameters = sum(math.prod(each.dims) for each in _tensors(model.graph) if each.data_type in (1, 11))
+        self.n_parameters += sum(len(each.floats) for node in model.graph.node for each in node.attribute)
+        self.dtypes = {key: _number_type(each) for key, each in inputs.items()}
+        self.outputs = [each.name for each in model.graph.output]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.enable_cpu_mem_arena = False
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # or it is guessed from the bytes
+        # No fused operators: the file's arithmetic in the file's order, on every machine and version.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            # What was checked is loaded, written anew: the runtime may read the original bytes as another model.
+            checked = _bare(model).SerializeToString()
+            self._session = onnxruntime.InferenceSession(checked, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's own classes, and more
+            raise SubmissionError(f"{name}: the runtime cannot load it: {_short(error)}") from error
+
+    def run(self, given: dict[str, NDArray], shapes: dict[str, tuple[int, ...]]) -> list[NDArray]:
+        """Return the outputs for these inputs, which are of these shapes, or raise `ModelError`."""
+        with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
+            rows = {key: np.ascontiguousarray(value, dtype=self.dtypes[key]) for key, value in given.items()}
+        shown = {key: value.shape for key, value in given.items()}
+        came = f"inputs of shapes {shown}" if len(given) > 1 else f"X of shape {next(iter(shown.values()))}"
+        try:
+            found = self._session.run(self.outputs, rows)
+        except Exception as error:
+            hint = "; is a number of rows fixed inside? export it with dynamic_shapes, and an example of two rows"
+            raise ModelError(f"{self.name}: the runtime fails for {came}: {_short(error)}{hint}") from error
+        for (key, expected), value in zip(shapes.items(), found, strict=True):
+            if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.shape != expected:
+                shape = getattr(value, "shape", type(value).__name__)
+                raise ModelError(f"{self.name}: expected {key} of shape {expected} for as many X, got {shape}")
+        return found
 
 
 class OnnxClosure(Stateless):
@@ -69,30 +138,12 @@ class OnnxClosure(Stateless):
         With a line for everything in the file that is not allowed, or if the runtime cannot load it.
     """
 
-    def __init__(self, data: bytes, K: int | None = None, name: str = "closure.onnx") -> None:
-        model, faults = _read(data, name, K)
-        if faults:
-            raise SubmissionError("\n".join(faults))
-        import onnxruntime
-
-        self.data, self.name, self.K = data, name, _width(model.graph.input[0]) or K or 0
-        self.n_parameters = sum(math.prod(each.dims) for each in _tensors(model.graph) if each.data_type in (1, 11))
-        self.n_parameters += sum(len(each.floats) for node in model.graph.node for each in node.attribute)
-        self._dtype = np.float32 if model.graph.input[0].type.tensor_type.elem_type == 1 else np.float64
-        self._names = model.graph.input[0].name, model.graph.output[0].name
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        options.enable_cpu_mem_arena = False
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # or it is guessed from the bytes
-        # No fused operators: the file's arithmetic in the file's order, on every machine and version.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            # What was checked is loaded, written anew: the runtime may read the original bytes as another model.
-            checked = _bare(model).SerializeToString()
-            self._session = onnxruntime.InferenceSession(checked, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime's own classes, and more
-            raise SubmissionError(f"{name}: the runtime cannot load it: {_short(error)}") from error
+    def __init__(self, data: bytes | Session, K: int | None = None, name: str = "closure.onnx") -> None:
+        session = data if isinstance(data, Session) else Session(data, K, name)
+        if session.form is not None:
+            raise SubmissionError(f"{name}: a step with state or random numbers; read it with l96bench.read_closure")
+        self._session, self.data, self.name, self.K = session, session.data, session.name, session.K
+        self.n_parameters = session.n_parameters
 
     def predict(self, X: NDArray) -> NDArray[np.float64]:
         """Return the added tendency U (n, K) for the states X (n, K)."""
@@ -100,24 +151,11 @@ class OnnxClosure(Stateless):
         if X.ndim != 2 or (self.K and X.shape[1] != self.K):
             raise ModelError(f"{self.name}: expected X of shape (n, {self.K}), got {X.shape}")
         U = np.empty(X.shape)
-        n = max(1, _POINTS // X.shape[1])
+        n = max(1, POINTS // X.shape[1])
+        [key] = self._session.dtypes
         for first in range(0, len(X), n):
-            U[first : first + n] = self._run(X[first : first + n])
-        return U
-
-    def _run(self, X: NDArray) -> NDArray:
-        with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
-            rows = np.ascontiguousarray(X, dtype=self._dtype)
-        try:
-            U = self._session.run([self._names[1]], {self._names[0]: rows})[0]
-        except Exception as error:
-            hint = "; is a number of rows fixed inside? export it with dynamic_shapes, and an example of two rows"
-            raise ModelError(
-                f"{self.name}: the runtime fails for X of shape {X.shape}: {_short(error)}{hint}"
-            ) from error
-        if not isinstance(U, np.ndarray) or U.dtype.kind != "f" or U.shape != X.shape:
-            shape = getattr(U, "shape", type(U).__name__)
-            raise ModelError(f"{self.name}: expected U of shape {X.shape} for as many X, got {shape}")
+            rows = X[first : first + n]
+            [U[first : first + n]] = self._session.run({key: rows}, {"U": rows.shape})
         return U
 
     def check_rows(self, X: NDArray) -> None:
@@ -148,27 +186,53 @@ class OnnxClosure(Stateless):
 
 def onnx_faults(data: bytes, name: str = "closure.onnx", K: int | None = None) -> list[str]:
     """Return a line for everything in an ONNX file that is not allowed or prevents running it; nothing is run."""
-    return _read(data, name, K)[1]
+    return _read(data, name, K)[2]
 
 
-def _read(data: bytes, name: str, K: int | None) -> tuple[Any, list[str]]:
-    """Parse an ONNX file, once, and return the model and a line for each fault."""
+def _read(data: bytes, name: str, K: int | None) -> tuple[Any, StepForm | None, list[str]]:
+    """Parse an ONNX file, once, and return the model, its form as a step if it is one, and a line for each fault."""
     import onnx
 
     if len(data) > MAX_ONNX_BYTES:
-        return None, [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
+        return None, None, [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's own class
-        return None, [f"{name}: not an ONNX file: {_short(error)}"]
+        return None, None, [f"{name}: not an ONNX file: {_short(error)}"]
+    try:
+        form = read_form(model)
+    except SubmissionError as error:
+        return model, None, [f"{name}: {each}" for each in str(error).splitlines()]
     found = [*_hidden(data, model), *_versions(model), *_nodes(model.graph), *_weights(model.graph)]
-    faults = list(dict.fromkeys([*found, *_signature(model.graph, K)]))
+    faults = list(dict.fromkeys([*found, *_signature(model.graph, K, form)]))
     if not faults:
         try:
             onnx.checker.check_model(model, full_check=len(data) < 5_000_000)
+            faults = list(_time_steps(model))
         except Exception as error:
             faults = [f"not a valid ONNX model: {_short(error)}"]
-    return model, [f"{name}: {each}" for each in shortened(faults)]
+    return model, form, [f"{name}: {each}" for each in shortened(faults)]
+
+
+def _time_steps(model: Any) -> Iterator[str]:
+    """Yield a fault for recurrent operators that may make more than one step, as inferred from the file's shapes."""
+    nodes = [node for node in model.graph.node if node.op_type in _RECURRENT]
+    if not nodes:
+        return
+    from onnx import shape_inference
+
+    graph = shape_inference.infer_shapes(model, data_prop=True).graph
+    known = {each.name: each.type.tensor_type.shape.dim for each in [*graph.value_info, *graph.input]}
+    for node in nodes:
+        dims = known.get(node.input[0])
+        length = dims[0].dim_value if dims and dims[0].HasField("dim_value") else None
+        if any(each.name == "layout" and each.i for each in node.attribute):
+            yield f"{node.op_type}: expected the layout (time step, n, features); the runtime has no other"
+        elif length != 1:
+            came = "an unknown number" if length is None else str(length)
+            yield f"{node.op_type}: expected one time step, (1, n, features), got {came}; memory is in `state`"
+        if len(node.input) > 4 and node.input[4]:
+            yield f"{node.op_type}: expected no lengths of sequences; there is one time step"
 
 
 def _bare(model: Any) -> Any:
@@ -298,31 +362,53 @@ def _n_stored(tensor: Any) -> int:
     return sum(len(getattr(tensor, f"{kind}_data")) for kind in ("float", "int32", "int64", "double", "uint64"))
 
 
-def _signature(graph: Any, K: int | None) -> Iterator[str]:
+def _signature(graph: Any, K: int | None, form: StepForm | None) -> Iterator[str]:
     """Yield the faults of the graph's inputs and outputs."""
-    names = {each.name for each in graph.initializer}
-    ends = [each for each in graph.input if each.name not in names], list(graph.output)
+    constants = {each.name for each in graph.initializer}
+    inputs, outputs = [each for each in graph.input if each.name not in constants], list(graph.output)
+    if any(each.name in constants for each in graph.input[:1]):
+        yield "expected the first input not to have a value of its own"
+    if form is None:
+        for what, values in (("input X", inputs), ("output U", outputs)):
+            if len(values) != 1:
+                yield f"expected one {what}, got {len(values)}: {[each.name[:40] for each in values][:5]}; {STEP}"
+        ends = [("input X", inputs[0], K)] if len(inputs) == 1 else []
+        ends += [("output U", outputs[0], K)] if len(outputs) == 1 else []
+    else:
+        sizes = {"X": K, "U": K, "mean": K, **{kind: StepForm.size(getattr(form, kind)) for kind in KINDS}}
+        sizes["state_out"] = sizes["state"]
+        needed = {"X", "U", *(kind for kind in KINDS if sizes[kind]), *(("state_out",) if sizes["state"] else ())}
+        ends = []
+        for what, values, known in (("input", inputs, INPUTS), ("output", outputs, OUTPUTS)):
+            wanted = [name for name in known if name in needed or name == "mean"]
+            names = [each.name for each in values]
+            if len(set(names)) < len(names) or set(names) - set(wanted) or (needed & set(known)) - set(names):
+                came = [each[:40] for each in names][:8]
+                yield f"expected the {what}s {wanted}, as its form says, got {came}; {STEP}"
+                return
+            ends += [(f"{what} {each.name}", each, sizes[each.name]) for each in values]
+        if len({each.type.tensor_type.elem_type for what, each, _ in ends if what[6:] in KINDS or "state" in what}) > 1:
+            yield "expected state, noise and uniform of one type, float32 or float64"
     said = ""
-    for what, values in zip(("input X", "output U"), ends, strict=True):
-        if len(values) != 1:
-            yield f"expected one {what}, got {len(values)}: {[each.name[:40] for each in values][:5]}"
-            continue
-        tensor = values[0].type.tensor_type
-        if not values[0].type.HasField("tensor_type") or tensor.elem_type not in (1, 11):
+    for what, value, size in ends:
+        tensor = value.type.tensor_type
+        if not value.type.HasField("tensor_type") or tensor.elem_type not in (1, 11):
             yield f"expected the {what} to be float32 or float64"
             continue
         dims = [each.dim_value if each.HasField("dim_value") else None for each in tensor.shape.dim]
-        wrong_K = len(dims) == 2 and None not in (dims[1], K) and dims[1] != K
-        if len(dims) != 2 or dims[0] is not None or wrong_K:
-            remedy = shape_remedy(what == "input X", dims, K)
+        wrong = len(dims) == 2 and None not in (dims[1], size) and dims[1] != size
+        if len(dims) != 2 or dims[0] is not None or wrong:
+            remedy = shape_remedy(what == "input X", dims, K) if what in ("input X", "output U") else STEP
             if remedy == said:  # the output has this shape because the input has it
                 continue
             said = remedy
             shown = tuple("n" if each is None else each for each in dims)
-            expected = f"expected the {what} of shape (n, {'K' if K is None else K}), n free, got {shown}"
+            expected = f"expected the {what} of shape (n, {'K' if size is None else size}), n free, got {shown}"
             yield f"{expected}; {remedy}"
-    if graph.input and graph.input[0].name in names:
-        yield "expected the first input not to have a value of its own"
+
+
+def _number_type(value: Any) -> Any:
+    return np.float32 if value.type.tensor_type.elem_type == 1 else np.float64
 
 
 def _width(value: Any) -> int:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import name_of
+from l96bench.dynamics.closures import HISTORY_INTERVAL, name_of
+from l96bench.dynamics.steps import Block, StepForm
 from l96bench.errors import ModelError, NoGraphError, user_error
+from l96bench.graphs.step_form import FORM_KEY, KINDS, written_form
 
 __all__ = ["OPSETS", "Graph"]
 
@@ -32,6 +34,10 @@ class Graph:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.foreign = False
+        self.past = False
+        self._blocks: dict[str, dict[str, tuple[Block, Any]]] = {kind: {} for kind in KINDS}
+        self._following: dict[str, str] = {}
+        self._mean = ""
         self._n_names = 0
 
     def name(self) -> str:
@@ -168,13 +174,83 @@ class Graph:
             self.nodes.append(copy)
         return self.cast(names[model.graph.output[0].name], np.float64)
 
+    def state(
+        self, size: int, dtype: Any, start: Any = 0.0, interval: float = HISTORY_INTERVAL, past: bool = True
+    ) -> str:
+        """Add columns (n, size) to the state; `keep` says how they go on."""
+        self.past |= past
+        return self._block("state", Block(size, interval, start), dtype)
+
+    def noise(self, size: int, dtype: Any, interval: float = HISTORY_INTERVAL) -> str:
+        """Add standard normal numbers (n, size)."""
+        return self._block("noise", Block(size, interval), dtype)
+
+    def uniform(self, size: int, dtype: Any, interval: float = HISTORY_INTERVAL) -> str:
+        """Add numbers (n, size) that are uniform on [0, 1)."""
+        return self._block("uniform", Block(size, interval), dtype)
+
+    def keep(self, state: str, following: str) -> None:
+        """Say what columns of the state are at the next step."""
+        self._following[state] = following
+
+    def mean(self, U: str) -> None:
+        """Say what the mean of U is."""
+        self._mean = U
+
+    def _block(self, kind: str, block: Block, dtype: Any) -> str:
+        name = self.name()
+        self._blocks[kind][name] = block, np.dtype(dtype)
+        return name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is neither state nor random numbers."""
+        return not any(self._blocks.values())
+
+    @property
+    def form(self) -> StepForm:
+        """The state and the random numbers asked for, blocks of `HISTORY_INTERVAL` first."""
+        blocks = {kind: tuple(block for _, block, _ in self._ordered(kind)) for kind in KINDS}
+        return StepForm(**blocks, past=self.past)
+
+    def _ordered(self, kind: str) -> list[tuple[str, Block, Any]]:
+        found = [(name, *each) for name, each in self._blocks[kind].items()]
+        return sorted(found, key=lambda each: not each[1].is_slow)
+
     def model(self, U: str, K: int) -> Any:
-        """Return the complete ONNX model: X (n, K) float64 in, U (n, K) float64 out."""
+        """Return the complete ONNX model: X (n, K) float64 in, U (n, K) float64 out, and what a step has beside."""
         from onnx import TensorProto, helper
 
+        ends = {"X": (TensorProto.DOUBLE, K)}, {"U": (TensorProto.DOUBLE, K)}
         self.node("Identity", U, output="U")
-        values = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n", K]) for name in "XU"]
-        graph = helper.make_graph(self.nodes, "closure", values[:1], values[1:], self.constants)
+        written, self.nodes = self.nodes, []
+        given = [dtype for kind in KINDS for _, _, dtype in self._ordered(kind)]
+        single = bool(given) and all(dtype == np.float32 for dtype in given)
+        number = TensorProto.FLOAT if single else TensorProto.DOUBLE
+        for kind in KINDS:
+            first = 0
+            for name, block, dtype in self._ordered(kind):
+                ends[0][kind] = number, first + block.size
+                index = self.constant([first], np.int64), self.constant([first + block.size], np.int64)
+                part = self.node("Slice", kind, *index, self.constant([1], np.int64))
+                self.node("Cast", part, to=helper.np_dtype_to_tensor_dtype(dtype), output=name)
+                first += block.size
+        self.nodes += written
+        if states := self._ordered("state"):
+            kept = [self.cast(self._following[name], np.float32 if single else np.float64) for name, _, _ in states]
+            self.node("Concat", *kept, axis=1, output="state_out")
+            ends[1]["state_out"] = ends[0]["state"]
+        if self._mean and not self.form.deterministic:
+            self.node("Identity", self._mean, output="mean")
+            ends[1]["mean"] = ends[1]["U"]
+        inputs, outputs = (
+            [helper.make_tensor_value_info(name, dtype, ["n", size]) for name, (dtype, size) in each.items()]
+            for each in ends
+        )
+        graph = helper.make_graph(self.nodes, "closure", inputs, outputs, self.constants)
         used = {node.domain for node in self.nodes} | {""}
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items() if domain in used]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR)
+        if given:
+            helper.set_model_props(model, {FORM_KEY: written_form(self.form)})
+        return model

@@ -14,10 +14,12 @@ from l96bench.data.splits import CASES, DATA_VERSION, Cases, get_split, split_re
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.dynamics.predictions import predict
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import L96BenchError, SubmissionError, user_error
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
+from l96bench.graphs.onnx_step import OnnxStep, check_step, read_closure
 from l96bench.regimes import Regime, get_regime
 from l96bench.results.record import Cost, ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example
@@ -42,6 +44,8 @@ LITERATURE = ModelInfo(
 )
 _EXAMPLE_REGIME, _EXAMPLE_MTU = "wilks-f20", 40
 """Training data of an example."""
+FileClosure = OnnxClosure | SteppedClosure | EquationClosure
+"""A closure in a file."""
 _SIGN_ROWS = 500
 """Training states at which the sign of U is compared."""
 
@@ -207,15 +211,15 @@ class ClosureTask(Task):
         """Return the closure (or model of increments) in a file, as it is described to be run."""
         return self.in_role(self.read_closure(content), content)
 
-    def in_role(self, closure: OnnxClosure | EquationClosure, content: Content) -> Any:
+    def in_role(self, closure: FileClosure, content: Content) -> Any:
         """Return a file's closure as it is described to be run: by default as it is."""
         return closure
 
-    def read_closure(self, content: Content) -> OnnxClosure | EquationClosure:
+    def read_closure(self, content: Content) -> FileClosure:
         """Return the closure (or model of increments) in a file, whatever is said about it."""
         match content.kind:
             case "onnx":
-                return OnnxClosure(content.value, self.regime.K, content.name)
+                return read_closure(content.value, self.regime.K, content.name)
             case "equations" if isinstance(content.value, dict):
                 expected = f"{self.id} expects one list of equations, U[k] = .., got a mapping"
                 raise SubmissionError(f"{content.name}: {expected}")
@@ -300,9 +304,12 @@ def quartic_example(task: Task, content: Content, more: str = "") -> Example:
     return Example("example quartic", "polynomial", "X_k", description, task.id, content, training)
 
 
-def check_closure(model: OnnxClosure | EquationClosure, X: NDArray[np.float64], content: Content) -> None:
+def check_closure(model: FileClosure, X: NDArray[np.float64], content: Content) -> None:
     """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each computed independently."""
     if isinstance(model, OnnxClosure):
         model.check_rows(X)
+    elif isinstance(model, SteppedClosure):
+        assert isinstance(model.step_function, OnnxStep)
+        check_step(model.step_function, X)
     elif not np.isfinite(model.predict(X)).all():
         raise SubmissionError(f"{content.name}: expected finite U for states of the attractor, got NaN or infinity")

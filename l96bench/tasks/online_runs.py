@@ -18,6 +18,7 @@ from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import Closure, checked_start, checked_step, name_of
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import Rollout, rollout
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import ModelError, user_error
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.regimes import Regime
@@ -126,6 +127,8 @@ def copies(closure: Closure) -> Callable[[], Closure]:
     """
     if type(closure) in (OnnxClosure, Polynomial):
         return lambda: closure
+    if type(closure) is SteppedClosure:
+        return closure.copy
     import cloudpickle
 
     expected = f"{name_of(closure)}: expected a closure that can be pickled; pickling"

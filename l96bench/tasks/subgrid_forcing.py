@@ -27,6 +27,7 @@ from l96bench.dynamics.predictions import (
     mean_of,
     predict,
 )
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import ModelWarning
 from l96bench.graphs.onnx_closure import OnnxClosure
@@ -366,6 +367,8 @@ class SubgridForcingMemory(SubgridForcing):
     warm_up: ClassVar[float] = 10.0
 
     def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
+        if isinstance(model, SteppedClosure) and model.form.has_memory:
+            return self._stepped(model, samples)
         if not callable(getattr(model, "closure", None)) or not callable(getattr(model, "predict", None)):
             return super()._predict(model, samples, copy)
         rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
@@ -379,13 +382,24 @@ class SubgridForcingMemory(SubgridForcing):
         members = np.concatenate(drawn, axis=1) if drawn else None
         return self._finished(mean, members)
 
+    def _stepped(self, model: SteppedClosure, samples: Samples) -> _Prediction:
+        """Make the steps of a closure along all trajectories, each state given after the one before."""
+        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
+        members = 1 if model.deterministic else MEMBERS
+        U, means = model.along(np.repeat(samples.X, members, axis=0), rng)
+        drawn = U.reshape(len(samples.X), members, -1, self.regime.K).swapaxes(0, 1)
+        if members == 1:
+            return self._finished(drawn[0], None)
+        mean = (U if means is None else means).reshape(drawn.shape[1], members, *drawn.shape[2:]).mean(axis=1)
+        return self._finished(mean, drawn)
+
 
 def _keeps_nothing(model: Any) -> bool:
     """Return whether a model has no state because it is run as a graph or by a kernel of this package."""
     regressors = sys.modules.get("l96bench.estimators.regressors")
     if regressors is not None and type(model) is regressors.PolynomialRegressor:
         return True
-    return type(model) in (OnnxClosure, EquationClosure, Polynomial, NoClosure)
+    return type(model) in (OnnxClosure, SteppedClosure, EquationClosure, Polynomial, NoClosure)
 
 
 def within_reach(
