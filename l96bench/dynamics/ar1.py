@@ -40,7 +40,7 @@ class AR1Noise:
             raise ValueError(f"interval and dt are positive times in MTU; got {interval} and {dt}.")
         self.phi_dt, self.dt = phi ** (dt / interval), dt
         self._sigma, self._innovation = sigma, math.sqrt(1 - self.phi_dt**2)
-        self.start(0, np.random.default_rng(0))
+        self._n_members: int | None = None
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Forget all; before the next step the noise has its stationary distribution."""
@@ -71,7 +71,7 @@ class WhiteNoise:
 
     def __init__(self, dt: float) -> None:
         self.dt, self._n_draws = dt, whole_multiple(HISTORY_INTERVAL, dt, "the noise's interval", "the model step dt")
-        self.start(0, np.random.default_rng(0))
+        self._n_members: int | None = None
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Forget all draws."""
@@ -130,7 +130,7 @@ def require_model_step(dt: float) -> None:
         raise NoGraphError(f"expected a closure for the resolved model's step of {MODEL_DT} MTU, got one for {dt}")
 
 
-def _require_members(shape: tuple[int, ...], n_members: int) -> None:
+def _require_members(shape: tuple[int, ...], n_members: int | None) -> None:
     if shape[0] != n_members:
         raise ModelError(f"The noise was started for {n_members} members; X has {shape[0]} rows.")
 

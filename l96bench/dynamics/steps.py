@@ -238,10 +238,6 @@ class SteppedClosure:
         noise = self._normal(self._n, StepForm.size(self.form.noise))
         return X, self.state, noise, self._uniform(self._n, StepForm.size(self.form.uniform))
 
-    def __reduce__(self) -> tuple[type[SteppedClosure], tuple[Step, float]]:
-        """Pickle and copy by the step: a copy remembers nothing."""
-        return type(self), (self._step, self._dt)
-
     def __repr__(self) -> str:
         return f"SteppedClosure({self._step!r})"
 

@@ -180,7 +180,8 @@ class MarkovChainStep:
             first = np.floor(uniform * chain.n_states).astype(np.intp)
             states = np.where(since < 0, first, np.where(jumps, drawn, states))
             before = np.where(jumps, bins, before)
-        counted = np.where(since + 1 >= self.every, 0.0, np.maximum(since, 0.0) + 1)
+        counted = np.maximum(since, 0.0) + 1
+        counted = np.where(counted >= self.every, 0.0, counted)
         following = np.concatenate([before, states, counted], axis=1, dtype=np.float64)
         return chain.value(X, states), following, None
 
@@ -221,7 +222,7 @@ class MarkovChainStep:
         jumps, begins = (builder.node(each, since, number(0.0)) for each in ("LessOrEqual", "Less"))
         now = builder.node("Where", begins, first, builder.node("Where", jumps, drawn, states))
         one_more = builder.node("Add", builder.node("Max", since, number(0.0)), number(1.0))
-        is_last = builder.node("GreaterOrEqual", builder.node("Add", since, number(1.0)), number(self.every))
+        is_last = builder.node("GreaterOrEqual", one_more, number(self.every))
         counted = builder.node("Where", is_last, number(0.0), one_more)
         builder.keep(state, builder.node("Concat", builder.node("Where", jumps, bins, before), now, counted, axis=1))
         inside = builder.clipped(x, chain.centres_[0], chain.centres_[-1])

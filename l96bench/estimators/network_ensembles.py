@@ -92,9 +92,12 @@ class DeepEnsembleClosure:
     """An ensemble of closures; each member draws one of them at its start, and keeps it."""
 
     deterministic = False
+    graph_is_exact = False
 
     def __init__(self, closures: Sequence[Closure]) -> None:
         self.closures = closures
+        if any(hasattr(closure, "remember") for closure in closures):
+            self.remember = self._remember
         self._n_members, self._groups = 0, [np.empty(0, dtype=np.intp)] * len(closures)
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
@@ -104,8 +107,7 @@ class DeepEnsembleClosure:
         for closure, rows in zip(self.closures, self._groups, strict=True):
             closure.start(len(rows), rng)
 
-    def remember(self, history: NDArray) -> None:
-        """Pass past states (past, member, K) to the closures that have a memory."""
+    def _remember(self, history: NDArray) -> None:
         for closure, rows in zip(self.closures, self._groups, strict=True):
             if hasattr(closure, "remember"):
                 closure.remember(np.ascontiguousarray(history[:, rows]))

@@ -130,6 +130,8 @@ class LocalRegressor(RingRegressor):
         check_is_fitted(self)
         if not len(self.lags):
             return StencilClosure(self.estimator_, self._index)
+        for lag in self.lags:
+            whole_multiple(lag, dt, "lag", "the model step dt")
         return SteppedClosure(LaggedStep(self.estimator_, self._index, self.lags, dt), dt)
 
     def _lag_steps(self) -> list[int]:

@@ -26,8 +26,9 @@ from l96bench.dynamics.closures import (
     checked_step,
 )
 from l96bench.dynamics.polynomial import Polynomial
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import L96BenchError, ModelError
-from l96bench.estimators.regressors import AR1Regressor, LaggedClosure, LocalRegressor
+from l96bench.estimators.regressors import AR1Regressor, LocalRegressor
 
 X = np.random.default_rng(0).normal(3.0, 5.0, (40, 8))
 
@@ -115,8 +116,8 @@ def test_a_model_that_makes_its_own_closure_is_asked_for_it_with_dt() -> None:
 def test_searches_and_pipelines_keep_the_memory_of_what_they_hold() -> None:
     lagged = LocalRegressor(radius=1, lags=(0.05,))
     search = GridSearchCV(lagged, {"radius": [0, 1]}, cv=2).fit(X, X)
-    assert isinstance(as_closure(search), LaggedClosure)
-    assert isinstance(as_closure(make_pipeline(lagged).fit(X, X)), LaggedClosure)
+    assert isinstance(as_closure(search), SteppedClosure)
+    assert isinstance(as_closure(make_pipeline(lagged).fit(X, X)), SteppedClosure)
 
     target = np.roll(X, 1, axis=0)  # U is the state 0.05 MTU ago
     pipeline = make_pipeline(FunctionTransformer(lambda X: X / 5.0 - 1.0), lagged).fit(X[1:], target[1:])

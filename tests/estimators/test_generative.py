@@ -13,9 +13,10 @@ from sklearn.base import clone
 
 from l96bench.dynamics.ar1 import ar1_noise
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import ModelError
 from l96bench.estimators.generative import GANRegressor, GeneratorNetwork, ProbabilisticRecurrentRegressor, energy_score
-from l96bench.estimators.recurrences import GatedUnit, RecurrentClosure, along
+from l96bench.estimators.recurrences import GatedUnit, RecurrentStep, along
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcingMemory
@@ -105,7 +106,7 @@ def test_noise_changes_smoothly_and_is_white_over_an_interval() -> None:
         def output(self, state: torch.Tensor) -> torch.Tensor:
             return state[..., 0]
 
-    closure = RecurrentClosure(Noise(), np.arange(K)[:, None], 0.01)
+    closure = SteppedClosure(RecurrentStep(Noise(), np.arange(K)[:, None]))  # type: ignore[arg-type]
     checked_start(closure, 2000, np.random.default_rng(0))
     z = np.stack([checked_step(closure, np.zeros((2000, K))) for _ in range(20)])
     for lag in range(1, 8):

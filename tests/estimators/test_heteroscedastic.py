@@ -81,7 +81,10 @@ def test_a_mean_with_memory_is_told_the_past() -> None:
     model = HeteroscedasticRegressor(mean, noise).fit(X, U)
     closure = model.closure()
     checked_start(closure, 1, np.random.default_rng(0), X[:20, None])
-    expected = model.predict(X[:21])[20] + model.std(X[:21])[20] * np.random.default_rng(0).standard_normal((1, K))
+    before, z = np.random.default_rng(0).standard_normal((2, 1, K))
+    phi = model.phi_**0.2  # of a step of 0.01 MTU
+    e = phi * before + np.sqrt(1 - phi**2) * z
+    expected = model.predict(X[:21])[20] + model.std(X[:21])[20] * e
     np.testing.assert_allclose(checked_step(closure, X[20:21]), expected, atol=1e-4)
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.dynamics.truth import simulate
 from l96bench.errors import ModelError
-from l96bench.estimators.recurrences import GatedUnit, RecurrentClosure, along
+from l96bench.estimators.recurrences import GatedUnit, along
 from l96bench.estimators.recurrent import RecurrentRegressor
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
@@ -175,7 +176,7 @@ def test_point_0_alone_and_short_series() -> None:
     assert checked_step_of(model.closure(), X[:3]).shape == (3, K)
 
 
-def checked_step_of(closure: RecurrentClosure, X: NDArray) -> NDArray:
+def checked_step_of(closure: SteppedClosure, X: NDArray) -> NDArray:
     checked_start(closure, len(X), np.random.default_rng(0))
     return checked_step(closure, X)
 

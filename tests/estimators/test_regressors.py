@@ -20,7 +20,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from l96bench import AR1Closure, AR1Regressor, LocalRegressor, ModelError, Polynomial, PolynomialRegressor, as_closure
 from l96bench.dynamics.closures import checked_start, checked_step
-from l96bench.estimators.regressors import LaggedClosure, StencilClosure
+from l96bench.dynamics.steps import SteppedClosure
+from l96bench.estimators.regressors import StencilClosure
 
 K = 8
 
@@ -275,7 +276,7 @@ def test_lagged_closure_sees_what_predict_sees(dt: float) -> None:
     fine = np.stack([trajectory(n * every, seed, dt) for seed in range(3)], axis=1)  # (time, member, K)
     expected = np.stack([model.predict(fine[::every, member]) for member in range(3)], axis=1)
     closure = as_closure(model, dt)
-    assert isinstance(closure, LaggedClosure)
+    assert isinstance(closure, SteppedClosure)
     checked_start(closure, 3, rng(), fine[: 10 * every : every])
     stepped = np.array([checked_step(closure, states) for states in fine[10 * every :]])
     np.testing.assert_allclose(stepped[::every], expected[10:], rtol=1e-9, atol=1e-9)
@@ -320,7 +321,7 @@ def test_lagged_closure_forgets_at_the_start_and_refuses_another_batch() -> None
         return np.array([checked_step(closure, states[None]) for states in X[:20]])
 
     np.testing.assert_array_equal(run(), run())
-    with pytest.raises(ModelError, match=r"remembers states of shape \(1, 8\); X has \(2, 8\)"):
+    with pytest.raises(ModelError, match=r"started for states of shape \(1, 8\); X has \(2, 8\)"):
         checked_step(closure, X[:2])
 
 
@@ -387,7 +388,9 @@ def test_ar1_around_a_stencil_with_memory_remembers() -> None:
     mean = as_closure(model.estimator_, dt=0.05)
     checked_start(closure, 1, rng(), X[:10, None])
     checked_start(mean, 1, rng(), X[:10, None])
-    expected = checked_step(mean, X[10:11]) + model.sigma_ * rng().normal(size=(1, K))
+    before, z = rng().normal(size=(2, 1, K))
+    e = model.phi_ * before + np.sqrt(1 - model.phi_**2) * z
+    expected = checked_step(mean, X[10:11]) + model.sigma_ * e
     np.testing.assert_allclose(checked_step(closure, X[10:11]), expected, rtol=1e-12)
-    with pytest.raises(ModelError, match=r"LaggedClosure depends on more than the present X"):
+    with pytest.raises(ModelError, match=r"SteppedClosure depends on more than the present X"):
         closure.predict(X)  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ from l96bench.dynamics.closures import as_closure, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import ModelError
-from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
+from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.submissions.export import export_onnx
@@ -76,8 +76,6 @@ def network() -> Any:
         EquationClosure(["U[k] = X[k-1]*X[k+1] - 2"], K),
         lambda X: -X,
         PolynomialRegressor().fit(X, U),
-        AR1Regressor().fit(X, U),
-        LocalRegressor(LinearRegression(), lags=(0.05,)).fit(X, U),
         LocalRegressor(RandomForestRegressor(2, max_leaf_nodes=5, random_state=0)).fit(X, U),
         LocalRegressor(Clipped(), radius=0).fit(X, U),
         Halved(LinearRegression()).fit(X, U),

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
+import pkgutil
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import l96bench.estimators
 from l96bench.assimilation.corrections import CorrectedClosure
-from l96bench.dynamics.closures import GraphBuilder, as_closure
+from l96bench.dynamics.closures import GraphBuilder, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import ModelError, NoGraphError, SubmissionError
 from l96bench.estimators.emulators import EmulatorRegressor
 from l96bench.estimators.flux import FluxRegressor
-from l96bench.estimators.gaussian_process import SparseGaussianProcess
-from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor, StencilClosure
+from l96bench.estimators.gaussian_process import SampledGaussianProcess, SparseGaussianProcess
+from l96bench.estimators.markov import MarkovChainRegressor
+from l96bench.estimators.memory_polynomial import MemoryPolynomialRegressor
+from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor, StencilClosure
+from l96bench.estimators.stochastic import NoiseForm, StochasticRegressor
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
 
 torch = pytest.importorskip("torch")
 
+from l96bench.estimators.generative import GANRegressor, ProbabilisticRecurrentRegressor  # noqa: E402
+from l96bench.estimators.heteroscedastic import HeteroscedasticRegressor  # noqa: E402
 from l96bench.estimators.network import TorchRegressor  # noqa: E402
+from l96bench.estimators.network_ensembles import DeepEnsembleRegressor, DropoutRegressor  # noqa: E402
+from l96bench.estimators.online_training import OnlineStochasticRegressor  # noqa: E402
+from l96bench.estimators.recurrent import RecurrentRegressor  # noqa: E402
 from l96bench.estimators.ring_network import RingNetwork  # noqa: E402
 
 K = 8
+RNG = np.random.default_rng(5)
 X = np.random.default_rng(0).normal(2.5, 3.5, (200, K))
 U = -1.3 * X + 0.05 * X**2 + 0.1 * np.roll(X, 1, axis=1)
 SMALL: dict[str, Any] = {"epochs": 1, "min_steps": 5, "random_state": 0}
@@ -50,6 +65,44 @@ def corrected() -> CorrectedClosure:
     return CorrectedClosure(as_closure(LinearRegression().fit(X, U)), Polynomial([0.1, -0.05]), 0.05)
 
 
+def stochastic_policy() -> Any:
+    mean = policy()
+    policies = pytest.importorskip("l96bench.envs.policy")
+    return policies.StochasticPolicyClosure(mean.actor, mean.index, mean.scaling, 0.1)
+
+
+STEPS: list[Any] = [
+    AR1Regressor(PolynomialRegressor(2)),
+    AR1Regressor(LocalRegressor(TorchRegressor((4,), **SMALL))),
+    AR1Regressor(RecurrentRegressor(units=3, **SMALL)),
+    *(StochasticRegressor(form=form, white=white) for form in get_args(NoiseForm) for white in (False, True)),
+    HeteroscedasticRegressor(LocalRegressor(TorchRegressor((4,), **SMALL))),
+    LocalRegressor(LinearRegression(), lags=(0.05, 0.15)),
+    LocalRegressor(LinearRegression(), lags=(0.01, 0.03), interval=0.01),
+    LocalRegressor(RandomForestRegressor(2, max_leaf_nodes=5, random_state=0), lags=(0.05,)),
+    MarkovChainRegressor(n_bins=5, n_states=3),
+    MarkovChainRegressor(n_bins=1, n_states=1),
+    MemoryPolynomialRegressor(),
+    MemoryPolynomialRegressor(x_lags=2, u_lags=2, noise_lags=2, advection=True),
+    MemoryPolynomialRegressor(x_lags=0, u_lags=0, noise_lags=0),
+    RecurrentRegressor(units=3, **SMALL),
+    RecurrentRegressor(units=3, infer_past=True, **SMALL),
+    ProbabilisticRecurrentRegressor(units=3, **SMALL),
+    GANRegressor((4,), **SMALL),
+    GANRegressor((4,), noise_correlation=0.5, **SMALL),
+    DropoutRegressor(TorchRegressor((4, 3), dropout=0.3, **SMALL)),
+    DropoutRegressor(TorchRegressor((4, 3), dropout=0.3, **SMALL), masks="step"),
+    DeepEnsembleRegressor(LocalRegressor(TorchRegressor((4,), **SMALL))),
+    DeepEnsembleRegressor(LocalRegressor(RandomForestRegressor(2, max_leaf_nodes=5, random_state=0))),
+    SampledGaussianProcess(SparseGaussianProcess(5, 50)),
+    OnlineStochasticRegressor(20.0, TorchRegressor((4,), epochs=1, min_steps=5), steps=1, batch_size=2),
+]
+
+
+def fitted_step(estimator: Any) -> Any:
+    return clone(estimator).fit(X, U + RNG.normal(size=U.shape))
+
+
 CLOSURES: dict[str, Callable[[], Any]] = {
     "polynomial": lambda: Polynomial([1.0, -0.5]),
     "equations": lambda: EquationClosure(["U[k] = X[k-1]*X[k+1] - 2"], K),
@@ -66,6 +119,8 @@ CLOSURES: dict[str, Callable[[], Any]] = {
     "pipeline": lambda: make_pipeline(StandardScaler(), LocalRegressor(LinearRegression())).fit(X, U),
     "module": lambda: torch.nn.Linear(K, K),
     "policy": policy,
+    "stochastic policy": stochastic_policy,
+    **{f"step {i}": partial(fitted_step, estimator) for i, estimator in enumerate(STEPS)},
 }
 
 
@@ -97,9 +152,39 @@ def test_every_closure_of_the_package_that_has_a_graph_is_tried() -> None:
         for module in [each for key, each in sys.modules.items() if key.startswith("l96bench.")]
         for name, each in vars(module).items()
         if isinstance(each, type) and each.__module__.startswith("l96bench.")
-        and hasattr(each, "graph") and hasattr(each, "step")
+        and hasattr(each, "graph") and hasattr(each, "step") and hasattr(each, "deterministic")
     }  # fmt: skip
-    assert with_graph - tried <= {"NoClosure", "StochasticPolicyClosure"}
+    assert with_graph - tried <= {"NoClosure", "NoisyClosure"}
+
+
+def test_every_step_of_the_package_is_tried() -> None:
+    tried = {type(each.step_function) for make in CLOSURES.values() if hasattr(each := as_closure(make()), "copy")}
+    of_package = {
+        each
+        for module in pkgutil.iter_modules(l96bench.estimators.__path__)
+        for each in vars(importlib.import_module(f"l96bench.estimators.{module.name}")).values()
+        if isinstance(each, type) and hasattr(each, "graph") and hasattr(each, "dtype")
+    }
+    assert of_package <= tried
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", STEPS, ids=repr)
+def test_a_step_and_its_graph_give_the_same(estimator: Any) -> None:
+    """With a past and without one, and in copies that are made in the middle of a run."""
+    own = as_closure(fitted_step(estimator))
+    runs = exported(own, K)
+    states = RNG.normal(2.5, 3.5, (14, 30, K))
+    for past in (None, states[:6]):
+        for closure in (own, runs):
+            checked_start(closure, 30, np.random.default_rng(1), past)
+        for each in states[6:]:
+            expected, came = checked_step(own, each), checked_step(runs, each)
+            np.testing.assert_allclose(came, expected, atol=1e-3 * (1 + np.abs(expected).max()), rtol=0)
+            if getattr(own, "graph_is_exact", False):
+                np.testing.assert_array_equal(came, expected)
+    again = copy.deepcopy(runs)
+    np.testing.assert_array_equal(checked_step(again, states[0]), checked_step(runs, states[0]))
 
 
 class Outside:
