@@ -179,7 +179,7 @@ def _faults(model: Any, said: StepMap, given: dict[str, Sequence[Any]], found: d
             elif each not in known:
                 yield f"step: the file has no {what} {each!r:.60}, but {[name[:40] for name in known][:8]}"
         if left := [each for each in known if each not in names]:
-            yield f"step: what are the {what}s {[each[:40] for each in left][:8]} of the file? say it, or export without"
+            yield f"step: what are the {what}s {[each[:40] for each in left][:8]} of the file? say it, or leave it out"
     if both := sorted(set(inputs) & set(outputs)):
         yield f"step: expected outputs that are computed, got the inputs {[each[:40] for each in both][:8]} themselves"
 
@@ -231,11 +231,11 @@ class _Writer:
             ]
             self._add("Concat", parts, "state_out", axis=1)
             outputs["state_out"] = inputs["state"]
-        ends = (
+        starts, stops = (
             [helper.make_tensor_value_info(name, kind, ["n", size]) for name, (kind, size) in each.items()]
             for each in (inputs, outputs)
         )
-        graph = helper.make_graph(self.nodes, "step", *ends, self.constants)
+        graph = helper.make_graph(self.nodes, "step", starts, stops, self.constants)
         model = type(self.old)(ir_version=self.old.ir_version)
         model.opset_import.extend(self.old.opset_import)
         model.functions.extend(self.old.functions)
@@ -295,7 +295,7 @@ class _Writer:
         if not all(others):
             shown = tuple("n" if each is None else each for each in dims)
             raise SubmissionError(
-                f"{self.name}: step: expected fixed sizes of all axes of {name!r:.60} but axis {port.axis}, which is n, "
+                f"{self.name}: step: expected fixed sizes of {name!r:.60} but for axis {port.axis}, which is n, "
                 f"got {shown}; say axis: .. where n stands, or export it with fixed sizes for the others"
             )
         return [int(each) for each in others if each], math.prod(int(each) for each in others if each)
