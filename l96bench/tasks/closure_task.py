@@ -262,8 +262,6 @@ class ClosureTask(Task):
         closure = as_closure(model)
         if isinstance(closure, EquationClosure):
             return Content("equations", EQUATIONS, closure.equations.texts("U"))
-        if isinstance(closure, OnnxClosure):
-            return Content("closure", ONNX, closure.data)
         return Content("closure", ONNX, exported(model, self.regime.K).data)
 
     @classmethod
