@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from l96bench.errors import L96BenchError, SubmissionError, faulty_fields
+from l96bench.graphs.step_map import StepMap
 from l96bench.results.origin import Label, SubmissionInfo, slug_of
 from l96bench.results.record import ModelInfo
 from l96bench.submissions.fields import README_FILE, SUBMISSION_FILE, Artifacts, Line, Link, Prose, Slug, TaskId
@@ -23,21 +25,26 @@ __all__ = ["SCHEMA", "Lifecycle", "Submission", "TrainingCost", "TrainingData", 
 
 SCHEMA = "l96bench/submission/2"
 """The schema of new descriptions; those of schema 1, which has fewer fields, are read as well."""
-_FROM_2 = ("lifecycle", "training_cost", "links", "assimilation")
+_FROM_2 = ("lifecycle", "training_cost", "links", "assimilation", "step")
 """The fields that schema 1 has not."""
 
 
-def _roles_by_task(given: Any) -> Any:
-    """Return one description of assimilation as that for all tasks; a mapping by task has mappings only."""
-    one = Assimilation.model_fields.keys()
+def _by_task(part: type[BaseModel], given: Any) -> Any:
+    """Return one description of a kind as that for all tasks; a mapping by task has mappings only."""
     several = isinstance(given, dict) and given and all(isinstance(each, dict) for each in given.values())
-    return given if several and not given.keys() & one else {"default": given}
+    return given if several and not given.keys() & part.model_fields.keys() else {"default": given}
 
 
+TaskKey = Annotated[str, Field(max_length=100)]
 Assimilations = Annotated[
-    dict[Annotated[str, Field(max_length=100)], Assimilation],
+    dict[TaskKey, Assimilation],
     Field(min_length=1, max_length=100),
-    BeforeValidator(_roles_by_task, json_schema_input_type=Assimilation | dict[str, Assimilation]),
+    BeforeValidator(partial(_by_task, Assimilation), json_schema_input_type=Assimilation | dict[str, Assimilation]),
+]
+Steps = Annotated[
+    dict[TaskKey, StepMap],
+    Field(min_length=1, max_length=100),
+    BeforeValidator(partial(_by_task, StepMap), json_schema_input_type=StepMap | dict[str, StepMap]),
 ]
 
 
@@ -142,6 +149,8 @@ class Submission(_Part):
         Addresses of its paper, code, data and homepage.
     assimilation : dict of str to Assimilation, or one Assimilation for all
         How the files of `da-increment` are run, by keys as those of `artifacts`: by default as models of increments.
+    step : dict of str to StepMap, or one StepMap for all
+        Which inputs and outputs of a file are state and random numbers, by keys as those of `artifacts`.
     """
 
     schema_: Literal["l96bench/submission/1", "l96bench/submission/2"] = Field(alias="schema")
@@ -159,6 +168,7 @@ class Submission(_Part):
     training_cost: TrainingCost | None = None
     links: Annotated[dict[Label, Link], Field(max_length=4)] = {}
     assimilation: Assimilations | None = None
+    step: Steps | None = None
 
     @model_validator(mode="after")
     def _check_schema(self) -> Self:

@@ -20,6 +20,7 @@ from l96bench.errors import L96BenchError, SubmissionError, user_error
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.graphs.onnx_step import OnnxStep, check_step, read_closure
+from l96bench.graphs.step_map import rewritten
 from l96bench.regimes import Regime, get_regime
 from l96bench.results.record import Cost, ModelInfo, Result
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example
@@ -85,6 +86,7 @@ class ClosureTask(Task):
     """Base class of tasks for closures, fitted to pairs of X and U; `cases` are the forecasts' initial conditions."""
 
     training_set: ClassVar[str] = "train, 2000 MTU"
+    heeds: ClassVar[tuple[str, ...]] = ("step",)
     cases: ClassVar[Cases] = CASES
 
     @property
@@ -217,9 +219,14 @@ class ClosureTask(Task):
 
     def read_closure(self, content: Content) -> FileClosure:
         """Return the closure (or model of increments) in a file, whatever is said about it."""
+        said = content.described.step
+        if said is not None and content.kind != ONNX:
+            raise SubmissionError(f"{content.name}: step: expected an ONNX file, whose inputs it names")
         match content.kind:
             case "onnx":
-                return read_closure(content.value, self.regime.K, content.name)
+                K = self.regime.K
+                data = content.value if said is None else rewritten(content.value, said, K, content.name)
+                return read_closure(data, K, content.name)
             case "equations" if isinstance(content.value, dict):
                 expected = f"{self.id} expects one list of equations, U[k] = .., got a mapping"
                 raise SubmissionError(f"{content.name}: {expected}")

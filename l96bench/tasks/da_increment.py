@@ -108,7 +108,7 @@ class DAIncrement(ClosureTask):
     env_option: ClassVar[str] = "track"
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     redrawn: ClassVar[bool] = True
-    heeds: ClassVar[tuple[str, ...]] = ("assimilation",)
+    heeds: ClassVar[tuple[str, ...]] = ("assimilation", "step")
     training_set: ClassVar[str] = "train, 6000 cycles"
 
     @property

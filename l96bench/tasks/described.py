@@ -30,6 +30,7 @@ from pydantic import (
 from l96bench import assimilation
 from l96bench.assimilation.filters import BatchFilter, Filter, static_covariance
 from l96bench.errors import L96BenchError, ModelError, faulty_fields, nearest
+from l96bench.graphs.step_map import Port, StateMap, StepMap
 
 __all__ = [
     "FILTERS",
@@ -237,7 +238,14 @@ class Assimilation(BaseModel):
         return what if self.filter is None else f"{what} in {self.filter}"
 
 
-PLACES: Mapping[str, type[BaseModel]] = {"assimilation": Assimilation, **_OPTIONS, "estimated": _Estimated}
+PLACES: Mapping[str, type[BaseModel]] = {
+    "assimilation": Assimilation,
+    "step": StepMap,
+    "state": StateMap,
+    **dict.fromkeys(("X", "U", "mean", "noise", "uniform"), Port),
+    **_OPTIONS,
+    "estimated": _Estimated,
+}
 """The parts of a description by their names in the places of faults."""
 
 
@@ -246,6 +254,7 @@ class Described:
     """A description of how a file is run; every part of it is optional."""
 
     assimilation: Assimilation | None = None
+    step: StepMap | None = None
 
     @property
     def said(self) -> dict[str, Any]:
