@@ -75,6 +75,14 @@ class Graph:
         """Take entries of a tensor along an axis, such as the stencils of all points."""
         return self.node("Gather", x, self.constant(index, np.int64), axis=axis)
 
+    def largest(self, x: str, n: int) -> str:
+        """Add the n-th largest number (rows, 1) of each row of x (rows, columns)."""
+        from onnx import helper
+
+        values, count = self.name(), self.constant([n], np.int64)
+        self.nodes.append(helper.make_node("TopK", [x, count], [values, self.name()], axis=1))
+        return self.gather(values, np.array([n - 1]))
+
     def polynomial(self, x: str, coefficients: NDArray) -> str:
         """Add ``sum_i c_i x^i`` in float64, with the same bits as `Polynomial`."""
         scalars = [self.constant(value, np.float64) for value in coefficients]

@@ -11,6 +11,8 @@ from sklearn import linear_model
 from sklearn.ensemble import BaseEnsemble, ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsRegressor, RadiusNeighborsRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR, LinearSVR, NuSVR
@@ -93,6 +95,34 @@ def _scaled(graph: Graph, x: str, transformer: Any, width: int) -> tuple[str, in
 def _linear(graph: Graph, x: str, estimator: Any, width: int) -> str:
     coef = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
     return graph.linear(x, coef, np.broadcast_to(estimator.intercept_, len(coef)))
+
+
+def _multi_output(graph: Graph, x: str, estimator: Any, width: int) -> str:
+    """Add the outputs of the estimators of each output side by side."""
+    parts = (graph.reshape(graph.regressor(x, each, width), -1, 1) for each in estimator.estimators_)
+    return graph.node("Concat", *parts, axis=1)
+
+
+def _neighbors(graph: Graph, x: str, estimator: Any, width: int) -> str:
+    """Add the mean of the targets of the nearest training rows, or of those within a radius, weighted or not."""
+    metric, weights = estimator.effective_metric_, estimator.weights
+    if metric != "euclidean" or weights not in ("uniform", "distance"):
+        raise NoGraphError(f"neighbours come as ONNX with Euclidean distances, got {metric!r} and weights {weights!r}")
+    targets = np.asarray(estimator._y, dtype=np.float64).reshape(len(estimator._fit_X), -1)
+    squares = _distances(graph, x, 1.0, np.asarray(estimator._fit_X, dtype=np.float64))
+    least, one = graph.constant(1e-300, np.float64), graph.constant(1.0, np.float64)
+    inverse = graph.node("Div", one, graph.node("Sqrt", graph.node("Max", squares, least)))
+    if isinstance(estimator, RadiusNeighborsRegressor):
+        inside = graph.node("LessOrEqual", squares, graph.constant(estimator.radius**2, np.float64))
+    else:
+        negative = graph.node("Neg", squares)
+        furthest = graph.node("Neg", graph.largest(negative, estimator.n_neighbors))
+        inside = graph.node("LessOrEqual", squares, furthest)
+    shares = graph.cast(inside, np.float64)
+    if weights == "distance":
+        shares = graph.node("Mul", shares, inverse)
+    total = graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=1)
+    return graph.node("Div", graph.node("MatMul", shares, graph.constant(targets, np.float64)), total)
 
 
 def _gaussian_process(graph: Graph, x: str, estimator: Any, width: int) -> str:
@@ -247,6 +277,8 @@ _REGRESSORS: dict[type, Callable[[Graph, str, Any, int], str]] = {
     Pipeline: _pipeline,
     GaussianProcessRegressor: _gaussian_process,
     KernelRidge: _kernel_ridge,
+    MultiOutputRegressor: _multi_output,
+    **dict.fromkeys((KNeighborsRegressor, RadiusNeighborsRegressor), _neighbors),
     HistGradientBoostingRegressor: _boosting,
     **dict.fromkeys((DecisionTreeRegressor, ExtraTreesRegressor, RandomForestRegressor), _forest),
     **dict.fromkeys((getattr(linear_model, name) for name in _LINEAR.split() if hasattr(linear_model, name)), _linear),
