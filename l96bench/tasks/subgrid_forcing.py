@@ -29,7 +29,7 @@ from l96bench.dynamics.predictions import (
 )
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.equations.closure import EquationClosure
-from l96bench.errors import ModelWarning
+from l96bench.errors import ModelError, ModelWarning
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.metrics import conservation, ensemble, pointwise
 from l96bench.metrics.bounds import BOUND
@@ -254,6 +254,11 @@ class SubgridForcing(ClosureTask):
 
         With a copy of the model, raise `ModelError` if U of a state depends on more than that state.
         """
+        if isinstance(model, SteppedClosure) and model.form.has_memory:
+            raise ModelError(
+                "expected a model of the present X, got one with a memory, which these states in random order do not "
+                "give; try subgrid-forcing-memory"
+            )
         rows = samples.X.reshape(-1, self.regime.K)
         order = np.random.default_rng([self.regime.word, self.version, seed_word("order")]).permutation(len(rows))
         size = min(_BATCH, len(rows))
