@@ -242,8 +242,8 @@ def test_lagged_models_use_their_history(online: OnlineRollout) -> None:
     told, untold = (
         rollout(model.closure(), starts.X, 0.15, regime="wilks-f20", history=past).X[1:] for past in (starts.past, None)
     )
-    np.testing.assert_array_equal(forecasts.X[:2, :, 0], told)
-    assert (forecasts.X[:2, :, 0] != untold).any()
+    np.testing.assert_allclose(forecasts.X[:2, :, 0], told, rtol=1e-9)
+    assert np.abs(forecasts.X[:2, :, 0] - untold).max() > 1e-3
     assert online.evaluate(model).metrics["rmse_1"].value < 3.0
 
 
