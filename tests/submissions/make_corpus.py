@@ -1,8 +1,9 @@
 """The corpus of hostile inputs: run this file to write it; tests check that what is committed is what it writes.
 
 Each entry is a file and a part of the reason (for those that run, a pattern) with which it must be refused. Files of
-`description` go to `Submission.parse`, `onnx` to `OnnxClosure`, `predictions` to `read_predictions`, `equations` to
-`read_equations` and `EquationSet.parse`, `result` to `Result.read`, and those of `run` to a contained process.
+`description` go to `Submission.parse`, `onnx` to `OnnxClosure`, `step` to `read_closure` and `check_step`,
+`predictions` to `read_predictions`, `equations` to `read_equations` and `EquationSet.parse`, `result` to `Result.read`,
+and those of `run` to a contained process.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 HERE = Path(__file__).parent
 FOLDER = HERE / "corpus"
 MANIFEST = FOLDER / "manifest.json"
-NAMES = ("descriptions", "onnx_files", "onnx_running", "predictions", "equations", "two_readers")
+NAMES = ("descriptions", "onnx_files", "onnx_running", "predictions", "equations", "two_readers", "steps")
 PARTS: dict[str, dict[str, Any]] = {name: runpy.run_path(str(HERE / "hostile" / f"{name}.py")) for name in NAMES}
 DIGEST, SHAPES = PARTS["predictions"]["DIGEST"], PARTS["predictions"]["SHAPES"]
 
