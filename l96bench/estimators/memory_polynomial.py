@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from typing import Self
 
 import numpy as np
@@ -198,81 +200,78 @@ class MemoryPolynomialStep:
         )
         self.ar[: len(polynomial.ar_)] = polynomial.ar_
         n_noise = len(self.gain)
-        # One more column for the share of a past that the state has: 0 at the start, then 1.
-        self.form = StepForm(
-            (Block(self.K * self.depth + 1), *((Block(self.K * n_noise, start="normal"),) if n_noise else ())),
-            (Block(self.K),),
-        )
+        # One column is the share of a past that the state has: 0 at the start, then 1.
+        ahead, noise = [Block(self.K)] * self.depth, [Block(self.K, start="normal")] * n_noise
+        self.form = StepForm((*ahead, Block(1), *noise), (Block(self.K),))
 
     def __call__(
         self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
     ) -> tuple[NDArray, NDArray, NDArray | None]:
         """Return U (n, K), the next state and the mean (n, K); see `l96bench.dynamics.steps.Step`."""
         model, n = self.polynomial, len(X)
-        shares = np.zeros((n, self.K, self.depth + 1))
-        shares[..., : model.x_lags + 1] = model.shares(X, np.arange(self.K))
-        coming = state[:, : self.K * self.depth].reshape(n, self.K, self.depth)
+        shares = np.zeros((n, self.depth + 1, self.K))
+        shares[:, : model.x_lags + 1] = np.moveaxis(model.shares(X, np.arange(self.K)), -1, 1)
+        coming = state[:, : self.K * self.depth].reshape(n, self.depth, self.K)
         seen = state[:, self.K * self.depth].reshape(n, 1, 1)
-        rest = (model.intercept_ + shares.sum(axis=-1, keepdims=True)) / (1.0 - self.ar.sum())
-        always = np.cumsum((shares[..., 1:] + self.ar * rest)[..., ::-1], axis=-1)[..., ::-1]
+        rest = (model.intercept_ + shares.sum(axis=1, keepdims=True)) / (1.0 - self.ar.sum())
+        always = np.cumsum((shares[:, 1:] + self.ar[:, None] * rest)[:, ::-1], axis=1)[:, ::-1]
         coming = np.where(seen > 0, coming / np.where(seen > 0, seen, 1.0), always)
-        mean = model.intercept_ + shares[..., 0] + coming[..., 0]
-        later = np.concatenate([coming[..., 1:], np.zeros((n, self.K, 1))], axis=-1)
-        later = later + shares[..., 1:] + self.ar * mean[..., None]
+        mean = model.intercept_ + shares[:, 0] + coming[:, 0]
+        later = np.concatenate([coming[:, 1:], np.zeros((n, 1, self.K))], axis=1)
+        later = later + shares[:, 1:] + self.ar[:, None] * mean[:, None]
         kept = [later.reshape(n, -1), np.ones((n, 1))]
-        xi, U = noise, mean + model.sigma_ * noise
-        if len(self.gain):
-            before = state[:, self.K * self.depth + 1 :].reshape(n, self.K, -1)
-            U = U + before @ self.read
-            kept.append((before @ self.map.T + xi[..., None] * self.gain).reshape(n, -1))
+        U = mean + model.sigma_ * noise
+        if n_noise := len(self.gain):
+            before = state[:, self.K * self.depth + 1 :].reshape(n, n_noise, self.K)
+            U = U + self.read @ before
+            kept.append((self.map @ before + self.gain[:, None] * noise[:, None]).reshape(n, -1))
         return U, np.concatenate(kept, axis=1), mean
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
-        """Add the step's graph; see `Closure`."""
+        """Add the step's graph; see `Closure`. Each variable is an array (n, K): none of them needs a transposition."""
         model, depth, f64 = self.polynomial, self.depth, np.float64
-        state, xi = builder.state(K * depth + 1, f64), builder.noise(K, f64)
-        zero, one = builder.constant(0.0, f64), builder.constant(1.0, f64)
-        coefs = np.zeros((depth + 1, model.coef_.shape[1]))
-        coefs[: model.x_lags + 1] = model.coef_
-        terms, power = [], x
-        for i in range(model.degree):
-            power = builder.node("Mul", power, x) if i else x
-            terms.append(power)
+
+        def times(values: str, factor: float) -> str:
+            return builder.node("Mul", values, builder.constant(factor, f64))
+
+        def added(*values: str) -> str:
+            return functools.reduce(functools.partial(builder.node, "Add"), values)
+
+        ahead, seen = [builder.state(K, f64) for _ in range(depth)], builder.state(1, f64)
+        before = [builder.state(K, f64, "normal") for _ in self.gain]
+        xi = builder.noise(K, f64)
+        one, intercept = builder.constant(1.0, f64), builder.constant(model.intercept_, f64)
+        advected = ""
         if model.advection:
             left, right, two_left = (builder.gather(x, (np.arange(K) + i) % K) for i in (-1, 1, -2))
-            terms.append(builder.node("Mul", left, builder.node("Sub", right, two_left)))
-        stacked = builder.node("Concat", *(builder.reshape(each, -1, K, 1) for each in terms), axis=2)
-        shares = builder.linear(stacked, coefs, np.zeros(depth + 1))
-        now = builder.gather(shares, np.array([0]), axis=2)
-        ahead = builder.gather(shares, np.arange(1, depth + 1), axis=2)
-        intercept = builder.constant(model.intercept_, f64)
-        total = builder.linear(shares, np.ones((1, depth + 1)), np.array([model.intercept_]))
-        rest = builder.node("Div", total, builder.constant(1.0 - self.ar.sum(), f64))
-        ar = builder.constant(self.ar, f64)
-        own = builder.node("Add", ahead, builder.node("Mul", rest, ar))
-        always = builder.linear(own, np.triu(np.ones((depth, depth))), np.zeros(depth))
-        seen = builder.reshape(builder.gather(state, np.array([K * depth])), -1, 1, 1)
-        is_seen = builder.node("Greater", seen, zero)
-        kept = builder.reshape(builder.gather(state, np.arange(K * depth)), -1, K, depth)
-        coming = builder.node("Div", kept, builder.node("Where", is_seen, seen, one))
-        coming = builder.node("Where", is_seen, coming, always)
-        first = builder.gather(coming, np.array([0]), axis=2)
-        mean = builder.node("Add", builder.node("Add", now, intercept), first)
-        shifted = builder.linear(coming, np.eye(depth, k=1), np.zeros(depth))
-        later = builder.node("Add", shifted, builder.node("Add", ahead, builder.node("Mul", mean, ar)))
-        ones = builder.node("Add", builder.node("Mul", builder.reshape(seen, -1, 1), zero), one)
-        builder.keep(state, builder.node("Concat", builder.reshape(later, -1, K * depth), ones, axis=1))
-        flat = builder.reshape(mean, -1, K)
-        builder.mean(flat)
-        U = builder.node("Add", flat, builder.node("Mul", xi, builder.constant(model.sigma_, f64)))
-        if n_noise := len(self.gain):
-            noise = builder.state(K * n_noise, f64, "normal")
-            before = builder.reshape(noise, -1, K, n_noise)
-            U = builder.node("Add", U, builder.reshape(builder.linear(before, self.read[None], np.zeros(1)), -1, K))
-            driven = builder.node("Mul", builder.reshape(xi, -1, K, 1), builder.constant(self.gain, f64))
-            following = builder.node("Add", builder.linear(before, self.map, np.zeros(n_noise)), driven)
-            builder.keep(noise, builder.reshape(following, -1, K * n_noise))
-        return U
+            advected = builder.node("Mul", left, builder.node("Sub", right, two_left))
+        shares: list[list[str]] = [[] for _ in range(depth + 1)]
+        for share, coefs in zip(shares, model.coef_, strict=False):
+            powers, rest_of = coefs[: model.degree], coefs[model.degree :]
+            share.append(builder.polynomial(x, np.r_[0.0, powers]))
+            share.extend(times(advected, value) for value in rest_of)
+        shares = [[added(*share)] if share else [] for share in shares]
+        rest = times(added(intercept, *itertools.chain(*shares)), 1.0 / (1.0 - self.ar.sum()))
+        is_seen = builder.node("Greater", seen, builder.constant(0.0, f64))
+        seen_or_one = builder.node("Where", is_seen, seen, one)
+        inverse = builder.node("Div", one, seen_or_one)
+        always: list[str] = []
+        for share, weight in reversed([*zip(shares[1:], self.ar, strict=True)]):
+            always = [added(*share, times(rest, weight), *always[:1]), *always]
+        coming = [
+            builder.node("Where", is_seen, builder.node("Mul", kept, inverse), each)
+            for kept, each in zip(ahead, always, strict=True)
+        ]
+        mean = added(intercept, *shares[0], coming[0])
+        for j, (kept, share, weight) in enumerate(zip(ahead, shares[1:], self.ar, strict=True)):
+            builder.keep(kept, added(times(mean, weight), *share, *coming[j + 1 : j + 2]))
+        builder.keep(seen, builder.node("Div", seen_or_one, seen_or_one))
+        builder.mean(mean)
+        U = added(mean, times(xi, model.sigma_))
+        for kept, gain, row in zip(before, self.gain, self.map, strict=True):
+            shifted = (times(each, weight) for each, weight in zip(before, row, strict=True))
+            builder.keep(kept, added(times(xi, gain), *shifted))
+        return added(U, *(times(each, weight) for each, weight in zip(before, self.read, strict=True)))
 
     def __repr__(self) -> str:
         return f"MemoryPolynomialStep({self.polynomial!r})"

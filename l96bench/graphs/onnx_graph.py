@@ -240,12 +240,18 @@ class Graph:
             for name, block, dtype in self._ordered(kind):
                 ends[0][kind] = number, first + block.size
                 index = self.constant([first], np.int64), self.constant([first + block.size], np.int64)
-                part = self.node("Slice", kind, *index, self.constant([1], np.int64))
-                self.node("Cast", part, to=helper.np_dtype_to_tensor_dtype(dtype), output=name)
+                inputs = kind, *index, self.constant([1], np.int64)
+                if single or dtype == np.float64:
+                    self.node("Slice", *inputs, output=name)
+                else:
+                    self.node("Cast", self.node("Slice", *inputs), to=TensorProto.FLOAT, output=name)
                 first += block.size
         self.nodes += written
         if states := self._ordered("state"):
-            kept = [self.cast(self._following[name], np.float32 if single else np.float64) for name, _, _ in states]
+            following = [(self._following[name], dtype) for name, _, dtype in states]
+            kept = [
+                each if single or dtype == np.float64 else self.cast(each, np.float64) for each, dtype in following
+            ]
             self.node("Concat", *kept, axis=1, output="state_out")
             ends[1]["state_out"] = ends[0]["state"]
         if self._mean and not self.form.deterministic:
