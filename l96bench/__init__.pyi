@@ -9,6 +9,7 @@ from .dynamics.ar1 import AR1Closure
 from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
 from .dynamics.resolved import Rollout, rollout
+from .dynamics.steps import Block, StepForm, SteppedClosure
 from .dynamics.truth import Trajectory, advance, random_state, simulate
 from .entries.entry import Entry, baseline_names, find_code, find_entry
 from .entries.units import Unit, run_unit
@@ -33,6 +34,7 @@ from .errors import (
 from .estimators.network import TorchRegressor
 from .estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
 from .graphs.onnx_closure import OnnxClosure
+from .graphs.onnx_step import read_closure
 from .metrics.glossary import Metric
 from .parallel import in_parallel
 from .regimes import Regime, get_regime, list_regimes, register_regime
@@ -56,6 +58,7 @@ __all__ = [
     "AR1Closure",
     "AR1Regressor",
     "AssimilationSystem",
+    "Block",
     "BlowUpError",
     "Cases",
     "Closure",
@@ -90,6 +93,8 @@ __all__ = [
     "Rollout",
     "SavitzkyGolay",
     "SparseRegression",
+    "StepForm",
+    "SteppedClosure",
     "SubmissionError",
     "SymbolicRegression",
     "Task",
@@ -129,6 +134,7 @@ __all__ = [
     "metrics",
     "perfect_forecast",
     "random_state",
+    "read_closure",
     "register_regime",
     "register_task",
     "rollout",

@@ -34,8 +34,7 @@ def export_entry(
 
     Regimes may be tracks too; by default they are those of the quick board. The folder appears when all of it is
     written. Raises UnknownIdError for an unknown entry or a regime that it does not enter, ModelError for a model that
-    no artifact can hold (stochastic, with memory, or with coefficients that a filter estimates), and L96BenchError if
-    the folder exists.
+    no artifact can hold, such as one with coefficients that a filter estimates, and L96BenchError if the folder exists.
     """
     named = resolve(name)
     if named.kind == "folder":
