@@ -240,18 +240,16 @@ class Graph:
             for name, block, dtype in self._ordered(kind):
                 ends[0][kind] = number, first + block.size
                 index = self.constant([first], np.int64), self.constant([first + block.size], np.int64)
-                inputs = kind, *index, self.constant([1], np.int64)
+                given_part = kind, *index, self.constant([1], np.int64)
                 if single or dtype == np.float64:
-                    self.node("Slice", *inputs, output=name)
+                    self.node("Slice", *given_part, output=name)
                 else:
-                    self.node("Cast", self.node("Slice", *inputs), to=TensorProto.FLOAT, output=name)
+                    self.node("Cast", self.node("Slice", *given_part), to=TensorProto.FLOAT, output=name)
                 first += block.size
         self.nodes += written
         if states := self._ordered("state"):
             following = [(self._following[name], dtype) for name, _, dtype in states]
-            kept = [
-                each if single or dtype == np.float64 else self.cast(each, np.float64) for each, dtype in following
-            ]
+            kept = [each if single or dtype == np.float64 else self.cast(each, np.float64) for each, dtype in following]
             self.node("Concat", *kept, axis=1, output="state_out")
             ends[1]["state_out"] = ends[0]["state"]
         if self._mean and not self.form.deterministic:
