@@ -24,6 +24,7 @@ from l96bench.dynamics.closures import (
     name_of,
     points_hint,
 )
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import L96BenchError, ModelError, user_error
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "mean_alone",
     "mean_of",
     "predict",
+    "predict_along",
+    "within_reach",
 ]
 
 Predict = Callable[[Any, NDArray[np.float64]], NDArray[np.float64]]
@@ -320,3 +323,25 @@ def predict(
     except Exception as error:
         raise user_error(f"{name}.sample", error, f" for X of shape {X.shape}") from error
     return mean, None if drawn is None else checked_forcing(drawn, (MEMBERS, *X.shape), f"{name}.sample")
+
+
+def predict_along(
+    closure: SteppedClosure, X: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return U as `predict` does, (row, time, K), for trajectories X (row, time, K) of states in time order."""
+    n_members = 1 if closure.deterministic else MEMBERS
+    U, means = closure.along(np.repeat(X, n_members, axis=0), rng)
+    shape = (len(X), n_members, *X.shape[1:])
+    drawn = U.reshape(shape).swapaxes(0, 1)
+    if n_members == 1:
+        return drawn[0], None
+    return (U if means is None else means).reshape(shape).mean(axis=1), drawn
+
+
+def within_reach(
+    values: NDArray[np.float64], mean: float, reach: float
+) -> tuple[NDArray[np.float64], NDArray, NDArray]:
+    """Return predictions with non-finite values replaced by the mean and outliers clipped, and where each was done."""
+    wrong = ~np.isfinite(values)
+    usable = np.where(wrong, mean, values)
+    return np.clip(usable, mean - reach, mean + reach), wrong, np.abs(usable - mean) > reach

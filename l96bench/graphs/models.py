@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import Closure, FunctionClosure, as_closure, checked_start, checked_step
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import ModelError, NoGraphError, SubmissionError
-from l96bench.graphs.onnx_closure import MAX_NODES, MAX_ONNX_BYTES, OnnxClosure
+from l96bench.graphs.onnx_closure import OnnxClosure
+from l96bench.graphs.onnx_file import MAX_NODES, MAX_ONNX_BYTES
 from l96bench.graphs.onnx_graph import Graph
 from l96bench.graphs.onnx_step import read_closure
 

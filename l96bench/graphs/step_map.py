@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
 from l96bench.dynamics.steps import Block, StepForm
 from l96bench.errors import SubmissionError
-from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
+from l96bench.graphs.onnx_file import MAX_ONNX_BYTES
 from l96bench.graphs.step_form import FORM_KEY, KINDS, form_faults, written_form
 
 __all__ = ["Port", "StateMap", "StepMap", "rewritten"]
@@ -36,7 +36,7 @@ def _listed(given: Any) -> Any:
     return given if isinstance(given, list | tuple) else [given]
 
 
-class Layout(BaseModel):
+class TensorLayout(BaseModel):
     """Where the rows are in a tensor of a file.
 
     Attributes
@@ -53,13 +53,13 @@ class Layout(BaseModel):
     points: bool = False
 
 
-class Port(Layout):
+class Port(TensorLayout):
     """An input or output of a file, by its name."""
 
     name: Name
 
 
-class StateMap(Layout):
+class StateMap(TensorLayout):
     """A state in a file: the input that takes it, the output that gives the next one, and how it begins.
 
     Attributes

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from l96bench.data.store import digests
 from l96bench.errors import SubmissionError
 from l96bench.files import read_json, read_plain
-from l96bench.graphs.onnx_closure import MAX_ONNX_BYTES
+from l96bench.graphs.onnx_file import MAX_ONNX_BYTES
 from l96bench.graphs.onnx_remedies import EXTERNAL_DATA
 from l96bench.submissions.plain_yaml import MAX_BYTES, read_yaml
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected

@@ -11,7 +11,7 @@ from typing import Any
 from l96bench.data.store import cache_folder
 from l96bench.errors import SubmissionError
 from l96bench.files import write_atomic
-from l96bench.graphs.onnx_closure import onnx_faults
+from l96bench.graphs.onnx_file import onnx_faults
 from l96bench.jit import cache_root
 from l96bench.parallel import installed
 from l96bench.results.record import ModelInfo

@@ -18,7 +18,7 @@ from l96bench.assimilation.models import ResolvedModel, TruthModel
 from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.dynamics.predictions import check_repeatable, predict
+from l96bench.dynamics.predictions import check_repeatable, predict, within_reach
 from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
@@ -36,7 +36,6 @@ from l96bench.tasks.described import Described
 from l96bench.tasks.free_runs import FreeRuns
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE
-from l96bench.tasks.subgrid_forcing import within_reach
 
 if TYPE_CHECKING:
     import xarray

@@ -26,6 +26,8 @@ from l96bench.dynamics.predictions import (
     mean_alone,
     mean_of,
     predict,
+    predict_along,
+    within_reach,
 )
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.equations.closure import EquationClosure
@@ -265,7 +267,7 @@ class SubgridForcing(ClosureTask):
         places = np.resize(order, (-(-len(rows) // size), size))  # a last batch is filled with states of the first
         mean = np.empty(rows.shape)
         members = None
-        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
+        rng = self._members_rng()
         states = []
         for chosen in places:
             states.append(rng.bit_generator.state)
@@ -283,6 +285,9 @@ class SubgridForcing(ClosureTask):
             ask = partial(mean_of, state=states[which[0]])
             check_alone(copy, ask, rows[compared], mean[compared], self.train.X, seed)
         return self._finished(mean.reshape(samples.X.shape), members)
+
+    def _members_rng(self) -> np.random.Generator:
+        return np.random.default_rng([self.regime.word, self.version, seed_word("members")])
 
     def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
         """Count and replace unusable values."""
@@ -311,11 +316,9 @@ class SubgridForcing(ClosureTask):
         if digest is None:
             shapes = {name: getattr(self, name).X.shape for name in names}
             return Expected(shapes, array_digest(np.asarray(self.test.X)))
-        shapes = {}
-        for name in names:
-            split = get_split(self.regime, name)
-            shapes[name] = (split.n_trajectories, round(split.duration / split.interval), self.regime.K)
-        return Expected(shapes, digest)
+        splits = {name: get_split(self.regime, name) for name in names}
+        rows = {name: (each.n_trajectories, round(each.duration / each.interval)) for name, each in splits.items()}
+        return Expected({name: (*shape, self.regime.K) for name, shape in rows.items()}, digest)
 
     def check_content(self, content: Content) -> None:
         """Check a closure as for every family of closures; predictions are checked when they are read."""
@@ -373,10 +376,10 @@ class SubgridForcingMemory(SubgridForcing):
 
     def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
         if isinstance(model, SteppedClosure) and model.form.has_memory:
-            return self._stepped(model, samples)
+            return self._finished(*predict_along(model, samples.X, self._members_rng()))
         if not callable(getattr(model, "closure", None)) or not callable(getattr(model, "predict", None)):
             return super()._predict(model, samples, copy)
-        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
+        rng = self._members_rng()
         pairs = [predict(model, np.array(X), rng) for X in samples.X]
         mean = np.stack([each for each, _ in pairs])
         if copy is not None and samples is self.test:
@@ -387,17 +390,6 @@ class SubgridForcingMemory(SubgridForcing):
         members = np.concatenate(drawn, axis=1) if drawn else None
         return self._finished(mean, members)
 
-    def _stepped(self, model: SteppedClosure, samples: Samples) -> _Prediction:
-        """Make the steps of a closure along all trajectories, each state given after the one before."""
-        rng = np.random.default_rng([self.regime.word, self.version, seed_word("members")])
-        members = 1 if model.deterministic else MEMBERS
-        U, means = model.along(np.repeat(samples.X, members, axis=0), rng)
-        drawn = U.reshape(len(samples.X), members, -1, self.regime.K).swapaxes(0, 1)
-        if members == 1:
-            return self._finished(drawn[0], None)
-        mean = (U if means is None else means).reshape(drawn.shape[1], members, *drawn.shape[2:]).mean(axis=1)
-        return self._finished(mean, drawn)
-
 
 def _keeps_nothing(model: Any) -> bool:
     """Return whether a model has no state because it is run as a graph or by a kernel of this package."""
@@ -405,12 +397,3 @@ def _keeps_nothing(model: Any) -> bool:
     if regressors is not None and type(model) is regressors.PolynomialRegressor:
         return True
     return type(model) in (OnnxClosure, SteppedClosure, EquationClosure, Polynomial, NoClosure)
-
-
-def within_reach(
-    values: NDArray[np.float64], mean: float, reach: float
-) -> tuple[NDArray[np.float64], NDArray, NDArray]:
-    """Return predictions with non-finite values replaced by the mean and outliers clipped, and where each was done."""
-    wrong = ~np.isfinite(values)
-    usable = np.where(wrong, mean, values)
-    return np.clip(usable, mean - reach, mean + reach), wrong, np.abs(usable - mean) > reach

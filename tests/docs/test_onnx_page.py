@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from l96bench.graphs.onnx_closure import MAX_NODES, MAX_ONNX_BYTES, OPERATORS, OPSETS
+from l96bench.graphs.onnx_file import MAX_NODES, MAX_ONNX_BYTES, OPERATORS, OPSETS
 from l96bench.graphs.step_form import MAX_COLUMNS
 from l96bench.graphs.step_map import StateMap, StepMap
 from l96bench.submissions.folder import check_folder

@@ -21,7 +21,7 @@ with atheris.instrument_imports(
     include=[
         "l96bench.board.change",
         "l96bench.files",
-        "l96bench.graphs.onnx_closure",
+        "l96bench.graphs.onnx_file",
         "l96bench.submissions.artifacts",
         "l96bench.submissions.consistency",
         "l96bench.submissions.plain_yaml",
@@ -34,7 +34,7 @@ with atheris.instrument_imports(
     from l96bench.board.change import Change, change_faults, submissions_of
     from l96bench.board.repository import File
     from l96bench.files import read_json
-    from l96bench.graphs.onnx_closure import onnx_faults
+    from l96bench.graphs.onnx_file import onnx_faults
     from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
     from l96bench.submissions.consistency import out_of_line, row_faults
     from l96bench.submissions.folder import owner_of

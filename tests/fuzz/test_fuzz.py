@@ -25,7 +25,7 @@ from l96bench.board.contribution import review_change
 from l96bench.board.repository import File
 from l96bench.errors import L96BenchError
 from l96bench.files import read_json
-from l96bench.graphs.onnx_closure import onnx_faults
+from l96bench.graphs.onnx_file import onnx_faults
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
 from l96bench.submissions.consistency import out_of_line, row_faults

@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from l96bench.errors import SubmissionError
 from l96bench.estimators.regressors import LocalRegressor
-from l96bench.graphs.onnx_closure import OPSETS, OnnxClosure, onnx_faults
+from l96bench.graphs.onnx_closure import OnnxClosure
+from l96bench.graphs.onnx_file import OPSETS, onnx_faults
 from l96bench.submissions.export import export_onnx
 
 K = 8

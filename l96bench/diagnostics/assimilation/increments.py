@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from l96bench.diagnostics.assimilation.subject import AssimilationSubject
 from l96bench.diagnostics.figures import BLACK, BLUE, GREEN, HEXBIN, VERMILION, Array, conditional, figure
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
-from l96bench.dynamics.predictions import predict
+from l96bench.dynamics.predictions import predict, within_reach
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
 from l96bench.tasks.da_increment import AssimilationSystem
-from l96bench.tasks.subgrid_forcing import within_reach
 
 
 @dataclass(frozen=True, slots=True, eq=False)
