@@ -41,6 +41,8 @@ NETWORK = da.Network(K, 0.05, 1.0)
 INFO = l96bench.ModelInfo(name="a", kind="b", inputs="X", command="c")
 DENSE = mini("da-increment/dense-v1")
 INSTANCES: dict[str, Callable[[], Any]] = {
+    "Block": lambda: l96bench.Block(3, 0.01, "normal"),
+    "StepForm": lambda: l96bench.StepForm((l96bench.Block(3),), (l96bench.Block(8),)),
     "AssimilationSystem": lambda: DENSE.system(l96bench.Polynomial([0.0, -0.02])),
     "ArchivePart": lambda: da.ArchivePart("train", 1, 10),
     "Cases": lambda: l96bench.Cases(per_trajectory=3),

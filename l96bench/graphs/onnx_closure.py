@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import Stateless
 from l96bench.errors import ModelError, SubmissionError
 from l96bench.graphs.onnx_file import bare_model, checked_model, short_message, tensors
+from l96bench.graphs.onnx_remedies import WHOLE_RING
 
 __all__ = ["POINTS", "OnnxClosure", "Session"]
 
@@ -79,7 +80,8 @@ class Session:
         for (key, expected), value in zip(shapes.items(), found, strict=True):
             if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.shape != expected:
                 shape = getattr(value, "shape", type(value).__name__)
-                raise ModelError(f"{self.name}: expected {key} of shape {expected} for as many X, got {shape}")
+                hint = f"; {WHOLE_RING}" if shape == (*expected[:1], 1) else ""
+                raise ModelError(f"{self.name}: expected {key} of shape {expected} for as many X, got {shape}{hint}")
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["EXTERNAL_DATA", "INLINED", "OTHER_DOMAIN", "OTHER_OPSET", "STEP", "shape_remedy"]
+__all__ = ["EXTERNAL_DATA", "INLINED", "OTHER_DOMAIN", "OTHER_OPSET", "STEP", "WHOLE_RING", "shape_remedy"]
 
 EXTERNAL_DATA = (
     "torch.onnx.export(..., external_data=False) writes one file; of two files, "
@@ -12,7 +12,8 @@ EXTERNAL_DATA = (
 )
 OTHER_OPSET = "torch.onnx.export(..., opset_version=18), or skl2onnx's target_opset={'': 17, 'ai.onnx.ml': 3}"
 INLINED = "onnx.inliner.inline_local_functions(onnx.load('closure.onnx'))"
-STEP = "a closure with memory or noise has other inputs, which `step:` in submission.yaml names: see docs/step.md"
+STEP = "a closure with memory or noise has other inputs, which `step:` in submission.yaml names: see docs/onnx.md"
+WHOLE_RING = "fit it to U of all points, (n, K), or fit l96bench.LocalRegressor(estimator), which is written by l96bench.export_onnx"
 OTHER_DOMAIN = "the file as the exporter wrote it, before any optimizer, has the standard ones"
 
 

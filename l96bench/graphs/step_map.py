@@ -292,13 +292,16 @@ class _Writer:
         if port.axis >= len(dims):
             raise SubmissionError(f"{self.name}: step: {name!r:.60} has {len(dims)} axes, no axis {port.axis}")
         others = dims[: port.axis] + dims[port.axis + 1 :]
-        if not all(others):
+        if not all(each and each > 0 for each in others):
             shown = tuple("n" if each is None else each for each in dims)
             raise SubmissionError(
                 f"{self.name}: step: expected fixed sizes of {name!r:.60} but for axis {port.axis}, which is n, "
                 f"got {shown}; say axis: .. where n stands, or export it with fixed sizes for the others"
             )
-        return [int(each) for each in others if each], math.prod(int(each) for each in others if each)
+        sizes = [int(each) for each in others if each]
+        if (size := math.prod(sizes)) > MAX_ONNX_BYTES:
+            raise SubmissionError(f"{self.name}: step: expected fewer numbers a row of {name!r:.60}, got {size:,}")
+        return sizes, size
 
     def _dims(self, name: str) -> list[int | None]:
         value = self.values[name].type

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
+from sklearn.linear_model import LinearRegression
 
 from l96bench.assimilation.corrections import CorrectedClosure, corrected
 from l96bench.assimilation.layout import Layout
@@ -26,6 +27,7 @@ from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.dynamics.truth import simulate
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
+from l96bench.estimators.regressors import LocalRegressor
 
 Array = NDArray[np.float64]
 QUARTIC = Polynomial([-0.65, -1.26, 0.0043, 0.0075, -0.00032])
@@ -158,7 +160,13 @@ def test_a_correction_of_a_stochastic_closure_is_stochastic() -> None:
     noisy = corrected(QUARTIC, 0.05, AR1Closure(QUARTIC, 0.9, 1.0, 0.05))
     assert not noisy.deterministic
     assert ResolvedModel("wilks-f20", noisy).stateful
-    assert callable(noisy.remember)  # type: ignore[attr-defined]
+    assert not hasattr(noisy, "remember")
+
+
+def test_a_correction_of_a_closure_with_memory_has_one() -> None:
+    U = -0.5 * X
+    lagged = LocalRegressor(LinearRegression(), lags=(0.05,)).fit(X, U)
+    assert callable(corrected(QUARTIC, 0.05, lagged).remember)  # type: ignore[attr-defined]
     assert not hasattr(corrected(Plain(), 0.05), "remember")
 
 

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import atheris
+from pydantic import ValidationError
 
 from l96bench.errors import L96BenchError
 from l96bench.results.record import Result
@@ -22,6 +23,7 @@ with atheris.instrument_imports(
         "l96bench.board.change",
         "l96bench.files",
         "l96bench.graphs.onnx_file",
+        "l96bench.graphs.step_map",
         "l96bench.submissions.artifacts",
         "l96bench.submissions.consistency",
         "l96bench.submissions.plain_yaml",
@@ -35,6 +37,8 @@ with atheris.instrument_imports(
     from l96bench.board.repository import File
     from l96bench.files import read_json
     from l96bench.graphs.onnx_file import onnx_faults
+    from l96bench.graphs.onnx_step import read_closure
+    from l96bench.graphs.step_map import StepMap, rewritten
     from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
     from l96bench.submissions.consistency import out_of_line, row_faults
     from l96bench.submissions.folder import owner_of
@@ -48,7 +52,7 @@ EXPECTED = Expected({"test": (2, 5, 8), "shift": (2, 5, 8)}, "ab" * 32)
 def one_input(data: bytes) -> None:
     """Give the bytes to a parser."""
     kind, rest = data[:1], data[1:]
-    with contextlib.suppress(L96BenchError):
+    with contextlib.suppress(L96BenchError, ValidationError):
         match kind:
             case b"s":
                 made = Submission.parse(rest)
@@ -68,9 +72,13 @@ def one_input(data: bytes) -> None:
                 name_faults(rest.decode("utf-8", "ignore") or "-", "kind")
             case b"o":
                 owner_of(rest)
-            case b"o":
+            case b"x":
                 onnx_faults(rest)
-            case b"r":
+            case b"m":
+                said, _, file = rest.partition(b"\0")
+                step = StepMap.model_validate(read_yaml(said, "step"))
+                read_closure(rewritten(file, step, 8), 8)
+            case b"q":
                 with contextlib.suppress(ValueError):
                     read_json(rest)
             case _:

@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 from pydantic import ValidationError
 
 from l96bench.board.change import Change, change_faults, submissions_of
@@ -26,6 +28,8 @@ from l96bench.board.repository import File
 from l96bench.errors import L96BenchError
 from l96bench.files import read_json
 from l96bench.graphs.onnx_file import onnx_faults
+from l96bench.graphs.onnx_step import read_closure
+from l96bench.graphs.step_map import rewritten
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_predictions
 from l96bench.submissions.consistency import out_of_line, row_faults
@@ -139,6 +143,56 @@ def test_any_fields_of_schema_2_are_described_or_refused(changed: dict[str, Any]
             )
             if described.assimilation is not None and described.assimilation.filter is not None:
                 described.assimilation.filter.made(8)
+
+
+NAMES = st.sampled_from(["x", "h", "z", "u", "g", "w", "X", "state", ""])
+AXES = st.dictionaries(
+    st.sampled_from(["axis", "points", "start", "x"]), SMALL | st.lists(SMALL, max_size=9), max_size=2
+)
+PORTS = NAMES | st.builds(lambda name, more: more | {"name": name}, NAMES, AXES)
+STATES = st.builds(lambda input, output, more: more | {"input": input, "output": output}, NAMES, NAMES, AXES)
+STEPS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("X", "U", "mean"), PORTS | VALUES),
+        **dict.fromkeys(("noise", "uniform"), PORTS | st.lists(PORTS | VALUES, max_size=3)),
+        "state": STATES | st.lists(STATES | VALUES, max_size=3),
+        "interval": st.sampled_from([0.05, 0.01]) | SMALL,
+        "past": st.booleans() | SMALL,
+    },
+)
+SIZES = st.lists(st.sampled_from(["n", "m", 1, 2, 8]) | st.integers(-(2**40), 2**40), max_size=4)
+RIGHT = {"X": "x", "U": "u", "state": {"input": "h", "output": "g"}, "noise": "z"}
+PLACES = ("x", "h", "z", "u", "g")
+
+
+def step_file(shapes: Mapping[str, Sequence[Any]]) -> bytes:
+    """A file with the inputs x, h and z and the outputs u and g, of shapes that may be impossible."""
+    kinds = dict.fromkeys(PLACES, TensorProto.DOUBLE) | {"w": TensorProto.INT64}
+    ends = [helper.make_tensor_value_info(name, kinds[name], shapes.get(name, ["n", 8])) for name in PLACES]
+    nodes = [helper.make_node("Add", ["x", "z"], ["u"]), helper.make_node("Mul", ["h", "x"], ["g"])]
+    made = helper.make_model(helper.make_graph(nodes, "g", ends[:3], ends[3:]), ir_version=8)
+    made.opset_import[0].version = 17
+    return bytes(made.SerializeToString())
+
+
+@pytest.mark.slow
+@quick
+@given(
+    STEPS, st.booleans(), st.dictionaries(st.sampled_from(PLACES), SIZES, max_size=2), st.none() | st.integers(-1, 9)
+)
+def test_any_step_is_rewritten_or_refused(
+    said: dict[str, Any], right: bool, shapes: dict[str, list[Any]], K: int | None
+) -> None:
+    """What is accepted is a file that runs, or has faults that are told, and comes back from what is written."""
+    fields = SECOND | {"assimilation": None, "step": (RIGHT | said) if right else said}
+    with contextlib.suppress(L96BenchError):
+        step = Submission.of(fields).step
+        assert Submission.parse(yaml.safe_dump(fields).encode()).step == step
+        for each in step.values() if isinstance(step, dict) else [step]:
+            closure = read_closure(rewritten(step_file(shapes), each, K), K)
+            closure.start(2, np.random.default_rng(0))
+            closure.step(np.ones((2, closure.K)))
 
 
 def read_or_fault(data: bytes) -> tuple[Any, str]:
@@ -266,7 +320,7 @@ def test_any_tree_of_git_is_judged_or_refused(names: list[tuple[str, str]]) -> N
 @pytest.mark.slow
 def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    kinds = {"description": "sy", "predictions": "p", "equations": "je", "onnx": "o", "result": "r"}
+    kinds = {"description": "sy", "predictions": "p", "equations": "je", "onnx": "xm", "result": "r"}
     for path in sorted(path for name in kinds for path in (CORPUS / name).iterdir()):
         for kind in kinds[path.parent.name]:
             (tmp_path / f"{kind}-{path.name}").write_bytes(kind.encode() + path.read_bytes()[:4000])

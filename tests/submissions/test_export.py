@@ -24,9 +24,9 @@ from l96bench.equations.library import RingLibrary
 from l96bench.equations.regression import SparseRegression
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.emulators import EmulatorRegressor
-from l96bench.estimators.gaussian_process import SampledGaussianProcess, SparseGaussianProcess
+from l96bench.estimators.gaussian_process import SparseGaussianProcess
 from l96bench.estimators.inversion import InvertedPolynomial
-from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
+from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
 from l96bench.estimators.tuning import TunedPolynomial
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.regimes import get_regime
@@ -42,7 +42,6 @@ from l96bench.estimators.flux import ConservativeNetwork, FluxRegressor  # noqa:
 from l96bench.estimators.network import TorchRegressor  # noqa: E402
 from l96bench.estimators.nudged import CoupledOnlineRegressor  # noqa: E402
 from l96bench.estimators.online_training import OnlineNetworkRegressor  # noqa: E402
-from l96bench.estimators.recurrent import RecurrentRegressor  # noqa: E402
 from l96bench.estimators.ring_network import RingNetwork  # noqa: E402
 
 K = 8
@@ -166,16 +165,7 @@ def test_modules_of_torch_are_written_by_torch(tmp_path: Path) -> None:
     np.testing.assert_allclose(closure.predict(X), expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.slow
-def test_what_has_no_form_as_a_file_says_so(offline: SubgridForcing, tmp_path: Path) -> None:
-    X, U = np.array(offline.train.X[:200]), np.array(offline.train.U[:200])
-    with pytest.raises(ModelError, match="is stochastic"):
-        export_onnx(AR1Regressor().fit(X, U), tmp_path / "a.onnx", K)
-    with pytest.raises(ModelError, match="is stochastic"):
-        export_onnx(SampledGaussianProcess(SparseGaussianProcess(5, 50)).fit(X, U), tmp_path / "a.onnx", K)
-    for memory in (local(LinearRegression(), lags=(0.05,)), RecurrentRegressor(units=2, **SMALL)):
-        with pytest.raises(ModelError, match="has a memory"):
-            export_onnx(memory.fit(X, U), tmp_path / "a.onnx", K)
+def test_what_has_no_form_as_a_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="try export_equations"):
         export_onnx(EquationClosure(["U[k] = sin(X[k])"], K), tmp_path / "a.onnx", K)
     with pytest.raises(ModelError):
