@@ -13,7 +13,9 @@ EXTERNAL_DATA = (
 OTHER_OPSET = "torch.onnx.export(..., opset_version=18), or skl2onnx's target_opset={'': 17, 'ai.onnx.ml': 3}"
 INLINED = "onnx.inliner.inline_local_functions(onnx.load('closure.onnx'))"
 STEP = "a closure with memory or noise has other inputs, which `step:` in submission.yaml names: see docs/onnx.md"
-WHOLE_RING = "fit it to U of all points, (n, K), or fit l96bench.LocalRegressor(estimator), which is written by l96bench.export_onnx"
+WHOLE_RING = (
+    "fit it to U of all points, (n, K), or fit l96bench.LocalRegressor(estimator), which l96bench.export_onnx writes"
+)
 OTHER_DOMAIN = "the file as the exporter wrote it, before any optimizer, has the standard ones"
 
 
