@@ -108,14 +108,20 @@ def season_score(
 
 
 @season.command("reveal")
-def season_reveal(name: Name, secret: Secret = None, day: Date = None, board: Board = None) -> None:
+def season_reveal(
+    name: Name,
+    secret: Secret = None,
+    day: Date = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Also if nothing was scored on it.")] = False,
+    board: Board = None,
+) -> None:
     """For maintainers: publish a season's secret; the season is over then."""
     board = board or find_board(new=True)
     from l96bench.seasons.record import default_secret, read_secret, record_path
     from l96bench.seasons.scoring import reveal_season
 
     key = read_secret(default_secret(name) if secret is None else secret)
-    reveal_season(board, name, key, day.date() if day else None)
+    reveal_season(board, name, key, day.date() if day else None, empty=empty)
     _write_pages(board)
     print(f"{record_path(board, name)}: revealed; `l96bench season verify {name}` is anybody's")
     print("`l96bench leaderboard --write` adds its column to the tables and the page")

@@ -76,6 +76,9 @@ class Value(_Record):
         _check_order(self.low, self.high)
         return self
 
+    def __str__(self) -> str:
+        return f"{self.value:.6g}" + ("" if self.low is None else f" [{self.low:.6g}, {self.high:.6g}]")
+
 
 class SeedScore(_Record):
     """The score that one training seed reached."""
@@ -97,7 +100,7 @@ class Score(_Record):
     high: float
     level: float = Field(default=0.95, gt=0, lt=1)
     method: str
-    replicates: Curve = Field(min_length=1)
+    replicates: Curve = Field(min_length=1, repr=False)
     seeds: list[SeedScore] = []
     blocks: int | None = Field(default=None, ge=1)
 
@@ -237,7 +240,7 @@ class Result(_Record):
     model: ModelInfo
     score: Score
     metrics: dict[Key, Value]
-    series: dict[Key, Curve] = {}
+    series: dict[Key, Curve] = Field(default={}, repr=False)
     failures: Failures
     cost: Cost
     environment: Environment
@@ -271,6 +274,11 @@ class Result(_Record):
         if self.submission is None:
             return Origin.TRAINED_HERE
         return Origin.SEALED if self.split.startswith("season ") else Origin.DECLARED
+
+    def __str__(self) -> str:
+        score = self.score
+        head = f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]  {self.task}  {self.model.name}"
+        return "\n".join([head, *(f"  {name}: {value}" for name, value in self.metrics.items())])
 
     def to_json(self) -> str:
         """Return the text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""

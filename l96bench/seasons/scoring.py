@@ -56,10 +56,13 @@ def open_season(
     return record
 
 
-def reveal_season(board: Path, name: str, secret: bytes, revealed: date | None = None) -> SeasonRecord:
+def reveal_season(
+    board: Path, name: str, secret: bytes, revealed: date | None = None, *, empty: bool = False
+) -> SeasonRecord:
     """Write the secret into the season's record, so that anybody can verify the season.
 
-    Raises DataError if it does not match the commitment, or the season is revealed already.
+    Raises DataError if it does not match the commitment, or the season is revealed already, or, unless it may be
+    `empty`, nothing was scored on it.
     """
     path = record_path(board, name)
     record = SeasonRecord.read(path)
@@ -67,6 +70,11 @@ def reveal_season(board: Path, name: str, secret: bytes, revealed: date | None =
         raise DataError(f"season {name!r} was revealed on {record.revealed}")
     record.season(secret)
     record = _checked(record.model_dump() | {"secret": secret.hex(), "revealed": revealed or _today()})
+    if not empty and not any((board / "seasons" / name).rglob("*.json")):
+        raise DataError(
+            f"season {name!r} has no rows, and can have none once its secret is known: expected entries that are "
+            "scored on it; try `l96bench season score`, or reveal it with --empty"
+        )
     record.write(path)
     return record
 

@@ -149,6 +149,7 @@ def submit(
         n_jobs=jobs or available_processors(),
         report=print,
     )
+    print("Now commit these files, and propose them in a pull request; `l96bench contribution` is what will review it.")
 
 
 @app.command("submission-schema")

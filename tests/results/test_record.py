@@ -68,6 +68,18 @@ def test_a_file_gives_back_the_result_and_the_same_bytes(tmp_path: Path) -> None
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
+def test_what_is_printed_is_short_and_has_no_curves() -> None:
+    result = make_result()
+    assert str(result).splitlines() == [
+        "60.00 [58.00, 62.00]  online-rollout/wilks-f20-v2  Stencil network",
+        "  survival: 1 [0.93, 1]",
+        "  crps_1: 0.123457",
+    ]
+    for curve in ("59.5", "0.333"):
+        assert curve in result.to_json()
+        assert curve not in repr(result)
+
+
 def test_bytes_do_not_depend_on_the_order_of_keys() -> None:
     result = make_result()
     turned = make_result(metrics=dict(reversed(result.metrics.items())))

@@ -140,7 +140,10 @@ def test_the_commitment_binds() -> None:
     with pytest.raises(ResultError, match="got that of 'another'"):
         SeasonRecord.read(path)
     path.write_text(json.dumps(fields))
-    record = reveal_season(board, "trial", secret, date(2026, 10, 1))
+    with pytest.raises(DataError, match=r"has no rows, .* try `l96bench season score`"):
+        reveal_season(board, "trial", secret, date(2026, 10, 1))
+    assert SeasonRecord.read(path).secret is None
+    record = reveal_season(board, "trial", secret, date(2026, 10, 1), empty=True)
     assert SeasonRecord.read(path) == record
     with pytest.raises(DataError, match="was revealed on 2026-10-01"):
         reveal_season(board, "trial", secret)
