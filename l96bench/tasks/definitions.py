@@ -139,8 +139,8 @@ ONLINE = (
            "Variance of X over the climate run of the shifted forcing less that of the regime's own.", "X²", "truth"),
     Metric("restart", "restart",
            "Root mean square difference of the free run from the same run started again half an MTU before, from its "
-           "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts, in the middle of "
-           "the run; that at another time, or the factor by which disturbances shrink, where it is above 2. Near or "
+           "own past and a state disturbed by 0.01 standard deviations, over that of two such restarts, in the middle "
+           "of the run; that at another time, or the factor by which disturbances shrink, where it is above 2. Near or "
            "below 1 for a closure that goes on as it began.", "1", "none", most=RESTART),
     Metric("training_distance", "distance from training",
            "Median distance of half an MTU of the climate run from the nearest half MTU of the training trajectory, "
