@@ -55,7 +55,7 @@ def export(
 ) -> None:
     """Train an entry and write it as a submission, which is scored without the entry's code.
 
-    Without regimes: on those of the quick board. A stochastic entry, or one with a memory, has no such form.
+    Without regimes: on those of the quick board.
     """
     from l96bench.submissions.entry_export import export_entry
 
