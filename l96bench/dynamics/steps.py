@@ -67,7 +67,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class StepForm:
-    """What a step is given beside X; in each of the three, blocks of `HISTORY_INTERVAL` come first.
+    """The inputs of a step beside X; in each of the three, blocks of `HISTORY_INTERVAL` come first.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Step(Protocol):
     form: StepForm
     K: int
     dtype: Any
-    """Of the state and the random numbers: float32 or float64."""
+    """The type of the state and the random numbers: float32 or float64."""
 
     def __call__(self, X: Array, state: Array, noise: Array, uniform: Array) -> tuple[Array, Array, Array | None]:
         """Return U (n, K), the next state (n, S) and, where it is known, the mean of U (n, K) given X and the state."""

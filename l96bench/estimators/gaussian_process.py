@@ -132,8 +132,12 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
 
     def graph(self, builder: GraphBuilder, x: str, width: int) -> str:
         """Return the mean (n, 1) at rows (n, width), in single precision like `predict_unchecked`; see `Closure`."""
+        return self.mean_graph(builder, self.features_graph(builder, x))
+
+    def mean_graph(self, builder: GraphBuilder, features: str) -> str:
+        """Return the mean (n, 1), float64, for the kernel's values (n, M)."""
         weights, mean = self.weights_[None].astype(np.float32), np.array([self.mean_], dtype=np.float32)
-        return builder.cast(builder.linear(self.features_graph(builder, x), weights, mean), np.float64)
+        return builder.cast(builder.linear(features, weights, mean), np.float64)
 
     def features_graph(self, builder: GraphBuilder, x: str) -> str:
         """Return the kernel's values (n, M) at rows x (n, width), float32, like `features_unchecked`."""
@@ -301,8 +305,7 @@ class GaussianProcessClosure(NoisyClosure):
         weights = builder.linear(drawn, process.covariance_factor_, process.weights_)
         rows = builder.reshape(builder.gather(x, self.index), -1, width)
         features = process.features_graph(builder, rows)
-        single, offset = process.weights_[None].astype(np.float32), np.array([process.mean_], dtype=np.float32)
-        builder.mean(builder.cast(builder.reshape(builder.linear(features, single, offset), -1, K), np.float64))
+        builder.mean(builder.reshape(process.mean_graph(builder, features), -1, K))
         own = builder.reshape(builder.cast(weights, np.float32), -1, M, 1)
         U = builder.reshape(builder.node("MatMul", builder.reshape(features, -1, K, M), own), -1, K)
         U = builder.cast(U, np.float64)

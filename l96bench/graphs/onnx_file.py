@@ -16,7 +16,16 @@ from l96bench.errors import SubmissionError, shortened
 from l96bench.graphs.onnx_remedies import EXTERNAL_DATA, INLINED, OTHER_DOMAIN, OTHER_OPSET, STEP, shape_remedy
 from l96bench.graphs.step_form import INPUTS, KINDS, OUTPUTS, read_form
 
-__all__ = ["MAX_NODES", "MAX_ONNX_BYTES", "OPERATORS", "OPSETS", "bare_model", "checked_model", "onnx_faults"]
+__all__ = [
+    "MAX_NODES",
+    "MAX_ONNX_BYTES",
+    "OPERATORS",
+    "OPSETS",
+    "bare_model",
+    "checked_model",
+    "onnx_faults",
+    "parsed_model",
+]
 
 MAX_ONNX_BYTES = 50_000_000
 MAX_NODES = 5_000
@@ -55,12 +64,10 @@ def checked_model(data: bytes, name: str, K: int | None) -> tuple[Any, StepForm 
     """Parse an ONNX file, once, and return the model, its form as a step if it is one, and a line for each fault."""
     import onnx
 
-    if len(data) > MAX_ONNX_BYTES:
-        return None, None, [f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}"]
     try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's own class
-        return None, None, [f"{name}: not an ONNX file: {short_message(error)}"]
+        model = parsed_model(data, name)
+    except SubmissionError as error:
+        return None, None, [str(error)]
     try:
         form = read_form(model)
     except SubmissionError as error:
@@ -74,6 +81,18 @@ def checked_model(data: bytes, name: str, K: int | None) -> tuple[Any, StepForm 
         except Exception as error:
             faults = [f"not a valid ONNX model: {short_message(error)}"]
     return model, form, [f"{name}: {each}" for each in shortened(faults)]
+
+
+def parsed_model(data: bytes, name: str) -> Any:
+    """Return the model in the bytes of a file, which is not checked; SubmissionError if it is none, or too large."""
+    import onnx
+
+    if len(data) > MAX_ONNX_BYTES:
+        raise SubmissionError(f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}")
+    try:
+        return onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's own class
+        raise SubmissionError(f"{name}: not an ONNX file: {short_message(error)}") from error
 
 
 def _time_steps(model: Any) -> Iterator[str]:

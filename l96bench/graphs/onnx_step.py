@@ -18,7 +18,7 @@ __all__ = ["OnnxStep", "check_step", "read_closure"]
 _STEPS, _ROWS = 800, 16
 """Steps and rows of the check that a state stays bounded."""
 _GROWTH = 2.5
-"""How much larger a state may be in the last quarter of these steps than in the first."""
+"""The largest growth of a state from the first quarter of these steps to the last."""
 _TOLERANCE = 1e-4
 _INTERVAL = round(HISTORY_INTERVAL / MODEL_DT)
 

@@ -110,8 +110,6 @@ def _neighbors(graph: Graph, x: str, estimator: Any, width: int) -> str:
         raise NoGraphError(f"neighbours come as ONNX with Euclidean distances, got {metric!r} and weights {weights!r}")
     targets = np.asarray(estimator._y, dtype=np.float64).reshape(len(estimator._fit_X), -1)
     squares = _distances(graph, x, 1.0, np.asarray(estimator._fit_X, dtype=np.float64))
-    least, one = graph.constant(1e-300, np.float64), graph.constant(1.0, np.float64)
-    inverse = graph.node("Div", one, graph.node("Sqrt", graph.node("Max", squares, least)))
     if isinstance(estimator, RadiusNeighborsRegressor):
         inside = graph.node("LessOrEqual", squares, graph.constant(estimator.radius**2, np.float64))
     else:
@@ -120,6 +118,8 @@ def _neighbors(graph: Graph, x: str, estimator: Any, width: int) -> str:
         inside = graph.node("LessOrEqual", squares, furthest)
     shares = graph.cast(inside, np.float64)
     if weights == "distance":
+        least, one = graph.constant(1e-300, np.float64), graph.constant(1.0, np.float64)
+        inverse = graph.node("Div", one, graph.node("Sqrt", graph.node("Max", squares, least)))
         shares = graph.node("Mul", shares, inverse)
     total = graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=1)
     return graph.node("Div", graph.node("MatMul", shares, graph.constant(targets, np.float64)), total)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
 from l96bench.dynamics.steps import Block, StepForm
 from l96bench.errors import SubmissionError
-from l96bench.graphs.onnx_file import MAX_ONNX_BYTES
+from l96bench.graphs.onnx_file import MAX_ONNX_BYTES, parsed_model
 from l96bench.graphs.step_form import FORM_KEY, KINDS, form_faults, written_form
 
 __all__ = ["Port", "StateMap", "StepMap", "rewritten"]
@@ -37,7 +37,7 @@ def _listed(given: Any) -> Any:
 
 
 class TensorLayout(BaseModel):
-    """Where the rows are in a tensor of a file.
+    """The place of the rows in a tensor of a file.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ OnePort = Annotated[Port, BeforeValidator(_named)]
 
 
 class StepMap(BaseModel):
-    """What `submission.yaml` says under ``step`` about the inputs and outputs of a file.
+    """The description under ``step`` in `submission.yaml` of the inputs and outputs of a file.
 
     What is not said has the names of `step_form`: X, state, noise, uniform, U, state_out and mean.
 
@@ -147,14 +147,7 @@ def rewritten(data: bytes, said: StepMap, K: int | None = None, name: str = "clo
     SubmissionError
         If the file is no ONNX file, or has not the inputs and outputs of which something is said.
     """
-    import onnx
-
-    if len(data) > MAX_ONNX_BYTES:
-        raise SubmissionError(f"{name}: expected at most {MAX_ONNX_BYTES:,} bytes, got {len(data):,}")
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's own class
-        raise SubmissionError(f"{name}: not an ONNX file: {' '.join(str(error).split())[:300]}") from error
+    model = parsed_model(data, name)
     given, found = said.ports(model)
     if faults := [f"{name}: {each}" for each in _faults(model, said, given, found)]:
         raise SubmissionError("\n".join(faults[:20]))
