@@ -278,7 +278,8 @@ def _signature(graph: Any, K: int | None, form: StepForm | None) -> Iterator[str
             continue
         dims = [each.dim_value if each.HasField("dim_value") else None for each in tensor.shape.dim]
         wrong = len(dims) == 2 and None not in (dims[1], size) and dims[1] != size
-        if wrong and what == "output U" and dims == [None, 1] and not said:
+        learned = any(node.domain == "ai.onnx.ml" for node in graph.node)
+        if wrong and learned and what == "output U" and dims == [None, 1] and not said:
             continue  # skl2onnx writes it of models of several outputs too; what comes is looked at when it runs
         if len(dims) != 2 or dims[0] is not None or wrong:
             remedy = shape_remedy(what == "input X", dims, K) if what in ("input X", "output U") else STEP
