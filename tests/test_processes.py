@@ -55,7 +55,7 @@ with time_limit("training", 0.5):
         ("import os; os._exit(7)", "it ended its process (exit code 7)"),
         ("import ctypes; ctypes.string_at(0)", "its process was ended by SIGSEGV"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL; was there enough memory?"),
-        ("import os; os.closerange(3, 99)", "its process"),
+        ("import os; os.closerange(3, 65536)", "its process"),
         ("import os; os.fork(); import time; time.sleep(0.1)", ""),
         ("import os\nif not os.fork():\n    raise KeyError", ""),
         ("import os\nif os.fork():\n    os._exit(3)\nimport time; time.sleep(1000)", "(exit code 3)"),
