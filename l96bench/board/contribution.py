@@ -19,6 +19,7 @@ from l96bench.files import write_atomic
 from l96bench.results.load import load_results
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import left_out
+from l96bench.submissions.comparison import DIFFERENT, IDENTICAL, compare
 from l96bench.submissions.consistency import origin_faults, out_of_line, readable, row_faults
 from l96bench.submissions.contained import Limits
 from l96bench.submissions.fields import SUBMISSION_FILE
@@ -32,7 +33,6 @@ from l96bench.submissions.folder import (
 )
 from l96bench.submissions.fresh import fresh_text
 from l96bench.submissions.reserved import skeleton
-from l96bench.submissions.verify import DIFFERENT, IDENTICAL, compare
 from l96bench.tasks.registry import make_task
 
 __all__ = ["Contribution", "Reviewed", "review_change", "review_contribution"]

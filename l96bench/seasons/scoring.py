@@ -23,9 +23,10 @@ from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, draw_secret, record_path
 from l96bench.seasons.tasks import split_name
+from l96bench.submissions.comparison import DIFFERENT, compare, compare_numbers
 from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder, score_folder
-from l96bench.submissions.verify import DIFFERENT, Verdict, compare, compare_numbers
+from l96bench.submissions.verify import Verdict
 from l96bench.tasks.base import Task
 
 __all__ = ["hand_out", "open_season", "results_folder", "reveal_season", "score_season", "verify_season"]

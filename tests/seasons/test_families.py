@@ -22,8 +22,8 @@ from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
 from l96bench.seasons.scoring import hand_out, reveal_season, score_season, verify_season
 from l96bench.seasons.tasks import default_regimes, season_families, season_task
+from l96bench.submissions.comparison import IDENTICAL
 from l96bench.submissions.folder import submit_folder
-from l96bench.submissions.verify import IDENTICAL
 from l96bench.tasks.artifacts import Content
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery

@@ -13,8 +13,9 @@ import pytest
 from l96bench.cli import main
 from l96bench.errors import ResultError
 from l96bench.results.record import Result
+from l96bench.submissions.comparison import CONSISTENT, DIFFERENT
 from l96bench.submissions.consistency import out_of_line, row_faults
-from l96bench.submissions.verify import CONSISTENT, DIFFERENT, rows_of, verify_rows
+from l96bench.submissions.verify import rows_of, verify_rows
 from l96bench.tasks.closure_task import LITERATURE
 from l96bench.tasks.registry import list_tasks, make_task
 

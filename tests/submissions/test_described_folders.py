@@ -17,11 +17,12 @@ from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
 from l96bench.seasons.scoring import reveal_season, score_season, verify_season
+from l96bench.submissions.comparison import DIFFERENT, IDENTICAL
 from l96bench.submissions.contained import run_contained
 from l96bench.submissions.folder import SubmissionFolder, check_folder, submit_folder
 from l96bench.submissions.fresh import fresh_seed
 from l96bench.submissions.names import resolve
-from l96bench.submissions.verify import DIFFERENT, IDENTICAL, verify_rows
+from l96bench.submissions.verify import verify_rows
 from l96bench.tasks.base import Task
 from l96bench.tasks.da_increment import AssimilationSystem
 from l96bench.tasks.registry import make_task, tasks_given_as

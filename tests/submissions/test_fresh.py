@@ -17,10 +17,11 @@ from l96bench.errors import L96BenchError
 from l96bench.graphs.onnx_graph import Graph
 from l96bench.results.load import load_results
 from l96bench.results.record import Result
+from l96bench.submissions.comparison import DIFFERENT, IDENTICAL
 from l96bench.submissions.consistency import row_faults
 from l96bench.submissions.folder import submit_folder
 from l96bench.submissions.fresh import fresh_seed
-from l96bench.submissions.verify import DIFFERENT, IDENTICAL, verify_rows
+from l96bench.submissions.verify import verify_rows
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import make_task, tasks_given_as
 from tests.examples import filled_example

@@ -9,7 +9,8 @@ import pytest
 from l96bench.cli import main
 from l96bench.entries.run import plan, run_jobs
 from l96bench.results.record import Result
-from l96bench.submissions.verify import CONSISTENT, DIFFERENT, IDENTICAL, Train, Verdict, rows_of, verify_rows
+from l96bench.submissions.comparison import CLOSE, CONSISTENT, DIFFERENT, IDENTICAL
+from l96bench.submissions.verify import Train, Verdict, rows_of, verify_rows
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 SCRIPT = """
@@ -101,10 +102,15 @@ def test_a_row_of_one_seed_is_compared_whole() -> None:
     assert verdicts()["my-line subgrid-forcing"].status == IDENTICAL
     row = Result.read(Path("leaderboard/results", OFFLINE, "my-line.json"))
     name = min(row.metrics)
-    better = row.metrics[name].model_copy(update={"value": row.metrics[name].value + 0.01})
-    change(OFFLINE, metrics=row.metrics | {name: better})
-    found = verdicts()["my-line subgrid-forcing"]
-    assert (found.status, "the same predictions have other numbers" in found.reason) == (DIFFERENT, True)
+    for factor, status in ((1 + 1e-15, CLOSE), (1 + 1e-6, DIFFERENT)):  # the order of a sum, another number
+        moved = row.metrics[name].model_copy(update={"value": row.metrics[name].value * factor})
+        assert moved.value not in (0.0, row.metrics[name].value)
+        change(OFFLINE, metrics=row.metrics | {name: moved})
+        found = verdicts()["my-line subgrid-forcing"]
+        assert (found.status, "the same predictions have other numbers" in found.reason) == (
+            status,
+            status == DIFFERENT,
+        )
 
 
 @pytest.mark.slow
