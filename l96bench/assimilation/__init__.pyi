@@ -7,6 +7,7 @@ from .inflation import Inflation
 from .layout import GLOBAL, Layout, gaspari_cohn, ring_taper
 from .models import AugmentedModel, ForecastModel, FunctionModel, ResolvedModel, TruthModel
 from .observations import Network, Observations, Observed
+from .observed import OBSERVED_TRACKS, ObservedSeries, ObservedTrack, observe
 from .record import Cycled
 from .statistics import InnovationStatistics, innovation_statistics, rank_counts, spread_error_ratio
 from .variational import ThreeDVar
@@ -15,6 +16,7 @@ __all__ = [
     "ETKF",
     "GLOBAL",
     "LETKF",
+    "OBSERVED_TRACKS",
     "TRACKS",
     "ArchivePart",
     "AugmentedModel",
@@ -32,6 +34,8 @@ __all__ = [
     "NoAssimilation",
     "Observations",
     "Observed",
+    "ObservedSeries",
+    "ObservedTrack",
     "OptimalInterpolation",
     "ResolvedModel",
     "ThreeDVar",
@@ -44,6 +48,7 @@ __all__ = [
     "innovation_statistics",
     "load_archive",
     "make_archive",
+    "observe",
     "rank_counts",
     "ring_taper",
     "run_cycle",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.generate import generate
 from l96bench.data.splits import DATA_VERSION, get_split
+from l96bench.dynamics.truth import require_reach
 from l96bench.errors import DataError
 from l96bench.files import write_atomic
 from l96bench.regimes import Regime, get_regime, registered_digests
@@ -181,6 +182,7 @@ def _place(key: str) -> Path:
 
 def _read(place: Path, expected: dict[str, str]) -> dict[str, NDArray[np.float64]] | None:
     """Return the arrays of a folder if all have the expected digests, else None."""
+    require_reach()
     arrays: dict[str, NDArray[np.float64]] = {}
     for name, digest in expected.items():
         try:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.dynamics import generalized_kernels as kernels
-from l96bench.dynamics.truth import SPIN_UP, TRUTH_DT
+from l96bench.dynamics.truth import SPIN_UP, TRUTH_DT, require_reach
 from l96bench.errors import L96BenchError
 from l96bench.regimes import Regime
 
@@ -64,6 +64,7 @@ def random_state(coefficients: Coefficients, K: int, J: int, words: Sequence[int
 
 def advance(coefficients: Coefficients, X: Array, Y: Array, n_steps: int, dt: float = TRUTH_DT) -> None:
     """Advance X (K,) and Y (K, J), with J = 0 for a single scale, in place by so many RK4 steps."""
+    require_reach()
     kernels.advance(X, Y, *astuple(coefficients), dt, n_steps)
 
 
@@ -79,6 +80,7 @@ def record(
     """Return X (n, K), U (n, K) and Y (n, K, J) every `every` RK4 steps; the given state is advanced in place."""
     K, J = Y.shape
     xs, us, ys = np.empty((n_samples, K)), np.empty((n_samples, K)), np.empty((n_samples * store_fast, K, J))
+    require_reach()
     kernels.record(X, Y, *astuple(coefficients), dt, every, xs, us, ys)
     return xs, us, ys
 

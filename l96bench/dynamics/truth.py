@@ -20,7 +20,7 @@ from l96bench.regimes import Regime, get_regime
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "simulate"]
+__all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "put_out_of_reach", "require_reach", "simulate"]
 
 TRUTH_DT = 0.001
 """Time step of the truth, in MTU."""
@@ -30,6 +30,21 @@ _CHUNK = 20_000
 """Steps between two reports of progress (and two chances to be interrupted)."""
 
 State = tuple[NDArray[np.float64], ...]
+_out_of_reach: list[bool] = []
+
+
+def put_out_of_reach() -> None:
+    """Let this process neither simulate the truth nor read a data set from now on: it learns from observations."""
+    _out_of_reach.append(True)
+
+
+def require_reach() -> None:
+    """Raise `L96BenchError` after `put_out_of_reach`."""
+    if _out_of_reach:
+        raise L96BenchError(
+            "expected a fit to the observations alone: the truth can neither be simulated nor read here. "
+            "What is trained with it belongs to online-rollout"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +223,7 @@ def advance(
     """Advance a state in place by n_steps. `stages` (n_steps, 4, K) records or prescribes X at the stages (`mode`)."""
     if mode != kernels.FREE and regime.scales == 1:
         raise L96BenchError(f"expected a regime with fast variables to drive, got the single-scale {regime.id!r}")
+    require_reach()
     flux = regime.coupling == "flux"
     for start in range(0, n_steps, _CHUNK):
         n = min(_CHUNK, n_steps - start)
@@ -224,6 +240,7 @@ def _record(
     regime: Regime, state: State, every: int, dt: float, out: list[NDArray], report: Callable[[int], None]
 ) -> None:
     """Sample a state, advancing it, into the X, U, Y and Z of one trajectory."""
+    require_reach()
     step = max(1, _CHUNK // every)
     flux = regime.coupling == "flux"
     for start in range(0, len(out[0]), step):

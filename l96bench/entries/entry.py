@@ -138,9 +138,9 @@ class Entry:
         start = time.process_time()
         with one_thread():
             model = self.model(task, seed)
+            seconds = time.process_time() - start
             if self.trained_on is None:
-                task.fit(model)
-        seconds = time.process_time() - start
+                seconds += task.fit(model)
         return model, seconds if self.is_trained(model) else None
 
     def is_trained(self, model: Any) -> bool:

@@ -6,6 +6,7 @@ from .closure_task import ClosureTask, Samples
 from .da_increment import DAIncrement
 from .described import Described
 from .equation_recovery import EquationRecovery
+from .observed_closure import ObservedClosure
 from .online_rollout import OnlineRollout
 from .parts import Column, Parts, Reference, Work, value_of
 from .registry import families, find_family, glossary, list_tasks, make_task, register_task, tasks_given_as
@@ -24,6 +25,7 @@ __all__ = [
     "EquationRecovery",
     "Example",
     "Expected",
+    "ObservedClosure",
     "OnlineRollout",
     "Parts",
     "Reference",

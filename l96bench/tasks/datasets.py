@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, ArchivePart, Track, make_archive
+from l96bench.assimilation.observed import OBSERVED_ARRAYS, OBSERVED_PARTS, OBSERVED_TRACKS, ObservedTrack, observe
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
@@ -84,7 +85,7 @@ class DataSet:
 
 def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None = None) -> list[DataSet]:
     """Return all data sets, or those of some owners or with some names; `UnknownIdError` if one does not exist."""
-    every = _given[-1] if _given else [*_splits(), *_archives(), *_instances(), *_others()]
+    every = _given[-1] if _given else [*_splits(), *_archives(), *_instances(), *_observed(), *_others()]
     # Tracks of one base sample the same trajectories.
     owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
@@ -187,3 +188,15 @@ def _instances() -> list[DataSet]:
             size, purpose = TRAJECTORIES.summary, f"equation recovery, {track.base}"
             sets.append(DataSet(track.base, f"instance-{i}", arrays_of(track.base), size, purpose, make))
     return sets
+
+
+def _observed() -> list[DataSet]:
+    return [observations(track, part) for track in OBSERVED_TRACKS.values() for part in OBSERVED_PARTS]
+
+
+def observations(track: ObservedTrack, part: str) -> DataSet:
+    """Return the data set of one part of the observations of a track."""
+    duration = OBSERVED_PARTS[part]
+    size = f"1 x {duration:g} MTU every {track.network.window:g}"
+    make = lambda progress, threads: observe(track, part, duration, progress=progress)  # noqa: E731
+    return DataSet(track.id, part, OBSERVED_ARRAYS, size, f"noisy observations of {track.regime_id}", make)

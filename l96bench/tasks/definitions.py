@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from l96bench.metrics.glossary import Metric, with_shift
 
-__all__ = ["ASSIMILATION", "LEARNING", "OFFLINE", "ONLINE", "RECOVERY", "RESTART"]
+__all__ = ["ASSIMILATION", "LEARNING", "OBSERVED", "OFFLINE", "ONLINE", "RECOVERY", "RESTART"]
 
 RESTART = 2.0
 """The largest `restart` of a closure that goes on as it began."""
@@ -232,3 +232,16 @@ RECOVERY = (
            "Mean over the problems of each instance.", "points", "higher", "instance"),
 )  # fmt: skip
 """Of `equation-recovery`."""
+
+OBSERVED = (
+    Metric("fresh_score", "score, observations anew",
+           "The score of the same kind of closure, fitted to as many observations of another trajectory, whose seed "
+           "follows from the predictions of the first.", "1", "higher"),
+    Metric("fresh_difference", "score less that with observations anew",
+           "The score less that of the same kind of closure fitted to observations of another trajectory; the interval "
+           "is of the test alone, which both share.", "1", "none"),
+    Metric("share", "share of given U",
+           "The score over that of the same kind of closure fitted to the true X and U, on the same test; 0 where "
+           "that has none.", "1", "higher"),
+)  # fmt: skip
+"""Of `observed-closure`, beside those of `online-rollout`."""

@@ -13,6 +13,7 @@ from l96bench.plugins import Registry
 from l96bench.tasks.base import KINDS, Task, shared
 from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery
+from l96bench.tasks.observed_closure import ObservedClosure
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
 
@@ -52,7 +53,7 @@ def register_task(cls: type[Task]) -> type[Task]:
     return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
 
 
-for _each in (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery):
+for _each in (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery, ObservedClosure):
     register_task(_each)
 
 
