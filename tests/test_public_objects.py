@@ -69,6 +69,8 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Network": lambda: NETWORK,
     "NoAssimilation": da.NoAssimilation,
     "Observations": lambda: NETWORK.draw(np.ones((1, 5, K))),
+    "ObservedSeries": lambda: da.ObservedSeries(np.ones((5, K)), NETWORK, 20.0),
+    "ObservedTrack": lambda: da.OBSERVED_TRACKS["wilks-f20-fixed"],
     "OptimalInterpolation": lambda: da.OptimalInterpolation(np.eye(K)),
     "PublishedClosure": lambda: l96bench.PUBLISHED["wilks2005_f20"],
     "Regime": lambda: l96bench.get_regime("wilks-f20"),

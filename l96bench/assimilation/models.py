@@ -16,7 +16,7 @@ from l96bench.dynamics.closures import Closure, as_closure, checked_forcing, che
 from l96bench.dynamics.draws import draw_normals
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
-from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, in_threads, parameters
+from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, in_threads, parameters, require_reach
 from l96bench.errors import L96BenchError, ModelError, user_error
 from l96bench.regimes import Regime, get_regime
 
@@ -229,6 +229,7 @@ class TruthModel(_Memoryless):
 
     def _run(self, states: Array, n_steps: int, driven: bool) -> None:
         """Advance all rows in place, one block for each thread."""
+        require_reach()
         n_blocks = min(len(states), self.threads or available_processors())
         blocks = np.array_split(np.arange(len(states)), n_blocks)
 

@@ -4,6 +4,7 @@ from .core import BatchedEnv
 from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
 from .ensemble import EnsembleRolloutVectorEnv
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
+from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 from .policy import Actor, PolicyClosure, StochasticPolicyClosure
 from .registration import ENVIRONMENTS
@@ -25,6 +26,8 @@ __all__ = [
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "LearningCurveCallback",
+    "ObservedClosureEnv",
+    "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",
     "OnlineRolloutVectorEnv",
     "PolicyClosure",

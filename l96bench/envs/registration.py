@@ -10,6 +10,7 @@ ENVIRONMENTS = {
     "l96bench/SubgridForcing-v1": "l96bench.envs.subgrid_forcing:SubgridForcingEnv",
     "l96bench/OnlineRollout-v1": "l96bench.envs.online_rollout:OnlineRolloutEnv",
     "l96bench/DAIncrement-v1": "l96bench.envs.da_increment:DAIncrementEnv",
+    "l96bench/ObservedClosure-v1": "l96bench.envs.observed_closure:ObservedClosureEnv",
     "l96bench/EquationRecovery-v1": "l96bench.envs.equation_recovery:EquationRecoveryEnv",
 }
 """The scalar environment of every id; its batch is the class whose name ends in ``VectorEnv``."""

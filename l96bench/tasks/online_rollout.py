@@ -89,6 +89,8 @@ class OnlineRollout(ClosureTask):
         Members of a climate run at the regime's forcing and at a shifted one, which are the rows of every batch.
     spin_up, duration : float
         Spin-up and sampled length of a climate run, in MTU.
+    past_error : float
+        Standard deviation of the errors in the past states that a closure is given; exact by default.
     """
 
     version: int = 2
@@ -97,6 +99,7 @@ class OnlineRollout(ClosureTask):
     n_shifted: int = 60
     spin_up: float = 100.0
     duration: float = 150.0
+    past_error: float = 0.0
 
     family: ClassVar[str] = "online-rollout"
     title: ClassVar[str] = "Online rollout"
@@ -219,7 +222,10 @@ class OnlineRollout(ClosureTask):
         X, forcing = self.arrays(CLIMATES[key])["X"], (self.regime.shifted() if key else self.regime).F
         X0 = self.cases.initial(X)
         limits = np.array(bounds(self.grids[key].mean[0], self.grids[key].std[0]))
-        return Starts(X0, self.cases.history(X), np.full(len(X0), forcing), np.repeat(limits[:, None], len(X0), axis=1))
+        past = self.cases.history(X)
+        if self.past_error:
+            past = past + self.past_error * self._rng(f"past{key}").standard_normal(past.shape)
+        return Starts(X0, past, np.full(len(X0), forcing), np.repeat(limits[:, None], len(X0), axis=1))
 
     def runs(self, model: Any, progress: bool | None = None) -> Runs:
         """Return the model's forecasts of all cases, its climates and its restart.
