@@ -14,7 +14,6 @@ from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.regimes import Regime, get_regime, seed_word
 
 __all__ = [
-    "OBSERVED_ARRAYS",
     "OBSERVED_PARTS",
     "OBSERVED_TRACKS",
     "ObservedSeries",
@@ -24,8 +23,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-OBSERVED_ARRAYS = ("values", "points")
-"""The arrays of a data set: values and observed points, (time, p), both float64."""
 OBSERVED_PARTS = {"observations": 1000.0, "observations-valid": 200.0}
 """The data sets of every track, and the MTU of each."""
 _STD = 1.0
@@ -51,6 +48,11 @@ class ObservedTrack:
     def regime(self) -> Regime:
         """The system."""
         return get_regime(self.regime_id)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays of a data set: values (time, p) and, where they are drawn, points (time, p) as float64."""
+        return ("values",) if self.network.n_random is None else ("values", "points")
 
     @classmethod
     def get(cls, id: str) -> ObservedTrack:
@@ -176,11 +178,15 @@ def observe(
         track.regime, duration + window, interval=window, seed=words, store_fast=False, progress=progress
     ).X
     seen = track.network.draw(truth, [[*words, seed_word("observations")]])
-    return {"values": np.array(seen.values[0]), "points": np.array(seen.points[0], dtype=np.float64)}
+    arrays = {"values": np.array(seen.values[0]), "points": np.array(seen.points[0], dtype=np.float64)}
+    return {name: arrays[name] for name in track.arrays}
 
 
 def series_of(track: ObservedTrack, arrays: dict[str, Array]) -> ObservedSeries:
     """Return the observations in the arrays of a data set."""
-    values = np.full((len(arrays["values"]), track.network.K), np.nan)
-    np.put_along_axis(values, arrays["points"].astype(np.int64), arrays["values"], axis=1)
-    return ObservedSeries(values, track.network, track.regime.F)
+    network, seen = track.network, arrays["values"]
+    fixed = range(network.K) if network.points is None else network.points
+    points = arrays["points"].astype(np.int64) if "points" in arrays else np.tile(np.array(fixed), (len(seen), 1))
+    values = np.full((len(seen), network.K), np.nan)
+    np.put_along_axis(values, points, seen, axis=1)
+    return ObservedSeries(values, network, track.regime.F)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import ARRAYS, PARTS, TRACKS, ArchivePart, Track, make_archive
-from l96bench.assimilation.observed import OBSERVED_ARRAYS, OBSERVED_PARTS, OBSERVED_TRACKS, ObservedTrack, observe
+from l96bench.assimilation.observed import OBSERVED_PARTS, OBSERVED_TRACKS, ObservedTrack, observe
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
@@ -199,4 +199,4 @@ def observations(track: ObservedTrack, part: str) -> DataSet:
     duration = OBSERVED_PARTS[part]
     size = f"1 x {duration:g} MTU every {track.network.window:g}"
     make = lambda progress, threads: observe(track, part, duration, progress=progress)  # noqa: E731
-    return DataSet(track.id, part, OBSERVED_ARRAYS, size, f"noisy observations of {track.regime_id}", make)
+    return DataSet(track.id, part, track.arrays, size, f"noisy observations of {track.regime_id}", make)

@@ -96,7 +96,6 @@ class ObservedClosure(Task):
     seconds: ClassVar[float] = 40.0
     env_id: ClassVar[str | None] = "l96bench/ObservedClosure-v1"
     env_option: ClassVar[str] = "track"
-    redrawn: ClassVar[bool] = True
     heeds: ClassVar[tuple[str, ...]] = ("step",)
 
     @classmethod
@@ -141,8 +140,8 @@ class ObservedClosure(Task):
         return observe(self.track, split, duration, self.draw, progress)
 
     def key(self, split: str) -> str:
-        """Return ``observed-closure/track/split``, and ``regime/split`` for those of the test."""
-        return super().key(split) if split in OBSERVED_PARTS else f"{self.track.regime_id}/{split}"
+        """Return ``track/split``, and ``regime/split`` for those of the test."""
+        return f"{self.regime_id if split in OBSERVED_PARTS else self.track.regime_id}/{split}"
 
     def recipe(self, split: str) -> str:
         """Return the track and the draw."""
@@ -160,18 +159,10 @@ class ObservedClosure(Task):
         """Return a copy with few observations and the test of the miniature."""
         return replace(super().in_miniature(), scorer=self.online.in_miniature(), duration=60.0, validation=10.0)
 
-    def fresh(self, seed: int) -> Self:
-        """Return the task with a test that is drawn anew; models are fitted to the same observations."""
-        return shared(replace(super().fresh(seed), scorer=self.online.fresh(seed)))
-
     @property
     def training_task(self) -> Self:
         """What entries get: the observations, and nothing else."""
         return shared(replace(self, alone=True, scorer=None, source=self.source.training(self).source))
-
-    def answers_anew(self, content: Content) -> bool:
-        """Return False: a file does not show what it was fitted to."""
-        return False
 
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the observations, or the first `budget` MTU of them, and return the CPU seconds.

@@ -39,8 +39,10 @@ def minis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_process: None) -> 
         yield
 
 
-def test_all_families_have_seasons() -> None:
-    assert set(season_families()) == {name for name, each in families().items() if "l96bench." in each.__module__}
+def test_all_families_have_seasons_but_one() -> None:
+    """Observations of a known system prove nothing about what a closure was trained on."""
+    ours = {name for name, each in families().items() if "l96bench." in each.__module__}
+    assert set(season_families()) == ours - {"observed-closure"}
     assert default_regimes(season_families()) == ["wilks-f20", "dense", "single"]
 
 

@@ -234,6 +234,9 @@ def test_every_registered_task_stands_for_a_regime_or_track_with_data(id: str) -
         assert task.regime.id == {"dense": "wilks-f20", "sparse": "da-k40"}[task.regime_id]
         assert not task.has_shift
         assert set(task.references) == {"floor", "ceiling"}
+    elif task.family == "observed-closure":
+        assert task.regime_id.startswith(f"{task.regime.id}-")
+        assert set(task.references) == {"floor", "literature", "ceiling"}
     elif task.family == "equation-recovery":
         assert isinstance(task, EquationRecovery)
         assert task.track.id == task.regime_id

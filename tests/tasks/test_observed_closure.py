@@ -191,6 +191,8 @@ def test_a_closure_that_nobody_trained_here_shows_no_second_draw() -> None:
     found = task.evaluate(Polynomial([0.0, -0.9]))
     assert not {"fresh_score", "share"} & found.metrics.keys()
     assert not task.answers_anew(type(task).example().content)
+    with pytest.raises(L96BenchError, match="has no fresh draws"):
+        task.fresh(1)
 
 
 class FitsItsPast:
@@ -254,5 +256,8 @@ def test_arrays_and_series_are_the_same_observations() -> None:
     for row in range(len(series.values)):
         assert np.array_equal(series.values[row, arrays["points"][row].astype(int)], arrays["values"][row])
         assert series.observed[row].sum() == 4
+    fixed = OBSERVED_TRACKS["wilks-f20-fixed"]
+    arrays = observe(fixed, "observations", 1.0, progress=False)
+    assert np.array_equal(series_of(fixed, arrays).values[:, [0, 4]], arrays["values"])
     tree = make_task("observed-closure/wilks-f20-sparse-v1").miniature().to_xarray()
     assert int(tree["train"]["values"].count()) == 4 * 300
