@@ -50,11 +50,11 @@ class ObservedClosure(Task):
     """Online skill of a closure that was learned from noisy observations of X alone: neither U nor the true X is known.
 
     A model has ``fit(observations)``, which takes an `ObservedSeries`, and is then a closure, as in `online-rollout`,
-    whose test, score, floor and ceiling these are; but the past states that a closure with memory is given have errors
-    like the observations, since exact ones would tell U. Since anybody can make U with a simulator, only what the board
-    trains itself has a rank: `evaluate` also fits a copy of the model to observations drawn anew, and shows that score
-    (``fresh_score``). A model with ``given_U(X, U)``, which returns the same kind of closure fitted to the true X and
-    U, also shows the share of that closure's score which it reaches.
+    whose test, score, floor and ceiling these are; but a closure with memory is given the initial state, repeated, for
+    the past of a case, since the true past of all cases would tell U. Anybody can make U with a simulator, so only what
+    the board trains itself has a rank: `evaluate` also fits a copy of the model to observations drawn anew, and shows
+    that score (``fresh_score``). A model with ``given_U(X, U)``, which returns the same kind of closure fitted to the
+    true X and U, also shows the share of that closure's score which it reaches.
 
     Parameters
     ----------
@@ -119,8 +119,7 @@ class ObservedClosure(Task):
         if self.alone:
             raise L96BenchError(f"{self.id}: a model is fitted to the observations alone; expected no use of the test")
         scorer = OnlineRollout(self.track.regime_id) if self.scorer is None else self.scorer
-        scorer = replace(scorer, past_error=float(np.max(self.track.network.std)))
-        return shared(replace(scorer, source=self.source))
+        return shared(replace(scorer, source=self.source, gives_past=False))
 
     @cached_property
     def train(self) -> ObservedSeries:

@@ -17,6 +17,7 @@ from l96bench.dynamics.closures import Closure, as_closure
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.predictions import check_repeatable
 from l96bench.dynamics.resolved import MODEL_DT
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.glossary import Metric
@@ -89,8 +90,8 @@ class OnlineRollout(ClosureTask):
         Members of a climate run at the regime's forcing and at a shifted one, which are the rows of every batch.
     spin_up, duration : float
         Spin-up and sampled length of a climate run, in MTU.
-    past_error : float
-        Standard deviation of the errors in the past states that a closure is given; exact by default.
+    gives_past : bool
+        Whether a closure is given the true past of a case; otherwise it is given the initial state, repeated.
     """
 
     version: int = 2
@@ -99,7 +100,7 @@ class OnlineRollout(ClosureTask):
     n_shifted: int = 60
     spin_up: float = 100.0
     duration: float = 150.0
-    past_error: float = 0.0
+    gives_past: bool = True
 
     family: ClassVar[str] = "online-rollout"
     title: ClassVar[str] = "Online rollout"
@@ -223,8 +224,7 @@ class OnlineRollout(ClosureTask):
         X0 = self.cases.initial(X)
         limits = np.array(bounds(self.grids[key].mean[0], self.grids[key].std[0]))
         past = self.cases.history(X)
-        if self.past_error:
-            past = past + self.past_error * self._rng(f"past{key}").standard_normal(past.shape)
+        past = past if self.gives_past else np.broadcast_to(X0, past.shape)
         return Starts(X0, past, np.full(len(X0), forcing), np.repeat(limits[:, None], len(X0), axis=1))
 
     def runs(self, model: Any, progress: bool | None = None) -> Runs:
@@ -276,14 +276,15 @@ class OnlineRollout(ClosureTask):
     ) -> tuple[NDArray[np.float64], ...]:
         """Start `fresh` copies in the middle of the free run and at times that follow from it (`restarted`).
 
-        A deterministic closure's members must not depend on each other there (`check_company`).
+        Members must not depend on each other there (`check_company`).
         """
         std = self.climatology[1]
         drawn = np.random.default_rng(int(array_digest(X), 16))
         sampled = round(self.spin_up / INTERVAL), len(X) - round(AGAIN / INTERVAL)
         times = np.maximum(drawn.integers(*sampled, size=WATCHED), len(starts.past))
-        if closure.deterministic and type(closure) is not Polynomial:
-            check_company(run, fresh, X, int(times[0]), starts, drawn)
+        if type(closure) not in (Polynomial, SteppedClosure):  # these compute every row by itself
+            rng = drawn if closure.deterministic else np.random.default_rng(int(array_digest(X)[:16], 16))
+            check_company(run, fresh, X, int(times[0]), starts, rng)
         found = [restarted(run, fresh, X, len(X) // 2, starts, std, [self._rng("restart", i) for i in (0, 1)])]
         for i, at in enumerate(times, 1):
             # The noise is that of a batch of forecasts, so that no closure knows a restart by its generator.

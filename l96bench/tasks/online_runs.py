@@ -6,6 +6,7 @@ same climates in an order that tells nothing, and begins from a fresh copy of th
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -196,21 +197,26 @@ def restarted(
 
 
 def check_company(
-    run: Runner, copy: Callable[[], Closure], X: Array, at: int, starts: Starts, rng: np.random.Generator
+    run: Runner, fresh: Callable[[], Closure], X: Array, at: int, starts: Starts, rng: np.random.Generator
 ) -> None:
     """Raise `ModelError` unless members go on in the same way when half of the others are replaced.
 
-    The members are those of a run X (time, row, K) at sample `at`; others stand where the run began.
+    The members are those of a run X (time, row, K) at sample `at`; others stand where the run began. A stochastic
+    closure draws the same numbers both times.
     """
     alive, rows = _from_run(X, at, starts, 0)
     n = len(alive)
     stays = rng.permutation(n) < (n + 1) // 2
     mixed = (rows + starts)[np.where(stays, np.arange(n), n + np.arange(n))]
     order = rng.permutation(n)
-    one, other = (run(copy(), each, order, AGAIN + INTERVAL, rng).X[:, stays & alive] for each in (rows, mixed))
+    noise = copy.deepcopy(rng)
+    one, other = (
+        run(fresh(), each, order, AGAIN + INTERVAL, own).X[:, stays & alive]
+        for each, own in ((rows, rng), (mixed, noise))
+    )
     if not np.allclose(one, other, rtol=0.0, atol=1e-4 * float(np.std(starts.X)), equal_nan=True):
         raise ModelError(
-            f"{name_of(copy())}: expected U of a member to depend on that member alone; with others beside it, "
+            f"{name_of(fresh())}: expected U of a member to depend on that member alone; with others beside it, "
             f"X differs by up to {np.nanmax(np.abs(one - other)):.3g} after {AGAIN:g} MTU"
         )
 
