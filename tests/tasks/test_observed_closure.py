@@ -218,14 +218,14 @@ class FitsItsPast:
         return np.asarray(self.closure.predict(np.clip(X, -12, 18)))
 
 
-@pytest.mark.slow
+@pytest.mark.real_data
 def test_a_closure_that_learns_from_the_rows_of_the_test_is_refused() -> None:
     """Its members depend on each other, also where it calls itself stochastic."""
     for deterministic in (True, False):
         model = FitsItsPast(20.0)
         model.deterministic = deterministic
         with pytest.raises(ModelError, match="expected U of a member to depend on that member alone"):
-            make_task(DENSE).miniature().score(model)
+            make_task(DENSE).online.score(model)
 
 
 @pytest.mark.real_data
