@@ -179,6 +179,8 @@ def _nodes(graph: Any) -> Iterator[str]:
         if node.op_type not in OPERATORS.get(domain, ()):
             label = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
             yield f"the operator {label!r:.80} is not allowed"
+        if node.op_type == "BatchNormalization" and _learns(node):
+            yield "BatchNormalization in training mode keeps what it sees; export the model for inference (eval())"
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 yield f"graphs inside of nodes are not allowed, got one in {node.op_type!r:.60}"
@@ -186,6 +188,12 @@ def _nodes(graph: Any) -> Iterator[str]:
                 yield "references to attributes of functions are not allowed"
             if attribute.strings and domain == "":
                 yield "texts are not allowed"
+
+
+def _learns(node: Any) -> bool:
+    """Return whether a BatchNormalization changes its running statistics."""
+    training = any(each.name == "training_mode" and each.i != 0 for each in node.attribute)
+    return training or len([name for name in node.output if name]) > 1
 
 
 def tensors(graph: Any) -> Iterator[Any]:

@@ -19,7 +19,8 @@ from l96bench.equations.closure import EquationClosure
 from l96bench.errors import L96BenchError, SubmissionError, user_error
 from l96bench.graphs.models import as_submitted, exported
 from l96bench.graphs.onnx_closure import OnnxClosure
-from l96bench.graphs.onnx_step import OnnxStep, check_step, read_closure
+from l96bench.graphs.onnx_step import OnnxStep, read_closure
+from l96bench.graphs.step_checks import check_step
 from l96bench.graphs.step_map import rewritten
 from l96bench.regimes import Regime, get_regime
 from l96bench.results.record import Cost, ModelInfo, Result
@@ -244,7 +245,7 @@ class ClosureTask(Task):
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
         """Score the closure in a file, after checking its U on 64 training states."""
         closure, rows = self.read_closure(content), self.train.X
-        check_closure(closure, np.array(rows[:: max(1, len(rows) // 64)][:64]), content)
+        check_closure(closure, np.array(rows[:: max(1, len(rows) // 64)][:64]), content, np.array(rows))
         info = info.model_copy(update={"parameters": closure.n_parameters})
         return self.evaluate(self.in_role(closure, content), info, progress=False)
 
@@ -309,12 +310,17 @@ def quartic_example(task: Task, content: Content, more: str = "") -> Example:
     return Example("example quartic", "polynomial", "X_k", description, task.id, content, training)
 
 
-def check_closure(model: FileClosure, X: NDArray[np.float64], content: Content) -> None:
-    """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each computed independently."""
+def check_closure(
+    model: FileClosure, X: NDArray[np.float64], content: Content, path: NDArray[np.float64] | None = None
+) -> None:
+    """Raise `SubmissionError` unless a closure gives finite U for states X (n, K), each computed independently.
+
+    A trajectory (time, K), if given, drives the long run of a closure with memory.
+    """
     if isinstance(model, OnnxClosure):
         model.check_rows(X)
     elif isinstance(model, SteppedClosure):
         assert isinstance(model.step_function, OnnxStep)
-        check_step(model.step_function, X)
+        check_step(model.step_function, X, path)
     elif not np.isfinite(model.predict(X)).all():
         raise SubmissionError(f"{content.name}: expected finite U for states of the attractor, got NaN or infinity")

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from l96bench.dynamics.closures import checked_start, checked_step
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import SubmissionError
-from l96bench.graphs.onnx_step import OnnxStep, check_step, read_closure
+from l96bench.graphs.onnx_step import OnnxStep, read_closure
+from l96bench.graphs.step_checks import check_step
 from l96bench.graphs.step_map import StepMap, rewritten
 
 torch = pytest.importorskip("torch")

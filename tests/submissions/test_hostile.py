@@ -18,7 +18,8 @@ from l96bench.dynamics.steps import SteppedClosure
 from l96bench.equations.equation_set import EquationSet
 from l96bench.errors import L96BenchError, SubmissionError
 from l96bench.graphs.onnx_closure import OnnxClosure
-from l96bench.graphs.onnx_step import check_step, read_closure
+from l96bench.graphs.onnx_step import read_closure
+from l96bench.graphs.step_checks import check_step
 from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.artifacts import Artifact, Expected, read_equations, read_file, read_predictions
 from l96bench.submissions.contained import Limits, run_contained
