@@ -26,8 +26,11 @@ _AGE = 250.0
 """MTU of the long run, as long as a climate run."""
 _WINDOWS = (1.0, 2.0, 5.0, 10.0, 20.0)
 """MTU after which an old state is compared with a new one, from each to the next."""
-_APART, _AS_OTHERS = 0.03, 3.0
-"""An old and a new state may give U that differ by this fraction of the variance, and so many times what two old do."""
+_APART, _AS_OTHERS = 0.03, 4.0
+"""An old and a new state may give U that differ by this fraction of the variance, and so many times what old ones do.
+
+Of old ones those two count that differ least, so that a clock that strikes between their ages is noticed.
+"""
 _GROWTH = 2.5
 """The largest growth of a state from the first quarter of the long run to the last."""
 _TAIL = 6.0
@@ -73,7 +76,8 @@ def _check_calls(step: OnnxStep, inputs: Sequence[Array], rng: np.random.Generat
     own = _flat(step, inputs)
     if not np.isfinite(own).all():
         raise ModelError(
-            f"{step.name}: expected finite U, state and mean for states of the attractor, got NaN or infinity"
+            f"{step.name}: expected finite U and state, and mean if any, for states of the attractor, got NaN or "
+            "infinity"
         )
     if not (own == _flat(step, inputs)).all():
         raise ModelError(f"{step.name}: the same X, state and random numbers give different U or state")
@@ -85,8 +89,8 @@ def _check_calls(step: OnnxStep, inputs: Sequence[Array], rng: np.random.Generat
     whole = _flat(step, many)
     if not np.isfinite(whole).all():
         raise ModelError(
-            f"{step.name}: expected finite U, state and mean for normal numbers up to {_TAIL:g}, which come in long "
-            "runs, got NaN or infinity"
+            f"{step.name}: expected finite U and state, and mean if any, for normal numbers up to {_TAIL:g}, which "
+            "come in long runs, got NaN or infinity"
         )
     scale = _TOLERANCE * (1.0 + np.abs(whole).max(axis=0))
     order = rng.permutation(n)
@@ -143,7 +147,9 @@ def _check_run(step: OnnxStep, X: NDArray, path: NDArray | None, rng: np.random.
     between = 1 if StepForm.size(step.form.state, slow=True) else _INTERVAL
     states = _Driver(X, path, between, rng)
     n, interval = round(_AGE / HISTORY_INTERVAL) * between, HISTORY_INTERVAL / between
-    ages = {*rng.integers(round(_WINDOWS[-1] / interval), n, 3).tolist(), n - 1}
+    # Whole multiples of the data's interval: a state of 0.01 MTU may count the steps in between.
+    drawn = rng.integers(round(_WINDOWS[-1] / HISTORY_INTERVAL), round(_AGE / HISTORY_INTERVAL), 3) * between
+    ages = {*drawn.tolist(), n}
     closure = SteppedClosure(step)
     closure.start(_ROWS, rng)
     begun, old = closure.state.copy(), []
@@ -153,7 +159,7 @@ def _check_run(step: OnnxStep, X: NDArray, path: NDArray | None, rng: np.random.
             closure.once(states(i))
             state = closure.state
             size[i * 4 // n] += np.square(state, dtype=np.float64).mean(axis=0)
-            if i in ages:
+            if i + 1 in ages:
                 old.append(((i + 1) * interval, state.copy()))
                 constant &= (state == begun).all(axis=0)
         size = np.sqrt(size * 4 / n)
@@ -199,7 +205,7 @@ def _check_age(step: OnnxStep, U: NDArray, ages: Sequence[float], windows: Seque
     for first, last in itertools.pairwise(windows):
         new, old = U[0, first:last], U[1:, first:last]
         pairs = [float(np.square(a - b).mean()) for a, b in itertools.combinations(old, 2)]
-        others = max(pairs, default=0.0)
+        others = min(pairs, default=0.0)
         allowed = min(variance, _APART * variance + _AS_OTHERS * others)
         for age, each in zip(ages, old, strict=True):
             apart = float(np.square(each - new).mean())

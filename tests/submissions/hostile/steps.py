@@ -214,7 +214,48 @@ def running() -> dict[str, tuple[bytes, str]]:
     return found
 
 
+def watchful() -> dict[str, tuple[bytes, str]]:
+    """Steps that tell their age or their batch, begin where no counter is expected, or fail rarely."""
+    minus = [node("Neg", "X", "minus"), node("Add", "minus noise", "V")]
+    numbers = {"one": 1.0, "zero": 0.0, "nine": 9.0, "four": 4.0, "many": 100.0, "grown": 1.0015, "shrunk": 0.9999}
+    more: dict[str, Any] = {name: np.float32(number) for name, number in numbers.items()}
+    late = [node("Less", "state zero", "l"), node("Cast", "l", "late", to=1), node("Mul", "late nine", "w")]
+    kept = node("Mul", "state h", "state_out")
+    big = [node("Shape", "X", "s"), node("Gather", "s i0", "n", axis=0), node("Cast", "n", "nf", to=1),
+           node("Greater", "nf many", "b"), node("Cast", "b", "big", to=1)]  # fmt: skip
+    pooled = [node("ReduceMean", "X", "m", axes=[0], keepdims=1), node("Mul", "m big", "w"), node("Add", "V w")]
+    of_rows = node("ReduceMean", "X", "mean0", axes=[0], keepdims=1)
+    rows: dict[str, tuple[list[Any], Any, str]] = {
+        "counts-down": ([node("Sub", "state one", "state_out"), *late, node("Add", "V w")], 3000.0, "age of a run"),
+        "counts-down-at-0.01": (
+            [node("Sub", "state one", "state_out"), *late, node("Add", "V w")], (9000.0, 0.01), "age of a run",
+        ),
+        "forgets-slowly": ([node("Mul", "state shrunk", "state_out"), node("Add", "V state")], 9.0, "age of a run"),
+        "counts-from-afar": ([node("Add", "state one", "state_out"), node("Add", "V zero")], 10.0, "stays bounded"),
+        "grows-slowly": ([node("Mul", "state grown", "state_out"), node("Add", "V zero")], 1.0, "bounded|finite"),
+        "size-of-the-batch": ([kept, *big, node("Add", "V big")], 0.0, "on their number"),
+        "pools-large-batches": ([kept, *big, *pooled], 0.0, "on their number"),
+        "mean-of-others": ([kept, node("Add", "V zero"), of_rows, node("Sub", "mean0 zero", "m0"),
+                            node("Sub", "X X", "x0"), node("Add", "x0 m0", "mean")], 0.0, "depends on the other rows"),
+        "mean-nan": ([kept, node("Add", "V zero"), node("Sub", "X X", "x0"), node("Div", "x0 x0", "mean")], 0.0,
+                     "expected finite U and state, and mean"),
+        "rarely-nan": ([kept, node("Sub", "four noise", "d"), node("Log", "d", "g"), node("Mul", "g zero", "w"),
+                        node("Add", "V w")], 0.0, "numbers up to 6"),
+    }  # fmt: skip
+    found = {}
+    for name, (nodes, start, reason) in rows.items():
+        number, interval = start if isinstance(start, tuple) else (start, 0.05)
+        form = of(state=[{"size": 8, "interval": interval, "start": number}], noise=[NOISE])
+        outputs = ("U", "state_out", "mean") if name.startswith("mean") else ("U", "state_out")
+        constants = {**more, "i0": np.array(0, dtype=np.int64)}
+        found[name] = step([*minus, *nodes], form, outputs=outputs, constants=constants), reason
+    learns = helper.make_node("BatchNormalization", ["V", "S", "O", "M", "W"], ["U", "M2", "W2"], training_mode=1)
+    eight = dict.fromkeys("SOMW", np.ones(8, dtype=np.float32))
+    found["learns"] = step([kept, *minus, learns], constants=eight), "BatchNormalization in training mode"
+    return found
+
+
 def entries() -> Iterator[Entry]:
     """Steps that are refused: for what their metadata say, for their inputs and outputs, for what they do."""
-    for key, (data, reason) in (forms() | ends() | running()).items():
+    for key, (data, reason) in (forms() | ends() | running() | watchful()).items():
         yield f"step/{key}.onnx", data, reason
