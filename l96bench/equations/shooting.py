@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,67 +12,122 @@ from sklearn.base import BaseEstimator
 
 from l96bench.equations.derivatives import SavitzkyGolay, WeakForm
 from l96bench.equations.library import Candidates, RingLibrary
-from l96bench.equations.regression import both_sides, checked_trajectory, rms
-from l96bench.equations.shooting_fit import Ring, Shots, fit, prune
+from l96bench.equations.regression import checked_trajectory, rms
+from l96bench.equations.shooting_fit import Ring, fit, prune
+from l96bench.equations.shooting_windows import Record, interpolated
 from l96bench.errors import ModelError
 
 __all__ = ["MultipleShooting"]
 
 Array = NDArray[np.float64]
+Terms = NDArray[np.int64]
 _FLOOR = 1e-3
 """Noise that is assumed at least, in standard deviations of the variables."""
 _GROWTH = 1.05
-"""Growth of the misfit up to which windows of twice the length are taken."""
-_LONGEST = 1.6
-"""Length of the longest windows, in MTU."""
-_SHORTEST = 0.04
-"""Length of the shortest windows, in MTU, where samples are closer."""
+"""Growth of the residual up to which windows of twice the length are taken."""
+_ROUNDS = 3
+"""Fits after each of which terms may be dropped."""
 _FINER = 4
 """RK4 steps of the fast variables in one of the slow ones."""
-_SLOW_SPAN = 100.0
-_FAST_SPAN, _FAST_LONGEST = 5.0, 0.1
-"""Length of all windows for the fast variables together, in MTU."""
-_STARTS = (0.03, 0.1, 0.3, 1.0)
-"""Shares of calm fast variables from which the first coefficients are estimated."""
+_ROWS = 8_000
+"""Rows of the regression from which the slow equation starts."""
+_SHARES = (0.03, 0.1, 0.3, 1.0)
+"""Shares of calm fast variables in the regressions from which the fast equation starts."""
+_INTERVALS, _WINDOWS = 400, 64
+"""Intervals of these regressions, and windows of the first fits of the fast equation."""
 _STAGES = ((0.1, False), (0.2, False), (0.4, False), (0.7, False), (0.4, True), (0.7, True))
 """Shares of calm fast variables that one fit after another uses, and whether it estimates initial states."""
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
+_NODES, _WEIGHTS = (values.tolist() for values in np.polynomial.legendre.leggauss(5))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The windows of one equation: `span` MTU together, each up to `longest` MTU, with a share `calm` of residuals."""
+
+    span: float
+    longest: float
+    calm: float
+
+
+_SLOW, _FAST = _Plan(30.0, 0.8, 1.0), _Plan(5.0, 0.05, 0.7)
 
 
 class MultipleShooting(BaseEstimator):
-    """Sparse equations, the same at all points of the ring, by multiple shooting, for `equation-recovery`."""
+    """Sparse equations by multiple shooting, the same at all points of the ring, for `equation-recovery`.
+
+    The trajectory is cut into windows. In each, the equation of all candidates is integrated (RK4) from an initial
+    state that is estimated too, so that neither derivatives nor noise-free states are needed (Bock 1983, Recent
+    advances in parameter identification techniques for O.D.E., in Numerical Treatment of Inverse Problems in
+    Differential and Integral Equations, 95-121). Gauss and Newton's steps minimize the squared distance to the
+    observations; windows are doubled while the residual does not grow, as it does where something unseen acts. Terms
+    whose absence costs least are then dropped, one by one (`least`, `share`), and the others are fitted again.
+
+    Slow and fast variables are fitted one after the other. The fast equation, in which X is interpolated, is nonlinear
+    within one sampling interval: its first coefficients are those of calm sectors, where it hardly is, and more and
+    more active ones follow. Its integration from each sample to the next gives the sum of Y between samples, the input
+    of the slow equation, which starts from least squares in the weak form. At most the first 30 MTU are used.
+
+    Parameters
+    ----------
+    degree, radius, J : int
+        Degree of the monomials, radius of the stencil of X (None: the whole ring) and observed fast variables per
+        point, as of a `RingLibrary`.
+    dt : float
+        Longest RK4 step of X in MTU, four of that of Y.
+    least, least_coupling : float
+        Smallest cost of a term that is kept, in standard deviations of the noise: of monomials of the equation's own
+        kind of variable, and of the coupling to the other kind.
+    share : float
+        Smallest cost of a monomial that is kept, as a share of the cost of all terms, both as roots of sums of squares.
+        Monomials that stand for unseen variables make up to .03 on *hidden*.
+
+    Attributes
+    ----------
+    candidates_, coefficients_ : tuple of Candidates, list of (term,) arrays
+        For X, and for Y if there are fast variables.
+    """
 
     def __init__(
-        self, degree: int = 2, radius: int | None = 2, J: int = 0, dt: float = 0.01, least: float = 4.0, share: float = 0.022, least_coupling: float = 2.0
+        self,
+        degree: int = 2,
+        radius: int | None = 2,
+        J: int = 0,
+        dt: float = 0.01,
+        least: float = 4.0,
+        least_coupling: float = 2.0,
+        share: float = 0.05,
     ) -> None:
         self.degree = degree
         self.radius = radius
         self.J = J
         self.dt = dt
         self.least = least
-        self.share = share
         self.least_coupling = least_coupling
+        self.share = share
 
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
+        """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.
+
+        Raises `ModelError` if the data do not belong together, are too few, or the equations blow up at once.
+        """
         states, interval = checked_trajectory(X, t)
+        if not self.dt > 0:
+            raise ModelError(f"expected a time step dt > 0, got {self.dt}")
         library = RingLibrary(self.degree, self.radius, self.J, pooled=True)
         self.candidates_ = library.candidates(states.shape[1])
-        slow, K = self.candidates_[0], self.candidates_[0].K
-        steps = max(1, math.ceil(interval / self.dt - 1e-9))
-        observed = [states[:, :K], states[:, K:]]
-        if not self.J:
-            record = _Record(observed[0], interval, steps, np.empty((len(states), 0)))
-            self.coefficients_ = [self._fit_slow(record, slow, states)]
-            return self
-        fast = self.candidates_[1]
-        smooth = SavitzkyGolay().schemes(observed[:1], interval, [1])[0][0]
-        record = _Record(observed[1], interval, _FINER * steps, smooth)
-        found = self._fit_fast(record, fast)
-        sums = _sums(record, fast, found)
-        self.coefficients_ = [
-            self._fit_slow(_Record(observed[0], interval, steps, sums), slow, states),
-            found,
-        ]
+        states = states[: 1 + round(_SLOW.span / interval)]
+        K, steps = self.candidates_[0].K, max(1, math.ceil(interval / self.dt - 1e-9))
+        slow, fast = states[:, :K], states[:, K:]
+        start = _weak_start(slow, fast, interval, self.candidates_[0])
+        with np.errstate(over="ignore", invalid="ignore"):  # integrations that blow up are among those tried
+            if not self.J:
+                self.coefficients_ = [self._selected(Record(slow, interval, steps, fast), 0, start, _SLOW)]
+                return self
+            smooth = SavitzkyGolay().schemes([slow], interval, [1])[0][0]
+            record = Record(fast, interval, _FINER * steps, smooth)
+            found = self._selected(record, 1, self._fast_start(record), _FAST)
+            sums = _sums(record, self.candidates_[1], found)
+            self.coefficients_ = [self._selected(Record(slow, interval, steps, sums), 0, start, _SLOW), found]
         return self
 
     def equations(self) -> list[str]:
@@ -81,174 +135,107 @@ class MultipleShooting(BaseEstimator):
         pairs = zip(self.candidates_, self.coefficients_, strict=True)
         return [each.shared_text(values) for each, values in pairs]
 
-    def _fit_slow(self, record: _Record, candidates: Candidates, states: Array) -> Array:
-        start = _weak_start(states, record.interval, candidates)
-        coupling = np.array([("S", 0) in term for term in candidates.terms])
-        return self._ladder(record, Ring.of(candidates), start, _SLOW_SPAN, _LONGEST, coupling)
+    def _kept(self, candidates: Candidates, terms: Terms, c: Array, H: Array, variance: float) -> Terms:
+        """Return the places of the terms that are kept; those of coupling have a threshold of their own."""
+        coupling = np.array([any(name != candidates.kind for name, _ in term) for term in candidates.terms])[terms]
+        least, share = np.where(coupling, self.least_coupling, self.least), np.where(coupling, 0.0, self.share)
+        return prune(c, H, max(variance, _FLOOR**2), least, share)
 
-    def _ladder(self, record: _Record, ring: Ring, start: Array, span: float | None, longest: float, coupling) -> Array:
-        terms, c = np.arange(len(ring.factors)), start
-        share, least = np.where(coupling, 0.0, self.share), np.where(coupling, self.least_coupling, self.least)
-        while True:
-            c, hessian, variance = self._longer(record, ring.only(terms), c, span, longest)
-            keep = prune(c, hessian, max(variance, _FLOOR**2), least[terms], share[terms])
-            if len(keep) == len(terms) or not len(keep):
+    def _selected(self, record: Record, kind: int, start: Array, plan: _Plan) -> Array:
+        """Return the coefficients of all terms after fits and droppings of terms in turn."""
+        candidates = self.candidates_[kind]
+        ring, terms = Ring.of(candidates), np.flatnonzero(start)
+        c = start[terms]
+        for _ in range(_ROUNDS):
+            c, hessian, variance = _doubled(record, ring.only(terms), c, plan)
+            keep = self._kept(candidates, terms, c, hessian, variance)
+            changed, terms, c = len(keep) < len(terms), terms[keep], c[keep]
+            if not changed or not len(terms):
                 break
-            terms, c = terms[keep], c[keep]
-        found = np.zeros(len(ring.factors))
-        found[terms[keep]] = c[keep]
+        found = np.zeros(len(start))
+        found[terms] = c
         return found
 
-    def _longer(
-        self, record: _Record, ring: Ring, c: Array, span: float | None, longest: float
-    ) -> tuple[Array, Array, float]:
-        best, shots = None, None
-        for length, rows in record.windows(span, longest):
-            initial = None if shots is None else shots.initial[::2]
-            shots = record.shots(rows, length, initial)
-            tried, shots, hessian, total = fit(ring, c, shots)
-            variance = total / max(1, shots.observed.size - shots.initial.size - len(c))
-            if self.verbose_: print("      length", length, len(shots.observed), "nu", np.sqrt(variance))
-            if best is not None and np.sqrt(variance) > max(_FLOOR, _GROWTH * np.sqrt(best[2])):
-                break
-            c = tried
-            best = c, hessian, variance
-        return best
-
-    verbose_ = False
-
-    def _fit_fast(self, fine: _Record, candidates: Candidates) -> Array:
-        ring = Ring.of(candidates)
-        record = replace(fine, steps=max(1, fine.steps // 2))
-        rows = record.calm_rows(80)
-        shots = record.shots(rows, max(1, round(_SHORTEST / record.interval)))
-        starts = [_calm_start(record, candidates, share) for share in _STARTS]
-        misfits = [np.median(shots.sums(ring, c)) for c in starts]
-        c = starts[int(np.argmin(misfits))]
-        if self.verbose_: print("     start", misfits, c)
+    def _fast_start(self, record: Record) -> Array:
+        """Return coefficients of the fast equation from calm sectors; those of clearly useless terms are 0."""
+        candidates = self.candidates_[1]
+        coarse, ring = replace(record, steps=max(1, record.steps // 2)), Ring.of(candidates)
+        rows = coarse.calm_rows(_WINDOWS)
+        shots = coarse.shots(rows, coarse.shortest)
+        starts = [_calm_start(record, candidates, share) for share in _SHARES]
+        c = starts[int(np.argmin([np.median(shots.sums(ring, each)) for each in starts]))]
+        initial = None
         for share, free in _STAGES:
-            weighted = replace(shots, weights=record.calm_weights(shots.observed, share))
-            c, after, hessian, total = fit(ring, c, weighted, free, 6, 0.03)
-            if free: shots = replace(shots, initial=after.initial)
-            if self.verbose_: print("     stage", share, free, total, c)
-        n = weighted.weights.astype(bool).sum() - shots.initial.size
-        nu2 = max(total / n, _FLOOR**2)
-        keep = prune(c, hessian, nu2, np.full(len(c), self.least), np.full(len(c), self.share))
-        if self.verbose_: print("     kept", [candidates.symbols()[i] for i in keep])
+            shots = coarse.shots(rows, coarse.shortest, initial, share)
+            c, shots, hessian, total = fit(ring, c, shots, free, 6, 0.03)
+            initial = shots.initial
+        variance = total / max(1, int(np.count_nonzero(shots.weights)) - shots.initial.size)
+        keep = self._kept(candidates, np.arange(len(c)), c, hessian, variance)
         found = np.zeros(len(c))
-        coupling = np.array([("X", 0) in term for term in candidates.terms])
-        found[keep] = self._ladder(fine, ring.only(keep), c[keep], _FAST_SPAN, _FAST_LONGEST, coupling[keep])
+        found[keep] = c[keep]
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A trajectory of variables (time, n) of one kind, RK4 steps within an interval, and inputs of their equations.
+def _doubled(record: Record, ring: Ring, c: Array, plan: _Plan) -> tuple[Array, Array, float]:
+    """Return coefficients, their reduced Hessian and the variance of residuals, from the longest windows that hold.
 
-    The inputs are (time, input), or (time, 2 steps + 1, input).
+    Longer windows start from the initial states of the shorter ones, and are given up where the residual grows.
     """
-
-    states: Array
-    interval: float
-    steps: int
-    inputs: Array
-
-    def windows(self, span, longest):
-        """Yield lengths, from the shortest on, each twice the one before, and first samples of windows.
-
-        Two windows in sequence make one of the next length.
-        """
-        n = len(self.states) - 1
-        first = min(n, max(1, round(_SHORTEST / self.interval)))
-        doublings = max(0, int(math.log2(min(longest / (first * self.interval), n / (4 * first)) + 1e-9)))
-        whole = first << doublings
-        number = max(1, min(n // whole, round(span / (whole * self.interval))))
-        starts = np.linspace(0, n - whole, number).astype(int)
-        for doubling in range(doublings + 1):
-            length = first << doubling
-            yield length, (starts[:, None] + np.arange(0, whole, length)).ravel()
-
-    def shots(self, rows, length: int, initial=None) -> Shots:
-        observed = self.states[rows[:, None] + np.arange(length + 1)]
-        inputs = self.between(rows[:, None] + np.arange(length))
-        weights = np.full(observed.shape, 1.0 / self.states.var())
-        return Shots(observed, weights, observed[:, 0].copy() if initial is None else initial, inputs, self.interval / self.steps)
-
-    def between(self, samples) -> Array:
-        """Return the inputs after samples (..), (.., 2 steps + 1, input)."""
-        if self.inputs.ndim == 3:
-            return self.inputs[samples]
-        parts = np.linspace(0.0, 1.0, 2 * self.steps + 1)
-        return self._spline(self.inputs)(samples[..., None] + parts)
-
-    def _spline(self, values: Array):
-        from scipy.interpolate import CubicSpline
-
-        if not values.shape[1]:
-            return lambda times: np.empty((*times.shape, 0))
-        return CubicSpline(np.arange(len(values)), values)
-
-    def activity(self) -> Array:
-        """Return the largest size of the variables nearby at each sample (time, n)."""
-        return _nearby(self.states)
-
-    def calm_rows(self, number: int):
-        span = max(1, round(_SHORTEST / self.interval))
-        act = self.activity()
-        last = len(act) - span
-        size = np.quantile(np.maximum(act[:last], act[span:]), 0.3, axis=1)
-        spread = np.linspace(0, last - 1, number // 2).astype(int)
-        return np.unique(np.concatenate([np.argsort(size)[: number // 2], spread]))
-
-    def calm_weights(self, observed, share):
-        act = _nearby(observed).max(axis=1)
-        weights = np.full(observed.shape, 1.0 / self.states.var())
-        weights[:, 1:] *= (act <= np.quantile(act, share))[:, None]
-        return weights
+    found: tuple[Array, Array, float] | None = None
+    initial: Array | None = None
+    for length, rows in record.windows(plan.span, plan.longest):
+        shots = record.shots(rows, length, initial, plan.calm)
+        tried, shots, hessian, total = fit(ring, c, shots, True, 6, 3e-3)
+        variance = total / max(1, int(np.count_nonzero(shots.weights)) - shots.initial.size - len(c))
+        if found is not None and math.sqrt(variance) > max(_FLOOR, _GROWTH * math.sqrt(found[2])):
+            break
+        c, initial = tried, shots.initial[::2]
+        found = c, hessian, variance
+    assert found is not None
+    return found
 
 
-def _nearby(states: Array) -> Array:
-    size = np.abs(states)
-    return np.max([np.roll(size, shift, axis=-1) for shift in range(-3, 4)], axis=0)
-
-
-def _calm_start(record: _Record, candidates: Candidates, share: float) -> Array:
+def _calm_start(record: Record, candidates: Candidates, share: float) -> Array:
+    """Return least squares of the increments of calm Y on the integrals of candidates along splines."""
     n = len(record.states)
-    rows = np.unique(np.linspace(0, n - 2, min(n - 1, 600)).astype(int))
-    Y, X = record._spline(record.states), record._spline(record.inputs)
-    sums = 0.0
+    rows = np.unique(np.linspace(0, n - 2, min(n - 1, _INTERVALS)).astype(np.int64))
+    Y, X = interpolated(record.states), interpolated(record.inputs)
+    integrals = np.zeros((len(rows), candidates.n_targets, len(candidates.terms)))
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-        times = rows + 0.5 * (node + 1.0)
-        sums = sums + 0.5 * weight * record.interval * candidates.features(X(times), Y(times))
-    act = np.maximum(record.activity()[rows], record.activity()[rows + 1])
-    calm = act <= np.quantile(act, share)
-    return _least_squares(sums[calm], (record.states[rows + 1] - record.states[rows])[calm])
+        times = np.asarray(rows + 0.5 * (node + 1.0), dtype=np.float64)
+        integrals += 0.5 * weight * record.interval * candidates.features(X(times), Y(times))
+    calm = record.calm(rows, share)
+    return _least_squares(integrals[calm], (record.states[rows + 1] - record.states[rows])[calm])
 
 
-def _weak_start(states: Array, interval: float, candidates: Candidates) -> Array:
-    K = candidates.K
-    groups = [states[:, :K], states[:, K:]]
-    smooth, schemes = WeakForm().schemes(groups[:1], interval, [max(1, len(states) * K // 8000)])
-    features = candidates.features(smooth[0], groups[1], schemes[0].project)
-    return _least_squares(features.reshape(-1, features.shape[2]), schemes[0].tendency.ravel())
+def _weak_start(slow: Array, fast: Array, interval: float, candidates: Candidates) -> Array:
+    """Return least squares of the equation of X in the weak form."""
+    stride = max(1, slow.size // _ROWS)
+    _, (scheme,) = WeakForm().schemes([slow], interval, [stride])
+    features = candidates.features(slow, fast, scheme.project)
+    return _least_squares(features.reshape(-1, features.shape[2]), scheme.tendency.ravel())
 
 
 def _least_squares(features: Array, values: Array) -> Array:
     scales = rms(features)
-    return np.linalg.lstsq(features / scales, values, rcond=1e-8)[0] / scales
+    return np.asarray(np.linalg.lstsq(features / scales, values, rcond=1e-8)[0] / scales)
 
 
-def _sums(record: _Record, candidates: Candidates, coefficients: Array) -> Array:
-    """Return the sums of Y in the sectors after each sample but the last, (time, 2 steps + 1, K), of the slow steps."""
+def _sums(record: Record, candidates: Candidates, coefficients: Array) -> Array:
+    """Return the sums of Y in the sectors after each sample but the last, (interval, 2 slow steps + 1, K).
+
+    Y is integrated from each sample, and what is missing at the next sample is added in proportion to the time.
+    """
     terms = np.flatnonzero(coefficients)
-    ring, c = Ring.of(candidates).only(terms), coefficients[terms]
-    K, J, n = candidates.K, candidates.J, len(record.states) - 1
-    inputs = record.between(np.arange(n))
-    every = _FINER // 2
+    ring, K, every = Ring.of(candidates).only(terms), candidates.K, _FINER // 2
+    n, dt = len(record.states) - 1, record.interval / record.steps
+    inputs = record.inputs_after(np.arange(n))
     parts = np.linspace(0.0, 1.0, record.steps // every + 1)[:, None]
     found = np.empty((n, len(parts), K))
     for row in range(n):
-        path = ring.run(record.states[row], inputs[row], record.interval / record.steps, c)[::every]
-        path = path + parts * (record.states[row + 1] - path[-1])
-        found[row] = path.reshape(-1, K, J).sum(axis=2)
+        path = ring.run(record.states[row], inputs[row], dt, coefficients[terms])[::every]
+        missing = record.states[row + 1] - path[-1]
+        if not np.isfinite(path).all():
+            path, missing = np.repeat(path[:1], len(parts), axis=0), record.states[row + 1] - path[0]
+        found[row] = (path + parts * missing).reshape(len(parts), K, -1).sum(axis=2)
     return found

@@ -14,7 +14,9 @@ from l96bench.errors import ModelError
 __all__ = ["Ring", "Shots", "fit", "prune"]
 
 Array = NDArray[np.float64]
-DEBUG=False
+_ENOUGH = 0.7
+"""Share of the windows in which an integration must not blow up."""
+_HALVINGS = 20
 _RIDGE = 1e-8
 """Share of each diagonal element that is added to it, for terms that the data cannot tell apart."""
 _SHORTEST = 0.05
@@ -79,7 +81,16 @@ class Shots:
 
     def _solved(self, ring: Ring, coefficients: Array, free: bool, tangent: bool) -> tuple[Array, Array, Array]:
         found: tuple[Array, Array, Array] = normal_equations(
-            self.observed, self.weights, self.initial, self.inputs, self.dt, *_parts(ring), coefficients, free, tangent
+            self.observed,
+            self.weights,
+            self.initial,
+            self.inputs,
+            self.dt,
+            ring.index,
+            ring.factors,
+            coefficients,
+            free,
+            tangent,
         )
         return found
 
@@ -106,18 +117,24 @@ def fit(
     """Return coefficients, windows with fitted initial states (if `free`), reduced Hessian and sum of squares.
 
     Steps of Gauss and Newton are halved until they lower the sum, and end when one lowers it by less than a
-    `tolerance` of it. Raises `ModelError` if the first integration blows up.
+    `tolerance` of it. Windows that blow up at first are left out if they are few; if they are many, the coefficients
+    are halved, and `ModelError` is raised if that does not help.
     """
-    total = float(shots.sums(ring, coefficients).sum())
-    for _ in range(30):
-        if np.isfinite(total):
+    sums = shots.sums(ring, coefficients)
+    for _ in range(_HALVINGS):
+        if np.isfinite(sums).mean() >= _ENOUGH:
             break
-        coefficients = 0.7 * coefficients
-        total = float(shots.sums(ring, coefficients).sum())
-    if not np.isfinite(total):
-        raise ModelError("the equations blow up within one window, whatever the size of their coefficients")
+        coefficients = 0.5 * coefficients
+        sums = shots.sums(ring, coefficients)
+    lost = ~np.isfinite(sums)
+    if lost.mean() > 1.0 - _ENOUGH:
+        raise ModelError("the equations blow up within a window, whatever the size of their coefficients")
+    if lost.any():
+        shots = replace(shots, weights=shots.weights.copy())
+        shots.weights[lost, 1:] = 0.0
+    total = float(shots.sums(ring, coefficients).sum())
     floor = 1e-9 * shots.weights.max() * np.mean(shots.observed**2)
-    for number in range(steps):
+    for _ in range(steps):
         step, states, hessian = shots.step(ring, coefficients, free)
         part = 1.0
         while part >= _SHORTEST:
@@ -138,8 +155,9 @@ def prune(coefficients: Array, hessian: Array, variance: float, least: Array, sh
     """Return the terms that are kept when the cheapest one is dropped again and again.
 
     A term costs what its absence adds to the misfit at the best values of all others, in the quadratic model: c_i² over
-    element (i, i) of the inverse Hessian. It stays if the root of this cost is at least `least` standard deviations of
-    the noise, and at least a `share` of what the absence of all terms costs.
+    element (i, i) of the inverse Hessian (Wald's test). It stays if the root of this cost is at least `least` (term,)
+    standard deviations of the noise, the root of `variance`, and at least a `share` (term,) of that of the absence of
+    all terms.
     """
     left, c, inverse = np.arange(len(coefficients)), coefficients.copy(), _inverse(hessian)
     whole = max(float(c @ hessian @ c), 1e-300)
@@ -147,7 +165,6 @@ def prune(coefficients: Array, hessian: Array, variance: float, least: Array, sh
         cost = np.sqrt(c**2 / np.diag(inverse))
         worth = cost / np.maximum(least[left] * np.sqrt(variance), share[left] * np.sqrt(whole))
         worst = int(np.argmin(worth))
-        if DEBUG and len(left)<=6: print('       prune', left.tolist(), 'z', np.round(cost/np.sqrt(variance),1), 'share', np.round(cost/np.sqrt(whole),4))
         if worth[worst] >= 1.0:
             break
         c = c - inverse[:, worst] * c[worst] / inverse[worst, worst]
@@ -155,10 +172,6 @@ def prune(coefficients: Array, hessian: Array, variance: float, least: Array, sh
         keep = np.arange(len(left)) != worst
         left, c, inverse = left[keep], c[keep], inverse[np.ix_(keep, keep)]
     return left
-
-
-def _parts(ring: Ring) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return ring.index, ring.factors
 
 
 def _inverse(hessian: Array) -> Array:

@@ -85,9 +85,7 @@ def trajectory(z, inputs, dt, index, factors, coefficients):  # type: ignore[no-
     states[0] = z
     for step in range(steps):
         states[step + 1] = states[step]
-        _advance(
-            states[step + 1], inputs[2 * step : 2 * step + 3], dt, index, factors, coefficients, extended, work
-        )
+        _advance(states[step + 1], inputs[2 * step : 2 * step + 3], dt, index, factors, coefficients, extended, work)
     return states
 
 
