@@ -14,7 +14,7 @@ from l96bench.errors import ModelError
 __all__ = ["Ring", "Shots", "fit", "prune"]
 
 Array = NDArray[np.float64]
-_ENOUGH = 0.7
+_ENOUGH = 0.5
 """Share of the windows in which an integration must not blow up."""
 _HALVINGS = 20
 _RIDGE = 1e-8

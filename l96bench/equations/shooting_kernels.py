@@ -12,7 +12,10 @@ import numpy as np
 
 from l96bench.jit import kernel
 
-__all__ = ["normal_equations", "trajectory"]
+__all__ = ["LIMIT", "normal_equations", "trajectory"]
+
+LIMIT = 1e4
+"""Mean weighted squared residual above which an integration has blown up: 100 standard deviations."""
 
 
 @kernel
@@ -122,7 +125,8 @@ def normal_equations(  # type: ignore[no-untyped-def]
 
     `observed` and `weights` are (window, sample, n), `initial` (window, n), `inputs` (window, sample - 1, 2 steps + 1,
     input). The Hessian (window, column, column), of Gauss and Newton, is by the initial state if `free`, then by the
-    coefficients; without `tangent` only the sums are computed. A window that blows up has an infinite sum.
+    coefficients; without `tangent` only the sums are computed. A window that blows up, whose mean exceeds `LIMIT`, has
+    an infinite sum.
     """
     windows, samples, n = observed.shape
     steps = (inputs.shape[2] - 1) // 2
@@ -153,7 +157,7 @@ def normal_equations(  # type: ignore[no-untyped-def]
                             gradients[w, a] += first * residual
                             for b in range(columns):
                                 hessians[w, a, b] += first * T[i, b]
-            if not np.isfinite(sums[w]):
+            if not sums[w] <= LIMIT * samples * n:
                 sums[w] = np.inf
                 break
             if sample < samples - 1:
