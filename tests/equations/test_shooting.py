@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_windows_are_halves_of_longer_ones() -> None:
     record = Record(np.random.default_rng(0).random((201, 6)), 0.05, 5, np.empty((201, 0)))
     windows = list(record.windows(30.0, 0.8))
     assert [length for length, _ in windows] == [1, 2, 4, 8, 16]
-    for (length, rows), (_, longer) in zip(windows, windows[1:], strict=False):
+    for (length, rows), (_, longer) in pairwise(windows):
         np.testing.assert_array_equal(rows[::2], longer)
         np.testing.assert_array_equal(rows[1::2], longer + length)
         assert rows.max() + length <= 200
@@ -133,9 +134,9 @@ def test_noise_is_known_to_be_there(ring: Any, noise: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 5])
 def test_two_scales_are_found(two_rings: Any, every: int) -> None:
-    model = MultipleShooting(J=3, share=0.02).fit(two_rings.X[::every], two_rings.t[::every])
+    model = MultipleShooting(radius=None, J=3, share=0.02).fit(two_rings.X[::every], two_rings.t[::every])
     assert len(model.equations()) == 2
-    assert two_rings.error(model.equations()) < 0.2
+    assert two_rings.error(model.equations()) < 0.02
 
 
 @pytest.mark.slow
