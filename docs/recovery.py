@@ -16,6 +16,7 @@ import l96bench
 ROOT = Path(__file__).resolve().parents[1]
 TRACKS = [f"{base}{suffix}" for base in ("single", "two-scale", "hidden") for suffix in ("", "-coarse")]
 STYLES = {
+    "multiple shooting": ("#882255", "o-", 2.4),
     "symmetric weak SINDy": ("#009E73", "o-", 2.4),
     "symmetric SINDy": ("#009E73", "s--", 1.8),
     "weak SINDy": ("#0072B2", "o-", 1.2),

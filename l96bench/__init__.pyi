@@ -19,6 +19,7 @@ from .equations.derivatives import SavitzkyGolay, WeakForm
 from .equations.discoverers import KnownEquations, PySINDyRegression, as_discoverer
 from .equations.library import RingLibrary
 from .equations.regression import SparseRegression, ThresholdSelection
+from .equations.shooting import MultipleShooting
 from .equations.symbolic_regression import SymbolicRegression
 from .errors import (
     BlowUpError,
@@ -80,6 +81,7 @@ __all__ = [
     "Metric",
     "ModelError",
     "ModelInfo",
+    "MultipleShooting",
     "NoClosure",
     "OnnxClosure",
     "Polynomial",

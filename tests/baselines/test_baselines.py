@@ -152,6 +152,7 @@ EXPECTED_RECOVERY = {
     "er_weak_sindy": (90, 99),
     "er_symmetric_sindy": (99.5, 100),
     "er_symmetric_weak": (99.5, 100),
+    "er_multiple_shooting": (99.5, 100),
     "er_gplearn": (35, 80),
     "er_pyoperon": (85, 100),
 }

@@ -21,6 +21,7 @@ EXPECTED = {
     "er_weak_sindy": (0.95, 1.0),
     "er_symmetric_sindy": (1.0, 1.0),
     "er_symmetric_weak": (1.0, 1.0),
+    "er_multiple_shooting": (1.0, 1.0),
     "er_gplearn": (0.3, 0.9),
     "er_pyoperon": (0.5, 1.0),
 }
