@@ -10,7 +10,7 @@ FEW := --regime wilks-f20 --regime dense --regime single-coarse
 RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
 SHOW := $(BIN)/l96bench leaderboard --results results --show
 
-.PHONY: leaderboard baselines baselines-quick assimilation recovery reinforcement test test-fast lint bench publish figures \
+.PHONY: leaderboard baselines baselines-quick assimilation recovery headroom reinforcement test test-fast lint bench publish figures \
 	chapters measurements scale clean help
 
 help:  ## Show the targets.
@@ -34,6 +34,10 @@ assimilation: $(READY)  ## The data-assimilation baselines on both tracks.
 
 recovery: $(READY)  ## The equation-recovery baselines on all tracks.
 	$(RUN) --all $(RECOVERY) --output results
+	$(SHOW)
+
+headroom: $(READY)  ## The baselines that learn closures from observations alone, on all tracks.
+	$(RUN) $(notdir $(basename $(wildcard baselines/ob_*.py))) --output results
 	$(SHOW)
 
 reinforcement: $(READY)  ## The policies, which train for minutes a seed.
