@@ -79,7 +79,7 @@ def form_faults(form: StepForm) -> Iterator[str]:
         for each in blocks:
             if each.interval not in (HISTORY_INTERVAL, MODEL_DT):
                 expected = f"{HISTORY_INTERVAL} (the interval of the training data) or {MODEL_DT} (the model's step)"
-                yield f"expected an interval of {expected} MTU, got {each.interval:g}"
+                yield f"expected an interval of {expected} MTU, got {each.interval!r}"
             if isinstance(each.start, tuple) and len(each.start) != each.size:
                 yield f"expected a start of {each.size} numbers, got {len(each.start)}"
             numbers = each.start if isinstance(each.start, tuple) else (each.start,)

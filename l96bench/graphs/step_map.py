@@ -159,7 +159,7 @@ def _faults(model: Any, said: StepMap, given: dict[str, Sequence[Any]], found: d
     if any(each.key == FORM_KEY for each in model.metadata_props):
         yield f"the file's metadata say its form, {FORM_KEY}; leave `step` away"
     if said.interval not in (HISTORY_INTERVAL, MODEL_DT):
-        yield f"step: expected an interval of {HISTORY_INTERVAL} or {MODEL_DT} MTU, got {said.interval:g}"
+        yield f"step: expected an interval of {HISTORY_INTERVAL} or {MODEL_DT} MTU, got {said.interval!r}"
     constants = {each.name for each in model.graph.initializer}
     inputs = [each.name for each in model.graph.input if each.name not in constants]
     outputs = [each.name for each in model.graph.output]

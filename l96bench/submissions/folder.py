@@ -151,8 +151,10 @@ def check_folder(path: Path | FolderReading, *, allow_python: bool = False, limi
     reading = FolderReading.of(path) if isinstance(path, Path) else path
     path, submission, files, faults = reading.path, reading.submission, reading.files, reading.faults
     if submission is None:
-        # What can be said about the artifacts without the tasks that they are for.
-        artifacts = [Artifact(name, data) for name, data in files.items() if name not in {SUBMISSION_FILE, README_FILE}]
+        # What can be said about the artifacts without the tasks that they are for; a step with faults describes none.
+        unknown = any(each.startswith(f"{SUBMISSION_FILE}: step") for each in faults)
+        read = {name for name in files if not (unknown and name.endswith(".onnx"))} - {SUBMISSION_FILE, README_FILE}
+        artifacts = [Artifact(name, data) for name, data in files.items() if name in read]
         outcomes = run_contained(f"{_EVALUATION}:look_through", artifacts, limits)
         return Check(faults + [fault for each in outcomes for fault in ([each.fault] if each.fault else each.value)])
     folder = SubmissionFolder(path, submission, files)

@@ -211,23 +211,40 @@ FILES: dict[str, tuple[Callable[[Data], bytes], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_of_another_tool_is_checked_and_submitted(
-    name: str, tmp_path: Path, miniature_registry: Path, in_process: None
-) -> None:
-    task = make_task(TASK)
-    write, step = FILES[name]
-    folder = tmp_path / "mine"
+def in_a_folder(name: str, step: dict[str, Any], folder: Path) -> Path:
+    """A submission of a file, with what is said of its step."""
+    train = make_task(TASK).train
     folder.mkdir()
-    (folder / "closure.onnx").write_bytes(write((np.array(task.train.X), np.array(task.train.U))))
+    (folder / "closure.onnx").write_bytes(FILES[name][0]((np.array(train.X), np.array(train.U))))
     fields = {
         "schema": "l96bench/submission/2", "name": name, "authors": ["Some One"], "kind": "example", "inputs": "X",
         "description": "An example.", "tasks": [TASK], "artifacts": "closure.onnx", "license": "CC0-1.0",
         "training": [{"regime": "wilks-f20", "split": "train"}],
     }  # fmt: skip
     (folder / "submission.yaml").write_text(yaml.safe_dump(fields | ({"step": step} if step else {})))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [{"interval": 0.02}, {"unknown": 1}, {"past": "maybe"}])
+def test_a_fault_in_what_is_said_of_a_step_is_told_alone(
+    wrong: dict[str, Any], tmp_path: Path, miniature_registry: Path, in_process: None
+) -> None:
+    """Nothing is said of the file's inputs, which nobody knows then."""
+    name = "onnx, red noise"
+    found = check_folder(in_a_folder(name, FILES[name][1] | wrong, tmp_path / "mine"))
+    [fault] = found.faults
+    assert "step" in fault
+    assert next(iter(wrong)) in fault
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_tool_is_checked_and_submitted(
+    name: str, tmp_path: Path, miniature_registry: Path, in_process: None
+) -> None:
+    folder = in_a_folder(name, FILES[name][1], tmp_path / "mine")
     found = check_folder(folder)
     assert (found.faults, found.notes) == ([], [])
     [row] = submit_folder(folder, tmp_path / "board")
