@@ -50,6 +50,7 @@ from .tasks.checks import check_closure, check_task
 from .tasks.closure_task import ClosureTask
 from .tasks.da_increment import DAIncrement
 from .tasks.equation_recovery import EquationRecovery
+from .tasks.observed_closure import ObservedClosure
 from .tasks.registry import glossary, list_tasks, make_task, register_task
 
 __version__: str
@@ -83,6 +84,7 @@ __all__ = [
     "ModelInfo",
     "MultipleShooting",
     "NoClosure",
+    "ObservedClosure",
     "OnnxClosure",
     "Polynomial",
     "PolynomialRegressor",

@@ -47,6 +47,7 @@ def train_ppo(
     seed: int,
     log_std: float = -1.5,
     kind: type[PolicyClosure] = PolicyClosure,
+    looks: int = 12,
 ) -> PolicyClosure:
     """Train PPO by the recipe of the baselines: short rollouts, large batches, a learning rate that falls to zero.
 
@@ -56,7 +57,7 @@ def train_ppo(
         Of closures, with about 1,000 rows.
     gamma : float
         Discount: 0 where what is done now changes nothing later.
-    steps, kind
+    steps, kind, looks
         As for `train`.
     seed : int
         Of the training; rows are seeded from 1,000 times it on.
@@ -74,7 +75,7 @@ def train_ppo(
         seed=1000 * seed,
         device="cpu",
     )
-    return train(model, steps, kind=kind)
+    return train(model, steps, kind=kind, looks=looks)
 
 
 def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, looks: int = 12) -> PolicyClosure:
@@ -85,15 +86,17 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
     model : PPO, TD3, SAC, ...
         In an l96bench environment about closures.
     steps, looks : int
-        Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`.
+        Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`; 0 for
+        none, where the true U is not known.
     kind : PolicyClosure or StochasticPolicyClosure
         The closure to make: with the policy's most likely actions, or with its randomness.
     """
-    curve = LearningCurveCallback(-(-steps // looks), kind)
+    curve = LearningCurveCallback(-(-steps // looks), kind) if looks else None
     with one_thread():
         model.learn(steps, callback=curve)
     closure = kind.from_sb3(model)
-    closure.learning_curve = curve.curve
+    if curve is not None:
+        closure.learning_curve = curve.curve
     return closure
 
 

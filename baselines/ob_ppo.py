@@ -1,0 +1,48 @@
+"""PPO on observations: one policy for all points, rewarded by its misfit to observations (needs the rl extra)."""
+
+from typing import Any
+
+import l96bench
+
+STEPS = 3_000_000
+
+
+class ObservedPolicy:
+    """A policy that is trained on the observations that it is fitted to."""
+
+    def __init__(self, track: str, seed: int) -> None:
+        self.track, self.seed = track, seed
+
+    def fit(self, observations: Any) -> "ObservedPolicy":
+        """Train PPO on 128 runs, each point an agent."""
+        from l96bench.envs import ObservedClosureVectorEnv, train_ppo
+
+        rows, options = 128 * observations.K, {"episode_steps": 40, "autoreset_mode": "SameStep"}
+        env = ObservedClosureVectorEnv(self.track, num_envs=rows, local=True, observations=observations, **options)
+        self.policy = train_ppo(env, gamma=0.98, steps=STEPS, seed=self.seed, log_std=-3.0, looks=0)
+        return self
+
+    def closure(self, dt: float) -> Any:
+        """Return the policy's most likely actions as a closure."""
+        return self.policy
+
+
+def make(task: l96bench.ObservedClosure, seed: int) -> ObservedPolicy:
+    return ObservedPolicy(task.regime_id, seed)
+
+
+entry = l96bench.Entry(
+    name="PPO on observations",
+    kind="reinforcement learning",
+    inputs="X_{k-2..k+2}",
+    make=make,
+    seeds=range(5),
+    families=("observed-closure",),
+    source="Schulman et al. 2017, arXiv:1707.06347",
+    description="One policy 5-64-64-1 shared by all points; episodes of 0.4 MTU from analyses, discount 0.98.",
+    quick=False,
+    slow=True,
+)
+
+if __name__ == "__main__":
+    l96bench.run_script(__file__)
