@@ -1,0 +1,290 @@
+"""Closures learned from noisy observations of X by smoothing and fitting in turn."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+
+from l96bench.assimilation.observed import ObservedSeries
+from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
+from l96bench.assimilation.state_space import RedNoiseModel
+from l96bench.checks import checked_random_state, whole_multiple
+from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
+from l96bench.dynamics.polynomial import ten_digits
+from l96bench.dynamics.steps import SteppedClosure
+from l96bench.errors import L96BenchError, ModelError
+
+__all__ = ["ExpectationMaximization"]
+
+Array = NDArray[np.float64]
+
+_STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
+"""Steps of the model between two times of the smoother."""
+_ROWS = 1_500_000
+"""The most values that a polynomial is fitted to; more are thinned."""
+_TAIL = 1e-3
+"""Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
+_REACH = 4.0
+"""The largest x - M that the polynomial sees, in standard deviations."""
+_PHI = (0.01, 0.97)
+"""Bounds of the autocorrelation of the noise over 0.05 MTU."""
+_SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.5
+"""The linear closures from which the search for a start sets out."""
+_EVALUATIONS = 45
+"""Likelihoods in that search, beside those of the closures above."""
+
+
+class ExpectationMaximization:
+    """A polynomial closure with red noise that makes noisy observations of X likely: neither U nor the true X is seen.
+
+        U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
+
+    with f a polynomial and e an AR(1) of variance 1 in time. Start: the linear closure under which an ensemble Kalman
+    filter makes the observations most likely. Then, in turn: smooth, with e and M in the state, which gives members of
+    (X, M, U) given all observations; and fit f, sigma and the autocorrelation to these members. Each round raises the
+    likelihood, up to sampling, and they are made longer by momentum, since what the observations hardly show, the
+    noise, moves by little in each. First rounds see a fifth of the observations each.
+
+    Parameters
+    ----------
+    degree : int
+        Highest power of X, and of all variables together.
+    memory : float
+        MTU over which M forgets; 0 for a closure of the present X alone.
+    first_rounds, rounds, last_rounds : int
+        Rounds with a fifth of the observations, with all of them, and with all of them and no momentum; with a memory
+        they are made again with M, after those without.
+    n_members : int
+        Members of the smoother.
+    momentum : float
+        From 0 to below 1.
+    length, spin_up : float
+        MTU of the series into which the observations are cut, and at the start of each that is not fitted to.
+    inflation : float
+        Of the forecast anomalies.
+    random_state : int or None
+        Seed of all randomness; None draws a new one.
+
+    Attributes
+    ----------
+    model_ : RedNoiseModel
+        The closure's numbers.
+    log_likelihood_ : list of float
+        Of an observation given those before it, in each round, before its fit.
+
+    Sources: Dempster, Laird and Rubin (1977), J. R. Stat. Soc. B 39, 1-38; Shumway and Stoffer (1982), J. Time Ser.
+    Anal. 3, 253-264: expectation-maximization, and for state-space models. Evensen and van Leeuwen (2000), Mon. Wea.
+    Rev. 128, 1852-1867: the smoother with an ensemble. Tandeo et al. (2020), Mon. Wea. Rev. 148, 3973-3994: a review of
+    its use for the noise of models. Brajard et al. (2020), J. Comput. Sci. 44, 101171, and Bocquet et al. (2020), Found.
+    Data Sci. 2, 55-80, arXiv:2001.06270: for what models lack.
+    """
+
+    def __init__(
+        self,
+        degree: int = 4,
+        memory: float = 0.0,
+        first_rounds: int = 25,
+        rounds: int = 8,
+        last_rounds: int = 3,
+        n_members: int = 40,
+        momentum: float = 0.7,
+        length: float = 10.0,
+        spin_up: float = 1.0,
+        inflation: float = 1.0,
+        random_state: int | None = 0,
+    ) -> None:
+        self.degree, self.memory, self.n_members, self.momentum = degree, memory, n_members, momentum
+        self.first_rounds, self.rounds, self.last_rounds = first_rounds, rounds, last_rounds
+        self.length, self.spin_up, self.inflation, self.random_state = length, spin_up, inflation, random_state
+
+    def fit(self, observations: ObservedSeries) -> Self:
+        """Fit to an `ObservedSeries`; `L96BenchError` where it is shorter than one of the series it is cut into."""
+        self._check()
+        rng = np.random.default_rng(checked_random_state(self.random_state))
+        problem = _Problem(observations, self.length, self.spin_up, self.n_members, self.inflation)
+        self.log_likelihood_: list[float] = []
+        model = _start(problem, self.degree, int(rng.integers(2**31)))
+        model = self._improved(problem, model, rng)
+        if self.memory:
+            model = self._improved(problem, replace(model, memory=self.memory), rng)
+        self.model_, self.K_ = _rounded(model), observations.K
+        return self
+
+    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
+        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
+        if not hasattr(self, "model_"):
+            raise ModelError("this ExpectationMaximization is not fitted yet. Try fit(observations) first.")
+        return self.model_.closure(self.K_, dt)
+
+    def given_U(self, X: ArrayLike, U: ArrayLike) -> ExpectationMaximization:
+        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
+        states, forcing = (np.asarray(each, dtype=np.float64) for each in (X, U))
+        if states.ndim != 2 or states.shape != forcing.shape or len(states) < 2:
+            raise L96BenchError(f"expected X and U (time, K) of one shape, got {states.shape} and {forcing.shape}")
+        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, _PHI_START, self.memory)
+        M = _past(states, blank) if self.memory else states
+        found = copy.copy(self)
+        found.model_, found.K_ = _rounded(_fitted(blank, states, M, forcing, self.degree)), states.shape[1]
+        return found
+
+    def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
+        """Return the model after all rounds."""
+        plan = [(5, self.momentum)] * self.first_rounds + [(1, self.momentum)] * self.rounds + [(1, 0.0)] * self.last_rounds
+        before: RedNoiseModel | None = None
+        for number, (share, momentum) in enumerate(plan):
+            smoothed, likelihood = problem.smoothed(model, rng, slice(number % share, None, share))
+            self.log_likelihood_.append(likelihood)
+            states = smoothed.states[problem.first :, :, :: problem.thin]
+            X, _, M = model.split(states)
+            found = _fitted(model, X, M, model.forcing(states), self.degree)
+            model = found if before is None or not momentum else _beyond(found, before, momentum)
+            before = found
+        return model
+
+    def _check(self) -> None:
+        """Raise `L96BenchError` for parameters that cannot be used."""
+        counts = (self.degree, self.first_rounds, self.rounds, self.last_rounds)
+        if min(counts) < 0 or self.degree < 1 or sum(counts[1:]) < 1 or self.memory < 0:
+            raise L96BenchError(
+                f"expected a degree of at least 1, rounds, and memory >= 0, got degree, first_rounds, rounds and "
+                f"last_rounds {counts} and memory {self.memory}"
+            )
+        if not (0 <= self.momentum < 1 and 0 <= self.spin_up < self.length):
+            raise L96BenchError(
+                f"expected a momentum from 0 to below 1 and spin_up shorter than length, got {self.momentum}, "
+                f"{self.spin_up} and {self.length}"
+            )
+
+    def __repr__(self) -> str:
+        names = ("degree", "memory", "n_members", "random_state")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+class _Problem:
+    """Observations cut into series side by side, (time, series, K), on the smoother's times, 0.05 MTU apart."""
+
+    def __init__(
+        self, observations: ObservedSeries, length: float, spin_up: float, n_members: int, inflation: float
+    ) -> None:
+        every = whole_multiple(observations.window, HISTORY_INTERVAL, "the window", "0.05")
+        rows = min(round(length / observations.window), len(observations.values))
+        n_series = len(observations.values) // rows
+        self.first = min(round(spin_up / HISTORY_INTERVAL), rows * every // 2)
+        cut = observations.values[: rows * n_series].reshape(n_series, rows, observations.K).swapaxes(0, 1)
+        self.values = np.full((rows * every, n_series, observations.K), np.nan)
+        self.values[::every] = cut
+        self.F, self.std, self.inflation = observations.F, observations.std, inflation
+        self.n_members, self.thin = n_members, max(n_members // 10, 1)
+        self.mean, self.spread = float(np.nanmean(cut)), float(np.nanstd(cut))
+
+    def smoothed(
+        self, model: RedNoiseModel, rng: np.random.Generator, some: slice = slice(None), backward: bool = True
+    ) -> tuple[Smoothed, float]:
+        """Return members under a model, and the log likelihood of an observation after the spin-up."""
+        values = self.values[:, some] if self.values[:, some].size else self.values
+        n_steps = _STEPS
+
+        def advance(states: Array, time: int) -> Array:
+            return model.advance(states, self.F, rng, n_steps)
+
+        initial = self._initial(model, values[0], rng)
+        found = ensemble_smoother(
+            advance, initial, values, self.std, rng=rng, inflation=self.inflation, backward=backward
+        )
+        counted = np.isfinite(values[self.first :]).sum()
+        return found, float(found.log_likelihood[self.first :].sum() / max(counted, 1))
+
+    def _initial(self, model: RedNoiseModel, values: Array, rng: np.random.Generator) -> Array:
+        """Return members (series, member, n) around the first observations, or the climate where there is none."""
+        seen = np.isfinite(values)
+        centre, spread = np.where(seen, values, self.mean), np.where(seen, self.std, self.spread)
+        shape = (len(values), self.n_members, values.shape[1])
+        X = centre[:, None] + spread[:, None] * rng.standard_normal(shape)
+        parts = [X, rng.standard_normal(shape)]
+        if model.memory:
+            parts.append(X + rng.standard_normal(shape))
+        return np.concatenate(parts, axis=2)
+
+
+def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
+    """Return the linear closure under which the observations of a few series are most likely, by a simplex search."""
+    some = slice(None, None, max(problem.values.shape[1] // 20, 1))
+
+    def model_of(parameters: Array) -> RedNoiseModel:
+        slope, constant, log_size = parameters
+        coefficients = np.zeros((degree + 1, 1))
+        coefficients[:2, 0] = constant, slope
+        return RedNoiseModel(coefficients, float(np.exp(log_size)), _PHI_START)
+
+    def misfit(parameters: Array) -> float:
+        found = problem.smoothed(model_of(parameters), np.random.default_rng(seed), some, backward=False)[1]
+        return -found if np.isfinite(found) else np.inf
+
+    tried = [np.array([slope, 0.0, np.log(size)]) for slope in _SLOPES for size in _SIZES]
+    best = min(tried, key=misfit)
+    simplex = best + np.array([[0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.0, 0.7, 0.0], [0.0, 0.0, 0.4]])
+    options = {"maxfev": _EVALUATIONS, "initial_simplex": simplex}
+    return model_of(minimize(misfit, best, method="Nelder-Mead", options=options).x)
+
+
+def _fitted(model: RedNoiseModel, X: Array, M: Array, U: Array, degree: int) -> RedNoiseModel:
+    """Return the model fitted to X, M and U, all (time, ..., K), 0.05 MTU apart."""
+    thin = max(X.size // _ROWS, 1)
+    x, u = X.ravel()[::thin], U.ravel()[::thin]
+    low, high = (float(value) for value in np.quantile(x, [_TAIL, 1.0 - _TAIL]))
+    slope = min(float(np.cov(x, u)[0, 1] / x.var()), 0.0)
+    inside = np.clip(x, low, high)
+    reach, y = np.inf, np.zeros_like(x)
+    if model.memory:
+        y = x - M.ravel()[::thin]
+        reach = _REACH * float(y.std())
+        y = np.clip(y, -reach, reach)
+    powers = np.array([(p, q) for p in range(degree + 1) for q in range(degree + 1 - p if model.memory else 1)])
+    scales = np.abs(inside).max(), np.abs(y).max() or 1.0
+    columns = [(inside / scales[0]) ** p * (y / scales[1]) ** q for p, q in powers]
+    design = np.stack(columns, axis=1)
+    solution = np.linalg.lstsq(design.T @ design, design.T @ (u - slope * (x - inside)), rcond=None)[0]
+    coefficients = np.zeros((degree + 1, degree + 1 if model.memory else 1))
+    coefficients[powers[:, 0], powers[:, 1]] = solution / scales[0] ** powers[:, 0] / scales[1] ** powers[:, 1]
+    found = RedNoiseModel(coefficients, 1.0, _PHI_START, model.memory, low, high, slope, reach)
+    left = U - found.mean(X, M)
+    phi = float((left[1:] * left[:-1]).mean() / (left * left).mean())
+    return replace(found, sigma=float(left.std()), phi=min(max(phi, _PHI[0]), _PHI[1]))
+
+
+def _beyond(found: RedNoiseModel, before: RedNoiseModel, momentum: float) -> RedNoiseModel:
+    """Return the model as far beyond `found` as `momentum` times the way to it from the one found before."""
+
+    def further(value: Any, earlier: Any) -> Any:
+        return value + momentum * (value - earlier)
+
+    phi = further(np.log(found.phi / (1.0 - found.phi)), np.log(before.phi / (1.0 - before.phi)))
+    return replace(
+        found,
+        coefficients=further(found.coefficients, before.coefficients),
+        sigma=float(np.exp(further(np.log(found.sigma), np.log(before.sigma)))),
+        phi=float(np.clip(1.0 / (1.0 + np.exp(-phi)), *_PHI)),
+    )
+
+
+def _past(X: Array, model: RedNoiseModel) -> Array:
+    """Return M (time, K) along a trajectory X (time, K), 0.05 MTU apart, X being linear in between."""
+    share, M = model.rates(MODEL_DT)[2], np.array(X)
+    for time in range(1, len(X)):
+        now = M[time - 1]
+        for step in range(_STEPS):
+            now = now + share * (X[time - 1] + (X[time] - X[time - 1]) * (step / _STEPS) - now)
+        M[time] = now
+    return M
+
+
+def _rounded(model: RedNoiseModel) -> RedNoiseModel:
+    """Round all numbers to ten digits; see `ten_digits`."""
+    numbers = ("sigma", "phi", "low", "high", "slope", "reach")
+    coefficients = np.array([[ten_digits(float(value)) for value in row] for row in model.coefficients])
+    return replace(model, coefficients=coefficients, **{name: ten_digits(getattr(model, name)) for name in numbers})
