@@ -35,6 +35,8 @@ _PHI = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.5
 """The linear closures from which the search for a start sets out."""
+_SEARCHED = 200.0
+"""MTU of the observations in that search."""
 _EVALUATIONS = 45
 """Likelihoods in that search, beside those of the closures above."""
 
@@ -134,7 +136,8 @@ class ExpectationMaximization:
 
     def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
         """Return the model after all rounds."""
-        plan = [(5, self.momentum)] * self.first_rounds + [(1, self.momentum)] * self.rounds + [(1, 0.0)] * self.last_rounds
+        plan = [(5, self.momentum)] * self.first_rounds + [(1, self.momentum)] * self.rounds
+        plan += [(1, 0.0)] * self.last_rounds
         before: RedNoiseModel | None = None
         for number, (share, momentum) in enumerate(plan):
             smoothed, likelihood = problem.smoothed(model, rng, slice(number % share, None, share))
@@ -213,7 +216,8 @@ class _Problem:
 
 def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
     """Return the linear closure under which the observations of a few series are most likely, by a simplex search."""
-    some = slice(None, None, max(problem.values.shape[1] // 20, 1))
+    n_times, n_series = problem.values.shape[:2]
+    some = slice(None, None, max(round(n_series * n_times * HISTORY_INTERVAL / _SEARCHED), 1))
 
     def model_of(parameters: Array) -> RedNoiseModel:
         slope, constant, log_size = parameters

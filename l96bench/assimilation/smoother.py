@@ -28,11 +28,14 @@ class Smoothed:
     states : (time, series, member, n) array
         Members given all observations of their series, or, without the backward pass, given those up to their time.
         One member is one path: its states at successive times belong together.
+    forecasts : (time, series, member, n) array
+        Members before the observations of their time are used.
     log_likelihood : (time, series) array
         Logarithm of the density of the observations of each time, given those before it, under a normal forecast.
     """
 
     states: Array
+    forecasts: Array
     log_likelihood: Array
 
 
@@ -90,19 +93,19 @@ def ensemble_smoother(
     if not (0 < std < np.inf and 0 < inflation < np.inf):
         raise L96BenchError(f"expected a positive std and inflation, got {std} and {inflation}")
     n_times, states = len(seen), first
-    analyses, forecasts = np.empty((n_times, *first.shape)), np.empty((n_times if backward else 1, *first.shape))
+    analyses, forecasts = np.empty((n_times, *first.shape)), np.empty((n_times, *first.shape))
     likelihood = np.empty(seen.shape[:2])
     for time in range(n_times):
         if time:
             states = advance(states.reshape(-1, first.shape[2]), time).reshape(first.shape)
         states = _inflated(states, inflation) if inflation != 1.0 else states
-        forecasts[time if backward else 0] = states
+        forecasts[time] = states
         states, likelihood[time] = _analysis(states, seen[time], std, rng)
         analyses[time] = states
     if backward:
         for time in range(n_times - 2, -1, -1):
             analyses[time] += _moved(analyses[time], forecasts[time + 1], analyses[time + 1])
-    return Smoothed(analyses, likelihood)
+    return Smoothed(analyses, forecasts, likelihood)
 
 
 def _inflated(states: Array, factor: float) -> Array:
