@@ -42,15 +42,15 @@ _EVALUATIONS = 45
 
 
 class ExpectationMaximization:
-    """A polynomial closure with red noise that makes noisy observations of X likely: neither U nor the true X is seen.
+    """A polynomial closure with red noise that makes noisy observations of X likely.
 
         U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
 
-    with f a polynomial and e an AR(1) of variance 1 in time. Start: the linear closure under which an ensemble Kalman
-    filter makes the observations most likely. Then, in turn: smooth, with e and M in the state, which gives members of
-    (X, M, U) given all observations; and fit f, sigma and the autocorrelation to these members. Each round raises the
-    likelihood, up to sampling, and they are made longer by momentum, since what the observations hardly show, the
-    noise, moves by little in each. First rounds see a fifth of the observations each.
+    with f a polynomial and e an AR(1) of variance 1 in time. Neither U nor the true X is seen. Start: the linear
+    closure under which an ensemble Kalman filter makes the observations most likely. Then, in turn: smooth, with e and
+    M in the state, which gives members of (X, M, U) given all observations; and fit f, sigma and the autocorrelation to
+    these members. Each round raises the likelihood, up to sampling, and they are made longer by momentum, since what
+    the observations hardly show, the noise, moves by little in each. First rounds see a fifth of the observations each.
 
     Parameters
     ----------

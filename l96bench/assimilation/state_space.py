@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.assimilation import kernels
 from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
-from l96bench.jit import kernel
 
 __all__ = ["RedNoiseModel", "RedNoiseStep"]
 
@@ -18,24 +18,6 @@ Array = NDArray[np.float64]
 
 _LEAST, _MOST = -50.0, 60.0
 """X at which a member is stopped while it is smoothed."""
-
-
-@kernel
-def _evaluate(X, M, coefficients, low, high, slope, reach, U):
-    """Fill U with the mean of `RedNoiseModel`, in the order of operations of its graph."""
-    powers, others = coefficients.shape
-    for i in range(X.shape[0]):
-        for k in range(X.shape[1]):
-            x = X[i, k]
-            inside = min(max(x, low), high)
-            y = min(max(x - M[i, k], -reach), reach)
-            total = 0.0
-            for p in range(powers - 1, -1, -1):
-                value = coefficients[p, others - 1]
-                for q in range(others - 2, -1, -1):
-                    value = value * y + coefficients[p, q]
-                total = value if p == powers - 1 else total * inside + value
-            U[i, k] = total + slope * (x - inside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,8 +58,7 @@ class RedNoiseModel:
         """Return f for X and M of any equal shape, points last."""
         rows = [np.ascontiguousarray(each, dtype=np.float64).reshape(-1, X.shape[-1]) for each in (X, M)]
         U = np.empty(rows[0].shape)
-        # One beyond the largest finite number is infinite: the clipping of numbers that blow up stays defined.
-        _evaluate(*rows, self.coefficients, self.low, self.high, self.slope, self.reach, U)
+        kernels.memory_polynomial(*rows, self.coefficients, self.low, self.high, self.slope, self.reach, U)
         return U.reshape(X.shape)
 
     def split(self, states: Array) -> tuple[Array, Array, Array]:
