@@ -1,4 +1,4 @@
-"""State augmentation, quartic, as a closure: the coefficients that a filter has estimated with the state, from zero."""
+"""State augmentation, quartic, as a closure: coefficients that a filter has estimated with the state, from zero."""
 
 import l96bench
 from l96bench.assimilation import AugmentedPolynomial
@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("observed-closure",),
     source="Aksoy, Zhang and Nielsen-Gammon 2006, doi:10.1029/2006GL026186",
-    description="A quartic with the coefficients that a filter estimates with the state: their mean over the last half.",
+    description="A filter estimates a quartic's coefficients with the state; their mean over the last half.",
     quick=False,
 )
 

@@ -1,4 +1,4 @@
-"""Expectation-maximization, quartic of X and its past: a smoother's members of X and U, and a closure fitted to them, in turn."""
+"""Expectation-maximization, quartic of X and its past: closures fitted to the members of a smoother, in turn."""
 
 import l96bench
 from l96bench.assimilation import ExpectationMaximization
@@ -21,7 +21,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("observed-closure",),
     source="Shumway and Stoffer 1982, doi:10.1111/j.1467-9892.1982.tb00349.x; Evensen and van Leeuwen 2000",
-    description="A quartic of X and of its distance from its mean over the last 0.05 MTU, with red noise; else as the quartic.",
+    description="A quartic of X and its distance from its mean over the last 0.05 MTU, with red noise.",
     quick=False,
     slow=True,
 )

@@ -1,4 +1,4 @@
-"""Expectation-maximization, quartic: a smoother's members of X and U, and a closure fitted to them, in turn."""
+"""Expectation-maximization, quartic: closures fitted to the members of a smoother under the last one, in turn."""
 
 import l96bench
 from l96bench.assimilation import ExpectationMaximization

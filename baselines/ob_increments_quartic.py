@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("observed-closure",),
     source="Leith 1978, doi:10.1146/annurev.fl.10.010178.000543",
-    description="The increments of an ensemble Kalman filter whose model has no closure, over the window: a quartic of X.",
+    description="Increments of a filter whose model has no closure, divided by the window: a quartic of X.",
     quick=False,
 )
 

@@ -33,7 +33,7 @@ _REACH = 4.0
 """The largest x - M that the polynomial sees, in standard deviations."""
 _PHI = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
-_SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.5
+_SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
 """The linear closures from which the search for a start sets out."""
 _SEARCHED = 200.0
 """MTU of the observations in that search."""
@@ -69,6 +69,8 @@ class ExpectationMaximization:
         MTU of the series into which the observations are cut, and at the start of each that is not fitted to.
     inflation : float
         Of the forecast anomalies.
+    lag : float, optional
+        MTU over which an analysis moves the past members; without, they are smoothed backward (see `ensemble_smoother`).
     random_state : int or None
         Seed of all randomness; None draws a new one.
 
@@ -82,8 +84,8 @@ class ExpectationMaximization:
     Sources: Dempster, Laird and Rubin (1977), J. R. Stat. Soc. B 39, 1-38; Shumway and Stoffer (1982), J. Time Ser.
     Anal. 3, 253-264: expectation-maximization, and for state-space models. Evensen and van Leeuwen (2000), Mon. Wea.
     Rev. 128, 1852-1867: the smoother with an ensemble. Tandeo et al. (2020), Mon. Wea. Rev. 148, 3973-3994: a review of
-    its use for the noise of models. Brajard et al. (2020), J. Comput. Sci. 44, 101171, and Bocquet et al. (2020), Found.
-    Data Sci. 2, 55-80, arXiv:2001.06270: for what models lack.
+    its use for the noise of models. Brajard et al. (2020), J. Comput. Sci. 44, 101171, and Bocquet et al. (2020),
+    Found. Data Sci. 2, 55-80, arXiv:2001.06270: for what models lack.
     """
 
     def __init__(
@@ -98,17 +100,19 @@ class ExpectationMaximization:
         length: float = 10.0,
         spin_up: float = 1.0,
         inflation: float = 1.0,
+        lag: float | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.degree, self.memory, self.n_members, self.momentum = degree, memory, n_members, momentum
         self.first_rounds, self.rounds, self.last_rounds = first_rounds, rounds, last_rounds
-        self.length, self.spin_up, self.inflation, self.random_state = length, spin_up, inflation, random_state
+        self.length, self.spin_up, self.inflation, self.lag, self.random_state = length, spin_up, inflation, lag, random_state
 
     def fit(self, observations: ObservedSeries) -> Self:
         """Fit to an `ObservedSeries`; `L96BenchError` where it is shorter than one of the series it is cut into."""
         self._check()
         rng = np.random.default_rng(checked_random_state(self.random_state))
         problem = _Problem(observations, self.length, self.spin_up, self.n_members, self.inflation)
+        problem.lag = None if self.lag is None else round(self.lag / HISTORY_INTERVAL)
         self.log_likelihood_: list[float] = []
         model = _start(problem, self.degree, int(rng.integers(2**31)))
         model = self._improved(problem, model, rng)
@@ -140,7 +144,7 @@ class ExpectationMaximization:
         plan += [(1, 0.0)] * self.last_rounds
         before: RedNoiseModel | None = None
         for number, (share, momentum) in enumerate(plan):
-            smoothed, likelihood = problem.smoothed(model, rng, slice(number % share, None, share))
+            smoothed, likelihood = problem.smoothed(model, rng, slice(number % share, None, share), problem.lag)
             self.log_likelihood_.append(likelihood)
             states = smoothed.states[problem.first :, :, :: problem.thin]
             X, _, M = model.split(states)
@@ -182,11 +186,12 @@ class _Problem:
         self.values = np.full((rows * every, n_series, observations.K), np.nan)
         self.values[::every] = cut
         self.F, self.std, self.inflation = observations.F, observations.std, inflation
+        self.lag: int | None = None
         self.n_members, self.thin = n_members, max(n_members // 10, 1)
         self.mean, self.spread = float(np.nanmean(cut)), float(np.nanstd(cut))
 
     def smoothed(
-        self, model: RedNoiseModel, rng: np.random.Generator, some: slice = slice(None), backward: bool = True
+        self, model: RedNoiseModel, rng: np.random.Generator, some: slice = slice(None), lag: int | None = 0
     ) -> tuple[Smoothed, float]:
         """Return members under a model, and the log likelihood of an observation after the spin-up."""
         values = self.values[:, some] if self.values[:, some].size else self.values
@@ -197,7 +202,7 @@ class _Problem:
 
         initial = self._initial(model, values[0], rng)
         found = ensemble_smoother(
-            advance, initial, values, self.std, rng=rng, inflation=self.inflation, backward=backward
+            advance, initial, values, self.std, rng=rng, inflation=self.inflation, lag=lag
         )
         counted = np.isfinite(values[self.first :]).sum()
         return found, float(found.log_likelihood[self.first :].sum() / max(counted, 1))
@@ -226,7 +231,7 @@ def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
         return RedNoiseModel(coefficients, float(np.exp(log_size)), _PHI_START)
 
     def misfit(parameters: Array) -> float:
-        found = problem.smoothed(model_of(parameters), np.random.default_rng(seed), some, backward=False)[1]
+        found = problem.smoothed(model_of(parameters), np.random.default_rng(seed), some)[1]
         return -found if np.isfinite(found) else np.inf
 
     tried = [np.array([slope, 0.0, np.log(size)]) for slope in _SLOPES for size in _SIZES]

@@ -92,7 +92,7 @@ class IncrementPolynomial(_LearnedPolynomial):
             return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
 
         found = ensemble_smoother(
-            advance, initial, values, observations.std, rng=rng, inflation=self.inflation, backward=False
+            advance, initial, values, observations.std, rng=rng, inflation=self.inflation, lag=0
         )
         first = min(round(self.spin_up / observations.window), rows // 2)
         seen = np.isfinite(values[first:])
@@ -171,7 +171,7 @@ class AugmentedPolynomial(_LearnedPolynomial):
             moved[lost] = moved[~lost][rng.integers(np.count_nonzero(~lost), size=np.count_nonzero(lost))]
             return moved
 
-        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, backward=False)
+        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, lag=0)
         mean = found.states[len(values) // 2 :, 0, :, K:].mean(axis=(0, 1))
         self.coef_ = np.array([ten_digits(float(value)) for value in mean])
         return self

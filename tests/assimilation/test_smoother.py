@@ -61,11 +61,12 @@ def smoothed(m: int, seed: int = 0, **options: object) -> object:
     return ensemble_smoother(advance, initial, problem()[0], STD, rng=rng, **options)
 
 
+@pytest.mark.parametrize("lag", [None, TIMES])
 @pytest.mark.parametrize("series", [0, 1])
-def test_members_have_the_moments_of_the_kalman_smoother(series: int) -> None:
+def test_members_have_the_moments_of_the_kalman_smoother(series: int, lag: int | None) -> None:
     """Mean, covariance, covariance with the next time, and likelihood, to the sampling error of 20,000 members."""
     means, covariances, lagged, log_likelihood = exact(problem()[0][:, series])
-    found = smoothed(20_000)
+    found = smoothed(20_000, lag=lag)
     states = found.states[:, series]
     scale = np.sqrt(np.einsum("tii->ti", covariances))
     assert np.abs((states.mean(axis=1) - means) / scale).max() < 0.05
@@ -88,8 +89,8 @@ def test_error_falls_with_the_members() -> None:
     assert error(1600) < 0.4 * error(100)
 
 
-def test_without_the_backward_pass_only_the_last_time_has_seen_everything() -> None:
-    both, forth = smoothed(50), smoothed(50, backward=False)
+def test_in_a_filter_only_the_last_time_has_seen_everything() -> None:
+    both, forth = smoothed(50), smoothed(50, lag=0)
     np.testing.assert_array_equal(both.states[-1], forth.states[-1])
     np.testing.assert_array_equal(both.log_likelihood, forth.log_likelihood)
     truth = problem()[1]
