@@ -31,6 +31,8 @@ _TAIL = 1e-3
 """Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
 _REACH = 4.0
 """The largest x - M that the polynomial sees, in standard deviations."""
+_MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 200, 1.5
+"""Members, and those and the lag, in MTU, where fewer than half of the points are observed at a time."""
 _PHI = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
@@ -61,8 +63,8 @@ class ExpectationMaximization:
     first_rounds, rounds, last_rounds : int
         Rounds with a fifth of the observations, with all of them, and with all of them and no momentum; with a memory
         they are made again with M, after those without.
-    n_members : int
-        Members of the smoother.
+    n_members : int, optional
+        Members of the smoother; by default 40, and 200 where fewer than half of the points are observed at a time.
     momentum : float
         From 0 to below 1.
     length, spin_up : float
@@ -70,7 +72,8 @@ class ExpectationMaximization:
     inflation : float
         Of the forecast anomalies.
     lag : float, optional
-        MTU over which an analysis moves the past members; without, they are smoothed backward (see `ensemble_smoother`).
+        MTU over which an analysis moves the past members, see `ensemble_smoother`; by default they are smoothed
+        backward, and with a lag of 1.5 where fewer than half of the points are observed.
     random_state : int or None
         Seed of all randomness; None draws a new one.
 
@@ -92,27 +95,27 @@ class ExpectationMaximization:
         self,
         degree: int = 4,
         memory: float = 0.0,
-        first_rounds: int = 25,
-        rounds: int = 8,
-        last_rounds: int = 3,
-        n_members: int = 40,
+        first_rounds: int = 24,
+        rounds: int = 5,
+        last_rounds: int = 2,
+        n_members: int | None = None,
         momentum: float = 0.7,
-        length: float = 10.0,
-        spin_up: float = 1.0,
+        length: float = 20.0,
+        spin_up: float = 2.0,
         inflation: float = 1.0,
         lag: float | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.degree, self.memory, self.n_members, self.momentum = degree, memory, n_members, momentum
         self.first_rounds, self.rounds, self.last_rounds = first_rounds, rounds, last_rounds
-        self.length, self.spin_up, self.inflation, self.lag, self.random_state = length, spin_up, inflation, lag, random_state
+        self.length, self.spin_up, self.inflation, self.lag = length, spin_up, inflation, lag
+        self.random_state = random_state
 
     def fit(self, observations: ObservedSeries) -> Self:
         """Fit to an `ObservedSeries`; `L96BenchError` where it is shorter than one of the series it is cut into."""
         self._check()
         rng = np.random.default_rng(checked_random_state(self.random_state))
-        problem = _Problem(observations, self.length, self.spin_up, self.n_members, self.inflation)
-        problem.lag = None if self.lag is None else round(self.lag / HISTORY_INTERVAL)
+        problem = self._problem(observations)
         self.log_likelihood_: list[float] = []
         model = _start(problem, self.degree, int(rng.integers(2**31)))
         model = self._improved(problem, model, rng)
@@ -153,6 +156,13 @@ class ExpectationMaximization:
             before = found
         return model
 
+    def _problem(self, observations: ObservedSeries) -> _Problem:
+        """Return the observations cut into series, with the members and the lag that suit the network."""
+        few = 2 * observations.observed.sum(axis=1).max() < observations.K
+        n_members = (_FEW_MEMBERS if few else _MEMBERS) if self.n_members is None else self.n_members
+        lag = _FEW_LAG if few and self.lag is None else self.lag
+        return _Problem(observations, self.length, self.spin_up, n_members, self.inflation, lag)
+
     def _check(self) -> None:
         """Raise `L96BenchError` for parameters that cannot be used."""
         counts = (self.degree, self.first_rounds, self.rounds, self.last_rounds)
@@ -176,7 +186,13 @@ class _Problem:
     """Observations cut into series side by side, (time, series, K), on the smoother's times, 0.05 MTU apart."""
 
     def __init__(
-        self, observations: ObservedSeries, length: float, spin_up: float, n_members: int, inflation: float
+        self,
+        observations: ObservedSeries,
+        length: float,
+        spin_up: float,
+        n_members: int,
+        inflation: float,
+        lag: float | None,
     ) -> None:
         every = whole_multiple(observations.window, HISTORY_INTERVAL, "the window", "0.05")
         rows = min(round(length / observations.window), len(observations.values))
@@ -186,7 +202,7 @@ class _Problem:
         self.values = np.full((rows * every, n_series, observations.K), np.nan)
         self.values[::every] = cut
         self.F, self.std, self.inflation = observations.F, observations.std, inflation
-        self.lag: int | None = None
+        self.lag = None if lag is None else round(lag / HISTORY_INTERVAL)
         self.n_members, self.thin = n_members, max(n_members // 10, 1)
         self.mean, self.spread = float(np.nanmean(cut)), float(np.nanstd(cut))
 
@@ -201,9 +217,7 @@ class _Problem:
             return model.advance(states, self.F, rng, n_steps)
 
         initial = self._initial(model, values[0], rng)
-        found = ensemble_smoother(
-            advance, initial, values, self.std, rng=rng, inflation=self.inflation, lag=lag
-        )
+        found = ensemble_smoother(advance, initial, values, self.std, rng=rng, inflation=self.inflation, lag=lag)
         counted = np.isfinite(values[self.first :]).sum()
         return found, float(found.log_likelihood[self.first :].sum() / max(counted, 1))
 

@@ -91,9 +91,7 @@ class IncrementPolynomial(_LearnedPolynomial):
         def advance(states: Array, time: int) -> Array:
             return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
 
-        found = ensemble_smoother(
-            advance, initial, values, observations.std, rng=rng, inflation=self.inflation, lag=0
-        )
+        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=self.inflation, lag=0)
         first = min(round(self.spin_up / observations.window), rows // 2)
         seen = np.isfinite(values[first:])
         background = found.forecasts[first:].mean(axis=2)[seen]

@@ -81,7 +81,8 @@ def ensemble_smoother(
         How many times an analysis reaches back: 0 for a filter.
 
     Sources: Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719: perturbed observations. Evensen and van
-    Leeuwen (2000), Mon. Wea. Rev. 128, 1852: the ensemble Kalman smoother. Raanes (2016), Q. J. R. Meteorol. Soc. 142, 1259: the backward pass with an ensemble.
+    Leeuwen (2000), Mon. Wea. Rev. 128, 1852: the ensemble Kalman smoother. Raanes (2016), Q. J. R. Meteorol. Soc. 142,
+    1259: the pass back with an ensemble.
     """
     first, seen = np.array(initial, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if first.ndim != 3 or seen.ndim != 3 or seen.shape[1] != len(first) or not 0 < seen.shape[2] <= first.shape[2]:

@@ -15,8 +15,8 @@ from l96bench.errors import L96BenchError, ModelError
 
 K, F = 8, 20.0
 TRUE = RedNoiseModel(np.array([[-0.5], [-0.9], [0.0]]), 1.5, 0.4)
-COEFFICIENTS = np.array([[0.5, 0.2, -0.1], [-0.9, 0.3, 0.0], [0.01, 0.0, 0.0]])
-MEMORY = RedNoiseModel(COEFFICIENTS, 1.2, 0.5, 0.1, -8.0, 12.0, -0.4, 5.0)
+COEFFICIENTS = np.array([[0.5, 0.2, -0.02], [-0.9, 0.03, 0.0], [0.01, 0.0, 0.0]])
+MEMORY = RedNoiseModel(COEFFICIENTS, 0.6, 0.05, 0.1, -8.0, 12.0, -0.4, 12.0)
 
 
 def run(model: RedNoiseModel, duration: float, seed: int = 0) -> tuple[NDArray, NDArray]:
@@ -113,7 +113,7 @@ def test_the_polynomial_goes_on_as_a_line() -> None:
     U = MEMORY.mean(x, x)
     np.testing.assert_allclose(U[0, 0], U[0, 1] - 0.4 * -12.0)
     np.testing.assert_allclose(U[0, 3], U[0, 2] - 0.4 * 18.0)
-    np.testing.assert_array_equal(MEMORY.mean(x, x - 50.0) != MEMORY.mean(x, x - 5.0), False)
+    np.testing.assert_array_equal(MEMORY.mean(x, x - 50.0) != MEMORY.mean(x, x - 12.0), False)
 
 
 @pytest.mark.parametrize("model", [TRUE, MEMORY])
@@ -127,7 +127,13 @@ def test_the_noise_has_its_autocorrelation(model: RedNoiseModel) -> None:
 def test_what_cannot_be_fitted() -> None:
     with pytest.raises(ModelError, match="not fitted"):
         ExpectationMaximization().closure()
-    for wrong in ({"degree": 0}, {"rounds": 0, "last_rounds": 0}, {"momentum": 1.0}, {"spin_up": 10.0}, {"memory": -1}):
+    for wrong in (
+        {"degree": 0},
+        dict.fromkeys(("first_rounds", "rounds", "last_rounds"), 0),
+        {"momentum": 1.0},
+        {"spin_up": 20.0},
+        {"memory": -1},
+    ):
         with pytest.raises(L96BenchError, match="expected"):
             ExpectationMaximization(**wrong).fit(observed(TRUE, 1.0))
     with pytest.raises(L96BenchError, match="one shape"):
