@@ -1,0 +1,97 @@
+"""A polynomial under which the resolved model has the climate of noisy observations: a start for finer methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation.observed import ObservedSeries
+from l96bench.checks import whole_multiple
+from l96bench.dynamics import resolved_kernels
+from l96bench.dynamics.closures import MODEL_DT
+from l96bench.estimators.inversion import ensemble_kalman_inversion
+from l96bench.estimators.tuning import OrthonormalPolynomials
+from l96bench.metrics.bounds import bounds
+
+__all__ = ["climate_polynomial"]
+
+Array = NDArray[np.float64]
+
+_LAGS = (1, 2, 3, 4)
+"""Windows between two observations whose products are compared."""
+_MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 8, 8, 10.0, 60.0, 25
+"""Of the inversion: parameters, updates, runs for each, MTU of a run before and in its statistics, and parts of the
+observations from which the noise of the statistics is estimated."""
+
+
+def climate_polynomial(observations: ObservedSeries, degree: int, rng: np.random.Generator) -> Array:
+    """Return coefficients (degree + 1,) of U under which the model has the statistics of the observations.
+
+    These are four moments of an observed point, and the means of products of two observed points, by their distance, up
+    to four windows apart; the model's are given the errors of the observations. The inversion starts from U = 0 with
+    the standard deviation of X for slope and constant, and a tenth of it for every higher degree. The closure has no
+    noise. `ModelError` if nearly all of the prior blows up.
+
+    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
+    """
+    values = observations.values
+    n = len(values) // _SERIES
+    parts = values[: n * _SERIES].reshape(_SERIES, n, -1).swapaxes(0, 1)
+    distances = _distances(parts)
+    data = _statistics(parts, distances, 0.0)
+    share = n * observations.window / (_RUNS * _DURATION) + 1.0 / _SERIES
+    noise = share * np.cov(data, rowvar=False)
+    noise += 1e-6 * np.diag(np.diag(noise))
+    seen = values[np.isfinite(values)]
+    basis = OrthonormalPolynomials(seen[:, None], degree)
+    spread = basis.std * np.where(np.arange(degree + 1) < 2, 1.0, 0.1)
+    start = basis.mean + basis.std * rng.standard_normal((_RUNS, observations.K))
+    low, high = bounds(basis.mean, basis.std)
+    window, F, std = whole_multiple(observations.window, MODEL_DT), observations.F, observations.std
+
+    def forward(theta: Array) -> Array:
+        X, left = start.copy(), np.full(_RUNS, -1)
+        limits = (np.full(_RUNS, low), np.full(_RUNS, high), np.zeros(_RUNS), left)
+        coefficients = np.asarray(basis.polynomial(theta).coefficients)[None]
+        samples = []
+        for _ in range(round((_SPIN_UP + _DURATION) / observations.window)):
+            resolved_kernels.advance_polynomial(X, coefficients, np.full(_RUNS, F), MODEL_DT, window, *limits, 0)
+            samples.append(X.copy())
+            if (left >= 0).any():
+                return np.full(data.shape[1], np.nan)
+        return _statistics(np.array(samples[round(_SPIN_UP / observations.window) :]), distances, std).mean(axis=0)
+
+    found = ensemble_kalman_inversion(
+        forward,
+        data.mean(axis=0),
+        noise,
+        lambda: spread * rng.standard_normal(degree + 1),
+        _MEMBERS,
+        _ITERATIONS,
+        rng,
+        tempered=True,
+    )
+    return np.asarray(basis.coefficients(found.members.mean(axis=0)))
+
+
+def _distances(values: Array) -> list[int]:
+    """Return the distances along the ring at which two points are ever observed one window apart."""
+    seen, K = np.isfinite(values).any(axis=(0, 1)), values.shape[-1]
+    return [each for each in range(K) if (seen & np.roll(seen, -each)).any()]
+
+
+def _statistics(X: Array, distances: Sequence[int], std: float) -> Array:
+    """Return the statistics of X (time, series, K), NaN where nothing was observed, (series, statistic).
+
+    `std` is that of the errors which X is still to be given.
+    """
+    square = X * X
+    moments = [np.nanmean(each, axis=(0, 2)) for each in (X, square, square * X, square * square)]
+    mean, second, third, fourth = moments
+    columns = [mean, second + std**2, third + 3.0 * std**2 * mean, fourth + 6.0 * std**2 * second + 3.0 * std**4]
+    for lag in _LAGS:
+        columns += [np.nanmean(X[:-lag] * np.roll(X, -each, axis=2)[lag:], axis=(0, 2)) for each in distances]
+    return np.stack(columns, axis=1)
