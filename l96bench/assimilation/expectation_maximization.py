@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 
 from l96bench.assimilation.observed import ObservedSeries
+from l96bench.assimilation.observed_climate import climate_model
 from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
 from l96bench.assimilation.state_space import RedNoiseModel
 from l96bench.checks import checked_random_state, whole_multiple
@@ -49,7 +50,8 @@ class ExpectationMaximization:
         U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
 
     with f a polynomial and e an AR(1) of variance 1 in time. Neither U nor the true X is seen. Start: the linear
-    closure under which an ensemble Kalman filter makes the observations most likely. Then, in turn: smooth, with e and
+    closure under which an ensemble Kalman filter makes the observations most likely; or, where fewer than half of the
+    points are observed at a time, the closure that gives the model the climate of the observations (`climate_model`). Then, in turn: smooth, with e and
     M in the state, which gives members of (X, M, U) given all observations; and fit f, sigma and the autocorrelation to
     these members. Each round raises the likelihood, up to sampling, and they are made longer by momentum, since what
     the observations hardly show, the noise, moves by little in each. First rounds see a fifth of the observations each.
@@ -117,7 +119,11 @@ class ExpectationMaximization:
         rng = np.random.default_rng(checked_random_state(self.random_state))
         problem = self._problem(observations)
         self.log_likelihood_: list[float] = []
-        model = _start(problem, self.degree, int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
+        if _sees_few(observations):
+            model = climate_model(observations, self.degree, rng)
+        else:
+            model = _start(problem, self.degree, seed)
         model = self._improved(problem, model, rng)
         if self.memory:
             model = self._improved(problem, replace(model, memory=self.memory), rng)
@@ -158,7 +164,7 @@ class ExpectationMaximization:
 
     def _problem(self, observations: ObservedSeries) -> _Problem:
         """Return the observations cut into series, with the members and the lag that suit the network."""
-        few = 2 * observations.observed.sum(axis=1).max() < observations.K
+        few = _sees_few(observations)
         n_members = (_FEW_MEMBERS if few else _MEMBERS) if self.n_members is None else self.n_members
         lag = _FEW_LAG if few and self.lag is None else self.lag
         return _Problem(observations, self.length, self.spin_up, n_members, self.inflation, lag)
@@ -221,6 +227,13 @@ class _Problem:
         counted = np.isfinite(values[self.first :]).sum()
         return found, float(found.log_likelihood[self.first :].sum() / max(counted, 1))
 
+    def likelihood(self, model: RedNoiseModel, seed: int) -> float:
+        """Return the log likelihood of an observation of a few series under a model; minus infinity if it blows up."""
+        n_times, n_series = self.values.shape[:2]
+        some = slice(None, None, max(round(n_series * n_times * HISTORY_INTERVAL / _SEARCHED), 1))
+        found = self.smoothed(model, np.random.default_rng(seed), some)[1]
+        return found if np.isfinite(found) else -np.inf
+
     def _initial(self, model: RedNoiseModel, values: Array, rng: np.random.Generator) -> Array:
         """Return members (series, member, n) around the first observations, or the climate where there is none."""
         seen = np.isfinite(values)
@@ -233,10 +246,13 @@ class _Problem:
         return np.concatenate(parts, axis=2)
 
 
+def _sees_few(observations: ObservedSeries) -> bool:
+    """Return whether fewer than half of the points are observed at a time."""
+    return bool(2 * observations.observed.sum(axis=1).max() < observations.K)
+
+
 def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
     """Return the linear closure under which the observations of a few series are most likely, by a simplex search."""
-    n_times, n_series = problem.values.shape[:2]
-    some = slice(None, None, max(round(n_series * n_times * HISTORY_INTERVAL / _SEARCHED), 1))
 
     def model_of(parameters: Array) -> RedNoiseModel:
         slope, constant, log_size = parameters
@@ -245,8 +261,7 @@ def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
         return RedNoiseModel(coefficients, float(np.exp(log_size)), _PHI_START)
 
     def misfit(parameters: Array) -> float:
-        found = problem.smoothed(model_of(parameters), np.random.default_rng(seed), some)[1]
-        return -found if np.isfinite(found) else np.inf
+        return -problem.likelihood(model_of(parameters), seed)
 
     tried = [np.array([slope, 0.0, np.log(size)]) for slope in _SLOPES for size in _SIZES]
     best = min(tried, key=misfit)

@@ -1,4 +1,4 @@
-"""A polynomial under which the resolved model has the climate of noisy observations: a start for finer methods."""
+"""A closure under which the resolved model has the climate of noisy observations: a start for finer methods."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.observed import ObservedSeries
+from l96bench.assimilation.state_space import RedNoiseModel
 from l96bench.checks import whole_multiple
-from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.estimators.inversion import ensemble_kalman_inversion
 from l96bench.estimators.tuning import OrthonormalPolynomials
-from l96bench.metrics.bounds import bounds
 
-__all__ = ["climate_polynomial"]
+__all__ = ["climate_model"]
 
 Array = NDArray[np.float64]
 
+_NOISE, _PHI, _TAIL = 1.5, 0.2, 1e-3
 _LAGS = (1, 2, 3, 4)
 """Windows between two observations whose products are compared."""
-_MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 8, 8, 10.0, 60.0, 25
+_MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 10, 16, 10.0, 60.0, 25
 """Of the inversion: parameters, updates, runs for each, MTU of a run before and in its statistics, and parts of the
 observations from which the noise of the statistics is estimated."""
 
 
-def climate_polynomial(observations: ObservedSeries, degree: int, rng: np.random.Generator) -> Array:
-    """Return coefficients (degree + 1,) of U under which the model has the statistics of the observations.
+def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Generator) -> RedNoiseModel:
+    """Return a polynomial with red noise under which the model has the statistics of the observations.
 
     These are four moments of an observed point, and the means of products of two observed points, by their distance, up
-    to four windows apart; the model's are given the errors of the observations. The inversion starts from U = 0 with
-    the standard deviation of X for slope and constant, and a tenth of it for every higher degree. The closure has no
-    noise. `ModelError` if nearly all of the prior blows up.
+    to four windows apart; the model's are given the errors of the observations. The inversion starts around U = 0 with
+    the standard deviation of X for slope and constant, a tenth of it for every higher degree, and a noise of about 1.5;
+    its memory is given.
 
     Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
@@ -47,34 +47,42 @@ def climate_polynomial(observations: ObservedSeries, degree: int, rng: np.random
     noise += 1e-6 * np.diag(np.diag(noise))
     seen = values[np.isfinite(values)]
     basis = OrthonormalPolynomials(seen[:, None], degree)
-    spread = basis.std * np.where(np.arange(degree + 1) < 2, 1.0, 0.1)
-    start = basis.mean + basis.std * rng.standard_normal((_RUNS, observations.K))
-    low, high = bounds(basis.mean, basis.std)
-    window, F, std = whole_multiple(observations.window, MODEL_DT), observations.F, observations.std
+    spread = np.append(basis.std * np.where(np.arange(degree + 1) < 2, 1.0, 0.1), 0.5)
+    centre = np.append(np.zeros(degree + 1), np.log(_NOISE))
+    start = rng.standard_normal((_RUNS, 2 * observations.K))
+    start[:, : observations.K] = basis.mean + basis.std * start[:, : observations.K]
+    window = whole_multiple(observations.window, MODEL_DT)
+    n_spin, n_samples = (round(each / observations.window) for each in (_SPIN_UP, _DURATION))
+
+    def model_of(theta: Array) -> RedNoiseModel:
+        return continued(np.asarray(basis.coefficients(theta[:-1])), float(np.exp(theta[-1])), seen)
 
     def forward(theta: Array) -> Array:
-        X, left = start.copy(), np.full(_RUNS, -1)
-        limits = (np.full(_RUNS, low), np.full(_RUNS, high), np.zeros(_RUNS), left)
-        coefficients = np.asarray(basis.polynomial(theta).coefficients)[None]
-        samples = []
-        for _ in range(round((_SPIN_UP + _DURATION) / observations.window)):
-            resolved_kernels.advance_polynomial(X, coefficients, np.full(_RUNS, F), MODEL_DT, window, *limits, 0)
-            samples.append(X.copy())
-            if (left >= 0).any():
-                return np.full(data.shape[1], np.nan)
-        return _statistics(np.array(samples[round(_SPIN_UP / observations.window) :]), distances, std).mean(axis=0)
+        model, states, samples = model_of(theta), start, []
+        for _ in range(n_spin + n_samples):
+            states = model.advance(states, observations.F, rng, window)
+            samples.append(states[:, : observations.K])
+        return _statistics(np.array(samples[n_spin:]), distances, observations.std).mean(axis=0)
 
     found = ensemble_kalman_inversion(
         forward,
         data.mean(axis=0),
         noise,
-        lambda: spread * rng.standard_normal(degree + 1),
+        lambda: centre + spread * rng.standard_normal(degree + 2),
         _MEMBERS,
         _ITERATIONS,
         rng,
         tempered=True,
     )
-    return np.asarray(basis.coefficients(found.members.mean(axis=0)))
+    return model_of(found.members.mean(axis=0))
+
+
+def continued(coefficients: Array, sigma: float, X: Array) -> RedNoiseModel:
+    """Return a polynomial with red noise that goes on as a line, with the slope of its best line, outside of X."""
+    low, high = (float(value) for value in np.quantile(X, [_TAIL, 1.0 - _TAIL]))
+    U = np.polynomial.polynomial.polyval(np.clip(X, low, high), coefficients)
+    slope = min(float(np.cov(X, U)[0, 1] / X.var()), 0.0)
+    return RedNoiseModel(coefficients[:, None], sigma, _PHI, 0.0, low, high, slope)
 
 
 def _distances(values: Array) -> list[int]:
