@@ -47,6 +47,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "AssimilationSystem": lambda: DENSE.system(l96bench.Polynomial([0.0, -0.02])),
     "ArchivePart": lambda: da.ArchivePart("train", 1, 10),
     "Cases": lambda: l96bench.Cases(per_trajectory=3),
+    "ClimateInversion": lambda: da.ClimateInversion(degree=3, random_state=2),
     "Column": lambda: tasks.Column("RMSE", "rmse", ".3f"),
     "Content": lambda: tasks.Content("a.yaml", "equations", ["U[k] = 0"]),
     "Described": lambda: tasks.Described(),

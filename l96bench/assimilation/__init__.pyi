@@ -9,6 +9,7 @@ from .layout import GLOBAL, Layout, gaspari_cohn, ring_taper
 from .models import AugmentedModel, ForecastModel, FunctionModel, ResolvedModel, TruthModel
 from .observations import Network, Observations, Observed
 from .observed import OBSERVED_TRACKS, ObservedSeries, ObservedTrack, observe
+from .observed_climate import ClimateInversion
 from .observed_learning import AugmentedPolynomial, IncrementPolynomial
 from .record import Cycled
 from .smoother import Smoothed, ensemble_smoother
@@ -25,6 +26,7 @@ __all__ = [
     "ArchivePart",
     "AugmentedModel",
     "AugmentedPolynomial",
+    "ClimateInversion",
     "CorrectedClosure",
     "Cycled",
     "EnKF",

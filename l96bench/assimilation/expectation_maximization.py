@@ -13,10 +13,9 @@ from scipy.optimize import minimize
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.observed_climate import climate_model
 from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
-from l96bench.assimilation.state_space import RedNoiseModel
+from l96bench.assimilation.state_space import PHI_BOUNDS, RedNoiseModel, fitted_model
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
-from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import L96BenchError, ModelError
 
@@ -26,16 +25,8 @@ Array = NDArray[np.float64]
 
 _STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
 """Steps of the model between two times of the smoother."""
-_ROWS = 1_500_000
-"""The most values that a polynomial is fitted to; more are thinned."""
-_TAIL = 1e-3
-"""Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
-_REACH = 4.0
-"""The largest x - M that the polynomial sees, in standard deviations."""
 _MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 200, 1.5
 """Members, and those and the lag, in MTU, where fewer than half of the points are observed at a time."""
-_PHI = (0.01, 0.97)
-"""Bounds of the autocorrelation of the noise over 0.05 MTU."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
 """The linear closures from which the search for a start sets out."""
 _SEARCHED = 200.0
@@ -51,10 +42,10 @@ class ExpectationMaximization:
 
     with f a polynomial and e an AR(1) of variance 1 in time. Neither U nor the true X is seen. Start: the linear
     closure under which an ensemble Kalman filter makes the observations most likely; or, where fewer than half of the
-    points are observed at a time, the closure that gives the model the climate of the observations (`climate_model`). Then, in turn: smooth, with e and
-    M in the state, which gives members of (X, M, U) given all observations; and fit f, sigma and the autocorrelation to
-    these members. Each round raises the likelihood, up to sampling, and they are made longer by momentum, since what
-    the observations hardly show, the noise, moves by little in each. First rounds see a fifth of the observations each.
+    points are observed at a time, that of `ClimateInversion`. Then, in turn: smooth, with e and M in the state, which
+    gives members of (X, M, U) given all observations; and fit f, sigma and the autocorrelation to these members. Each
+    round raises the likelihood, up to sampling, and they are made longer by momentum, since what the observations
+    hardly show, the noise, moves by little in each. First rounds see a fifth of the observations each.
 
     Parameters
     ----------
@@ -127,7 +118,7 @@ class ExpectationMaximization:
         model = self._improved(problem, model, rng)
         if self.memory:
             model = self._improved(problem, replace(model, memory=self.memory), rng)
-        self.model_, self.K_ = _rounded(model), observations.K
+        self.model_, self.K_ = model.rounded(), observations.K
         return self
 
     def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
@@ -144,7 +135,7 @@ class ExpectationMaximization:
         blank = RedNoiseModel(np.zeros((1, 1)), 1.0, _PHI_START, self.memory)
         M = _past(states, blank) if self.memory else states
         found = copy.copy(self)
-        found.model_, found.K_ = _rounded(_fitted(blank, states, M, forcing, self.degree)), states.shape[1]
+        found.model_, found.K_ = fitted_model(blank, states, M, forcing, self.degree).rounded(), states.shape[1]
         return found
 
     def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
@@ -157,7 +148,7 @@ class ExpectationMaximization:
             self.log_likelihood_.append(likelihood)
             states = smoothed.states[problem.first :, :, :: problem.thin]
             X, _, M = model.split(states)
-            found = _fitted(model, X, M, model.forcing(states), self.degree)
+            found = fitted_model(model, X, M, model.forcing(states), self.degree)
             model = found if before is None or not momentum else _beyond(found, before, momentum)
             before = found
         return model
@@ -270,31 +261,6 @@ def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
     return model_of(minimize(misfit, best, method="Nelder-Mead", options=options).x)
 
 
-def _fitted(model: RedNoiseModel, X: Array, M: Array, U: Array, degree: int) -> RedNoiseModel:
-    """Return the model fitted to X, M and U, all (time, ..., K), 0.05 MTU apart."""
-    thin = max(X.size // _ROWS, 1)
-    x, u = X.ravel()[::thin], U.ravel()[::thin]
-    low, high = (float(value) for value in np.quantile(x, [_TAIL, 1.0 - _TAIL]))
-    slope = min(float(np.cov(x, u)[0, 1] / x.var()), 0.0)
-    inside = np.clip(x, low, high)
-    reach, y = np.inf, np.zeros_like(x)
-    if model.memory:
-        y = x - M.ravel()[::thin]
-        reach = _REACH * float(y.std())
-        y = np.clip(y, -reach, reach)
-    powers = np.array([(p, q) for p in range(degree + 1) for q in range(degree + 1 - p if model.memory else 1)])
-    scales = np.abs(inside).max(), np.abs(y).max() or 1.0
-    columns = [(inside / scales[0]) ** p * (y / scales[1]) ** q for p, q in powers]
-    design = np.stack(columns, axis=1)
-    solution = np.linalg.lstsq(design.T @ design, design.T @ (u - slope * (x - inside)), rcond=None)[0]
-    coefficients = np.zeros((degree + 1, degree + 1 if model.memory else 1))
-    coefficients[powers[:, 0], powers[:, 1]] = solution / scales[0] ** powers[:, 0] / scales[1] ** powers[:, 1]
-    found = RedNoiseModel(coefficients, 1.0, _PHI_START, model.memory, low, high, slope, reach)
-    left = U - found.mean(X, M)
-    phi = float((left[1:] * left[:-1]).mean() / (left * left).mean())
-    return replace(found, sigma=float(left.std()), phi=min(max(phi, _PHI[0]), _PHI[1]))
-
-
 def _beyond(found: RedNoiseModel, before: RedNoiseModel, momentum: float) -> RedNoiseModel:
     """Return the model as far beyond `found` as `momentum` times the way to it from the one found before."""
 
@@ -306,7 +272,7 @@ def _beyond(found: RedNoiseModel, before: RedNoiseModel, momentum: float) -> Red
         found,
         coefficients=further(found.coefficients, before.coefficients),
         sigma=float(np.exp(further(np.log(found.sigma), np.log(before.sigma)))),
-        phi=float(np.clip(1.0 / (1.0 + np.exp(-phi)), *_PHI)),
+        phi=float(np.clip(1.0 / (1.0 + np.exp(-phi)), *PHI_BOUNDS)),
     )
 
 
@@ -319,10 +285,3 @@ def _past(X: Array, model: RedNoiseModel) -> Array:
             now = now + share * (X[time - 1] + (X[time] - X[time - 1]) * (step / _STEPS) - now)
         M[time] = now
     return M
-
-
-def _rounded(model: RedNoiseModel) -> RedNoiseModel:
-    """Round all numbers to ten digits; see `ten_digits`."""
-    numbers = ("sigma", "phi", "low", "high", "slope", "reach")
-    coefficients = np.array([[ten_digits(float(value)) for value in row] for row in model.coefficients])
-    return replace(model, coefficients=coefficients, **{name: ten_digits(getattr(model, name)) for name in numbers})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from l96bench.assimilation.observed import ObservedSeries
-from l96bench.assimilation.state_space import RedNoiseModel
-from l96bench.checks import whole_multiple
+from l96bench.assimilation.state_space import RedNoiseModel, fitted_model
+from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
+from l96bench.dynamics.steps import SteppedClosure
+from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.inversion import ensemble_kalman_inversion
 from l96bench.estimators.tuning import OrthonormalPolynomials
 
-__all__ = ["climate_model"]
+__all__ = ["ClimateInversion", "climate_model", "continued"]
 
 Array = NDArray[np.float64]
 
@@ -24,6 +28,61 @@ _LAGS = (1, 2, 3, 4)
 _MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 10, 16, 10.0, 60.0, 25
 """Of the inversion: parameters, updates, runs for each, MTU of a run before and in its statistics, and parts of the
 observations from which the noise of the statistics is estimated."""
+
+
+class ClimateInversion:
+    """A polynomial with red noise under which the model has the climate of noisy observations.
+
+    Ensemble Kalman inversion finds the coefficients and the size of the noise from statistics of the observations
+    alone; see `climate_model`. It needs no state of the system, and works where too few points are observed to know it.
+
+    Parameters
+    ----------
+    degree : int
+        Highest power of X.
+    random_state : int or None
+        Seed of all randomness; None draws a new one.
+
+    Attributes
+    ----------
+    model_ : RedNoiseModel
+        The closure's numbers.
+
+    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
+    """
+
+    def __init__(self, degree: int = 4, random_state: int | None = 0) -> None:
+        self.degree, self.random_state = degree, random_state
+
+    def fit(self, observations: ObservedSeries) -> Self:
+        """Fit to an `ObservedSeries`; `L96BenchError` for less than 25 times 5 rows."""
+        if self.degree < 1 or len(observations.values) < _SERIES * (_LAGS[-1] + 1):
+            raise L96BenchError(
+                f"expected a degree of at least 1 and {_SERIES * (_LAGS[-1] + 1)} rows of observations, got degree "
+                f"{self.degree} and {len(observations.values)} rows"
+            )
+        rng = np.random.default_rng(checked_random_state(self.random_state))
+        self.model_, self.K_ = climate_model(observations, self.degree, rng).rounded(), observations.K
+        return self
+
+    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
+        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
+        if not hasattr(self, "model_"):
+            raise ModelError("this ClimateInversion is not fitted yet. Try fit(observations) first.")
+        return self.model_.closure(self.K_, dt)
+
+    def given_U(self, X: ArrayLike, U: ArrayLike) -> ClimateInversion:
+        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
+        states = np.asarray(X, dtype=np.float64)
+        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, _PHI)
+        found = copy.copy(self)
+        found.model_ = fitted_model(blank, states, states, np.asarray(U, dtype=np.float64), self.degree).rounded()
+        found.K_ = states.shape[1]
+        return found
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
 
 
 def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Generator) -> RedNoiseModel:

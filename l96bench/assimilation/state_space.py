@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,23 @@ from numpy.typing import NDArray
 from l96bench.assimilation import kernels
 from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
+from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 
-__all__ = ["RedNoiseModel", "RedNoiseStep"]
+__all__ = ["PHI_BOUNDS", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
 
 Array = NDArray[np.float64]
 
 _LEAST, _MOST = -50.0, 60.0
 """X at which a member is stopped while it is smoothed."""
+_ROWS = 1_500_000
+"""The most values that a polynomial is fitted to; more are thinned."""
+_TAIL = 1e-3
+"""Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
+_REACH = 4.0
+"""The largest x - M that the polynomial sees, in standard deviations."""
+PHI_BOUNDS = (0.01, 0.97)
+"""Bounds of the autocorrelation of the noise over 0.05 MTU."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,9 +102,40 @@ class RedNoiseModel:
         share = float(-np.expm1(-dt / self.memory)) if self.memory else 0.0
         return kept, float(np.sqrt(1.0 - kept * kept)), share
 
+    def rounded(self) -> RedNoiseModel:
+        """Return the model with ten digits of each number; see `ten_digits`."""
+        numbers = ("sigma", "phi", "low", "high", "slope", "reach")
+        coefficients = np.array([[ten_digits(float(value)) for value in row] for row in self.coefficients])
+        return replace(self, coefficients=coefficients, **{name: ten_digits(getattr(self, name)) for name in numbers})
+
     def closure(self, K: int, dt: float = MODEL_DT) -> SteppedClosure:
         """Return the closure for K points and a resolved model that steps by `dt` MTU."""
         return SteppedClosure(RedNoiseStep(self, K, dt), dt)
+
+
+def fitted_model(model: RedNoiseModel, X: Array, M: Array, U: Array, degree: int) -> RedNoiseModel:
+    """Return the model fitted to X, M and U, all (time, ..., K), 0.05 MTU apart."""
+    thin = max(X.size // _ROWS, 1)
+    x, u = X.ravel()[::thin], U.ravel()[::thin]
+    low, high = (float(value) for value in np.quantile(x, [_TAIL, 1.0 - _TAIL]))
+    slope = min(float(np.cov(x, u)[0, 1] / x.var()), 0.0)
+    inside = np.clip(x, low, high)
+    reach, y = np.inf, np.zeros_like(x)
+    if model.memory:
+        y = x - M.ravel()[::thin]
+        reach = _REACH * float(y.std())
+        y = np.clip(y, -reach, reach)
+    powers = np.array([(p, q) for p in range(degree + 1) for q in range(degree + 1 - p if model.memory else 1)])
+    scales = np.abs(inside).max(), np.abs(y).max() or 1.0
+    columns = [(inside / scales[0]) ** p * (y / scales[1]) ** q for p, q in powers]
+    design = np.stack(columns, axis=1)
+    solution = np.linalg.lstsq(design.T @ design, design.T @ (u - slope * (x - inside)), rcond=None)[0]
+    coefficients = np.zeros((degree + 1, degree + 1 if model.memory else 1))
+    coefficients[powers[:, 0], powers[:, 1]] = solution / scales[0] ** powers[:, 0] / scales[1] ** powers[:, 1]
+    found = RedNoiseModel(coefficients, 1.0, 0.5, model.memory, low, high, slope, reach)
+    left = U - found.mean(X, M)
+    phi = float((left[1:] * left[:-1]).mean() / (left * left).mean())
+    return replace(found, sigma=float(left.std()), phi=min(max(phi, PHI_BOUNDS[0]), PHI_BOUNDS[1]))
 
 
 class RedNoiseStep:
