@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("observed-closure",),
     source="Schneider et al. 2017, doi:10.1002/2017GL076101",
-    description="Ten iterations of 30 members on four moments and on products of two observed points, up to four apart.",
+    description="Ten iterations of 30 members on four moments and on lagged products of two observed points.",
     quick=False,
 )
 
