@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 
 _STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
 """Steps of the model between two times of the smoother."""
-_MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 200, 1.5
-"""Members, and those and the lag, in MTU, where fewer than half of the points are observed at a time."""
+_MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 160, 1.5
+"""Members, and those and the lag, in MTU, where some points are not observed."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
 """The linear closures from which the search for a start sets out."""
 _SEARCHED = 200.0
@@ -41,8 +41,8 @@ class ExpectationMaximization:
         U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
 
     with f a polynomial and e an AR(1) of variance 1 in time. Neither U nor the true X is seen. Start: the linear
-    closure under which an ensemble Kalman filter makes the observations most likely; or, where fewer than half of the
-    points are observed at a time, that of `ClimateInversion`. Then, in turn: smooth, with e and M in the state, which
+    closure under which an ensemble Kalman filter makes the observations most likely; or, where some points
+    are not observed, that of `ClimateInversion`. Then, in turn: smooth, with e and M in the state, which
     gives members of (X, M, U) given all observations; and fit f, sigma and the autocorrelation to these members. Each
     round raises the likelihood, up to sampling, and they are made longer by momentum, since what the observations
     hardly show, the noise, moves by little in each. First rounds see a fifth of the observations each.
@@ -57,7 +57,7 @@ class ExpectationMaximization:
         Rounds with a fifth of the observations, with all of them, and with all of them and no momentum; with a memory
         they are made again with M, after those without.
     n_members : int, optional
-        Members of the smoother; by default 40, and 200 where fewer than half of the points are observed at a time.
+        Members of the smoother; by default 40, and 160 where some points are not observed.
     momentum : float
         From 0 to below 1.
     length, spin_up : float
@@ -66,7 +66,7 @@ class ExpectationMaximization:
         Of the forecast anomalies.
     lag : float, optional
         MTU over which an analysis moves the past members, see `ensemble_smoother`; by default they are smoothed
-        backward, and with a lag of 1.5 where fewer than half of the points are observed.
+        backward, and with a lag of 1.5 where some points are not observed.
     random_state : int or None
         Seed of all randomness; None draws a new one.
 
@@ -238,8 +238,8 @@ class _Problem:
 
 
 def _sees_few(observations: ObservedSeries) -> bool:
-    """Return whether fewer than half of the points are observed at a time."""
-    return bool(2 * observations.observed.sum(axis=1).max() < observations.K)
+    """Return whether there are points that are not observed."""
+    return not observations.observed.any(axis=0).all() or not observations.observed.all(axis=1).any()
 
 
 def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:

@@ -15,8 +15,6 @@ from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import L96BenchError, ModelError
-from l96bench.estimators.inversion import ensemble_kalman_inversion
-from l96bench.estimators.tuning import OrthonormalPolynomials
 
 __all__ = ["ClimateInversion", "climate_model", "continued"]
 
@@ -96,6 +94,9 @@ def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Gene
     Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
     """
+    from l96bench.estimators.inversion import ensemble_kalman_inversion
+    from l96bench.estimators.tuning import OrthonormalPolynomials
+
     values = observations.values
     n = len(values) // _SERIES
     parts = values[: n * _SERIES].reshape(_SERIES, n, -1).swapaxes(0, 1)
