@@ -76,7 +76,6 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "OptimalInterpolation": lambda: da.OptimalInterpolation(np.eye(K)),
     "PublishedClosure": lambda: l96bench.PUBLISHED["wilks2005_f20"],
     "RedNoiseModel": lambda: da.RedNoiseModel(np.array([[0.0], [-1.0]]), 1.0, 0.5),
-    "RedNoiseStep": lambda: da.RedNoiseStep(da.RedNoiseModel(np.array([[0.0], [-1.0]]), 1.0, 0.5), K, 0.01),
     "Regime": lambda: l96bench.get_regime("wilks-f20"),
     "ResolvedModel": lambda: da.ResolvedModel("wilks-f20", l96bench.Polynomial([0.0, -1.0])),
     "Result": lambda: mini("subgrid-forcing/wilks-f20-v1").evaluate(l96bench.NoClosure(), progress=False),

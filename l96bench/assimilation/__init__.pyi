@@ -13,7 +13,7 @@ from .observed_climate import ClimateInversion
 from .observed_learning import AugmentedPolynomial, IncrementPolynomial
 from .record import Cycled
 from .smoother import Smoothed, ensemble_smoother
-from .state_space import RedNoiseModel, RedNoiseStep
+from .state_space import RedNoiseModel
 from .statistics import InnovationStatistics, innovation_statistics, rank_counts, spread_error_ratio
 from .variational import ThreeDVar
 
@@ -47,7 +47,6 @@ __all__ = [
     "ObservedTrack",
     "OptimalInterpolation",
     "RedNoiseModel",
-    "RedNoiseStep",
     "ResolvedModel",
     "Smoothed",
     "ThreeDVar",

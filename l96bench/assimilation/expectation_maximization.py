@@ -110,11 +110,10 @@ class ExpectationMaximization:
         rng = np.random.default_rng(checked_random_state(self.random_state))
         problem = self._problem(observations)
         self.log_likelihood_: list[float] = []
-        seed = int(rng.integers(2**31))
         if _sees_few(observations):
             model = climate_model(observations, self.degree, rng)
         else:
-            model = _start(problem, self.degree, seed)
+            model = _start(problem, self.degree, int(rng.integers(2**31)))
         model = self._improved(problem, model, rng)
         if self.memory:
             model = self._improved(problem, replace(model, memory=self.memory), rng)
@@ -238,8 +237,8 @@ class _Problem:
 
 
 def _sees_few(observations: ObservedSeries) -> bool:
-    """Return whether there are points that are not observed."""
-    return not observations.observed.any(axis=0).all() or not observations.observed.all(axis=1).any()
+    """Return whether all points are never observed at once."""
+    return not observations.observed.all(axis=1).any()
 
 
 def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
