@@ -21,12 +21,33 @@ __all__ = ["AugmentedPolynomial", "IncrementPolynomial"]
 
 Array = NDArray[np.float64]
 
+_INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
+"""Those that are tried where none is given."""
+
 
 class _LearnedPolynomial:
     """The base of models that learn one polynomial, with the coefficients ``coef_``, lowest order first."""
 
     degree: int
+    inflation: float | None
+    random_state: int | None
     coef_: Array
+
+    def fit(self, observations: ObservedSeries) -> Self:
+        """Fit to an `ObservedSeries`."""
+        seed = checked_random_state(self.random_state)
+        tried = _INFLATIONS if self.inflation is None else (self.inflation,)
+        found = [self._filtered(observations, inflation, np.random.default_rng(seed)) for inflation in tried]
+        likelihoods = [np.nan_to_num(likelihood, nan=-np.inf) for _, likelihood in found]
+        best = int(np.argmax(likelihoods))
+        self.coef_, self.inflation_ = found[best][0], tried[best]
+        return self
+
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
+        """Return the coefficients after a filter with this inflation, and its log likelihood."""
+        raise NotImplementedError
 
     def closure(self, dt: float = MODEL_DT) -> Polynomial:
         """Return the polynomial; it does not depend on dt."""
@@ -48,8 +69,9 @@ class IncrementPolynomial(_LearnedPolynomial):
     Parameters
     ----------
     degree, n_members : int
-    inflation : float
-        Of the forecast anomalies; the model lacks all of U, which the ensemble does not know.
+    inflation : float, optional
+        Of the forecast anomalies, as the ensemble does not know that the model lacks U; by default the one of a few, up
+        to 1.5, that makes the observations most likely.
     length, spin_up : float
         MTU of the series into which the observations are cut, which are filtered side by side, and at the start of each
         that is not fitted to.
@@ -60,6 +82,8 @@ class IncrementPolynomial(_LearnedPolynomial):
     ----------
     coef_ : (degree + 1,) array
         The coefficients of the added tendency, lowest order first.
+    inflation_ : float
+        That given, or the likeliest.
 
     Sources: Leith (1978), Annu. Rev. Fluid Mech. 10, 107-128: increments as a sample of the model's error, linear in
     the state.
@@ -69,7 +93,7 @@ class IncrementPolynomial(_LearnedPolynomial):
         self,
         degree: int = 4,
         n_members: int = 40,
-        inflation: float = 1.2,
+        inflation: float | None = None,
         length: float = 20.0,
         spin_up: float = 2.0,
         random_state: int | None = 0,
@@ -77,9 +101,9 @@ class IncrementPolynomial(_LearnedPolynomial):
         self.degree, self.n_members, self.inflation = degree, n_members, inflation
         self.length, self.spin_up, self.random_state = length, spin_up, random_state
 
-    def fit(self, observations: ObservedSeries) -> Self:
-        """Fit to an `ObservedSeries`."""
-        rng = np.random.default_rng(checked_random_state(self.random_state))
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
         rows = min(round(self.length / observations.window), len(observations.values))
         n_series, K = len(observations.values) // rows, observations.K
         values = observations.values[: rows * n_series].reshape(n_series, rows, K).swapaxes(0, 1)
@@ -91,13 +115,13 @@ class IncrementPolynomial(_LearnedPolynomial):
         def advance(states: Array, time: int) -> Array:
             return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
 
-        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=self.inflation, lag=0)
+        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=inflation, lag=0)
         first = min(round(self.spin_up / observations.window), rows // 2)
         seen = np.isfinite(values[first:])
         background = found.forecasts[first:].mean(axis=2)[seen]
         increments = found.states[first:].mean(axis=2)[seen] - background
-        self.coef_ = fitted_coefficients(background, increments / observations.window, self.degree)
-        return self
+        coefficients = fitted_coefficients(background, increments / observations.window, self.degree)
+        return coefficients, float(found.log_likelihood[first:].sum())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
@@ -117,8 +141,8 @@ class AugmentedPolynomial(_LearnedPolynomial):
         Standard deviations of the coefficients' prior, whose mean is 0, lowest order first.
     n_members : int
         More than K + degree + 1.
-    inflation : float
-        Of the forecast anomalies of X.
+    inflation : float, optional
+        Of the analysis anomalies of X; by default the one of a few, up to 1.5, that makes the observations most likely.
     floor : float
         As in `AugmentedModel`.
     random_state : int or None
@@ -128,6 +152,8 @@ class AugmentedPolynomial(_LearnedPolynomial):
     ----------
     coef_ : (degree + 1,) array
         The coefficients of the added tendency, lowest order first.
+    inflation_ : float
+        That given, or the likeliest.
 
     Sources: Aksoy, Zhang and Nielsen-Gammon (2006), Geophys. Res. Lett. 33, L12801.
     """
@@ -137,7 +163,7 @@ class AugmentedPolynomial(_LearnedPolynomial):
         regime: str | Regime = "wilks-f20",
         std: ArrayLike = (1.0, 0.5, 0.05, 0.005, 0.0005),
         n_members: int = 40,
-        inflation: float = 1.03,
+        inflation: float | None = None,
         floor: float = 0.02,
         random_state: int | None = 0,
     ) -> None:
@@ -145,9 +171,9 @@ class AugmentedPolynomial(_LearnedPolynomial):
         self.inflation, self.floor, self.random_state = inflation, floor, random_state
         self.degree = len(self.std) - 1
 
-    def fit(self, observations: ObservedSeries) -> Self:
-        """Fit to an `ObservedSeries`; `L96BenchError` if its ring is not that of the regime."""
-        rng = np.random.default_rng(checked_random_state(self.random_state))
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
         zero = np.zeros(self.degree + 1)
         model = AugmentedModel(self.regime, zero, self.std, floor=self.floor, F=observations.F)
         K, values = observations.K, observations.values[:, None]
@@ -161,7 +187,7 @@ class AugmentedPolynomial(_LearnedPolynomial):
         def advance(states: Array, time: int) -> Array:
             analysis = model.constrain(states[None])
             mean = analysis.mean(axis=1, keepdims=True)
-            analysis[..., :K] += (self.inflation - 1.0) * (analysis[..., :K] - mean[..., :K])
+            analysis[..., :K] += (inflation - 1.0) * (analysis[..., :K] - mean[..., :K])
             moved = model.advance(analysis[0], observations.window)
             lost = ~np.isfinite(moved).all(axis=1)
             if lost.all():
@@ -171,8 +197,7 @@ class AugmentedPolynomial(_LearnedPolynomial):
 
         found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, lag=0)
         mean = found.states[len(values) // 2 :, 0, :, K:].mean(axis=(0, 1))
-        self.coef_ = np.array([ten_digits(float(value)) for value in mean])
-        return self
+        return np.array([ten_digits(float(value)) for value in mean]), float(found.log_likelihood.sum())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.regime!r}, std={self.std}, random_state={self.random_state})"
