@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.observed_climate import climate_model
 from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
-from l96bench.assimilation.state_space import PHI_BOUNDS, RedNoiseModel, fitted_model
+from l96bench.assimilation.state_space import PHI_BOUNDS, Parametrized, RedNoiseModel, fitted_model
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
 from l96bench.dynamics.steps import SteppedClosure
@@ -27,6 +27,8 @@ _STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
 """Steps of the model between two times of the smoother."""
 _MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 160, 1.5
 """Members, and those and the lag, in MTU, where some points are not observed."""
+_ROUNDS, _FEW_ROUNDS = 24, 10
+"""First rounds, and those where some points are not observed: more of them lead away, as members are few for them."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
 """The linear closures from which the search for a start sets out."""
 _SEARCHED = 200.0
@@ -35,7 +37,7 @@ _EVALUATIONS = 45
 """Likelihoods in that search, beside those of the closures above."""
 
 
-class ExpectationMaximization:
+class ExpectationMaximization(Parametrized):
     """A polynomial closure with red noise that makes noisy observations of X likely.
 
         U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
@@ -53,9 +55,11 @@ class ExpectationMaximization:
         Highest power of X, and of all variables together.
     memory : float
         MTU over which M forgets; 0 for a closure of the present X alone.
-    first_rounds, rounds, last_rounds : int
-        Rounds with a fifth of the observations, with all of them, and with all of them and no momentum; with a memory
-        they are made again with M, after those without.
+    first_rounds : int, optional
+        Rounds with a fifth of the observations; by default 24, and 10 where some points are not observed.
+    rounds, last_rounds : int
+        Rounds with all of them, and with all of them and no momentum. With a memory all rounds are made again with M,
+        after those without.
     n_members : int, optional
         Members of the smoother; by default 40, and 160 where some points are not observed.
     momentum : float
@@ -88,8 +92,8 @@ class ExpectationMaximization:
         self,
         degree: int = 4,
         memory: float = 0.0,
-        first_rounds: int = 24,
-        rounds: int = 5,
+        first_rounds: int | None = None,
+        rounds: int = 4,
         last_rounds: int = 2,
         n_members: int | None = None,
         momentum: float = 0.7,
@@ -139,7 +143,8 @@ class ExpectationMaximization:
 
     def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
         """Return the model after all rounds."""
-        plan = [(5, self.momentum)] * self.first_rounds + [(1, self.momentum)] * self.rounds
+        first = problem.first_rounds if self.first_rounds is None else self.first_rounds
+        plan = [(5, self.momentum)] * first + [(1, self.momentum)] * self.rounds
         plan += [(1, 0.0)] * self.last_rounds
         before: RedNoiseModel | None = None
         for number, (share, momentum) in enumerate(plan):
@@ -157,11 +162,13 @@ class ExpectationMaximization:
         few = _sees_few(observations)
         n_members = (_FEW_MEMBERS if few else _MEMBERS) if self.n_members is None else self.n_members
         lag = _FEW_LAG if few and self.lag is None else self.lag
-        return _Problem(observations, self.length, self.spin_up, n_members, self.inflation, lag)
+        problem = _Problem(observations, self.length, self.spin_up, n_members, self.inflation, lag)
+        problem.first_rounds = _FEW_ROUNDS if few else _ROUNDS
+        return problem
 
     def _check(self) -> None:
         """Raise `L96BenchError` for parameters that cannot be used."""
-        counts = (self.degree, self.first_rounds, self.rounds, self.last_rounds)
+        counts = (self.degree, self.first_rounds or 0, self.rounds, self.last_rounds)
         if min(counts) < 0 or self.degree < 1 or sum(counts[1:]) < 1 or self.memory < 0:
             raise L96BenchError(
                 f"expected a degree of at least 1, rounds, and memory >= 0, got degree, first_rounds, rounds and "
@@ -199,6 +206,7 @@ class _Problem:
         self.values[::every] = cut
         self.F, self.std, self.inflation = observations.F, observations.std, inflation
         self.lag = None if lag is None else round(lag / HISTORY_INTERVAL)
+        self.first_rounds = _ROUNDS
         self.n_members, self.thin = n_members, max(n_members // 10, 1)
         self.mean, self.spread = float(np.nanmean(cut)), float(np.nanstd(cut))
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.assimilation.observed import ObservedSeries
-from l96bench.assimilation.state_space import RedNoiseModel, fitted_model
+from l96bench.assimilation.state_space import Parametrized, RedNoiseModel, fitted_model
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.steps import SteppedClosure
@@ -28,7 +28,7 @@ _MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 10, 16, 10.0, 6
 observations from which the noise of the statistics is estimated."""
 
 
-class ClimateInversion:
+class ClimateInversion(Parametrized):
     """A polynomial with red noise under which the model has the climate of noisy observations.
 
     Ensemble Kalman inversion finds the coefficients and the size of the noise from statistics of the observations

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.assimilation.models import AugmentedModel
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.smoother import ensemble_smoother
-from l96bench.assimilation.state_space import RedNoiseModel
+from l96bench.assimilation.state_space import Parametrized, RedNoiseModel
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients, ten_digits
@@ -25,7 +25,7 @@ _INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
 """Those that are tried where none is given."""
 
 
-class _LearnedPolynomial:
+class _LearnedPolynomial(Parametrized):
     """The base of models that learn one polynomial, with the coefficients ``coef_``, lowest order first."""
 
     degree: int

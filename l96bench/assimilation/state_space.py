@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 
-__all__ = ["PHI_BOUNDS", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
+__all__ = ["PHI_BOUNDS", "Parametrized", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
 
 Array = NDArray[np.float64]
 
@@ -27,6 +29,14 @@ _REACH = 4.0
 """The largest x - M that the polynomial sees, in standard deviations."""
 PHI_BOUNDS = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
+
+
+class Parametrized:
+    """The base of models whose parameters are the arguments that they were made with."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn's estimators do."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
