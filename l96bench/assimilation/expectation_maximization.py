@@ -27,7 +27,7 @@ _STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
 """Steps of the model between two times of the smoother."""
 _MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 160, 1.5
 """Members, and those and the lag, in MTU, where some points are not observed."""
-_ROUNDS, _FEW_ROUNDS = 24, 10
+_ROUNDS, _FEW_ROUNDS = 30, 10
 """First rounds, and those where some points are not observed: more of them lead away, as members are few for them."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
 """The linear closures from which the search for a start sets out."""
@@ -56,7 +56,7 @@ class ExpectationMaximization(Parametrized):
     memory : float
         MTU over which M forgets; 0 for a closure of the present X alone.
     first_rounds : int, optional
-        Rounds with a fifth of the observations; by default 24, and 10 where some points are not observed.
+        Rounds with a fifth of the observations; by default 30, and 10 where some points are not observed.
     rounds, last_rounds : int
         Rounds with all of them, and with all of them and no momentum. With a memory all rounds are made again with M,
         after those without.
@@ -93,8 +93,8 @@ class ExpectationMaximization(Parametrized):
         degree: int = 4,
         memory: float = 0.0,
         first_rounds: int | None = None,
-        rounds: int = 4,
-        last_rounds: int = 2,
+        rounds: int = 3,
+        last_rounds: int = 1,
         n_members: int | None = None,
         momentum: float = 0.7,
         length: float = 20.0,
