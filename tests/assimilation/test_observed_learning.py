@@ -59,7 +59,8 @@ def test_augmentation_ends_near_the_closure() -> None:
 
 @pytest.mark.slow
 def test_two_points_show_the_closure_by_their_climate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observed_climate, "_DURATION", 30.0)
+    monkeypatch.setattr(observed_climate, "_ITERATIONS", 5)
+    monkeypatch.setattr(observed_climate, "_DURATION", 20.0)
     found = ClimateInversion(degree=1).fit(observed(400.0, (0, 4)))
     assert found.model_.coefficients[1, 0] == pytest.approx(-0.9, abs=0.25)
     assert found.closure().K == K
