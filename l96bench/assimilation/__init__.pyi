@@ -2,13 +2,18 @@ from .archive import TRACKS, ArchivePart, Track, get_track, load_archive, make_a
 from .corrections import CorrectedClosure, corrected
 from .cycling import cycle
 from .ensemble_filters import ETKF, LETKF, EnKF, HybridEnKF
+from .expectation_maximization import ExpectationMaximization
 from .filters import Filter, NoAssimilation, OptimalInterpolation, static_covariance
 from .inflation import Inflation
 from .layout import GLOBAL, Layout, gaspari_cohn, ring_taper
 from .models import AugmentedModel, ForecastModel, FunctionModel, ResolvedModel, TruthModel
 from .observations import Network, Observations, Observed
 from .observed import OBSERVED_TRACKS, ObservedSeries, ObservedTrack, observe
+from .observed_climate import ClimateInversion
+from .observed_learning import AugmentedPolynomial, IncrementPolynomial
 from .record import Cycled
+from .smoother import Smoothed, ensemble_smoother
+from .state_space import RedNoiseModel
 from .statistics import InnovationStatistics, innovation_statistics, rank_counts, spread_error_ratio
 from .variational import ThreeDVar
 
@@ -20,13 +25,17 @@ __all__ = [
     "TRACKS",
     "ArchivePart",
     "AugmentedModel",
+    "AugmentedPolynomial",
+    "ClimateInversion",
     "CorrectedClosure",
     "Cycled",
     "EnKF",
+    "ExpectationMaximization",
     "Filter",
     "ForecastModel",
     "FunctionModel",
     "HybridEnKF",
+    "IncrementPolynomial",
     "Inflation",
     "InnovationStatistics",
     "Layout",
@@ -37,12 +46,15 @@ __all__ = [
     "ObservedSeries",
     "ObservedTrack",
     "OptimalInterpolation",
+    "RedNoiseModel",
     "ResolvedModel",
+    "Smoothed",
     "ThreeDVar",
     "Track",
     "TruthModel",
     "corrected",
     "cycle",
+    "ensemble_smoother",
     "gaspari_cohn",
     "get_track",
     "innovation_statistics",

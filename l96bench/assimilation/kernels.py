@@ -340,3 +340,21 @@ def rotate(ensembles, normals):
         for i in range(m):
             for j in range(n):
                 ensembles[e, i, j] = mean[j] + anomalies[i, j]
+
+
+@kernel
+def memory_polynomial(X, M, coefficients, low, high, slope, reach, U):
+    """Fill U with the mean of a `RedNoiseModel`, in the order of operations of its graph; arrays are (n, K)."""
+    powers, others = coefficients.shape
+    for i in range(X.shape[0]):
+        for k in range(X.shape[1]):
+            x = X[i, k]
+            inside = min(max(x, low), high)
+            y = min(max(x - M[i, k], -reach), reach)
+            total = 0.0
+            for p in range(powers - 1, -1, -1):
+                value = coefficients[p, others - 1]
+                for q in range(others - 2, -1, -1):
+                    value = value * y + coefficients[p, q]
+                total = value if p == powers - 1 else total * inside + value
+            U[i, k] = total + slope * (x - inside)

@@ -1,0 +1,203 @@
+"""Two simple ways from noisy observations of X to a closure: analysis increments, and state augmentation."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l96bench.assimilation.models import AugmentedModel
+from l96bench.assimilation.observed import ObservedSeries
+from l96bench.assimilation.smoother import ensemble_smoother
+from l96bench.assimilation.state_space import Parametrized, RedNoiseModel
+from l96bench.checks import checked_random_state, whole_multiple
+from l96bench.dynamics.closures import MODEL_DT
+from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients, ten_digits
+from l96bench.errors import L96BenchError, ModelError
+from l96bench.regimes import Regime
+
+__all__ = ["AugmentedPolynomial", "IncrementPolynomial"]
+
+Array = NDArray[np.float64]
+
+_INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
+"""Those that are tried where none is given."""
+
+
+class _LearnedPolynomial(Parametrized):
+    """The base of models that learn one polynomial, with the coefficients ``coef_``, lowest order first."""
+
+    degree: int
+    inflation: float | None
+    random_state: int | None
+    coef_: Array
+
+    def fit(self, observations: ObservedSeries) -> Self:
+        """Fit to an `ObservedSeries`."""
+        seed = checked_random_state(self.random_state)
+        tried = _INFLATIONS if self.inflation is None else (self.inflation,)
+        found = [self._filtered(observations, inflation, np.random.default_rng(seed)) for inflation in tried]
+        likelihoods = [np.nan_to_num(likelihood, nan=-np.inf) for _, likelihood in found]
+        best = int(np.argmax(likelihoods))
+        self.coef_, self.inflation_ = found[best][0], tried[best]
+        return self
+
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
+        """Return the coefficients after a filter with this inflation, and its log likelihood."""
+        raise NotImplementedError
+
+    def closure(self, dt: float = MODEL_DT) -> Polynomial:
+        """Return the polynomial; it does not depend on dt."""
+        if not hasattr(self, "coef_"):
+            raise ModelError(f"this {type(self).__name__} is not fitted yet. Try fit(observations) first.")
+        return Polynomial(self.coef_)
+
+    def given_U(self, X: ArrayLike, U: ArrayLike) -> Polynomial:
+        """Return the polynomial fitted to true X and U, both (time, K)."""
+        return Polynomial(fitted_coefficients(X, U, self.degree))
+
+
+class IncrementPolynomial(_LearnedPolynomial):
+    """A polynomial fitted to the analysis increments of an ensemble Kalman filter whose model has no closure.
+
+    At the observed points the mean's increment, divided by the MTU between analyses, is regressed on the mean's
+    background, once. Since an analysis makes up for a part of the error only, the closure is too weak.
+
+    Parameters
+    ----------
+    degree, n_members : int
+    inflation : float, optional
+        Of the forecast anomalies, as the ensemble does not know that the model lacks U; by default the one of a few, up
+        to 1.5, that makes the observations most likely.
+    length, spin_up : float
+        MTU of the series into which the observations are cut, which are filtered side by side, and at the start of each
+        that is not fitted to.
+    random_state : int or None
+        Seed of all randomness; None draws a new one.
+
+    Attributes
+    ----------
+    coef_ : (degree + 1,) array
+        The coefficients of the added tendency, lowest order first.
+    inflation_ : float
+        That given, or the likeliest.
+
+    Sources: Leith (1978), Annu. Rev. Fluid Mech. 10, 107-128: increments as a sample of the model's error, linear in
+    the state.
+    """
+
+    def __init__(
+        self,
+        degree: int = 4,
+        n_members: int = 40,
+        inflation: float | None = None,
+        length: float = 20.0,
+        spin_up: float = 2.0,
+        random_state: int | None = 0,
+    ) -> None:
+        self.degree, self.n_members, self.inflation = degree, n_members, inflation
+        self.length, self.spin_up, self.random_state = length, spin_up, random_state
+
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
+        rows = min(round(self.length / observations.window), len(observations.values))
+        n_series, K = len(observations.values) // rows, observations.K
+        values = observations.values[: rows * n_series].reshape(n_series, rows, K).swapaxes(0, 1)
+        mean, spread = np.nanmean(values), np.nanstd(values)
+        initial = mean + spread * rng.standard_normal((n_series, self.n_members, K))
+        model = RedNoiseModel(np.zeros((1, 1)), 0.0, 0.0)
+        n_steps, still = whole_multiple(observations.window, MODEL_DT), np.zeros((n_series * self.n_members, K))
+
+        def advance(states: Array, time: int) -> Array:
+            return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
+
+        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=inflation, lag=0)
+        first = min(round(self.spin_up / observations.window), rows // 2)
+        seen = np.isfinite(values[first:])
+        background = found.forecasts[first:].mean(axis=2)[seen]
+        increments = found.states[first:].mean(axis=2)[seen] - background
+        coefficients = fitted_coefficients(background, increments / observations.window, self.degree)
+        return coefficients, float(found.log_likelihood[first:].sum())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
+
+
+class AugmentedPolynomial(_LearnedPolynomial):
+    """The polynomial that state augmentation ends with: a filter estimates its coefficients together with X.
+
+    The filter goes through the observations once, with an `AugmentedModel`; the closure has the mean coefficients over
+    the last half.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        The resolved model.
+    std : (degree + 1,) array
+        Standard deviations of the coefficients' prior, whose mean is 0, lowest order first.
+    n_members : int
+        More than K + degree + 1.
+    inflation : float, optional
+        Of the analysis anomalies of X; by default the one of a few, up to 1.5, that makes the observations most likely.
+    floor : float
+        As in `AugmentedModel`.
+    random_state : int or None
+        Seed of all randomness; None draws a new one.
+
+    Attributes
+    ----------
+    coef_ : (degree + 1,) array
+        The coefficients of the added tendency, lowest order first.
+    inflation_ : float
+        That given, or the likeliest.
+
+    Sources: Aksoy, Zhang and Nielsen-Gammon (2006), Geophys. Res. Lett. 33, L12801.
+    """
+
+    def __init__(
+        self,
+        regime: str | Regime = "wilks-f20",
+        std: ArrayLike = (1.0, 0.5, 0.05, 0.005, 0.0005),
+        n_members: int = 40,
+        inflation: float | None = None,
+        floor: float = 0.02,
+        random_state: int | None = 0,
+    ) -> None:
+        self.regime, self.std, self.n_members = regime, tuple(np.ravel(std)), n_members
+        self.inflation, self.floor, self.random_state = inflation, floor, random_state
+        self.degree = len(self.std) - 1
+
+    def _filtered(
+        self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
+        zero = np.zeros(self.degree + 1)
+        model = AugmentedModel(self.regime, zero, self.std, floor=self.floor, F=observations.F)
+        K, values = observations.K, observations.values[:, None]
+        if model.layout.K != K:
+            raise L96BenchError(f"expected observations on {model.layout.K} points, got {K}")
+        centre = np.where(np.isfinite(values[0]), values[0], np.nanmean(values))
+        spread = np.where(np.isfinite(values[0]), observations.std, np.nanstd(values))
+        X = centre[:, None] + spread[:, None] * rng.standard_normal((1, self.n_members, K))
+        initial = model.embed(X, [rng])
+
+        def advance(states: Array, time: int) -> Array:
+            analysis = model.constrain(states[None])
+            mean = analysis.mean(axis=1, keepdims=True)
+            analysis[..., :K] += (inflation - 1.0) * (analysis[..., :K] - mean[..., :K])
+            moved = model.advance(analysis[0], observations.window)
+            lost = ~np.isfinite(moved).all(axis=1)
+            if lost.all():
+                raise ModelError(f"every member of the filter blew up by the observations of time {time}")
+            moved[lost] = moved[~lost][rng.integers(np.count_nonzero(~lost), size=np.count_nonzero(lost))]
+            return moved
+
+        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, lag=0)
+        mean = found.states[len(values) // 2 :, 0, :, K:].mean(axis=(0, 1))
+        return np.array([ten_digits(float(value)) for value in mean]), float(found.log_likelihood.sum())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.regime!r}, std={self.std}, random_state={self.random_state})"

@@ -1,0 +1,220 @@
+"""A closure with red noise as a state-space model: what a smoother runs, and what is run online."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.assimilation import kernels
+from l96bench.dynamics import resolved_kernels
+from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
+from l96bench.dynamics.polynomial import ten_digits
+from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
+
+__all__ = ["PHI_BOUNDS", "Parametrized", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
+
+Array = NDArray[np.float64]
+
+_LEAST, _MOST = -50.0, 60.0
+"""X at which a member is stopped while it is smoothed."""
+_ROWS = 1_500_000
+"""The most values that a polynomial is fitted to; more are thinned."""
+_TAIL = 1e-3
+"""Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
+_REACH = 4.0
+"""The largest x - M that the polynomial sees, in standard deviations."""
+PHI_BOUNDS = (0.01, 0.97)
+"""Bounds of the autocorrelation of the noise over 0.05 MTU."""
+
+
+class Parametrized:
+    """The base of models whose parameters are the arguments that they were made with."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn's estimators do."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RedNoiseModel:
+    """U_k = f(X_k, X_k - M_k) + sigma e_k, e a red noise of variance 1 and M the past of X, weighted exponentially.
+
+        f(x, y) = sum_{p, q} c_{pq} x^p y^q,        dM/dt = (X - M) / memory
+
+    x is kept between `low` and `high`, beyond which f goes on as a line, and y between -`reach` and `reach`: a quartic
+    that fits all there is falls to any depth outside of it.
+
+    Attributes
+    ----------
+    coefficients : (degree + 1, q + 1) array
+        c_{pq}; with q = 0 there is no memory.
+    sigma, phi : float
+        Standard deviation of the noise, and its autocorrelation over 0.05 MTU.
+    memory : float
+        MTU; 0 for none.
+    low, high, slope, reach : float
+    """
+
+    coefficients: Array
+    sigma: float
+    phi: float
+    memory: float = 0.0
+    low: float = -np.inf
+    high: float = np.inf
+    slope: float = 0.0
+    reach: float = np.inf
+
+    @property
+    def n_parts(self) -> int:
+        """How many times K components its state has: X, e and, with a memory, M."""
+        return 3 if self.memory else 2
+
+    def mean(self, X: Array, M: Array) -> Array:
+        """Return f for X and M of any equal shape, points last."""
+        rows = [np.ascontiguousarray(each, dtype=np.float64).reshape(-1, X.shape[-1]) for each in (X, M)]
+        U = np.empty(rows[0].shape)
+        kernels.memory_polynomial(*rows, self.coefficients, self.low, self.high, self.slope, self.reach, U)
+        return U.reshape(X.shape)
+
+    def split(self, states: Array) -> tuple[Array, Array, Array]:
+        """Return X, e and M, views of states (..., n_parts K); without a memory M is X."""
+        parts = np.split(states, self.n_parts, axis=-1)
+        return parts[0], parts[1], parts[-1] if self.memory else parts[0]
+
+    def forcing(self, states: Array) -> Array:
+        """Return U (..., K) of states (..., n_parts K)."""
+        X, e, M = self.split(states)
+        return self.mean(X, M) + self.sigma * e
+
+    def advance(self, states: Array, F: float, rng: np.random.Generator, n_steps: int) -> Array:
+        """Return states (row, n_parts K) after some steps of the resolved model; X is stopped outside -50 to 60."""
+        parts = [np.array(each) for each in self.split(states)]
+        X, e, M = parts[0], parts[1], parts[2] if self.memory else parts[0]
+        kept, kick, share = self.rates(MODEL_DT)
+        n = len(X)
+        limits = (np.full(n, _LEAST), np.full(n, _MOST), np.full(n, F / 4.0), np.full(n, -1))
+        forcing = np.full(n, F)
+        for step in range(n_steps):
+            U = self.mean(X, M) + self.sigma * e
+            if self.memory:
+                M += share * (X - M)
+            resolved_kernels.advance_resolved(X, U, forcing, MODEL_DT, *limits, step)
+            e = kept * e + kick * rng.standard_normal(e.shape)
+        return np.concatenate([X, e, M] if self.memory else [X, e], axis=1)
+
+    def rates(self, dt: float) -> tuple[float, float, float]:
+        """Return what is kept of e over `dt`, the size of what is added, and the share by which M moves to X."""
+        kept = float(self.phi ** (dt / HISTORY_INTERVAL))
+        share = float(-np.expm1(-dt / self.memory)) if self.memory else 0.0
+        return kept, float(np.sqrt(1.0 - kept * kept)), share
+
+    def rounded(self) -> RedNoiseModel:
+        """Return the model with ten digits of each number; see `ten_digits`."""
+        numbers = ("sigma", "phi", "low", "high", "slope", "reach")
+        coefficients = np.array([[ten_digits(float(value)) for value in row] for row in self.coefficients])
+        return replace(self, coefficients=coefficients, **{name: ten_digits(getattr(self, name)) for name in numbers})
+
+    def closure(self, K: int, dt: float = MODEL_DT) -> SteppedClosure:
+        """Return the closure for K points and a resolved model that steps by `dt` MTU."""
+        return SteppedClosure(RedNoiseStep(self, K, dt), dt)
+
+
+def fitted_model(model: RedNoiseModel, X: Array, M: Array, U: Array, degree: int) -> RedNoiseModel:
+    """Return the model fitted to X, M and U, all (time, ..., K), 0.05 MTU apart."""
+    thin = max(X.size // _ROWS, 1)
+    x, u = X.ravel()[::thin], U.ravel()[::thin]
+    low, high = (float(value) for value in np.quantile(x, [_TAIL, 1.0 - _TAIL]))
+    slope = min(float(np.cov(x, u)[0, 1] / x.var()), 0.0)
+    inside = np.clip(x, low, high)
+    reach, y = np.inf, np.zeros_like(x)
+    if model.memory:
+        y = x - M.ravel()[::thin]
+        reach = _REACH * float(y.std())
+        y = np.clip(y, -reach, reach)
+    powers = np.array([(p, q) for p in range(degree + 1) for q in range(degree + 1 - p if model.memory else 1)])
+    scales = np.abs(inside).max(), np.abs(y).max() or 1.0
+    columns = [(inside / scales[0]) ** p * (y / scales[1]) ** q for p, q in powers]
+    design = np.stack(columns, axis=1)
+    solution = np.linalg.lstsq(design.T @ design, design.T @ (u - slope * (x - inside)), rcond=None)[0]
+    coefficients = np.zeros((degree + 1, degree + 1 if model.memory else 1))
+    coefficients[powers[:, 0], powers[:, 1]] = solution / scales[0] ** powers[:, 0] / scales[1] ** powers[:, 1]
+    found = RedNoiseModel(coefficients, 1.0, 0.5, model.memory, low, high, slope, reach)
+    left = U - found.mean(X, M)
+    phi = float((left[1:] * left[:-1]).mean() / (left * left).mean())
+    return replace(found, sigma=float(left.std()), phi=min(max(phi, PHI_BOUNDS[0]), PHI_BOUNDS[1]))
+
+
+class RedNoiseStep:
+    """The step of a `RedNoiseModel`; its state is M, whether there is a past, and e, all of which move with the model.
+
+    Without a past, M starts as X.
+    """
+
+    dtype = np.float64
+    graph_is_exact = True
+
+    def __init__(self, model: RedNoiseModel, K: int, dt: float) -> None:
+        self.model, self.K, self.dt = model, K, dt
+        self.rates = model.rates(dt)
+        kept = (Block(K + 1, dt),) if model.memory else ()
+        self.form = StepForm((*kept, Block(K, dt, "normal")), (Block(K, dt),), past=bool(model.memory))
+
+    def __call__(self, X: Array, state: Array, noise: Array, uniform: Array) -> tuple[Array, Array, Array]:
+        """Return U (n, K), the next state and the mean (n, K); see `l96bench.dynamics.steps.Step`."""
+        kept, kick, share = self.rates
+        e = state[:, -self.K :]
+        following = [kept * e + kick * noise]
+        M = X
+        if self.model.memory:
+            M = np.where(state[:, self.K : self.K + 1] > 0.0, state[:, : self.K], X)
+            following = [M + share * (X - M), np.ones((len(X), 1)), *following]
+        mean = self.model.mean(X, M)
+        return mean + self.model.sigma * e, np.concatenate(following, axis=1), mean
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Add the step's graph; see `Closure`."""
+        f64, model = np.float64, self.model
+
+        def times(values: str, factor: float) -> str:
+            return builder.node("Mul", builder.constant(factor, f64), values)
+
+        kept, kick, share = self.rates
+        M = x
+        if model.memory:
+            memory = builder.state(K + 1, f64, interval=self.dt)
+            seen = builder.gather(memory, np.array([K]))
+            is_seen = builder.node("Greater", seen, builder.constant(0.0, f64))
+            M = builder.node("Where", is_seen, builder.gather(memory, np.arange(K)), x)
+            moved = builder.node("Add", M, times(builder.node("Sub", x, M), share))
+            one = builder.node("Add", times(seen, 0.0), builder.constant(1.0, f64))
+            builder.keep(memory, builder.node("Concat", moved, one, axis=1))
+        e = builder.state(K, f64, "normal", self.dt, past=bool(model.memory))
+        noise = builder.noise(K, f64, self.dt)
+        builder.keep(e, builder.node("Add", times(e, kept), times(noise, kick)))
+        mean = self._mean_graph(builder, x, M)
+        builder.mean(mean)
+        return builder.node("Add", mean, times(e, model.sigma))
+
+    def _mean_graph(self, builder: GraphBuilder, x: str, M: str) -> str:
+        """Add f by the same Horner's rule."""
+        f64, model = np.float64, self.model
+
+        def clipped(values: str, low: float, high: float) -> str:
+            at_least = builder.node("Max", values, builder.constant(low, f64))
+            return builder.node("Min", at_least, builder.constant(high, f64))
+
+        inside = clipped(x, model.low, model.high)
+        y = clipped(builder.node("Sub", x, M), -model.reach, model.reach) if model.memory else ""
+        total = ""
+        for row in model.coefficients[::-1]:
+            value = builder.polynomial(y, row) if len(row) > 1 else builder.constant(row[0], f64)
+            total = builder.node("Add", builder.node("Mul", total, inside), value) if total else value
+        beyond = builder.node("Mul", builder.constant(model.slope, f64), builder.node("Sub", x, inside))
+        return builder.node("Add", total, beyond)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, K={self.K}, dt={self.dt})"

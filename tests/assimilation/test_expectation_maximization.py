@@ -1,0 +1,147 @@
+"""Closures learned by smoothing and fitting in turn, and the state-space model behind them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import l96bench
+from l96bench.assimilation import ExpectationMaximization, Network, ObservedSeries, RedNoiseModel
+from l96bench.errors import L96BenchError, ModelError
+
+K, F = 8, 20.0
+TRUE = RedNoiseModel(np.array([[-0.5], [-0.9], [0.0]]), 1.5, 0.4)
+COEFFICIENTS = np.array([[0.5, 0.2, -0.02], [-0.9, 0.03, 0.0], [0.01, 0.0, 0.0]])
+MEMORY = RedNoiseModel(COEFFICIENTS, 0.6, 0.05, 0.1, -8.0, 12.0, -0.4, 12.0)
+
+
+def run(model: RedNoiseModel, duration: float, seed: int = 0) -> tuple[NDArray, NDArray]:
+    """X and U (time, K), 0.05 MTU apart, of the resolved model under a closure that is known."""
+    rng = np.random.default_rng(seed)
+    states = np.concatenate([3.0 + 4.0 * rng.standard_normal((1, K))] * model.n_parts, axis=1)
+    states[:, K : 2 * K] = rng.standard_normal((1, K))
+    X, U = [], []
+    for time in range(round((duration + 5.0) / 0.05)):
+        states = model.advance(states, F, rng, 5)
+        if time >= 100:
+            X.append(model.split(states)[0][0])
+            U.append(model.forcing(states)[0])
+    return np.array(X), np.array(U)
+
+
+def observed(model: RedNoiseModel, duration: float, every: int = 1) -> ObservedSeries:
+    X = run(model, duration)[0][every - 1 :: every]
+    network = Network(K, 0.05 * every, 1.0)
+    return ObservedSeries(X + np.random.default_rng(1).standard_normal(X.shape), network, F)
+
+
+def quick(**options: object) -> ExpectationMaximization:
+    return ExpectationMaximization(**{"first_rounds": 6, "rounds": 2, "last_rounds": 1, "degree": 2, **options})
+
+
+@pytest.mark.slow
+def test_it_finds_the_closure_that_made_the_observations() -> None:
+    found = quick(first_rounds=25).fit(observed(TRUE, 150.0))
+    x = np.linspace(-5.0, 10.0, 31)[None]
+    error = found.model_.mean(x, x) - TRUE.mean(x, x)
+    assert np.sqrt(np.square(error).mean()) < 0.35
+    assert len(found.log_likelihood_) == 28
+    strength = [m.sigma**2 * (1 + m.phi**0.2) / (1 - m.phi**0.2) for m in (found.model_, TRUE)]
+    assert strength[0] == pytest.approx(strength[1], rel=0.4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [0.0, 0.1])
+def test_equal_seeds_give_equal_closures(memory: float) -> None:
+    series = observed(TRUE, 30.0, every=4)
+    first, again, other = (quick(memory=memory, random_state=seed).fit(series).model_ for seed in (0, 0, 1))
+    assert first.coefficients.shape == ((3, 3) if memory else (3, 1))
+    for field in dataclasses.fields(first):
+        np.testing.assert_array_equal(getattr(first, field.name), getattr(again, field.name))
+    assert not np.array_equal(first.coefficients, other.coefficients)
+
+
+@pytest.mark.parametrize("model", [TRUE, MEMORY])
+def test_true_x_and_u_give_the_closure_back(model: RedNoiseModel) -> None:
+    """The memory is known between the data only by interpolation, and the noise of 0.05 MTU is smooth."""
+    X, U = run(model, 200.0)
+    found = ExpectationMaximization(degree=2, memory=model.memory).given_U(X, U).model_
+    x = np.linspace(-4.0, 9.0, 27)[None]
+    for past in (x, x - 1.0):
+        np.testing.assert_allclose(found.mean(x, past), model.mean(x, past), atol=0.3)
+    assert found.sigma == pytest.approx(model.sigma, rel=0.1)
+    assert found.phi == pytest.approx(model.phi, abs=0.05)
+
+
+@pytest.mark.parametrize("model", [TRUE, MEMORY])
+def test_the_closure_is_the_model_that_was_smoothed(model: RedNoiseModel) -> None:
+    """A run online has the mean, spread and noise of the members that are advanced here."""
+    X = np.random.default_rng(0).normal(3.0, 4.0, (4000, K))
+    closure = model.closure(K)
+    closure.start(len(X), np.random.default_rng(1))
+    U = closure.step(X)
+    np.testing.assert_allclose(closure.last_mean, model.mean(X, X))
+    assert (U - closure.last_mean).std() == pytest.approx(model.sigma, rel=0.02)
+    states = np.concatenate([X, (U - closure.last_mean) / model.sigma, X], axis=1)[:, : model.n_parts * K]
+    online = l96bench.rollout(_Held(model, K), X[:1], 0.1, regime="wilks-f20", interval=0.05, progress=False)
+    still = dataclasses.replace(model, sigma=0.0)
+    moved = still.advance(states[:1], F, np.random.default_rng(0), 5)
+    np.testing.assert_allclose(online.X[1], moved[:, :K], rtol=1e-12)
+
+
+class _Held:
+    """The closure without its noise."""
+
+    deterministic = True
+
+    def __init__(self, model: RedNoiseModel, K: int) -> None:
+        self.inner = dataclasses.replace(model, sigma=0.0).closure(K)
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        self.inner.start(n_members, rng)
+
+    def step(self, X: NDArray) -> NDArray:
+        return self.inner.step(X)
+
+
+def test_the_polynomial_goes_on_as_a_line() -> None:
+    x = np.array([[-20.0, -8.0, 12.0, 30.0]])
+    U = MEMORY.mean(x, x)
+    np.testing.assert_allclose(U[0, 0], U[0, 1] - 0.4 * -12.0)
+    np.testing.assert_allclose(U[0, 3], U[0, 2] - 0.4 * 18.0)
+    np.testing.assert_array_equal(MEMORY.mean(x, x - 50.0) != MEMORY.mean(x, x - 12.0), False)
+
+
+@pytest.mark.parametrize("model", [TRUE, MEMORY])
+def test_the_noise_has_its_autocorrelation(model: RedNoiseModel) -> None:
+    states = np.random.default_rng(0).standard_normal((5000, model.n_parts * K))
+    e = model.split(model.advance(states, F, np.random.default_rng(1), 5))[1]
+    assert np.mean(e * model.split(states)[1]) == pytest.approx(model.phi, abs=0.02)
+    assert e.std() == pytest.approx(1.0, abs=0.02)
+
+
+def test_what_cannot_be_fitted() -> None:
+    with pytest.raises(ModelError, match="not fitted"):
+        ExpectationMaximization().closure()
+    for wrong in (
+        {"degree": 0},
+        dict.fromkeys(("first_rounds", "rounds", "last_rounds"), 0),
+        {"momentum": 1.0},
+        {"spin_up": 20.0},
+        {"memory": -1},
+    ):
+        with pytest.raises(L96BenchError, match="expected"):
+            ExpectationMaximization(**wrong).fit(observed(TRUE, 1.0))
+    with pytest.raises(L96BenchError, match="one shape"):
+        ExpectationMaximization().given_U(np.ones((5, K)), np.ones(5))
+
+
+def test_given_u_leaves_the_original_as_it_is() -> None:
+    model = ExpectationMaximization(degree=2)
+    before = copy.deepcopy(vars(model))
+    assert model.given_U(*run(TRUE, 5.0)).closure().K == K
+    assert vars(model) == before

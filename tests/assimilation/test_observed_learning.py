@@ -1,0 +1,102 @@
+"""Closures from observations by increments, by state augmentation, and from the climate alone."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from l96bench.assimilation import (
+    AugmentedPolynomial,
+    ClimateInversion,
+    IncrementPolynomial,
+    Network,
+    ObservedSeries,
+    RedNoiseModel,
+    observed_climate,
+)
+from l96bench.errors import L96BenchError, ModelError
+
+K, F = 8, 20.0
+TRUE = RedNoiseModel(np.array([[-0.5], [-0.9]]), 1.0, 0.2)
+
+
+@cache
+def observed(duration: float, points: tuple[int, ...] | None = None) -> ObservedSeries:
+    rng = np.random.default_rng(0)
+    states, X = rng.standard_normal((1, 2 * K)), []
+    for time in range(round(duration / 0.2) + 25):
+        states = TRUE.advance(states, F, rng, 20)
+        if time >= 25:
+            X.append(states[0, :K])
+    values = np.array(X) + rng.standard_normal((len(X), K))
+    if points is not None:
+        values[:, [each for each in range(K) if each not in points]] = np.nan
+    return ObservedSeries(values, Network(K, 0.2, 1.0, points=points), F)
+
+
+def slope(coefficients: NDArray) -> float:
+    """That of the polynomial over the states that occur."""
+    x = np.linspace(-4.0, 10.0, 15)
+    return float(np.polyfit(x, np.polynomial.polynomial.polyval(x, coefficients), 1)[0])
+
+
+@pytest.mark.slow
+def test_increments_have_the_sign_of_the_closure_and_too_little_of_it() -> None:
+    found = IncrementPolynomial(degree=1).fit(observed(200.0))
+    assert -0.9 < found.coef_[1] < -0.2
+    np.testing.assert_array_equal(found.closure().coefficients, found.coef_)
+
+
+@pytest.mark.slow
+def test_augmentation_ends_near_the_closure() -> None:
+    """Without the noise in its model the filter takes it for a stronger damping."""
+    found = AugmentedPolynomial("wilks-f20", (1.0, 0.5)).fit(observed(200.0))
+    np.testing.assert_allclose(found.coef_, [-0.5, -0.9], atol=0.5)
+
+
+@pytest.mark.slow
+def test_two_points_show_the_closure_by_their_climate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observed_climate, "_ITERATIONS", 5)
+    monkeypatch.setattr(observed_climate, "_DURATION", 20.0)
+    found = ClimateInversion(degree=1).fit(observed(400.0, (0, 4)))
+    assert found.model_.coefficients[1, 0] == pytest.approx(-0.9, abs=0.25)
+    assert found.closure().K == K
+
+
+@pytest.mark.parametrize("kind", [IncrementPolynomial, AugmentedPolynomial, ClimateInversion])
+def test_given_u(kind: type) -> None:
+    rng = np.random.default_rng(0)
+    X = 3.0 + 4.0 * rng.standard_normal((500, K))
+    U = -0.5 - 0.9 * X
+    model = kind()
+    closure = model.given_U(X, U + 0.1 * rng.standard_normal(U.shape))
+    predict = closure.model_.mean if kind is ClimateInversion else lambda X, M: closure.predict(X)
+    assert np.abs(predict(X, X) - U).mean() < 0.05
+    with pytest.raises(ModelError, match="not fitted"):
+        model.closure()
+
+
+@pytest.mark.parametrize("std", [0.0, 1.0])
+def test_the_statistics_know_the_errors(std: float) -> None:
+    """Those of states without errors, told of the errors, are those of states with them."""
+    rng = np.random.default_rng(0)
+    X = rng.gamma(2.0, 1.0, (40_000, 2, 4))
+    exact = observed_climate._statistics(X, [0, 2], std)
+    drawn = observed_climate._statistics(X + std * rng.standard_normal(X.shape), [0, 2], 0.0)
+    np.testing.assert_allclose(drawn, exact, rtol=0.02)
+
+
+def test_pairs_that_are_observed_have_distances() -> None:
+    values = np.full((5, 1, 8), np.nan)
+    values[..., [0, 4]] = 1.0
+    assert observed_climate._distances(values) == [0, 4]
+
+
+def test_what_cannot_be_fitted() -> None:
+    with pytest.raises(L96BenchError, match="rows of observations"):
+        ClimateInversion().fit(observed(2.0))
+    with pytest.raises(L96BenchError, match="36 points"):
+        AugmentedPolynomial("wide-k36").fit(observed(2.0))
