@@ -17,8 +17,8 @@ class ObservedPolicy:
         """Train PPO on 128 runs, each point an agent."""
         from l96bench.envs import ObservedClosureVectorEnv, train_ppo
 
-        rows, options = 128 * observations.K, {"episode_steps": 40, "autoreset_mode": "SameStep"}
-        env = ObservedClosureVectorEnv(self.track, num_envs=rows, local=True, observations=observations, **options)
+        options: Any = {"episode_steps": 40, "autoreset_mode": "SameStep", "observations": observations}
+        env = ObservedClosureVectorEnv(self.track, num_envs=128 * observations.K, local=True, **options)
         self.policy = train_ppo(env, gamma=0.98, steps=STEPS, seed=self.seed, log_std=-3.0, looks=0)
         return self
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import l96bench
 from l96bench.assimilation import ExpectationMaximization, Network, ObservedSeries, RedNoiseModel
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.graphs.models import exported
 
 K, F = 8, 20.0
 TRUE = RedNoiseModel(np.array([[-0.5], [-0.9], [0.0]]), 1.5, 0.4)
@@ -106,6 +107,19 @@ class _Held:
 
     def step(self, X: NDArray) -> NDArray:
         return self.inner.step(X)
+
+
+@pytest.mark.parametrize("model", [TRUE, MEMORY])
+def test_the_file_has_the_bits_of_the_closure(model: RedNoiseModel) -> None:
+    """Through a past, if it has a memory, and beyond the data."""
+    closure = model.rounded().closure(K)
+    read = l96bench.read_closure(exported(closure, K).data, K)
+    X = np.random.default_rng(0).normal(2.5, 6.0, (300, 40, K))
+    for each in (closure, read):
+        each.start(40, np.random.default_rng(5))
+        if model.memory:
+            each.remember(X[:40])
+    assert all(np.array_equal(closure.step(now), read.step(now)) for now in X)
 
 
 def test_the_polynomial_goes_on_as_a_line() -> None:
