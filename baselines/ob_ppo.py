@@ -2,16 +2,18 @@
 
 from typing import Any
 
+from sklearn.base import BaseEstimator
+
 import l96bench
 
 STEPS = 3_000_000
 
 
-class ObservedPolicy:
+class ObservedPolicy(BaseEstimator):
     """A policy that is trained on the observations that it is fitted to."""
 
-    def __init__(self, track: str, seed: int) -> None:
-        self.track, self.seed = track, seed
+    def __init__(self, track: str, random_state: int) -> None:
+        self.track, self.random_state = track, random_state
 
     def fit(self, observations: Any) -> "ObservedPolicy":
         """Train PPO on 128 runs, each point an agent."""
@@ -19,7 +21,7 @@ class ObservedPolicy:
 
         options: Any = {"episode_steps": 40, "autoreset_mode": "SameStep", "observations": observations}
         env = ObservedClosureVectorEnv(self.track, num_envs=128 * observations.K, local=True, **options)
-        self.policy = train_ppo(env, gamma=0.98, steps=STEPS, seed=self.seed, log_std=-3.0, looks=0)
+        self.policy = train_ppo(env, gamma=0.98, steps=STEPS, seed=self.random_state, log_std=-3.0, looks=0)
         return self
 
     def closure(self, dt: float) -> Any:
@@ -28,7 +30,7 @@ class ObservedPolicy:
 
 
 def make(task: l96bench.ObservedClosure, seed: int) -> ObservedPolicy:
-    return ObservedPolicy(task.regime_id, seed)
+    return ObservedPolicy(task.regime_id, random_state=seed)
 
 
 entry = l96bench.Entry(
