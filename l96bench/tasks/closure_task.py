@@ -243,11 +243,16 @@ class ClosureTask(Task):
         check_closure(self.read_closure(content), states, content)
 
     def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
-        """Score the closure in a file, after checking its U on 64 training states."""
-        closure, rows = self.read_closure(content), self.train.X
-        check_closure(closure, np.array(rows[:: max(1, len(rows) // 64)][:64]), content, np.array(rows))
+        """Score the closure in a file, after checking it along the training trajectory."""
+        closure = self.checked_closure(content)
         info = info.model_copy(update={"parameters": closure.n_parameters})
         return self.evaluate(self.in_role(closure, content), info, progress=False)
+
+    def checked_closure(self, content: Content) -> FileClosure:
+        """Return the closure in a file, whatever is said about it, after checking it along the training trajectory."""
+        closure, rows = self.read_closure(content), np.array(self.train.X)
+        check_closure(closure, rows[:: max(1, len(rows) // 64)][:64], content, rows)
+        return closure
 
     def check_trial(self, model: Any, result: Result) -> None:
         """Raise `SubmissionError` if the negative of a closure is far closer to the true U than the closure."""

@@ -251,6 +251,11 @@ class ObservedClosure(Task):
         """Raise `SubmissionError` unless the file's closure gives finite U, each state's computed on its own."""
         self.online.check_content(content)
 
+    def evaluate_content(self, content: Content, info: ModelInfo) -> Result:
+        """Score the closure in a file, after checking it along the training trajectory of `online-rollout`."""
+        closure = self.online.checked_closure(content)
+        return self.evaluate(closure, info.model_copy(update={"parameters": closure.n_parameters}), progress=False)
+
     def check_trial(self, model: Any, result: Result) -> None:
         """Raise `SubmissionError` if the negative of a closure is far closer to the true U than the closure."""
         self.online.check_trial(model, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from l96bench.data.splits import DATA_VERSION
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.regimes import seed_word
+from l96bench.tasks.artifacts import Content
 from l96bench.tasks.checks import check_task
 from l96bench.tasks.observed_closure import ObservedClosure
 from l96bench.tasks.registry import make_task
@@ -193,6 +195,15 @@ def test_a_closure_that_nobody_trained_here_shows_no_second_draw() -> None:
     assert not task.answers_anew(type(task).example().content)
     with pytest.raises(L96BenchError, match="has no fresh draws"):
         task.fresh(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["observed-closure/wilks-f20-fixed-v1", "online-rollout/wilks-f20-v2"])
+def test_a_file_that_tells_the_age_of_its_run_is_not_scored(family: str) -> None:
+    data = (Path(__file__).parents[1] / "submissions" / "corpus" / "step" / "counts-down.onnx").read_bytes()
+    info = l96bench.ModelInfo(name="clock", kind="example", inputs="X", command="none")
+    with pytest.raises(ModelError, match="tells the age of a run"):
+        make_task(family).miniature().evaluate_content(Content("closure.onnx", "onnx", data), info)
 
 
 class FitsItsPast:
