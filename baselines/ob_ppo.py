@@ -6,14 +6,12 @@ from sklearn.base import BaseEstimator
 
 import l96bench
 
-STEPS = 3_000_000
-
 
 class ObservedPolicy(BaseEstimator):
     """A policy that is trained on the observations that it is fitted to."""
 
-    def __init__(self, track: str, random_state: int) -> None:
-        self.track, self.random_state = track, random_state
+    def __init__(self, track: str, random_state: int, steps: int = 3_000_000) -> None:
+        self.track, self.random_state, self.steps = track, random_state, steps
 
     def fit(self, observations: Any) -> "ObservedPolicy":
         """Train PPO on 128 runs, each point an agent."""
@@ -21,7 +19,7 @@ class ObservedPolicy(BaseEstimator):
 
         options: Any = {"episode_steps": 40, "autoreset_mode": "SameStep", "observations": observations}
         env = ObservedClosureVectorEnv(self.track, num_envs=128 * observations.K, local=True, **options)
-        self.policy = train_ppo(env, gamma=0.98, steps=STEPS, seed=self.random_state, log_std=-3.0, looks=0)
+        self.policy = train_ppo(env, gamma=0.98, steps=self.steps, seed=self.random_state, log_std=-3.0, looks=0)
         return self
 
     def closure(self, dt: float) -> Any:

@@ -18,7 +18,9 @@ from l96bench.tasks.subgrid_forcing import SubgridForcing
 pytestmark = pytest.mark.training
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
-CLOSURES = sorted(path.stem for path in FOLDER.glob("[!_]*.py") if not path.stem.startswith(("da_", "er_", "rl_")))
+CLOSURES = sorted(
+    path.stem for path in FOLDER.glob("[!_]*.py") if not path.stem.startswith(("da_", "er_", "ob_", "rl_"))
+)
 
 EXPECTED = {
     "climatological mean": (0, 10, 0, 60),
