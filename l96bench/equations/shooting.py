@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from typing import Self
@@ -104,6 +105,13 @@ class MultipleShooting(BaseEstimator):
         self.least = least
         self.least_coupling = least_coupling
         self.share = share
+
+    def prepare(self) -> None:
+        """Compile what a fit needs; `EquationRecovery` calls this before the time of problems begins to count."""
+        K, steps = max(4, 2 * (self.radius or 0) + 1), np.arange(61)
+        phases = np.arange(K * (1 + self.J))
+        states = np.sin(5.0 * self.dt * steps[:, None] + phases * phases)
+        copy.copy(self).fit(states, self.dt * steps)
 
     def fit(self, X: ArrayLike, t: ArrayLike) -> Self:
         """Find the equations of the states X (time, K + K J), observed at the times t (time,) in MTU.

@@ -235,13 +235,15 @@ def _settle() -> int:
 
 
 def _load(payload: bytes) -> tuple[int, str]:
-    """Import what the model needs, and return the process's group, and the error if that fails."""
+    """Import what the model needs, let it `prepare`, and return the process's group, and the error if that fails."""
     import cloudpickle
 
     group = _settle()
     sys.path.append("")  # modules of the user's, beside the script
     try:
-        cloudpickle.loads(payload)
+        model = cloudpickle.loads(payload)
+        if callable(prepare := getattr(model, "prepare", None)):
+            prepare()
     except BaseException as error:
         return group, described(error)[:1000] + place_of(error)
     return group, ""

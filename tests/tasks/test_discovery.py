@@ -52,6 +52,34 @@ class Toy:
         return np.full((2, 2), self.command), T[:2]
 
 
+class Prepares:
+    """Compiles for longer than a problem may take."""
+
+    def prepare(self) -> None:
+        time.sleep(1.5)
+        os.environ["PREPARED"] = "yes"
+
+    def fit(self, X: np.ndarray, t: np.ndarray) -> None:
+        self.found = os.environ.pop("PREPARED", "no")
+
+    def equations(self) -> list[str]:
+        return [f"X[k] = {len(self.found)}"]
+
+
+class CannotPrepare(Prepares):
+    def prepare(self) -> None:
+        raise OSError("no compiler")
+
+
+@pytest.mark.slow
+def test_what_a_model_prepares_takes_none_of_a_problems_time() -> None:
+    found = discover(Prepares(), X, T, limit=1.0)
+    assert (found.texts, found.fault) == (("X[k] = 3",), "")
+    assert "PREPARED" not in os.environ
+    with pytest.raises(ModelError, match="no compiler"):
+        discover(CannotPrepare(), X, T, limit=1.0)
+
+
 FINE, LOOP, C_LOOP, EXIT, SYS_EXIT, SEGFAULT, MEMORY, RAISE = map(float, range(8))
 
 

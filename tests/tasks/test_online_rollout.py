@@ -173,7 +173,7 @@ def test_a_closure_cannot_tell_its_runs_apart(online: OnlineRollout, determinist
     runs = online.runs(Listener(deterministic), False)
     del TOLD[:2]  # whether it draws random numbers of its own is asked first
     members = 1 if deterministic else 4
-    again = 2 * 4 + 2 * deterministic  # two restarts at four times, and the check that members do not depend on others
+    again = 2 * 4 + 2  # two restarts at four times, and the check that members do not depend on others
     assert len(TOLD) == 15 * members // 10 + (15 * members % 10 > 0) + again  # forecasts, one goes on
     assert {told[0] for told in TOLD} == {15}
     pasts = {}
