@@ -17,6 +17,7 @@ from l96bench.entries.entry import baseline_names, find_entry
 from l96bench.entries.run import CEILING, Job, broken_entries, plan, result_path, run_jobs
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import read_checked
+from l96bench.regimes import other_regimes
 from l96bench.results.record import Result
 from l96bench.tasks import discovery
 from l96bench.tasks.registry import list_tasks, make_task
@@ -115,7 +116,7 @@ def test_all_baselines_go_on_all_their_regimes_and_tracks() -> None:
         assert tasks == {id for id in list_tasks() if entry.accepts(make_task(id))}, name
         assert tasks != set()
     assert {job.task.split("/")[1] for job in jobs if job.entry == "linear"} == {
-        f"{id}-v{n}" for id in DATA_REGIMES for n in (1, 2)
+        f"{id}-v{n}" for id in (*DATA_REGIMES, *other_regimes()) for n in (1, 2)
     }
     fast = {job.entry for job in plan(None, every=True, slow=False)} - {CEILING}
     assert fast == {name for name in baseline_names() if not find_entry(name)[0].slow}

@@ -15,7 +15,7 @@ from l96bench.data import store
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.data.splits import DATA_REGIMES, Split
 from l96bench.errors import DataError, UnknownIdError
-from l96bench.regimes import get_regime
+from l96bench.regimes import get_regime, other_regimes
 from l96bench.tasks.datasets import archive, data_sets, trajectories
 from l96bench.tasks.registry import list_tasks, make_task
 
@@ -44,7 +44,8 @@ def test_every_recorded_digest_belongs_to_a_data_set_and_the_other_way_round() -
 
 
 def test_owners_are_the_regimes_and_the_tracks_in_order() -> None:
-    assert list(dict.fromkeys(each.owner for each in data_sets())) == [*DATA_REGIMES, *TRACKS, *BASES, *OBSERVED_TRACKS]
+    ours = [*DATA_REGIMES, *TRACKS, *BASES, *OBSERVED_TRACKS]
+    assert list(dict.fromkeys(each.owner for each in data_sets())) == [*ours, *other_regimes()]
     for track in TRACKS:
         found = data_sets([track])
         assert [each.name for each in found] == list(PARTS)
@@ -85,8 +86,9 @@ def test_some_are_chosen_by_owner_and_name() -> None:
 
 def test_a_name_that_some_owners_lack_is_taken_of_the_others() -> None:
     chosen = data_sets(None, ["test", "shift"])
-    assert [each.owner for each in chosen if each.name == "test"] == [*DATA_REGIMES, *TRACKS]
-    assert [each.owner for each in chosen if each.name == "shift"] == [id for id in DATA_REGIMES if id != "three-scale"]
+    assert [each.owner for each in chosen if each.name == "test"] == [*DATA_REGIMES, *TRACKS, *other_regimes()]
+    shifted = [id for id in (*DATA_REGIMES, *other_regimes()) if get_regime(id).scales == 2]
+    assert [each.owner for each in chosen if each.name == "shift"] == shifted
 
 
 @pytest.mark.parametrize(
