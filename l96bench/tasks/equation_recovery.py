@@ -46,11 +46,10 @@ class EquationRecovery(Task):
 
     A model has ``fit(X, t)``, with X ``(time, n)`` and t ``(time,)``, and ``equations()``, which returns a list of
     strings (see `l96bench.EquationSet.parse`); pysindy's models and linear regressors of scikit-learn are adapted. A
-    fresh copy is fitted to every problem: 10 instances x 4 levels of noise x 3 budgets. Its equations are scored by
-    their terms, and by their right-hand side on unseen states of the same attractor. A problem without equations, or
-    with any that are not finite, scores 0 and is counted. A model may have ``prepare()``, such as to compile, which is
-    called before the time of problems begins to count. ``regime_id`` is the track; where Y is hidden, the equations are
-    the resolved ones with a closure.
+    ``prepare()``, such as to compile, takes no time of a problem. A fresh copy is fitted to every problem: 10 instances
+    x 4 levels of noise x 3 budgets. Its equations are scored by their terms, and by their right-hand side on unseen
+    states of the same attractor. A problem without equations, or with any that are not finite, scores 0 and is counted.
+    ``regime_id`` is the track; where Y is hidden, the equations are the resolved ones with a closure.
 
     Parameters
     ----------
