@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.observed_climate import climate_model
 from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
-from l96bench.assimilation.state_space import PHI_BOUNDS, Parametrized, RedNoiseModel, fitted_model
+from l96bench.assimilation.state_space import PHI_BOUNDS, STEPS, RedNoiseLearner, RedNoiseModel, fitted_model
 from l96bench.checks import checked_random_state, whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
-from l96bench.dynamics.steps import SteppedClosure
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.errors import L96BenchError
 
 __all__ = ["ExpectationMaximization"]
 
 Array = NDArray[np.float64]
 
-_STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
-"""Steps of the model between two times of the smoother."""
 _MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 160, 1.5
 """Members, and those and the lag, in MTU, where some points are not observed."""
 _ROUNDS, _FEW_ROUNDS = 30, 10
@@ -37,7 +33,7 @@ _EVALUATIONS = 45
 """Likelihoods in that search, beside those of the closures above."""
 
 
-class ExpectationMaximization(Parametrized):
+class ExpectationMaximization(RedNoiseLearner):
     """A polynomial closure with red noise that makes noisy observations of X likely.
 
         U_k = f(X_k, X_k - M_k) + sigma e_k,       dM/dt = (X - M) / memory
@@ -124,23 +120,6 @@ class ExpectationMaximization(Parametrized):
         self.model_, self.K_ = model.rounded(), observations.K
         return self
 
-    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
-        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
-        if not hasattr(self, "model_"):
-            raise ModelError("this ExpectationMaximization is not fitted yet. Try fit(observations) first.")
-        return self.model_.closure(self.K_, dt)
-
-    def given_U(self, X: ArrayLike, U: ArrayLike) -> ExpectationMaximization:
-        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
-        states, forcing = (np.asarray(each, dtype=np.float64) for each in (X, U))
-        if states.ndim != 2 or states.shape != forcing.shape or len(states) < 2:
-            raise L96BenchError(f"expected X and U (time, K) of one shape, got {states.shape} and {forcing.shape}")
-        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, _PHI_START, self.memory)
-        M = _past(states, blank) if self.memory else states
-        found = copy.copy(self)
-        found.model_, found.K_ = fitted_model(blank, states, M, forcing, self.degree).rounded(), states.shape[1]
-        return found
-
     def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
         """Return the model after all rounds."""
         first = problem.first_rounds if self.first_rounds is None else self.first_rounds
@@ -198,11 +177,9 @@ class _Problem:
         lag: float | None,
     ) -> None:
         every = whole_multiple(observations.window, HISTORY_INTERVAL, "the window", "0.05")
-        rows = min(round(length / observations.window), len(observations.values))
-        n_series = len(observations.values) // rows
-        self.first = min(round(spin_up / HISTORY_INTERVAL), rows * every // 2)
-        cut = observations.values[: rows * n_series].reshape(n_series, rows, observations.K).swapaxes(0, 1)
-        self.values = np.full((rows * every, n_series, observations.K), np.nan)
+        cut = observations.cut(length)
+        self.first = min(round(spin_up / HISTORY_INTERVAL), len(cut) * every // 2)
+        self.values = np.full((len(cut) * every, *cut.shape[1:]), np.nan)
         self.values[::every] = cut
         self.F, self.std, self.inflation = observations.F, observations.std, inflation
         self.lag = None if lag is None else round(lag / HISTORY_INTERVAL)
@@ -215,10 +192,9 @@ class _Problem:
     ) -> tuple[Smoothed, float]:
         """Return members under a model, and the log likelihood of an observation after the spin-up."""
         values = self.values[:, some] if self.values[:, some].size else self.values
-        n_steps = _STEPS
 
         def advance(states: Array, time: int) -> Array:
-            return model.advance(states, self.F, rng, n_steps)
+            return model.advance(states, self.F, rng, STEPS)
 
         initial = self._initial(model, values[0], rng)
         found = ensemble_smoother(advance, initial, values, self.std, rng=rng, inflation=self.inflation, lag=lag)
@@ -281,14 +257,3 @@ def _beyond(found: RedNoiseModel, before: RedNoiseModel, momentum: float) -> Red
         sigma=float(np.exp(further(np.log(found.sigma), np.log(before.sigma)))),
         phi=float(np.clip(1.0 / (1.0 + np.exp(-phi)), *PHI_BOUNDS)),
     )
-
-
-def _past(X: Array, model: RedNoiseModel) -> Array:
-    """Return M (time, K) along a trajectory X (time, K), 0.05 MTU apart, X being linear in between."""
-    share, M = model.rates(MODEL_DT)[2], np.array(X)
-    for time in range(1, len(X)):
-        now = M[time - 1]
-        for step in range(_STEPS):
-            now = now + share * (X[time - 1] + (X[time] - X[time - 1]) * (step / _STEPS) - now)
-        M[time] = now
-    return M

@@ -142,6 +142,12 @@ class ObservedSeries:
             raise L96BenchError(f"expected a budget between {self.window} and {longest:g} MTU, got {duration}")
         return ObservedSeries(self.values[:n], self.network, self.F)
 
+    def cut(self, duration: float) -> Array:
+        """Return series of `duration` MTU (row, series, K), side by side, without the rest; one if they are too few."""
+        rows = min(round(duration / self.window), len(self.values))
+        n_series = len(self.values) // rows
+        return self.values[: rows * n_series].reshape(n_series, rows, self.K).swapaxes(0, 1)
+
     @property
     def X(self) -> Array:
         """Nothing: raises `L96BenchError`."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from l96bench.assimilation.observed import ObservedSeries
-from l96bench.assimilation.state_space import Parametrized, RedNoiseModel, fitted_model
+from l96bench.assimilation.state_space import RedNoiseLearner, RedNoiseModel
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
-from l96bench.dynamics.steps import SteppedClosure
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.errors import L96BenchError
 
 __all__ = ["ClimateInversion", "climate_model", "continued"]
 
@@ -24,11 +22,11 @@ _NOISE, _PHI, _TAIL = 1.5, 0.2, 1e-3
 _LAGS = (1, 2, 3, 4)
 """Windows between two observations whose products are compared."""
 _MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 10, 16, 10.0, 60.0, 25
-"""Of the inversion: parameters, updates, runs for each, MTU of a run before and in its statistics, and parts of the
-observations from which the noise of the statistics is estimated."""
+"""The members and updates of the inversion, runs for each member, MTU of a run before and in its statistics, and
+parts of the observations from which the noise of the statistics is estimated."""
 
 
-class ClimateInversion(Parametrized):
+class ClimateInversion(RedNoiseLearner):
     """A polynomial with red noise under which the model has the climate of noisy observations.
 
     Ensemble Kalman inversion finds the coefficients and the size of the noise from statistics of the observations
@@ -63,21 +61,6 @@ class ClimateInversion(Parametrized):
         rng = np.random.default_rng(checked_random_state(self.random_state))
         self.model_, self.K_ = climate_model(observations, self.degree, rng).rounded(), observations.K
         return self
-
-    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
-        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
-        if not hasattr(self, "model_"):
-            raise ModelError("this ClimateInversion is not fitted yet. Try fit(observations) first.")
-        return self.model_.closure(self.K_, dt)
-
-    def given_U(self, X: ArrayLike, U: ArrayLike) -> ClimateInversion:
-        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
-        states = np.asarray(X, dtype=np.float64)
-        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, _PHI)
-        found = copy.copy(self)
-        found.model_ = fitted_model(blank, states, states, np.asarray(U, dtype=np.float64), self.degree).rounded()
-        found.K_ = states.shape[1]
-        return found
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"

@@ -6,11 +6,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
 from l96bench.assimilation.models import AugmentedModel
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.smoother import ensemble_smoother
-from l96bench.assimilation.state_space import Parametrized, RedNoiseModel
+from l96bench.assimilation.state_space import RedNoiseModel
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients, ten_digits
@@ -25,7 +26,7 @@ _INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
 """Those that are tried where none is given."""
 
 
-class _LearnedPolynomial(Parametrized):
+class _LearnedPolynomial(BaseEstimator):
     """The base of models that learn one polynomial, with the coefficients ``coef_``, lowest order first."""
 
     degree: int
@@ -104,9 +105,8 @@ class IncrementPolynomial(_LearnedPolynomial):
     def _filtered(
         self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
     ) -> tuple[Array, float]:
-        rows = min(round(self.length / observations.window), len(observations.values))
-        n_series, K = len(observations.values) // rows, observations.K
-        values = observations.values[: rows * n_series].reshape(n_series, rows, K).swapaxes(0, 1)
+        values = observations.cut(self.length)
+        rows, n_series, K = values.shape
         mean, spread = np.nanmean(values), np.nanstd(values)
         initial = mean + spread * rng.standard_normal((n_series, self.n_members, K))
         model = RedNoiseModel(np.zeros((1, 1)), 0.0, 0.0)

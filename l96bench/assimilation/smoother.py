@@ -16,12 +16,12 @@ __all__ = ["Smoothed", "ensemble_smoother"]
 Array = NDArray[np.float64]
 
 _RIDGE = 1e-6
-"""What is added to the forecast's covariance, as a fraction of each variance, before it is inverted."""
+"""The fraction of each variance that is added to the forecast's covariance before it is inverted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smoothed:
-    """What `ensemble_smoother` returns.
+    """The result of `ensemble_smoother`.
 
     Attributes
     ----------

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
+import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 
 from l96bench.assimilation import kernels
+from l96bench.checks import whole_multiple
 from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
+from l96bench.errors import L96BenchError, ModelError
 
-__all__ = ["PHI_BOUNDS", "Parametrized", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
+__all__ = ["PHI_BOUNDS", "STEPS", "RedNoiseLearner", "RedNoiseModel", "RedNoiseStep", "fitted_model"]
 
 Array = NDArray[np.float64]
 
@@ -27,16 +30,10 @@ _TAIL = 1e-3
 """Fraction of the smoothed X on either side beyond which the polynomial goes on as a line."""
 _REACH = 4.0
 """The largest x - M that the polynomial sees, in standard deviations."""
+STEPS = whole_multiple(HISTORY_INTERVAL, MODEL_DT)
+"""Steps of the model between two times of the smoother."""
 PHI_BOUNDS = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
-
-
-class Parametrized:
-    """The base of models whose parameters are the arguments that they were made with."""
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters by name, as scikit-learn's estimators do."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +67,7 @@ class RedNoiseModel:
 
     @property
     def n_parts(self) -> int:
-        """How many times K components its state has: X, e and, with a memory, M."""
+        """The number of times K components of its state: X, e and, with a memory, M."""
         return 3 if self.memory else 2
 
     def mean(self, X: Array, M: Array) -> Array:
@@ -146,6 +143,43 @@ def fitted_model(model: RedNoiseModel, X: Array, M: Array, U: Array, degree: int
     left = U - found.mean(X, M)
     phi = float((left[1:] * left[:-1]).mean() / (left * left).mean())
     return replace(found, sigma=float(left.std()), phi=min(max(phi, PHI_BOUNDS[0]), PHI_BOUNDS[1]))
+
+
+class RedNoiseLearner(BaseEstimator):
+    """The base of models that learn a polynomial with red noise, and have it as ``model_`` once they are fitted."""
+
+    degree: int
+    memory: float = 0.0
+    model_: RedNoiseModel
+    K_: int
+
+    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
+        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
+        if not hasattr(self, "model_"):
+            raise ModelError(f"this {type(self).__name__} is not fitted yet. Try fit(observations) first.")
+        return self.model_.closure(self.K_, dt)
+
+    def given_U(self, X: ArrayLike, U: ArrayLike) -> Self:
+        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
+        states, forcing = (np.asarray(each, dtype=np.float64) for each in (X, U))
+        if states.ndim != 2 or states.shape != forcing.shape or len(states) < 2:
+            raise L96BenchError(f"expected X and U (time, K) of one shape, got {states.shape} and {forcing.shape}")
+        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, 0.0, self.memory)
+        M = _past(states, blank) if self.memory else states
+        found = copy.copy(self)
+        found.model_, found.K_ = fitted_model(blank, states, M, forcing, self.degree).rounded(), states.shape[1]
+        return found
+
+
+def _past(X: Array, model: RedNoiseModel) -> Array:
+    """Return M (time, K) along a trajectory X (time, K), 0.05 MTU apart, X being linear in between."""
+    share, M = model.rates(MODEL_DT)[2], np.array(X)
+    for time in range(1, len(X)):
+        now = M[time - 1]
+        for step in range(STEPS):
+            now = now + share * (X[time - 1] + (X[time] - X[time - 1]) * (step / STEPS) - now)
+        M[time] = now
+    return M
 
 
 class RedNoiseStep:

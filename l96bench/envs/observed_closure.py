@@ -113,8 +113,11 @@ class ObservedClosureVectorEnv(ClosureEnv):
     @property
     def observations(self) -> Floats:
         """The observations of the present time, (n_systems, K); NaN where there is none."""
-        values = self._values[np.minimum(self._at // self.window_steps, len(self._values) - 1)]
-        return np.where((self._at % self.window_steps == 0)[:, None], values, np.nan)
+        return np.where((self._at % self.window_steps == 0)[:, None], self._latest, np.nan)
+
+    @property
+    def _latest(self) -> Floats:
+        return self._values[np.minimum(self._at // self.window_steps, len(self._values) - 1)]
 
     def _begin(self, systems: NDArray[np.intp]) -> None:
         super()._begin(systems)
@@ -159,8 +162,7 @@ class ObservedClosureVectorEnv(ClosureEnv):
         )
 
     def _records(self) -> tuple[Floats, ...]:
-        values = self._values[np.minimum(self._at // self.window_steps, len(self._values) - 1)]
-        return self._X, np.where(np.isnan(values), self.scaling.mean_X, values)
+        return self._X, np.where(np.isnan(self._latest), self.scaling.mean_X, self._latest)
 
 
 class ObservedClosureEnv(ScalarEnv):

@@ -244,4 +244,4 @@ OBSERVED = (
            "The score over that of the same kind of closure fitted to the true X and U, on the same test; 0 where "
            "that has none.", "1", "higher"),
 )  # fmt: skip
-"""Of `observed-closure`, beside those of `online-rollout`."""
+"""Metrics of `observed-closure`, beside those of `online-rollout`."""

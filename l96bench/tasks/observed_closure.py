@@ -160,7 +160,7 @@ class ObservedClosure(Task):
 
     @property
     def training_task(self) -> Self:
-        """What entries get: the observations, and nothing else."""
+        """The task that entries get: the observations, and nothing else."""
         return shared(replace(self, alone=True, scorer=None, source=self.source.training(self).source))
 
     def fit(self, model: Any, budget: float | None = None) -> float:
