@@ -27,7 +27,7 @@ from pydantic import (
     model_validator,
 )
 
-from l96bench import assimilation
+from l96bench.assimilation import ensemble_filters, filters, variational
 from l96bench.assimilation.filters import BatchFilter, Filter, static_covariance
 from l96bench.errors import L96BenchError, ModelError, faulty_fields, nearest
 from l96bench.graphs.step_map import Port, StateMap, StepMap
@@ -47,8 +47,8 @@ STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=Fals
 """Unknown keys and values of another type are errors that name their field."""
 FILTERS: Mapping[str, type[BatchFilter]] = {
     name: each
-    for name in assimilation.__all__
-    if inspect.isclass(each := getattr(assimilation, name)) and issubclass(each, BatchFilter)
+    for name, each in sorted((vars(ensemble_filters) | vars(filters) | vars(variational)).items())
+    if inspect.isclass(each) and issubclass(each, BatchFilter) and each is not BatchFilter
 }
 """The filters that a description may name: all of the library."""
 LARGEST, MOST = 1e6, 128
