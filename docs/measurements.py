@@ -165,7 +165,7 @@ def modelled() -> str:
     """What honest closures do in the tests of restarts and of the distance from the training data."""
     rows = []
     for task in l96bench.list_tasks("online-rollout"):
-        results = l96bench.load_results(PAGE.parents[1] / "leaderboard" / "results" / task)
+        results = l96bench.read_results(PAGE.parents[1] / "leaderboard" / "results" / task)
         metrics = [each.metrics for each in results if each.model.kind != "reference"]
         ends = []
         for name in ("restart", "training_distance"):

@@ -55,7 +55,7 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
 
 def scores(ax: plt.Axes) -> None:
     """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
-    results = l96bench.load_results(ROOT / "leaderboard" / "results")
+    results = l96bench.read_results(ROOT / "leaderboard" / "results")
     by_task = {
         task: {r.model.name: r for r in results if r.task == task and r.model.kind != "reference"}
         for task in (f"subgrid-forcing/{REGIME}-v1", f"online-rollout/{REGIME}-v2")

@@ -179,7 +179,7 @@ def recall(results: list[l96bench.Result]) -> str:
 def main() -> None:
     """Write docs/recovery.md and its picture."""
     results = [
-        each for each in l96bench.load_results(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"
+        each for each in l96bench.read_results(ROOT / "leaderboard" / "results") if each.family == "equation-recovery"
     ]
     figure(results).savefig(ROOT / "docs" / "recovery.png", dpi=85, metadata={"Software": None})
     parts = [INTRODUCTION, symmetry(results), RECALL, recall(results)]

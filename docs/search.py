@@ -176,7 +176,7 @@ def standings(task: str, metrics: Sequence[str], many: int = 5) -> l96bench.Mark
     """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
     folder = RESULTS / task
     results = (
-        [each for each in l96bench.load_results(folder) if each.model.kind not in ("reference", "predictions")]
+        [each for each in l96bench.read_results(folder) if each.model.kind not in ("reference", "predictions")]
         if folder.is_dir()
         else []
     )

@@ -40,7 +40,7 @@ from .metrics.glossary import Metric
 from .parallel import in_parallel
 from .regimes import Regime, get_regime, list_regimes, register_regime
 from .results.combine import combine_seeds
-from .results.load import load_results
+from .results.load import read_results
 from .results.origin import slug_of
 from .results.record import Failures, ModelInfo, Result
 from .submissions.export import export_equations, export_onnx, export_predictions
@@ -132,13 +132,13 @@ __all__ = [
     "in_parallel",
     "list_regimes",
     "list_tasks",
-    "load_results",
     "make_task",
     "markdown_table",
     "metrics",
     "perfect_forecast",
     "random_state",
     "read_closure",
+    "read_results",
     "register_regime",
     "register_task",
     "rollout",

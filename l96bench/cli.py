@@ -19,7 +19,7 @@ import typer
 from l96bench.board.commands import app as seasons
 from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning, is_users, place_of
 from l96bench.processes import ended_by_signals
-from l96bench.results.load import find_board, load_results
+from l96bench.results.load import find_board, read_results
 from l96bench.submissions.commands import Entry
 from l96bench.submissions.commands import app as submissions
 from l96bench.tasks.commands import Dask, Jobs
@@ -354,7 +354,7 @@ def _diagnosed(
 
     rows = []
     with suppress(L96BenchError) if results is None else nullcontext():
-        rows = load_results(find_board() / "results" if results is None else results)
+        rows = read_results(find_board() / "results" if results is None else results)
     return make_report(entry, regime, output, rows, only=only or None, seed=seed)
 
 

@@ -216,7 +216,7 @@ def code(*functions: Callable[..., Any]) -> str:
 
 def committed(task: str) -> dict[str, l96bench.Result]:
     """The rows of the leaderboard's table of a task by the entries' names."""
-    return {each.model.name: each for each in l96bench.load_results(RESULTS) if each.task == task}
+    return {each.model.name: each for each in l96bench.read_results(RESULTS) if each.task == task}
 
 
 def score(result: l96bench.Result) -> l96bench.Markdown:

@@ -16,7 +16,7 @@ from l96bench.board.tables import make_tables, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table, one_line
 from l96bench.errors import L96BenchError, ResultError, SubmissionError, shortened
 from l96bench.files import write_atomic
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.record import Result
 from l96bench.submissions.artifacts import left_out
 from l96bench.submissions.comparison import DIFFERENT, IDENTICAL, compare
@@ -154,7 +154,7 @@ def review_contribution(
     scored = score_folder(submission, tasks, status="verified", limits=limits, n_jobs=n_jobs, fresh=True)
     found.faults += scored.faults
     if rows is None and placed:
-        rows = {row.task: row for row in load_results(board / "results") if row.slug == submission.submission.slug}
+        rows = {row.task: row for row in read_results(board / "results") if row.slug == submission.submission.slug}
     _compare_rows(scored.results, rows or {}, placed, found)
     _compare_with_board(scored.results, [*load_rows(board / "results").values(), *beside], board, found)
     return found

@@ -15,7 +15,7 @@ from l96bench.board.tables import Table, make_tables
 from l96bench.entries.entry import Entry, baseline_names, find_entry
 from l96bench.errors import UnknownIdError, nearest
 from l96bench.files import locked, replace_all, write_atomic
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.origin import slug_of
 from l96bench.submissions.names import resolve
 from l96bench.tasks.registry import make_task
@@ -83,8 +83,8 @@ def _baselines_of(task: str) -> Sequence[str]:
 def _tables(results: Path, board: Path, entered: Callable[[str], Sequence[str]] | None = None) -> tuple[Table, ...]:
     """Return the tables of the results; if they are the board's own, with its seasons and the rows still to come."""
     if not _has_seasons(results, board):
-        return make_tables(load_results(results))
-    return make_tables(load_results(results), revealed_seasons(board), entered)
+        return make_tables(read_results(results))
+    return make_tables(read_results(results), revealed_seasons(board), entered)
 
 
 @functools.cache
@@ -104,7 +104,7 @@ def _embedded(readme: str, tables: Sequence[Table]) -> str:
 
 def text(results: Path) -> str:
     """Return compact tables of all tasks."""
-    return render.compact_tables(make_tables(load_results(results)), cards="cards")
+    return render.compact_tables(make_tables(read_results(results)), cards="cards")
 
 
 def card(results: Path, name: str) -> str:

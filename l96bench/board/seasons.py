@@ -9,7 +9,7 @@ from pathlib import Path
 from l96bench.board.flags import Key
 from l96bench.errors import ResultError
 from l96bench.results.combine import require_comparable
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.record import Result, Value
 from l96bench.seasons.record import SeasonRecord, record_path, season_names
 from l96bench.seasons.scoring import results_folder
@@ -41,7 +41,7 @@ def revealed_seasons(board: Path) -> dict[str, SeasonRows]:
 
 def load_rows(folder: Path) -> dict[Key, Result]:
     """Return the results below a folder by task and slug; none where there is no folder."""
-    rows = load_results(folder) if folder.is_dir() else []
+    rows = read_results(folder) if folder.is_dir() else []
     return {(row.task, row.slug): row for row in rows}
 
 

@@ -10,7 +10,7 @@ from l96bench.files import finish_writing
 from l96bench.results.record import Result
 
 
-def load_results(folder: str | os.PathLike[str]) -> list[Result]:
+def read_results(folder: str | os.PathLike[str]) -> list[Result]:
     """Return every result below a folder, by file path; `ResultError` names a missing folder or invalid file."""
     folder = Path(folder)
     if not folder.is_dir():

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
@@ -168,6 +169,15 @@ class ModelInfo(_Record):
     command: str
     source: str = ""
     description: str = ""
+
+    @property
+    def script(self) -> str:
+        """The script that made it, as `find_code` takes it; empty if the command is no ``l96bench run``."""
+        try:
+            words = shlex.split(self.command)
+        except ValueError:
+            return ""
+        return words[2] if words[:2] == ["l96bench", "run"] and len(words) > 2 else ""
 
 
 class Failures(_Record):

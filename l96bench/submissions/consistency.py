@@ -19,7 +19,6 @@ from l96bench.results.origin import FRESH_LEVEL
 from l96bench.results.record import Result, Score, Value
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.fresh import fresh_seed
-from l96bench.submissions.names import script_named
 from l96bench.submissions.reserved import name_faults
 from l96bench.tasks.base import Task
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned
@@ -148,7 +147,7 @@ def origin_faults(row: Result, submission: SubmissionFolder | None) -> list[str]
     if row.submission is None:
         if is_ceiling(row):
             return []
-        title = baseline_titles().get(script_named(row))
+        title = baseline_titles().get(row.model.script)
         made = title == row.model.name and shlex.split(row.model.command)[3:] == ["--task", row.task]
         if not made:
             return [f"no baseline makes it: {row.model.command}"]

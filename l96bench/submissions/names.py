@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from l96bench.submissions.folder import SubmissionFolder
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
 
-__all__ = ["Named", "entry_of", "resolve", "script_named"]
+__all__ = ["Named", "entry_of", "resolve"]
 
 _ARTIFACTS = (".onnx", ".yaml", ".json", ".npz")
 
@@ -51,7 +50,7 @@ class Named:
             return self.text
         if self.result is not None and self.result.submission is None:
             entry_of(self.result, self.text)
-            return script_named(self.result)
+            return self.result.model.script
         raise L96BenchError(f"{self.text}: expected something to train, got what is ready; try `l96bench score`")
 
     def entry(self) -> Entry:
@@ -114,22 +113,13 @@ def entry_of(row: Result, shown: str) -> Entry:
         if not (place / SUBMISSION_FILE).is_file():
             raise L96BenchError(f"{shown}: expected its submission in {place}, found none; give its folder instead")
         return _ready(SubmissionFolder.read(place))
-    name = script_named(row)
+    name = row.model.script
     if not name:
         raise L96BenchError(f"{shown}: expected a row of an entry, got one made by {row.model.command!r}")
     entry = find_code(name).load()
     if entry.name != row.model.name:
         raise L96BenchError(f"{shown}: expected {name} to be called {row.model.name!r}, got {entry.name!r}")
     return entry
-
-
-def script_named(row: Result) -> str:
-    """Return the entry in the command of a row, as `find_code` takes it; empty if it is no ``l96bench run``."""
-    try:
-        words = shlex.split(row.model.command)
-    except ValueError:
-        return ""
-    return words[2] if words[:2] == ["l96bench", "run"] and len(words) > 2 else ""
 
 
 def _ready(folder: SubmissionFolder) -> Entry:

@@ -28,7 +28,7 @@ from l96bench.submissions.contained import Limits, stop_contained
 from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder, score_folder
 from l96bench.submissions.fresh import fresh_draw, fresh_seed, fresh_text
-from l96bench.submissions.names import resolve, script_named
+from l96bench.submissions.names import resolve
 from l96bench.tasks.registry import make_task
 
 __all__ = [
@@ -135,8 +135,8 @@ def _register(paths: Sequence[Path], board: Path) -> None:
         if not path.resolve().is_relative_to(board.resolve()):
             with suppress(L96BenchError):  # it is the verdict on the row
                 row = Result.read(path)
-                if row.submission is None and script_named(row):
-                    find_code(script_named(row)).load()
+                if row.submission is None and row.model.script:
+                    find_code(row.model.script).load()
 
 
 def _consistent(paths: Sequence[Path], board: Path) -> tuple[dict[Path, Result], dict[Path, Verdict]]:
@@ -182,7 +182,7 @@ def _from_scripts(rows: Mapping[Path, Result], board: Path, train: Train, slow: 
     entries: dict[str, Entry | None] = {}
     for path, row in rows.items():
         own = not path.resolve().is_relative_to(board)
-        name = CEILING if is_ceiling(row) else script_named(row)
+        name = CEILING if is_ceiling(row) else row.model.script
         if name != CEILING and name not in entries:
             entries[name] = _entry(name, own)
         entry = entries.get(name)

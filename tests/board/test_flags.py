@@ -12,7 +12,7 @@ import pytest
 from l96bench.board.flags import KINDS, doubts, flags, marks
 from l96bench.board.render import render
 from l96bench.board.tables import make_tables
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.origin import FreshDraw, SubmissionInfo
 from l96bench.results.record import Result, Value
 
@@ -48,7 +48,7 @@ def test_nothing_is_flagged_on_an_honest_board(rows: list[Result]) -> None:
 
 @pytest.mark.slow
 def test_on_the_committed_board_files_of_baselines_with_one_seed_are_their_duplicates_and_nothing_else() -> None:
-    results = load_results(ROOT / "leaderboard" / "results")
+    results = read_results(ROOT / "leaderboard" / "results")
     files = (
         *("conditional Markov chain", "cubic stencil regression", "fitted cubic + AR(1)", "fitted quartic + AR(1)"),
         *("fitted quartic + white noise", "fitted quintic", "memory polynomial", "memory polynomial with advection"),

@@ -12,7 +12,7 @@ from l96bench.board.page import FIELDS, page
 from l96bench.board.render import compact_tables, render
 from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import Row, make_tables
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo
 from l96bench.results.record import Result
 
@@ -106,5 +106,5 @@ def test_a_row_without_a_draw_is_the_file_that_it_was(rows: list[Result], tmp_pa
 @pytest.mark.slow
 def test_committed_rows_are_of_their_kind() -> None:
     submissions = {path.name for path in (ROOT / "leaderboard" / "submissions").iterdir()}
-    for row in load_results(ROOT / "leaderboard" / "results"):
+    for row in read_results(ROOT / "leaderboard" / "results"):
         assert row.origin == (Origin.DECLARED if row.slug in submissions else Origin.TRAINED_HERE)

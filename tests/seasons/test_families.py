@@ -16,7 +16,7 @@ from l96bench.board.tables import make_tables
 from l96bench.data.store import array_digest
 from l96bench.entries.entry import find_entry
 from l96bench.errors import DataError, SubmissionError
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.origin import Origin
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
@@ -115,7 +115,7 @@ def test_an_entrant_fits_equations_to_what_is_handed_out(tmp_path: Path) -> None
     [row] = [row for row in score_season(board, "trial", secret, [public.slug]) if row.submission is not None]
     assert row.score.value == pytest.approx(public.score.value, abs=5.0)
     reveal_season(board, "trial", secret)
-    [table] = make_tables(load_results(board / "results"), revealed_seasons(board))
+    [table] = make_tables(read_results(board / "results"), revealed_seasons(board))
     assert (table.rows[0].kind, table.rows[0].rank) == ("sealed", 1)
     with pytest.raises(DataError, match="is over"):
         hand_out(board, "trial", secret, tmp_path / "again")
@@ -153,12 +153,12 @@ def test_looked_up_equations_fall_in_a_season() -> None:
     found = {problem.id: problem.instance.texts for problem in task.problems}
     (mine / "equations.yaml").write_text(yaml.safe_dump(found))
     submit_folder(mine, board)
-    assert make_tables(load_results(board / "results"))[0].rows[0].rank is None
+    assert make_tables(read_results(board / "results"))[0].rows[0].rank is None
     [row] = [row for row in score_season(board, "trial", secret, ["noted-down"]) if row.submission is not None]
     assert row.origin == Origin.SEALED
     assert row.score.value < 95.0
     reveal_season(board, "trial", secret)
-    [table] = make_tables(load_results(board / "results"), revealed_seasons(board))
+    [table] = make_tables(read_results(board / "results"), revealed_seasons(board))
     assert (table.rows[0].kind, table.rows[0].rank) == ("sealed", None)
     assert [flag.kind for flag in table.rows[0].flags] == ["falls"]
     wrong, verdicts = verify_season(board, "trial")

@@ -12,7 +12,7 @@ import yaml
 
 from l96bench.board.contribution import review_contribution
 from l96bench.board.tables import make_tables
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.record import Result
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
@@ -124,7 +124,7 @@ def test_it_is_superseded_later_and_its_season_stays_as_it_was() -> None:
     row = Result.read(ROW)
     assert row.submission is not None
     assert (row.submission.superseded_by, row.submission.training_cost) == ("better", "0 hours on one core")
-    [table] = make_tables(load_results(BOARD / "results"))
+    [table] = make_tables(read_results(BOARD / "results"))
     assert [(each.rank, each.flags[-1].kind) for each in table.rows if each.result.slug == row.slug] == [
         (None, "superseded")
     ]

@@ -15,7 +15,7 @@ from l96bench.board.contribution import review_contribution
 from l96bench.board.tables import make_tables
 from l96bench.errors import L96BenchError
 from l96bench.graphs.onnx_graph import Graph
-from l96bench.results.load import load_results
+from l96bench.results.load import read_results
 from l96bench.results.record import Result
 from l96bench.submissions.comparison import DIFFERENT, IDENTICAL
 from l96bench.submissions.consistency import row_faults
@@ -85,7 +85,7 @@ def test_a_closure_that_holds_the_answers_of_the_test_has_no_rank(honest: Path, 
     said: list[str] = []
     for folder in (honest, looked_up):
         submit_folder(folder, BOARD, report=said.append)
-    rows = {row.slug: row for row in load_results(BOARD / "results") if row.task == OFFLINE}
+    rows = {row.slug: row for row in read_results(BOARD / "results") if row.task == OFFLINE}
     attack, quartic = rows["looked-up"], rows["honest-quartic"]
     assert attack.score.value > 99.9 > quartic.score.value
     assert attack.fresh is not None
@@ -94,7 +94,7 @@ def test_a_closure_that_holds_the_answers_of_the_test_has_no_rank(honest: Path, 
     assert attack.fresh.score < quartic.fresh.score
     assert not quartic.fresh.falls
     assert any("on a fresh draw" in line and "beyond the interval, it has no rank" in line for line in said)
-    for table in make_tables(load_results(BOARD / "results")):
+    for table in make_tables(read_results(BOARD / "results")):
         ranks = {row.result.slug: row.rank for row in table.rows}
         assert ranks == {"looked-up": None, "honest-quartic": 1}, table.task
 
@@ -164,7 +164,7 @@ def test_published_coefficients_have_no_rank_and_recalled_ones_are_drawn_anew() 
     assert attack.score.value > 99.0
     assert attack.fresh is None
     assert "no fresh draw can score it: it has no rank until a season seals it" in said[-1]
-    [table] = make_tables(load_results(BOARD / "results"))
+    [table] = make_tables(read_results(BOARD / "results"))
     assert {row.result.slug: (row.rank, row.kind) for row in table.rows}["noted-down"] == (None, "declared")
 
 
