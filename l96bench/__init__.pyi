@@ -1,4 +1,5 @@
 from . import assimilation, diagnostics, envs, equations, estimators, metrics, tasks
+from .board.rows import compare, load_results
 from .board.text import Markdown, markdown_table
 from .cli import run_script
 from .data.generate import perfect_forecast
@@ -118,6 +119,7 @@ __all__ = [
     "check_closure",
     "check_task",
     "combine_seeds",
+    "compare",
     "diagnostics",
     "envs",
     "equations",
@@ -132,6 +134,7 @@ __all__ = [
     "in_parallel",
     "list_regimes",
     "list_tasks",
+    "load_results",
     "make_task",
     "markdown_table",
     "metrics",

@@ -1,4 +1,4 @@
-"""The commands of seasons and of the check of contributions."""
+"""The commands of seasons, of the comparison of two entries, and of the check of contributions."""
 
 from __future__ import annotations
 
@@ -181,6 +181,21 @@ def _all_entries(board: Path) -> list[str]:
 
     quick = [name for name in baseline_names() if find_entry(name)[0].quick]
     return quick + sorted(path.parent.name for path in (board / "submissions").glob("*/submission.yaml"))
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="Entry (title, key or slug), or a result file of your own.")],
+    b: Annotated[str, typer.Argument(help="The entry, or result file, whose score is subtracted.")],
+    task: Annotated[list[str] | None, typer.Option(help="Task id; repeat for several. All that both have.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of result files; those of the board.")] = None,
+) -> None:
+    """Print the difference of two entries' scores on each task with its interval, and whether it tells them apart."""
+    from l96bench.board.rows import paired, pairs
+    from l96bench.board.text import one_line
+
+    for id, (one, other) in pairs(a, b, task or (), results).items():
+        print(f"{id}  {one_line(one.model.name)} - {one_line(other.model.name)}: {paired(one, other)}")
 
 
 @app.command()

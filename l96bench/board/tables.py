@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from l96bench.board.flags import Flag, doubts, flags, is_reference, is_sealed, marks
-from l96bench.board.seasons import SeasonRows, difference, is_apart
+from l96bench.board.seasons import SeasonRows, difference, is_apart, revealed_seasons
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
 from l96bench.metrics.glossary import Metric, find_metric
 from l96bench.metrics.uncertainty import tied_ranks
-from l96bench.results.combine import require_comparable
+from l96bench.results.combine import require_comparable, require_paired
+from l96bench.results.load import is_boards, read_results
 from l96bench.results.origin import FRESH_LEVEL, FreshDraw, Origin
 from l96bench.results.record import Result, Value
 from l96bench.tasks.parts import Column
@@ -95,6 +97,19 @@ def family(name: str) -> Family:
     return Family(name, known.title, known.question, known.columns, known.glossary)
 
 
+def read_tables(
+    results: Path, board: Path | None = None, entered: Callable[[str], Sequence[str]] | None = None
+) -> tuple[Table, ...]:
+    """Return the tables of a folder of results, if it is a board's own with its seasons and what `entered` adds.
+
+    The board is the folder around the results if not given. See `make_tables`.
+    """
+    board = results.parent if board is None else board
+    if not is_boards(results, board):
+        return make_tables(read_results(results))
+    return make_tables(read_results(results), revealed_seasons(board), entered)
+
+
 def make_tables(
     results: Sequence[Result],
     seasons: Mapping[str, SeasonRows] | None = None,
@@ -151,12 +166,7 @@ def _require_one_table(results: Sequence[Result]) -> None:
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise ResultError(f"{results[0].task}: expected one row an entry, got several of {twice}; keep one of each")
-    resampling = {result.model.name: (result.score.level, len(result.score.replicates)) for result in results}
-    if len(set(resampling.values())) > 1:
-        raise ResultError(
-            f"{results[0].task}: rows differ in the level or the number of replicates: {resampling}; "
-            "score them again with one setting"
-        )
+    require_paired(results)
 
 
 def table_markdown(table_of_task: Table, cards: str) -> Markdown:

@@ -210,6 +210,10 @@ class PairedComparison:
     level: float
     distinguishable: bool
 
+    def __str__(self) -> str:
+        verdict = "told apart" if self.distinguishable else "cannot be told apart"
+        return f"{self.difference:+.2f} [{self.low:+.2f}, {self.high:+.2f}] at {100 * self.level:g} %: {verdict}"
+
 
 def _difference(a: FloatArray | float, b: FloatArray | float) -> FloatArray:
     """Differences in which two equal infinities are 0 apart."""

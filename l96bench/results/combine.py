@@ -13,7 +13,7 @@ from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import drawn_seeds
 from l96bench.results.record import STRETCHED, Cost, Result, Score, SeedScore, Value
 
-__all__ = ["combine_seeds", "require_comparable"]
+__all__ = ["combine_seeds", "require_comparable", "require_paired"]
 
 
 def require_comparable(results: Sequence[Result]) -> None:
@@ -30,6 +30,16 @@ def require_comparable(results: Sequence[Result]) -> None:
                 + "".join(f"  {value}: {', '.join(names)}\n" for value, names in rows.items())
                 + "Score the rows that are out of date again (`l96bench run`), or remove them."
             )
+
+
+def require_paired(results: Sequence[Result]) -> None:
+    """Raise `ResultError` unless all results have intervals of one level and equally many replicates."""
+    resampling = [(result.model.name, result.score.level, len(result.score.replicates)) for result in results]
+    if len({own[1:] for own in resampling}) > 1:
+        raise ResultError(
+            f"{results[0].task}: rows differ in the level or the number of replicates: {resampling}; "
+            "score them again with one setting"
+        )
 
 
 def combine_seeds(results: Sequence[Result]) -> Result:

@@ -1,13 +1,19 @@
-"""Reading of folders of results."""
+"""Reading of folders of results, and of the board around them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from l96bench.errors import L96BenchError, ResultError
 from l96bench.files import finish_writing
 from l96bench.results.record import Result
+
+DATA = "results.json"
+"""The file in a board's folder with all its rows, ranks and definitions; see `docs/results.md`."""
 
 
 def read_results(folder: str | os.PathLike[str]) -> list[Result]:
@@ -17,6 +23,37 @@ def read_results(folder: str | os.PathLike[str]) -> list[Result]:
         raise ResultError(f"{folder}: expected a folder of results (*.json), found none; write one with `l96bench run`")
     paths = sorted(folder.rglob("*.json"), key=lambda path: path.relative_to(folder).as_posix())
     return [Result.read(path) for path in paths]
+
+
+def is_boards(results: Path, board: Path) -> bool:
+    """Return whether results are a board's own, which its seasons are compared with."""
+    return results.resolve() == (board / "results").resolve()
+
+
+def rows_digest(results: Path, board: Path) -> str:
+    """Return the SHA-256 of all files that a board's rows are made of, their names included, in hex."""
+    found = hashlib.sha256()
+    for folder in (results, *([board / "seasons"] if is_boards(results, board) else [])):
+        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*.json")):
+            content = path.read_bytes()
+            found.update(f"{name}\n{len(content)}\n".encode())
+            found.update(content)
+    return found.hexdigest()
+
+
+def written_records(results: Path) -> list[dict[str, Any]] | None:
+    """Return the records in the file beside a board's results; None if there is none, or the results have changed."""
+    path = results.parent / DATA
+    if not is_boards(results, results.parent) or not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_bytes())
+        known, records = data["rows_sha256"], data["rows"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            f"{path}: expected the file that `l96bench leaderboard --write` makes; make it again"
+        ) from error
+    return records if known == rows_digest(results, results.parent) else None
 
 
 def find_board(new: bool = False) -> Path:
