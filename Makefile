@@ -74,6 +74,7 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 	$(BIN)/python docs/search.py
 	$(BIN)/python docs/thumbnails.py
 	$(BIN)/l96bench leaderboard --write
+	$(BIN)/python docs/results.py
 
 chapters: $(READY)  ## Remake docs/chapters: each chapter of the book, and which of its conclusions survive.
 	for name in gcm neural_networks data_assimilation equation_discovery other_methods; do \
@@ -91,5 +92,5 @@ clean:  ## Remove the environment and local results; the data cache stays.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'l96bench needs Python 3.11 or newer'"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,rl,sindy,symbolic,dask,export,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,rl,sindy,symbolic,dask,export,parquet,dev]"
 	touch $(READY)

@@ -285,6 +285,8 @@ def leaderboard(
     if place is not None:
         publish.write(rows, place, readme)
         print(f"{place}: written from {rows}")
+        if not (place / publish.PARQUET).is_file():
+            print(f"{publish.PARQUET} is left out; it needs pip install 'l96bench[parquet]'")
     if show or place is None:
         print(publish.text(rows))
 

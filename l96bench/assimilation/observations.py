@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l96bench.display import brief
 from l96bench.dynamics.draws import Seed, draw_subsets, standard_normal, streams
 from l96bench.errors import L96BenchError
 
@@ -69,6 +70,8 @@ class Observations:
     K: int
     window: float
     scheduled: NDArray[np.bool_] = field(default_factory=lambda: np.array(True))
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from l96bench.assimilation.observations import Network
 from l96bench.data.splits import DATA_VERSION
+from l96bench.display import brief
 from l96bench.dynamics.truth import simulate
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.regimes import Regime, get_regime, seed_word
@@ -97,6 +98,8 @@ class ObservedSeries:
     values: Array
     network: Network
     F: float
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         values = np.array(self.values, dtype=np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,12 @@ from l96bench.assimilation.inflation import spread
 from l96bench.assimilation.layout import Layout
 from l96bench.assimilation.models import ForecastModel
 from l96bench.assimilation.observations import Observations, Observed
+from l96bench.display import axes_for, brief
 from l96bench.errors import L96BenchError, ModelError
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
 
 __all__ = ["CycleState", "Cycled", "Recorder", "joined"]
 
@@ -37,6 +42,8 @@ class CycleState:
     seed: list[list[int]]
     streams: list[dict[str, Any]]
     model: ForecastModel | ModelError | None
+
+    __repr__ = brief
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +98,45 @@ class Cycled:
     background_ensembles: Array | None = None
     analysis_ensembles: Array | None = None
 
+    def __repr__(self) -> str:
+        experiments, cycles, K = self.truth.shape
+        parts = f"{experiments} experiments, {cycles} cycles, K={K}, {self.n_members} members"
+        return f"Cycled({parts}, {self.n_diverged} diverged)"
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return all arrays as an xarray dataset with named dimensions, times in MTU; `limit` is an attribute."""
+        import xarray
+
+        data = {
+            name: (("experiment", "time", *_dimensions(name)), array)
+            for name in (*_BY_CYCLE, "background_ensembles", "analysis_ensembles")
+            if (array := getattr(self, name)) is not None
+        }
+        each = {"missing": ("experiment", self.missing), "diverged": ("experiment", self.diverged, {"units": "MTU"})}
+        attributes = {"n_members": self.n_members, "limit": self.limit}
+        return xarray.Dataset(data | each, coords={"time": ("time", self.time, {"units": "MTU"})}, attrs=attributes)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw RMSE and spread of background and analysis over time, pooled over experiments; return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes if not given.
+        """
+        ax = axes_for(ax)
+        for name, color in (("background", "C0"), ("analysis", "C1")):
+            spread_of = getattr(self, f"{name}_spread")
+            there = np.isfinite(spread_of)
+            squares = np.where(there, np.square(spread_of), 0.0).sum(axis=(0, 2))
+            error = np.sqrt(np.square(getattr(self, f"{name}_rmse")).mean(axis=0))
+            ax.plot(self.time, error, color=color, label=f"{name} RMSE")
+            pooled = np.sqrt(squares / np.maximum(1, there.sum(axis=(0, 2))))
+            ax.plot(self.time, pooled, color=color, ls="--", label=f"{name} spread")
+        ax.set(xlabel="time (MTU)", ylabel="X")
+        ax.legend()
+        return ax
+
     @property
     def increments(self) -> Array:
         """Analysis mean minus background mean, (experiment, cycle, K)."""
@@ -125,6 +171,15 @@ _BY_CYCLE = (
     *("truth", "background_mean", "background_spread", "analysis_mean", "analysis_spread", "coefficient_mean"),
     *("coefficient_spread", "points", "innovations", "residuals", "observation_std", "ranks"),
 )
+
+
+def _dimensions(name: str) -> tuple[str, ...]:
+    """Return the dimensions of an array of a `Cycled` after experiment and time."""
+    if name.endswith("ensembles"):
+        return ("member", "component")
+    if name.startswith("coefficient"):
+        return ("coefficient",)
+    return ("observation",) if name in ("points", "innovations", "residuals", "observation_std") else ("k",)
 
 
 def joined(*runs: Cycled) -> Cycled:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l96bench.display import brief
 from l96bench.errors import L96BenchError
 
 __all__ = ["Smoothed", "ensemble_smoother"]
@@ -37,6 +38,8 @@ class Smoothed:
     states: Array
     forecasts: Array
     log_likelihood: Array
+
+    __repr__ = brief
 
 
 def ensemble_smoother(

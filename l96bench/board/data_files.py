@@ -73,7 +73,10 @@ def _json(records: Sequence[dict[str, Any]], digest: str) -> str:
         "schema": _SCHEMA,
         "rows_sha256": digest,
         "columns": [
-            {"name": one.name, "type": one.type, "unit": one.unit, "definition": one.definition} for one in COLUMNS
+            {"name": one.name, "type": one.type}
+            | ({"unit": one.unit} if one.type in ("integer", "number") else {})
+            | {"definition": one.definition}
+            for one in COLUMNS
         ],
         METRICS: _definitions(records),
     }

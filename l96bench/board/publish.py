@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l96bench.board import render
-from l96bench.board.data_files import data_files, stale_data_files
+from l96bench.board.data_files import PARQUET, data_files, stale_data_files
 from l96bench.board.page import THUMBNAILS, page, thumbnails
 from l96bench.board.rows import find_slug
 from l96bench.board.season_page import check_season_pages, season_pages
@@ -18,7 +18,7 @@ from l96bench.files import locked, replace_all, write_atomic
 from l96bench.results.load import is_boards, read_results
 from l96bench.tasks.registry import make_task
 
-__all__ = ["PAGE", "card", "check", "text", "write"]
+__all__ = ["PAGE", "PARQUET", "card", "check", "text", "write"]
 
 PAGE = "index.html"
 """The page's file in the board's folder."""

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.checks import whole_multiple
+from l96bench.display import brief, draw_hovmoeller
 from l96bench.dynamics import resolved_kernels
 from l96bench.dynamics.closures import MODEL_DT, Closure, as_closure, checked_start, checked_step
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, get_regime
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
 
 __all__ = ["MODEL_DT", "Rollout", "rollout"]
 
@@ -38,6 +43,35 @@ class Rollout:
     time: NDArray[np.float64]
     X: NDArray[np.float64]
     left: NDArray[np.float64]
+
+    __repr__ = brief
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return X (time, member, k) and left (member) as an xarray dataset, times in MTU."""
+        import xarray
+
+        data = {
+            "X": (("time", "member", "k"), self.X, {"units": "1"}),
+            "left": ("member", self.left, {"units": "MTU"}),
+        }
+        return xarray.Dataset(data, coords={"time": ("time", self.time, {"units": "MTU"})})
+
+    def plot(self, ax: Axes | None = None, member: int = 0, **options: Any) -> Axes:
+        """Draw X of a member over point and time (a Hovmöller diagram), and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes if not given.
+        member : int
+            Which one; `L96BenchError` if it is not there.
+        **options
+            For matplotlib's ``imshow``, such as ``vmin``, ``vmax`` and ``cmap``.
+        """
+        n = self.X.shape[1]
+        if not -n <= member < n:
+            raise L96BenchError(f"expected a member of 0 to {n - 1}, got {member}")
+        return draw_hovmoeller(ax, self.time, self.X[:, member], "X", **options)
 
     @property
     def survived(self) -> NDArray[np.bool_]:

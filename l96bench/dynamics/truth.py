@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.checks import seed_words, whole_multiple
+from l96bench.display import brief, draw_hovmoeller
 from l96bench.dynamics import kernels, resolved_kernels
 from l96bench.errors import BlowUpError, L96BenchError
 from l96bench.progress import progress as show_progress
@@ -19,6 +20,7 @@ from l96bench.regimes import Regime, get_regime
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
 
 __all__ = ["SPIN_UP", "TRUTH_DT", "Trajectory", "put_out_of_reach", "require_reach", "simulate"]
 
@@ -70,6 +72,33 @@ class Trajectory:
     Y: NDArray[np.float64] | None
     U: NDArray[np.float64]
     Z: NDArray[np.float64] | None = None
+
+    __repr__ = brief
+
+    def plot(self, ax: Axes | None = None, variable: str = "X", trajectory: int = 0, **options: Any) -> Axes:
+        """Draw X or U over point and time (a Hovmöller diagram), and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes if not given.
+        variable : {"X", "U"}
+        trajectory : int
+            Which one, where there are several.
+        **options
+            For matplotlib's ``imshow``, such as ``vmin``, ``vmax`` and ``cmap``.
+
+        Raises
+        ------
+        L96BenchError
+            For another variable, or a trajectory that is not there.
+        """
+        if variable not in ("X", "U"):
+            raise L96BenchError(f"expected variable 'X' or 'U', got {variable!r}; other fields are in to_xarray()")
+        field = getattr(self, variable).reshape(-1, *self.X.shape[-2:])
+        if not -len(field) <= trajectory < len(field):
+            raise L96BenchError(f"expected a trajectory of 0 to {len(field) - 1}, got {trajectory}")
+        return draw_hovmoeller(ax, self.time, field[trajectory], variable, **options)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return an xarray dataset with named dimensions and the regime's parameters as attributes."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from l96bench.results.record import Result
-
 if TYPE_CHECKING:
     import pandas
+
+    from l96bench.results.record import Result
 
 __all__ = ["COLUMNS", "METRICS", "FrameColumn", "make_frame", "metric_columns", "result_record"]
 
@@ -34,7 +34,7 @@ def _of(*path: str) -> Callable[[Result], Any]:
 class FrameColumn:
     """A column that every table of results has: name, type, definition, unit, and how a result gives its value.
 
-    Whole numbers and texts may be missing; a list is one of numbers, a missing one is empty.
+    Numbers have a unit, "1" for what has none. All but lists, which are of numbers, may be missing.
     """
 
     name: str
@@ -47,7 +47,7 @@ class FrameColumn:
 COLUMNS = (
     FrameColumn("entry", "text", "Name of the entry.", value=_of("model", "name")),
     FrameColumn("slug", "text", "The name as a file name: lower-case letters, digits and hyphens.", value=_of("slug")),
-    FrameColumn("task", "text", "Id of the task; with `entry`, the key of the table.", value=_of("task")),
+    FrameColumn("task", "text", "Id of the task; entry and task name a row.", value=_of("task")),
     FrameColumn("family", "text", "Family of the task.", value=_of("family")),
     FrameColumn("regime", "text", "Regime or track of the task.", value=_of("regime")),
     FrameColumn("task_version", "integer", "Version of the task.", value=_of("task_version")),
@@ -78,7 +78,9 @@ COLUMNS = (
     FrameColumn(
         "fresh_draw_score", "number", "Score of a submission on test data drawn anew.", value=_of("fresh", "score")
     ),
-    FrameColumn("fresh_draw_difference", "number", "Score less that.", value=_of("fresh", "difference")),
+    FrameColumn(
+        "fresh_draw_difference", "number", "Score less that on the fresh draw.", value=_of("fresh", "difference")
+    ),
     FrameColumn(
         "fresh_draw_low", "number", "Lower end of the difference's interval, at 99 %.", value=_of("fresh", "low")
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib.metadata
 import json
 import os
@@ -9,7 +10,7 @@ import platform
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,14 +24,21 @@ from pydantic import (
     model_validator,
 )
 
+from l96bench.display import axes_for
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
 from l96bench.metrics.uncertainty import Draws, PairedComparison, compare, compare_independent, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
 _TASK_ID = re.compile(r"^(?P<family>[a-z0-9-]+)/(?P<regime>[a-z0-9-]+)-v[0-9]+$")
 MAX_BYTES = 5_000_000
 """The largest result file; those of the board have less than a hundredth."""
+_N_SHOWN = 12
+"""Number of metrics that a printed result shows."""
 _LIST_OF_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
 
 
@@ -288,7 +296,61 @@ class Result(_Record):
     def __str__(self) -> str:
         score = self.score
         head = f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]  {self.task}  {self.model.name}"
-        return "\n".join([head, *(f"  {name}: {value}" for name, value in self.metrics.items())])
+        lines = [f"  {name}: {value}" for name, value in self.metrics.items()]
+        more = [f"  ... and {len(lines) - _N_SHOWN} more in `metrics` and `to_frame()`"] if lines[_N_SHOWN:] else []
+        return "\n".join([head, *lines[:_N_SHOWN], *more])
+
+    def __repr__(self) -> str:
+        own = self.score
+        score = f"{own.value:.2f} [{own.low:.2f}, {own.high:.2f}]"
+        return f"Result({self.task!r}, {self.model.name!r}, score={score}, {len(self.metrics)} metrics)"
+
+    def _repr_html_(self) -> str:
+        """Return the result as a table of HTML, which notebooks show."""
+        numbers: dict[str, tuple[float | None, ...]] = {"score": (self.score.value, self.score.low, self.score.high)}
+        numbers |= {name: (own.value, own.low, own.high) for name, own in self.metrics.items()}
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{end:.6g}</td>' for end in own if end is not None)}</tr>"
+            for name, own in numbers.items()
+        )
+        title = f"{html.escape(self.model.name)}, {html.escape(self.task)}"
+        header = "".join(f"<th>{name}</th>" for name in ("", "value", "low", "high"))
+        return f"<table><caption>{title}</caption><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame of one row with the columns of `load_results`, rank and flags missing."""
+        from l96bench.results.frame import make_frame, result_record
+
+        return make_frame([result_record(self)])
+
+    def plot(self, ax: Axes | None = None, curve: str | None = None, **options: Any) -> Axes:
+        """Draw a curve, such as skill by lead, and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes if not given.
+        curve : str, optional
+            A key of `series`; the first, by lead if there are any, if not given.
+        **options
+            For matplotlib's ``plot``; the label is the model's name.
+
+        Raises
+        ------
+        ResultError
+            If there is no such curve, or none at all.
+        """
+        by_lead = [key for key in self.series if key.endswith("_by_lead")]
+        key = next(iter(by_lead or self.series), None) if curve is None else curve
+        if key not in self.series:
+            known = ", ".join(self.series) or "none"
+            raise ResultError(f"{self.model.name} on {self.task}: no curve {curve!r}; its curves are {known}")
+        values, across = self.series[key], "lead" if key in by_lead else "place"
+        places = self.series["lead"] if key in by_lead and "lead" in self.series else range(len(values))
+        ax = axes_for(ax)
+        ax.plot(places, values, **({"label": self.model.name.replace("$", r"\$")} | options))
+        ax.set(xlabel="lead (MTU)" if across == "lead" else across, ylabel=key.replace("_", " "))
+        return ax
 
     def to_json(self) -> str:
         """Return the text of the result's file: indented, keys in a fixed order, lists of numbers on one line each."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.data.splits import CASES, DATA_VERSION, Cases, get_split, split_regime
+from l96bench.display import brief
 from l96bench.dynamics.closures import as_closure
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.dynamics.predictions import predict
@@ -67,6 +68,8 @@ class Samples:
     X: NDArray[np.float64]
     U: NDArray[np.float64]
     interval: float
+
+    __repr__ = brief
 
     @property
     def time(self) -> NDArray[np.float64]:

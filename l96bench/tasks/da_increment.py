@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -56,7 +56,7 @@ class Cycles:
 
     run: Cycled
     inflation: float
-    squared: Array
+    squared: Array = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.display import axes_for, brief
 from l96bench.metrics import climate, conservation, ensemble
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
 from l96bench.tasks.definitions import RESTART
 from l96bench.tasks.online_runs import INTERVAL
 from l96bench.tasks.parts import LEVEL, seed_spread, value_of
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
 
 __all__ = [
     "LIKE_TRUTH",
@@ -66,6 +71,36 @@ class Forecasts:
     crps: NDArray[np.float64]
     diverged: int = 0
 
+    __repr__ = brief
+
+    @property
+    def lead(self) -> Array:
+        """Lead times in MTU, (lead,)."""
+        return np.asarray(INTERVAL * np.arange(1, 1 + len(self.X)), dtype=np.float64)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return X (lead, case, member, k) and crps (lead, case) as an xarray dataset, leads in MTU."""
+        import xarray
+
+        data = {"X": (("lead", "case", "member", "k"), self.X), "crps": (("lead", "case"), self.crps)}
+        attributes = {"diverged": self.diverged}
+        return xarray.Dataset(data, coords={"lead": ("lead", self.lead, {"units": "MTU"})}, attrs=attributes)
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw the CRPS over lead time, averaged over cases, and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; new axes if not given.
+        **options
+            For matplotlib's ``plot``, such as ``label`` and ``color``.
+        """
+        ax = axes_for(ax)
+        ax.plot(self.lead, self.crps.mean(axis=1), **options)
+        ax.set(xlabel="lead (MTU)", ylabel="CRPS of X")
+        return ax
+
 
 @dataclass(frozen=True)
 class ClimateRun:
@@ -80,6 +115,8 @@ class ClimateRun:
     survived: NDArray[np.bool_]
     sources: NDArray[np.float64] | None = None
 
+    __repr__ = brief
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -88,6 +125,8 @@ class Runs:
     forecasts: Forecasts
     climates: dict[str, ClimateRun]
     restart: tuple[Array, ...] = ()
+
+    __repr__ = brief
 
 
 def score_of(forecast: Estimate, climates: Sequence[Estimate], survival: Estimate) -> Estimate:
