@@ -135,6 +135,17 @@ def test_objects_pickle_and_copy(name: str) -> None:
         assert same(again, thing)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["Cycled", "Observations", "ObservedSeries", "Result", "Rollout", "Samples", "Smoothed", "Trajectory"]
+)
+def test_data_print_as_one_short_line(name: str) -> None:
+    text = repr(INSTANCES[name]())
+    assert text.startswith(f"{name}(")
+    assert len(text) < 200
+    assert "\n" not in text
+
+
 @pytest.mark.parametrize("id", [family(family.default_regimes[0]).id for family in tasks.families().values()])
 def test_a_task_is_small_whatever_it_has_read(id: str) -> None:
     task = mini(id)

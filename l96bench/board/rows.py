@@ -12,7 +12,7 @@ from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.metrics.uncertainty import PairedComparison
 from l96bench.results.combine import require_comparable, require_paired
 from l96bench.results.frame import make_frame, result_record
-from l96bench.results.load import find_board, read_results, written_records
+from l96bench.results.load import DATA, find_board, read_results, written_records
 from l96bench.results.origin import slug_of
 from l96bench.results.record import Result
 
@@ -34,7 +34,8 @@ def load_results(task: str | None = None, results: str | os.PathLike[str] | None
     task : str, optional
         Id of a task, or a family; all if not given.
     results : path, optional
-        Folder of result files, in whose rows rank, flags and season are missing; those of the board if not given.
+        Folder of result files; those of the board if not given. Rank, flags and season are missing in rows of a folder
+        that is not a board's with its files written.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def load_results(task: str | None = None, results: str | os.PathLike[str] | None
     """
     place = find_board() / "results" if results is None else Path(results)
     records = written_records(place)
-    if records is None and results is None:
+    if records is None and (results is None or (place.parent / DATA).is_file()):
         from l96bench.board.data_files import table_records
         from l96bench.board.tables import read_tables
 
