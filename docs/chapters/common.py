@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import l96bench
 from l96bench.diagnostics import figure, png, style
-from l96bench.metrics import bootstrap_indices, compare, interval, resampling_weights
+from l96bench.metrics import bootstrap_indices, compare_paired, interval, resampling_weights
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "leaderboard" / "results"
@@ -45,7 +45,7 @@ class Estimate:
 
     def __sub__(self, other: "Estimate") -> "Estimate":
         """The paired difference: both are resampled with the same trajectories."""
-        versus = compare(self.replicates, self.value, other.replicates, other.value)
+        versus = compare_paired(self.replicates, self.value, other.replicates, other.value)
         return Estimate(versus.difference, self.replicates - other.replicates)
 
     def __rmul__(self, factor: float) -> "Estimate":

@@ -221,7 +221,7 @@ def _difference(a: FloatArray | float, b: FloatArray | float) -> FloatArray:
         return np.where(np.equal(a, b), 0.0, np.subtract(a, b))
 
 
-def compare(
+def compare_paired(
     replicates_a: ArrayLike,
     estimate_a: float,
     replicates_b: ArrayLike,
@@ -256,7 +256,7 @@ def compare_independent(
     The difference of few blocks has the degrees of freedom of one of the two samples, which is careful.
     """
     b = _without_nan("replicates_b", replicates_b)
-    found = compare(replicates_a, estimate_a, np.roll(b, 1), estimate_b, level, draws)
+    found = compare_paired(replicates_a, estimate_a, np.roll(b, 1), estimate_b, level, draws)
     low, high = min(found.low, found.difference), max(found.high, found.difference)
     return PairedComparison(found.difference, low, high, level, not low <= 0 <= high)
 
@@ -290,7 +290,9 @@ def tied_ranks(
         for lower in range(len(order) - 1, max(position, reach), -1):
             other = order[lower]
             both = made_of[entry].beside(made_of[other])
-            if not compare(samples[entry], scores[entry], samples[other], scores[other], level, both).distinguishable:
+            if not compare_paired(
+                samples[entry], scores[entry], samples[other], scores[other], level, both
+            ).distinguishable:
                 reach = lower
                 break
     return ranks

@@ -27,7 +27,7 @@ from pydantic import (
 from l96bench.display import axes_for
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
-from l96bench.metrics.uncertainty import Draws, PairedComparison, compare, compare_independent, estimate_interval
+from l96bench.metrics.uncertainty import Draws, PairedComparison, compare_independent, compare_paired, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Score(_Record):
     def compare(self, other: Score) -> PairedComparison:
         """Return the difference from another score on the same task, by the paired bootstrap."""
         draws = self.draws.beside(other.draws)
-        return compare(self.replicates, self.value, other.replicates, other.value, self.level, draws)
+        return compare_paired(self.replicates, self.value, other.replicates, other.value, self.level, draws)
 
     def compare_independent(self, other: Score, level: float | None = None) -> PairedComparison:
         """Return the difference from a score on other test data, at a level, by default that of this score."""

@@ -128,7 +128,7 @@ def test_a_card_is_found_by_name_and_slug(folder: Path, name: str) -> None:
 
 
 def test_an_unknown_card_names_the_nearest(folder: Path) -> None:
-    with pytest.raises(UnknownIdError, match=r"no entry 'Forrest'\. Did you mean 'Forest'"):
+    with pytest.raises(UnknownIdError, match=r"no entry 'Forrest' among the rows\. Did you mean 'Forest'"):
         publish.card(folder, "Forrest")
 
 

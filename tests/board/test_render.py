@@ -106,7 +106,8 @@ def test_names_from_results_are_escaped_everywhere(make_result: Callable[..., Re
         links = [token.attrs["href"] for token in tokens if token.type == "link_open"]
         assert not {token.type for token in tokens} & {"html_inline", "image"}
         assert not any("evil" in token.content for token in tokens if token.type == "code_inline")
-        assert set(links) <= {"../README.md", f"cards/{row.slug}.md", "../docs/submissions.md#how-a-row-gets-in"}
+        own = {"../README.md", f"cards/{row.slug}.md", "../docs/submissions.md#how-a-row-gets-in", "../docs/results.md"}
+        assert set(links) <= own | {f"results.{kind}" for kind in ("csv", "json", "parquet")}
         assert sum(token.type == "html_block" for token in page) == 1  # the page's own first line
         assert sum(token.type == "heading_open" and token.tag == "h1" for token in page) == 1
 

@@ -126,18 +126,18 @@ def test_pairing_tells_apart_what_single_intervals_do_not() -> None:
     shared = rng.standard_normal(1000)
     a, b = 50 + shared + 0.05 * rng.standard_normal(1000), 49.5 + shared
     assert uncertainty.interval(a)[0] < uncertainty.interval(b)[1]
-    paired = uncertainty.compare(a, 50.0, b, 49.5)
+    paired = uncertainty.compare_paired(a, 50.0, b, 49.5)
     assert paired.distinguishable
     assert paired.difference == pytest.approx(0.5)
     assert (paired.low, paired.high) == (pytest.approx(0.4, abs=0.03), pytest.approx(0.6, abs=0.03))
-    mirrored = uncertainty.compare(b, 49.5, a, 50.0)
+    mirrored = uncertainty.compare_paired(b, 49.5, a, 50.0)
     assert (mirrored.low, mirrored.high) == (-paired.high, -paired.low)
-    assert not uncertainty.compare(a, 50.0, rng.permutation(b), 49.5).distinguishable
+    assert not uncertainty.compare_paired(a, 50.0, rng.permutation(b), 49.5).distinguishable
 
 
 def test_an_entry_equals_itself_even_when_it_is_hopeless() -> None:
     for replicates, estimate in ((np.arange(5.0), 2.0), (np.full(5, -np.inf), -np.inf)):
-        same = uncertainty.compare(replicates, estimate, replicates, estimate)
+        same = uncertainty.compare_paired(replicates, estimate, replicates, estimate)
         assert (same.difference, same.low, same.high, same.distinguishable) == (0, 0, 0, False)
 
 
@@ -162,7 +162,10 @@ def test_entries_with_different_ranks_are_told_apart(seed: int) -> None:
     ranks = uncertainty.tied_ranks(estimates, replicates)
     apart = np.array(
         [
-            [uncertainty.compare(b, b0, a, a0).distinguishable for a0, a in zip(estimates, replicates, strict=True)]
+            [
+                uncertainty.compare_paired(b, b0, a, a0).distinguishable
+                for a0, a in zip(estimates, replicates, strict=True)
+            ]
             for b0, b in zip(estimates, replicates, strict=True)
         ]
     )
@@ -183,7 +186,7 @@ def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="successes <= trials"):
         uncertainty.wilson(4, 3)
     with pytest.raises(ValueError, match="equally many"):
-        uncertainty.compare([1.0], 1.0, [1.0, 2.0], 1.0)
+        uncertainty.compare_paired([1.0], 1.0, [1.0, 2.0], 1.0)
     with pytest.raises(ValueError, match="one row of replicates"):
         uncertainty.tied_ranks([1.0, 2.0], [[1.0]])
 

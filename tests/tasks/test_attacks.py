@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task
@@ -66,7 +66,7 @@ def assert_below(result: Result, honest: Result, margin: float, paired: bool = T
     said = f"{result.score.value:.2f} against {honest.score.value:.2f}: {gap:.2f} points below, expected {margin}"
     assert gap > margin, said
     a, b = result.score, honest.score
-    assert not paired or compare(a.replicates, a.value, b.replicates, b.value).high < 0.0, said
+    assert not paired or compare_paired(a.replicates, a.value, b.replicates, b.value).high < 0.0, said
     assert np.isfinite(result.score.replicates).all()
 
 
@@ -272,7 +272,7 @@ def test_online_white_noise_is_worth_no_more_than_the_literatures_noise(real_onl
         real_online.task.evaluate(Altered(real_online.quartic, _white(std), deterministic=False)).score
         for std in (4.4, 20.0)
     )
-    gain = compare(moderate.replicates, moderate.value, honest.replicates, honest.value)
+    gain = compare_paired(moderate.replicates, moderate.value, honest.replicates, honest.value)
     assert gain.low < 0.0, f"white noise gains {gain}"
     assert honest.value - strong.value > 0.5, f"{strong.value:.2f} against {honest.value:.2f}"
 

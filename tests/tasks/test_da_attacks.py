@@ -16,7 +16,7 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
 
@@ -92,7 +92,7 @@ def test_attacks_stay_below_the_linear_correction(scored: SimpleNamespace, name:
     said = f"{result.score.value:.2f} against {scored.honest.score.value:.2f}: {gap:.2f} points below"
     assert gap > margin, said
     a, b = result.score, scored.honest.score
-    assert compare(a.replicates, a.value, b.replicates, b.value).high < 0.0, said
+    assert compare_paired(a.replicates, a.value, b.replicates, b.value).high < 0.0, said
     assert np.isfinite(a.replicates).all()
     assert result.failures.of == 10
     assert n_diverged in (-1, result.failures.diverged), result.failures

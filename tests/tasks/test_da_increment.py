@@ -20,7 +20,7 @@ from l96bench.data.store import digests
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.da_increment import _TUNING_CYCLES, AssimilationSystem, Cycles, DAIncrement
 from l96bench.tasks.registry import make_task
@@ -80,7 +80,7 @@ def test_a_linear_correction_closes_much_of_the_gap(scored: SimpleNamespace) -> 
 def test_a_closure_that_is_good_online_assimilates_better_than_a_correction(scored: SimpleNamespace) -> None:
     a, b = scored.good.score, scored.honest.score
     assert a.value > 80.0
-    assert compare(a.replicates, a.value, b.replicates, b.value).low > 20.0
+    assert compare_paired(a.replicates, a.value, b.replicates, b.value).low > 20.0
     assert a.high < 100.0
 
 
@@ -279,7 +279,7 @@ def test_learning_once_more_closes_more(scored: SimpleNamespace) -> None:
     again = scored.task.train_again(scored.linear)
     result = scored.task.evaluate(PolynomialRegressor(degree=1).fit(again.X, again.U))
     a, b = result.score, scored.honest.score
-    assert compare(a.replicates, a.value, b.replicates, b.value).low > 5.0
+    assert compare_paired(a.replicates, a.value, b.replicates, b.value).low > 5.0
 
 
 # Systems of one's own.

@@ -20,7 +20,7 @@ from l96bench.data.recovery import load_instance
 from l96bench.data.store import digests
 from l96bench.errors import EquationError, L96BenchError, ModelError, ModelWarning
 from l96bench.files import read_checked
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.discovery import Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery, Problem
@@ -227,7 +227,7 @@ def test_the_interval_resamples_instances_alike_for_all_entries(single: Equation
     # Two instances: a variance of one degree of freedom, too small by half.
     stretch = np.sqrt(2.0) * student.ppf(0.975, 1) / student.ppf(0.975, np.inf)
     assert wrong.low == pytest.approx(max(0.0, wrong.value - stretch * (wrong.value - min(wrong.replicates))), abs=0.01)
-    assert compare(wrong.replicates, wrong.value, worse.replicates, worse.value).low > 0
+    assert compare_paired(wrong.replicates, wrong.value, worse.replicates, worse.value).low > 0
     assert np.corrcoef(wrong.replicates, worse.replicates)[0, 1] > 0.99
 
 

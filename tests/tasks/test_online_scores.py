@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import AR1Regressor
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task
@@ -240,8 +240,8 @@ def test_two_entries_are_compared_in_pairs(online: OnlineRollout, quartic: Polyn
     first, second = (each.metrics["forecast_part"] for each in (result, other))
     assert second.value == pytest.approx(first.value, abs=0.02)
     a, b = np.array(result.score.replicates), np.array(other.score.replicates)
-    assert compare(a, result.score.value, a, result.score.value).distinguishable is False
-    paired = compare(a, result.score.value, b, other.score.value)
+    assert compare_paired(a, result.score.value, a, result.score.value).distinguishable is False
+    paired = compare_paired(a, result.score.value, b, other.score.value)
     apart = np.hypot(result.score.high - result.score.low, other.score.high - other.score.low)
     assert paired.high - paired.low < apart
 
@@ -317,6 +317,6 @@ def test_the_quartic_drifts_to_a_climate_of_its_own(real: SimpleNamespace) -> No
 def test_noise_makes_the_quartic_better_beyond_doubt(real: SimpleNamespace) -> None:
     """The literature's point (Wilks 2005): a stochastic closure has better forecasts and a better climate."""
     a, b = real.stochastic.score, real.quartic.score
-    difference = compare(a.replicates, a.value, b.replicates, b.value)
+    difference = compare_paired(a.replicates, a.value, b.replicates, b.value)
     assert difference.distinguishable
     assert difference.difference > 8.0

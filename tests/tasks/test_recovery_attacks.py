@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.equation_recovery import EquationRecovery, Problem
 
@@ -108,7 +108,9 @@ ATTACKS: dict[str, tuple[Callable[[Problem], list[str]], float]] = {
 def test_attacks_lose_to_honest_regression(name: str, single: EquationRecovery, honest: Result) -> None:
     equations, margin = ATTACKS[name]
     result = single.evaluate_equations(equations)
-    difference = compare(honest.score.replicates, honest.score.value, result.score.replicates, result.score.value)
+    difference = compare_paired(
+        honest.score.replicates, honest.score.value, result.score.replicates, result.score.value
+    )
     print(f"{name}: {result.score.value:.1f}, {difference.difference:.1f} below honest regression")
     assert result.failures.non_finite == 0
     assert difference.low > margin
@@ -199,7 +201,7 @@ def test_attacks_on_a_closure_lose_to_honest_regression(
     name: str, hidden: EquationRecovery, honest_closure: Result
 ) -> None:
     one, other = honest_closure.score, hidden.evaluate_equations(ATTACKS[name][0]).score
-    assert compare(one.replicates, one.value, other.replicates, other.value).low > 2.0
+    assert compare_paired(one.replicates, one.value, other.replicates, other.value).low > 2.0
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
-from l96bench.metrics.uncertainty import compare
+from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.sources import MINIATURE
@@ -204,7 +204,7 @@ def test_two_entries_are_compared_in_pairs(offline: SubgridForcing, quartic: Pol
     other = offline.evaluate(Polynomial(1.01 * quartic.coefficients))
     first, second = np.array(result.score.replicates), np.array(other.score.replicates)
     assert np.corrcoef(first, second)[0, 1] > 0.98
-    paired = compare(first, result.score.value, second, other.score.value)
+    paired = compare_paired(first, result.score.value, second, other.score.value)
     assert paired.high - paired.low < 0.3 * (result.score.high - result.score.low)
 
 
