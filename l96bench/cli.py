@@ -286,7 +286,7 @@ def leaderboard(
         publish.write(rows, place, readme)
         print(f"{place}: written from {rows}")
         if not (place / publish.PARQUET).is_file():
-            print(f"{publish.PARQUET} is left out; it needs pip install 'l96bench[parquet]'")
+            print(f"{publish.PARQUET} is left out; it needs pip install 'l96bench[parquet]'", file=sys.stderr)
     if show or place is None:
         print(publish.text(rows))
 
