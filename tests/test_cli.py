@@ -342,7 +342,7 @@ def test_a_card_is_printed(run: Run, board: Path) -> None:
     assert out.rstrip() == (board / "cards" / "linear.md").read_text().rstrip()
     code, _, err = run("card", "linaer", "--results", board / "results")
     assert code == 2
-    assert "no entry 'linaer'. Did you mean 'linear'" in err
+    assert "no entry 'linaer' among the rows. Did you mean 'linear'" in err
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from l96bench.board.rows import find_slug
 from l96bench.board.season_page import check_season_pages, season_pages
 from l96bench.board.tables import Table, make_tables, read_tables
 from l96bench.entries.entry import Entry, baseline_names, find_entry
-from l96bench.errors import UnknownIdError
+from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import locked, replace_all, write_atomic
 from l96bench.results.load import is_boards, read_results
 from l96bench.tasks.registry import make_task
@@ -28,7 +28,12 @@ _BEST = 5
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
-    """Make the tables, cards, page and seasons in `output`, all or none, and the tables of a README with markers."""
+    """Make tables, cards, page, data and seasons in `output`, all or none, and the tables of a README with markers.
+
+    Raises `L96BenchError` for an output below the results, where its JSON file would be taken for a row.
+    """
+    if output.resolve().is_relative_to(results.resolve()):
+        raise L96BenchError(f"{output}: expected a folder outside of {results}, in which every JSON file is a row")
     output.mkdir(parents=True, exist_ok=True)
     with locked(output):
         tables = read_tables(results, output, _baselines_of)

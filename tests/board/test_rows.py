@@ -294,6 +294,11 @@ def test_a_changed_file_is_noticed(board: Path, name: str) -> None:
     assert publish.check(board / "results", board) == [f"{name}: missing"]
 
 
+def test_the_files_are_not_taken_for_rows(board: Path) -> None:
+    with pytest.raises(L96BenchError, match="expected a folder outside of"):
+        publish.write(board / "results", board / "results" / "out")
+
+
 def test_the_committed_files_are_small() -> None:
     for name in ("results.csv", "results.json", "results.parquet"):
         assert (BOARD / name).stat().st_size < 2_000_000
