@@ -2,7 +2,6 @@ from .climate_reward import ClimateReward
 from .closure_env import ClosureEnv
 from .core import BatchedEnv
 from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
-from .ensemble import EnsembleRolloutVectorEnv
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
@@ -22,7 +21,6 @@ __all__ = [
     "ClosureEnv",
     "DAIncrementEnv",
     "DAIncrementVectorEnv",
-    "EnsembleRolloutVectorEnv",
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "LearningCurveCallback",

@@ -27,9 +27,9 @@ _CASES = 50
 
 
 def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> VectorEnv:
-    """Return the points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime as agents with one policy."""
+    """Return the points of 128 runs of `l96bench/OnlineRollout-v2` on a task's regime as agents with one policy."""
     return gymnasium.make_vec(
-        "l96bench/OnlineRollout-v1",
+        "l96bench/OnlineRollout-v2",
         num_envs=128 * task.regime.K,
         regime=task.regime_id,
         local=True,
