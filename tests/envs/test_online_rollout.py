@@ -215,11 +215,11 @@ def narrowed(env: Any, reach: float) -> Any:
     return env
 
 
-@pytest.mark.parametrize("reward", ["forecast", "climate"])
+@pytest.mark.parametrize("reward", ["forecast", "ensemble", "climate"])
 @pytest.mark.parametrize("local", [False, True])
 def test_leaving_the_limits_ends_an_episode_and_never_pays(reward: str, local: bool) -> None:
-    n, steps = 4, 80
-    rows = 8 * n if local else n
+    n, steps, members = 4, 80, 2 if reward == "ensemble" else 1
+    rows = members * (8 * n if local else n)
     options: dict[str, Any] = {"reward": reward, "local": local, "episode_steps": steps, "autoreset_mode": "Disabled"}
     bounded = narrowed(gymnasium.make_vec(ID, num_envs=rows, **options).unwrapped, 7.2 * Scaling.of("wilks-f20").std_X)
     free = gymnasium.make_vec(ID, num_envs=rows, **options).unwrapped
@@ -240,7 +240,7 @@ def test_leaving_the_limits_ends_an_episode_and_never_pays(reward: str, local: b
                 np.testing.assert_array_equal(rewards[terminated], -400.0 * (steps - step) / bounded.scale)
             assert not (terminated & truncated).any()
             if terminated.any():
-                own = bounded.X.max(axis=1) == bounded._bounds[1]
+                own = (bounded.X.max(axis=1) == bounded._bounds[1]).reshape(n, members).any(axis=1)
                 assert (np.repeat(own, rows // n) == terminated).all()
                 ended += int(terminated.sum())
                 bounded.reset(options={"reset_mask": terminated})
