@@ -243,6 +243,7 @@ def test_observations_are_correlations_and_residuals(rng: np.random.Generator) -
     assert env.observation_space.contains(third)
 
 
+@pytest.mark.slow
 def test_small_actions_leave_terms_out() -> None:
     env = EquationRecoveryEnv(episode_steps=1)
     env.reset(seed=0)

@@ -271,6 +271,7 @@ def test_the_fine_truth_passes_through_the_split(split: str, trajectories: int) 
     assert (env.truth == env.X).all()
 
 
+@pytest.mark.slow
 def test_lengths_of_episodes() -> None:
     for reward, expected in (("forecast", 100), ("tendency", 100), ("ensemble", 100), ("climate", 1000)):
         assert gymnasium.make(ID, reward=reward).unwrapped.core.episode_steps == expected

@@ -221,6 +221,7 @@ def nothing(env: Any, seen: NDArray[np.float32]) -> Any:
     return np.full((len(seen), 1 if env.local else env.regime.K), env.scaling.action(0.0))
 
 
+@pytest.mark.slow
 @miniature
 @pytest.mark.parametrize("regime", ["wilks-f20", "arnold-c4", "three-scale"])
 @pytest.mark.parametrize(
