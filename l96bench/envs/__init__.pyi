@@ -10,6 +10,7 @@ from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
 from .scaling import Scaling
+from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .training import LearningCurveCallback, train, train_ppo, training_rows
 
@@ -24,6 +25,7 @@ __all__ = [
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "LearningCurveCallback",
+    "MemberShares",
     "ObservedClosureEnv",
     "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",

@@ -51,7 +51,8 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         Several members start from each state and run on their own: minus the fair CRPS of their ensemble (Ferro 2014,
         Q. J. R. Meteorol. Soc. 140, 1917-1923), ``-mean_k (mean_m |x_mk - x*_k| - mean_{m<n} |x_mk - x_nk| / 2) / std
         X``, for each of them: what is best for one is best for all. A policy that samples its actions, as PPO's does,
-        keeps as much randomness as makes the best forecast; see `l96bench.envs.policy.StochasticPolicyClosure`.
+        keeps as much randomness as makes the best forecast; see `l96bench.envs.policy.StochasticPolicyClosure`, and
+        `l96bench.envs.shares.MemberShares` for what to pay in training.
     ``"climate"``
         The fall of a distance, ``D(t - 1) - D(t)``, see `ClimateReward`: the rewards of an episode add up to minus
         the distance of the statistics of the model's path from those of the truth's.

@@ -10,6 +10,8 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from l96bench.envs.sb3 import SB3VecEnv
+from l96bench.envs.shares import MemberShares
+from l96bench.envs.wrappers import find_environment
 from l96bench.errors import L96BenchError
 
 OPTIONS: dict[str, Any] = {"reward": "ensemble", "split": "valid", "episode_steps": 6}
@@ -114,3 +116,27 @@ def test_a_spec_in_json_makes_the_same() -> None:
 def test_bad_arguments(options: dict[str, Any], message: str) -> None:
     with pytest.raises(L96BenchError, match=message):
         gymnasium.make_vec(ID, num_envs=32, local=True, **(OPTIONS | options))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("members", [2, 3])
+def test_shares_change_as_the_score_of_the_ensemble(members: int, rng: np.random.Generator) -> None:
+    """Moving one member changes its share as it changes the reward of all; in other members' errors it has no part."""
+    options = OPTIONS | {"local": True, "members": members, "autoreset_mode": "Disabled"}
+    plain, shares = (gymnasium.make_vec(ID, num_envs=members * 16, **options) for _ in range(2))
+    shares = MemberShares(shares)
+    actions = rng.uniform(-1, 1, (2, members, 8, 1)).astype(np.float32)
+    moved = actions.copy()
+    moved[:, 0] = rng.uniform(-1, 1, (2, 8, 1))
+    found = []
+    for env in (plain, shares):
+        for acted in (actions, moved):
+            env.reset(seed=0)
+            _, rewards, *_ = env.step(acted.reshape(-1, 1))
+            found.append(rewards.reshape(2, members, 8)[:, 0])
+    np.testing.assert_allclose(found[1] - found[0], found[3] - found[2], atol=1e-10)
+    assert np.abs(found[1] - found[0]).max() > 0.1
+    assert find_environment(SB3VecEnv(shares)) is shares.unwrapped
+    for wrong in ({"autoreset_mode": "SameStep"}, {"local": False}, {"reward": "forecast", "members": None}):
+        with pytest.raises(L96BenchError, match="expected OnlineRollout-v2 with local=True"):
+            MemberShares(gymnasium.make_vec(ID, num_envs=members * 8, **(options | wrong)))
