@@ -8,9 +8,9 @@ STEPS = 3_000_000
 
 
 def make(task: l96bench.ClosureTask, seed: int) -> Any:
-    from l96bench.envs import EnsembleRolloutVectorEnv, StochasticPolicyClosure, train_ppo
+    from l96bench.envs import StochasticPolicyClosure, train_ppo, training_rows
 
-    env = EnsembleRolloutVectorEnv(task.regime_id, num_envs=128 * task.regime.K, members=2, episode_steps=20)
+    env = training_rows(task, "ensemble")
     return train_ppo(env, gamma=0.95, steps=STEPS, seed=seed, kind=StochasticPolicyClosure)
 
 

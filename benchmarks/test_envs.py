@@ -14,7 +14,7 @@ import l96bench
 if TYPE_CHECKING:
     from benchmarks.conftest import Measured
 
-ID = "l96bench/OnlineRollout-v1"
+ID = "l96bench/OnlineRollout-v2"
 ROWS = 64
 """Rows in the comparison of ways to make a batch."""
 

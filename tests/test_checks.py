@@ -13,7 +13,6 @@ import l96bench
 from l96bench.assimilation import Network
 from l96bench.checks import checked_random_state, checked_seed, seed_words, whole_multiple
 from l96bench.data.instances import instances
-from l96bench.envs.ensemble import EnsembleRolloutVectorEnv
 from l96bench.envs.registration import ENVIRONMENTS
 from l96bench.errors import ArgumentError, L96BenchError, UnknownIdError
 from l96bench.estimators import OnlineNetworkRegressor
@@ -78,11 +77,6 @@ def test_a_task_passes_the_options_on() -> None:
     for num_envs in (None, 2):
         with pytest.raises(UnknownIdError, match="Did you mean 'episode_steps'"):
             SubgridForcing("wilks-f20").make_env(num_envs, episode_step=3)
-
-
-def test_an_ensemble_of_environments_has_options_and_seeds_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnknownIdError, match="Did you mean 'split'"):
-        EnsembleRolloutVectorEnv("wilks-f20", num_envs=16, spilt="train")
 
 
 @pytest.mark.parametrize(("duration", "interval", "n"), [(0.3, 0.1, 3), (2000.0 * (1 + 5e-10), 0.05, 40_000)])

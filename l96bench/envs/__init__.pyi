@@ -2,7 +2,6 @@ from .climate_reward import ClimateReward
 from .closure_env import ClosureEnv
 from .core import BatchedEnv
 from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
-from .ensemble import EnsembleRolloutVectorEnv
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
@@ -11,6 +10,7 @@ from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
 from .scaling import Scaling
+from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .training import LearningCurveCallback, train, train_ppo, training_rows
 
@@ -22,10 +22,10 @@ __all__ = [
     "ClosureEnv",
     "DAIncrementEnv",
     "DAIncrementVectorEnv",
-    "EnsembleRolloutVectorEnv",
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "LearningCurveCallback",
+    "MemberShares",
     "ObservedClosureEnv",
     "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",

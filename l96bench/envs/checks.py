@@ -55,13 +55,21 @@ def chosen(value: Any, choices: Sequence[str | None], name: str) -> Any:
     return value
 
 
+def checked_scale(value: Any) -> float:
+    """Return a positive, finite number, or raise L96BenchError."""
+    if isinstance(value, int | float | np.number) and 0.0 < value < float("inf"):
+        return float(value)
+    raise L96BenchError(f"expected scale as a positive number, or None for that of the environment, got {value!r}")
+
+
 def systems_of(num_envs: int | None, agents: int) -> int:
     """Return the number of systems with that many rows, one for None, or raise L96BenchError if it is not whole."""
     rows = agents if num_envs is None else positive(num_envs, "num_envs")
     if rows % agents:
         raise L96BenchError(
-            f"expected num_envs as a multiple of {agents}, since each of a system's {agents} points is a row with "
-            f"local=True, got {num_envs}; try {max(rows // agents, 1) * agents} or {(rows // agents + 1) * agents}"
+            f"expected num_envs as a multiple of {agents}, since a system has {agents} rows (each of its points with "
+            f"local=True, and each member of an ensemble), got {num_envs}; "
+            f"try {max(rows // agents, 1) * agents} or {(rows // agents + 1) * agents}"
         )
     return rows // agents
 
@@ -92,10 +100,7 @@ def checked_seeds(seed: Any, n_systems: int) -> list[int | None]:
 
 
 def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) -> NDArray[np.intp]:
-    """Return the systems that the options of a reset ask for; L96BenchError for other options or masks."""
-    for name in options or ():
-        if name != "reset_mask":
-            raise L96BenchError(f"no option {name!r} of reset." + nearest(str(name), ["reset_mask"]))
+    """Return the systems that the mask of a reset asks for, all without one; L96BenchError for other masks."""
     mask = None if options is None else options.get("reset_mask")
     if mask is None:
         return np.arange(n_systems)
@@ -109,6 +114,25 @@ def checked_mask(options: dict[str, Any] | None, n_systems: int, agents: int) ->
     if (by_system.any(axis=1) != by_system.all(axis=1)).any() or not array.any():
         raise L96BenchError(f"expected reset_mask true somewhere, and alike in the {agents} rows of each system")
     return np.flatnonzero(by_system[:, 0])
+
+
+def checked_start(options: dict[str, Any] | None, n: int, places: tuple[int, int] | None) -> NDArray[np.int64] | None:
+    """Return trajectories and samples (n, 2) that the options of a reset ask for, or None; else L96BenchError."""
+    start = None if options is None else options.get("start")
+    if start is None or places is None:
+        return None
+    given = np.asarray(start)
+    if (
+        given.dtype.kind not in "iu"
+        or given.shape not in ((2,), (n, 2))
+        or (given < 0).any()
+        or (given >= places).any()
+    ):
+        raise L96BenchError(
+            f"expected start as whole numbers (2,) or ({n}, 2), a trajectory below {places[0]} and a sample below "
+            f"{places[1]}, which leaves room for an episode, got {start!r}"
+        )
+    return np.broadcast_to(given, (n, 2)).astype(np.int64)
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,41 @@ from l96bench.regimes import get_regime
 
 SPLITS = ("train", "valid", "test")
 """The splits whose trajectories episodes may begin on."""
+STARTS = 256
+"""Episodes without closure, seeded 0 .. 255, by which rewards are scaled."""
+
+
+def return_scale(returns: NDArray[np.float64]) -> float:
+    """Return what rewards are divided by: the standard deviation of the returns of episodes that do nothing.
+
+    It has three digits, and is at least a hundredth of their mean's size, for episodes that are all nearly alike.
+    """
+    return float(f"{max(returns.std(), 0.01 * abs(returns.mean())):.3g}")
+
+
+@lru_cache(maxsize=64)
+def scale_without_closure(kind: type[ClosureEnv], data: Any, rows: int, **options: Any) -> float:
+    """Return the scale of an environment's rewards, by its own episodes without closure, each of so many rows.
+
+    `data` are what the environment reads by the names in `options`: a scale is kept for each.
+    """
+    env = kind(num_envs=rows * STARTS, scale=1.0, **options)
+    env.reset(seed=0)
+    nothing = np.full(np.shape(env.action_space.sample()), env.scaling.action(0.0), dtype=np.float32)
+    returns, going = np.zeros(env.num_envs), np.ones(env.num_envs, dtype=bool)
+    while going.any():
+        _, rewards, terminated, truncated, _ = env.step(nothing)
+        returns += np.where(going, rewards, 0.0)
+        going &= ~(terminated | truncated)
+    return return_scale(returns.reshape(STARTS, rows).mean(axis=1))
 
 
 class ClosureEnv(BatchedEnv):
     """Agents that see the resolved state and act the subgrid forcing, beside a truth (trajectory, time, K).
 
     Without `local` a row sees X (K,) and acts U (K,). With it row ``i K + k`` sees the stencil X_{k-2} .. X_{k+2} of
-    system i and acts U_k. Both are scaled as `Scaling` says. An episode begins at a random sample of the truth.
+    system i and acts U_k. Both are scaled as `Scaling` says. An episode begins at a random sample of the truth. With
+    `members` M above 1 a system is M runs from there, its rows those of the first member, then those of the second.
     `options` are those of `BatchedEnv`; `num_envs` counts rows, None standing for those of one system.
     """
 
@@ -32,11 +61,12 @@ class ClosureEnv(BatchedEnv):
         num_envs: int | None,
         local: bool,
         truth: NDArray[np.float64],
+        members: int = 1,
         **options: Any,
     ) -> None:
         self.regime, self.scaling, self.local = get_regime(regime), scaling, bool(local)
-        K = self.regime.K
-        agents = K if local else 1
+        self.members, K = members, self.regime.K
+        agents = members * (K if local else 1)
         n_systems = systems_of(num_envs, agents)
         observation_space, action_space = point_spaces(K, self.local)
         super().__init__(
@@ -53,27 +83,33 @@ class ClosureEnv(BatchedEnv):
 
     @property
     def observed(self) -> NDArray[np.int64]:
-        """The points that each row of a system sees, (agents, width)."""
+        """The points that each row of a system, or of a member of it, sees, (rows, width)."""
         K = self.regime.K
         stencil = np.arange(-RADIUS, RADIUS + 1) if self.local else np.arange(K)
-        return (np.arange(self.agents)[:, None] + stencil) % K
+        return (np.arange(self.agents // self.members)[:, None] + stencil) % K
 
     @property
     def at(self) -> NDArray[np.int64]:
         """Trajectory and sample of the truth that every system has come to, (n_systems, 2)."""
         return np.stack(np.divmod(self._at, self._n_times), axis=1)
 
+    def _places(self) -> tuple[int, int]:
+        return self._n_trajectories, self._n_times - self.episode_steps
+
     def _begin(self, systems: NDArray[np.intp]) -> None:
         """Draw a trajectory and a sample, all those alike that leave room for an episode."""
-        room = self._n_times - self.episode_steps
+        n_trajectories, room = self._places()
         drawn = np.array([self.generators[i].random() for i in systems])
-        trajectory, sample = np.divmod((drawn * (self._n_trajectories * room)).astype(np.int64), room)
+        trajectory, sample = np.divmod((drawn * (n_trajectories * room)).astype(np.int64), room)
+        if self._given is not None:
+            trajectory, sample = self._given.T
         self._at[systems] = trajectory * self._n_times + sample
 
     def _see(self, X: NDArray[np.float64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        """Fill `out` with the observations of the states X[rows]."""
+        """Fill `out` with the observations of the states X[rows], of all members."""
+        M, by_run = self.members, out.reshape(len(rows), -1)
 
         def work(first: int, last: int) -> None:
-            self.scaling.observe(X, rows, self.local, first, last, out)
+            self.scaling.observe(X, rows, self.local, first * M, last * M, by_run)
 
         self.over_systems(work)

@@ -21,13 +21,14 @@ from l96bench.envs.checks import (
     checked_actions,
     checked_mask,
     checked_seeds,
+    checked_start,
     chosen,
     options_of,
     positive,
 )
 from l96bench.envs.infos import final_infos, scalar_infos, vector_infos
 from l96bench.envs.render import FPS, EpisodePicture, History
-from l96bench.errors import EpisodeError
+from l96bench.errors import EpisodeError, L96BenchError
 
 __all__ = ["Actions", "BatchedEnv", "Floats", "Mask"]
 
@@ -61,9 +62,16 @@ class BatchedEnv(VectorEnv):
         the box.
     ``_infos()``
         Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
+    ``_compared()``
+        Optional: the truth and what the agent made in its place, both (n_systems, K), for the option `info` and
+        pictures.
+    ``_places()``
+        Optional: how many trajectories, and samples of each, an episode may begin at; then `reset` takes a start, and
+        ``_begin`` must look at ``self._given``: None, or a place (trajectory, sample) for each of its systems.
     ``_picture()``, ``_records()``, ``_caption(system)``
         For ``render_mode="rgb_array"``: the `EpisodePicture` of the environment; after every step and reset, the values
-        (n_systems, K) of each of its panels; and optionally a line and more lines of text for one system.
+        (n_systems, K) of each of its panels, by default truth, agent's and error; and optionally a line and more lines
+        of text for one system.
 
     Parameters
     ----------
@@ -71,21 +79,33 @@ class BatchedEnv(VectorEnv):
         Systems, and rows of each.
     observation_space, action_space : gymnasium.spaces.Box
         Of one row; one-dimensional.
-    episode_steps, max_episode_steps : int
-        Steps of an episode, after which it is truncated, and optionally a lower limit, by Gymnasium's name.
+    episode_steps : int
+        Steps of an episode, after which it is truncated.
+    max_episode_steps : int, optional
+        Truncate episodes after so many steps if that is earlier, and change nothing else, as `gymnasium.make` does by
+        its wrapper `TimeLimit`: starts and rewards remain those of episodes of `episode_steps`.
     autoreset_mode : AutoresetMode or {"NextStep", "SameStep", "Disabled"}
         When a row that has ended begins anew (see `gymnasium.vector.AutoresetMode`).
     threads : int
         Threads that a step is divided among; the bits do not depend on it.
     render_mode : {None, "rgb_array"}
+    info : bool
+        Whether `info` also holds ``truth``, ``error`` (the agent's less the truth), both (K,) of the row's system, and
+        ``time`` since its start in MTU: for critics that may know more than the agent, and for learning curves.
 
     Attributes
     ----------
+    scale : float
+        What rewards are divided by.
+    interval : float
+        MTU of a step.
     generators : list of numpy Generator, one a system
     steps : (n_systems,) array
         Steps that the present episodes have made.
     """
 
+    scale: float
+    interval: float
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": FPS}  # type: ignore[misc]
 
     def __new__(cls, *_: Any, **options: Any) -> Self:
@@ -105,6 +125,7 @@ class BatchedEnv(VectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         threads: int = 1,
         render_mode: str | None = None,
+        info: bool = False,
     ) -> None:
         self.n_systems, self.agents = n_systems, agents
         self.num_envs = n_systems * agents
@@ -112,14 +133,19 @@ class BatchedEnv(VectorEnv):
         self.observation_space = batch_space(observation_space, self.num_envs)
         self.action_space = batch_space(action_space, self.num_envs)
         self.episode_steps = positive(episode_steps, "episode_steps")
+        self._limit = self.episode_steps
         if max_episode_steps is not None:
-            self.episode_steps = min(self.episode_steps, positive(max_episode_steps, "max_episode_steps"))
+            self._limit = min(self._limit, positive(max_episode_steps, "max_episode_steps"))
+        self.info = bool(info)
+        if self.info and type(self)._compared is BatchedEnv._compared:
+            raise L96BenchError(f"{type(self).__name__} knows no truth for info=True; try without")
         self.autoreset_mode = autoreset_mode_of(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}  # type: ignore[misc]
         self.threads = min(positive(threads, "threads"), n_systems)
         self.render_mode = chosen(render_mode, (None, "rgb_array"), "render_mode")
         self.generators: list[Any] = [None] * n_systems
         self._seeds: list[Any] = [None] * n_systems
+        self._given: NDArray[np.int64] | None = None
         self._started = False
         self.steps = np.zeros(n_systems, dtype=np.int64)
         self._last_rewards = np.zeros(n_systems)
@@ -146,11 +172,18 @@ class BatchedEnv(VectorEnv):
     def _infos(self) -> dict[str, NDArray[Any]]:
         return {}
 
+    def _compared(self) -> tuple[Floats, Floats]:
+        raise NotImplementedError
+
+    def _places(self) -> tuple[int, int] | None:
+        return None
+
     def _picture(self) -> EpisodePicture:
         raise NotImplementedError
 
     def _records(self) -> tuple[Floats, ...]:
-        raise NotImplementedError
+        truth, own = self._compared()
+        return truth, own, own - truth
 
     def _caption(self, system: int) -> tuple[str, Sequence[str]]:
         return f"reward {self._last_rewards[system]:.3g}", ()
@@ -168,8 +201,9 @@ class BatchedEnv(VectorEnv):
             System i is seeded ``seed + i``, or by its own number of the sequence. Systems without a seed go on drawing
             from the generator that they have.
         options : dict, optional
-            ``{"reset_mask": (num_envs,) bool array}`` begins anew only the rows where it is true; rows of one system go
-            together.
+            ``"reset_mask"``, a bool array (num_envs,), begins anew only the rows where it is true; rows of one system
+            go together. ``"start"``, whole numbers (2,) or (systems to begin, 2), are the trajectory and the sample of
+            the truth that episodes begin at, in place of random ones; everything else is drawn as without it.
 
         Raises
         ------
@@ -179,16 +213,20 @@ class BatchedEnv(VectorEnv):
         """
         self._require(not self.closed, "the environment is closed: make a new one")
         seeds = checked_seeds(seed, self.n_systems)
+        known = ["reset_mask"] if self._places() is None else ["reset_mask", "start"]
+        check_options(known, options or (), "reset")
         systems = checked_mask(options, self.n_systems, self.agents)
+        given = checked_start(options, len(systems), self._places())
         everyone = len(systems) == self.n_systems
         self._require(self._started or everyone, "expected a first reset of all rows before one with a mask")
         for i in systems:
             if seeds[i] is not None or self.generators[i] is None:
                 self.generators[i], self._seeds[i] = seeding.np_random(seeds[i])
-        self._started = True
+        self._started, self._given = True, given
         self._restart(systems)
+        self._given = None
         self._remember(systems)
-        return self._observations(), vector_infos(self._infos(), self.agents)
+        return self._observations(), vector_infos(self._all_infos(), self.agents)
 
     def step(self, actions: NDArray[Any]) -> tuple[Actions, Floats, Mask, Mask, dict[str, Any]]:
         """Step every row, or begin its next episode, as the autoreset mode says.
@@ -217,12 +255,12 @@ class BatchedEnv(VectorEnv):
         observations, rewards, terminated, truncated = self.advance(self.checked_actions(actions, self._action_shape))
         infos: dict[str, Any] = {}
         if self._any_ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            infos = final_infos(self._infos(), observations, np.array(self._by_row(self._ended)))
+            infos = final_infos(self._all_infos(), observations, np.array(self._by_row(self._ended)))
             systems = np.flatnonzero(self._ended)
             self._restart(systems)
             self._remember(systems)
             observations = self._observations()
-        infos |= vector_infos(self._infos(), self.agents)
+        infos |= vector_infos(self._all_infos(), self.agents)
         return observations, rewards.reshape(-1), self._by_row(terminated), self._by_row(truncated), infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
@@ -285,9 +323,7 @@ class BatchedEnv(VectorEnv):
         self._advance(actions, active, rewards, terminated)
         if self.render_mode is not None:
             self._last_rewards = rewards.mean(axis=1)
-        self._any_ended = kernels.count_steps(
-            self.steps, active, self.episode_steps, terminated, truncated, self._ended
-        )
+        self._any_ended = kernels.count_steps(self.steps, active, self._limit, terminated, truncated, self._ended)
         if waiting is not None:
             self._restart(waiting)
         if self.render_mode is not None:
@@ -296,7 +332,7 @@ class BatchedEnv(VectorEnv):
 
     def first_infos(self) -> dict[str, Any]:
         """Return the `info` of the first system."""
-        return scalar_infos(self._infos())
+        return scalar_infos(self._all_infos())
 
     def frame(self, system: int) -> NDArray[np.uint8]:
         """Return the picture of one system's episode so far, uint8 (height, width, 3)."""
@@ -344,6 +380,14 @@ class BatchedEnv(VectorEnv):
         out = np.empty(self._observation_shape, dtype=np.float32)
         self._observe(out.reshape(self.n_systems, -1))
         return out
+
+    def _all_infos(self) -> dict[str, NDArray[Any]]:
+        """Return what `info` holds, by system."""
+        infos = self._infos()
+        if self.info:
+            truth, own = self._compared()
+            infos = {**infos, "truth": truth, "error": own - truth, "time": self.steps * self.interval}
+        return infos
 
     def _by_row(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of systems as values of rows."""

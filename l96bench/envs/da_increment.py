@@ -1,4 +1,4 @@
-"""`l96bench/DAIncrement-v1`: correct a biased forecast model inside the cycle of an ensemble filter."""
+"""`l96bench/DAIncrement-v2`: correct a biased forecast model inside the cycle of an ensemble filter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import PARTS, SPIN_UP, get_track, load_archive
@@ -15,7 +16,8 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Observed
 from l96bench.dynamics.closures import Stateless
 from l96bench.envs import kernels
-from l96bench.envs.checks import chosen, systems_of
+from l96bench.envs.checks import checked_scale, chosen, systems_of
+from l96bench.envs.closure_env import return_scale
 from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
@@ -27,8 +29,6 @@ __all__ = ["INFLATIONS", "DAIncrementEnv", "DAIncrementVectorEnv"]
 
 INFLATIONS = {"dense": 1.3, "sparse": 1.2}
 """Inflation of every track: what `da-increment` chooses for the network of increments."""
-WORST = 2.0
-"""Climatological standard deviations beyond which a point's error counts no more: a state drawn at random has 1.4."""
 
 
 class DAIncrementVectorEnv(BatchedEnv):
@@ -46,19 +46,21 @@ class DAIncrementVectorEnv(BatchedEnv):
        the window it assimilates as well (see `CorrectedClosure`).
 
     **Observation**: the background mean, less its mean and over its std in the training archive, cut off at 10; with
-    ``local`` the points k - 2 .. k + 2. **Reward**: ``(e_none² - e²) / e_archive²``, e the error of the new background
-    mean, e_none the one that the same analysis has at that time without correction, e_archive the RMSE of the training
-    archive's backgrounds; the mean over the points, with ``local`` the point's own. So an increment of zero gets 0, and
-    undoing an average error 1. No error counts for more than 2 climatological std. **End**: ``terminated`` when the
-    RMSE of the background mean exceeds the climatological std (the filter has diverged) or is not finite, with the
-    worst reward that there is, as if e had been 2 climatological std and e_none 0; ``truncated`` after `episode_steps`.
+    ``local`` the points k - 2 .. k + 2. **Reward**: ``-e² / e_archive² / scale``, e the error of the new background
+    mean, e_archive the RMSE of the training archive's backgrounds; the mean over the points, with ``local`` the point's
+    own. So returns have the order of scores, which are of the RMSE of backgrounds, and increments that are perfect get
+    about 0. (The fall from the error that the same analysis would have without correction pays for bad analyses: what
+    is left in place is there to be undone, again and again.) No error counts for more than the climatological std.
+    **End**: ``terminated`` when the RMSE of the background mean exceeds the climatological std (the filter has
+    diverged) or is not finite; the reward then counts all windows that are left as if e were the climatological std, so
+    that it never pays to end an episode. ``truncated`` after `episode_steps`.
 
     An episode starts at a random cycle of the split's archive, from the archive's background mean there. Members lie
     around it as the archive's background errors at random cycles do (less their mean), scaled at every point to the
     archive's spread, so that their covariance is that of a cycle in full run: with the archive's inflation, errors rise
     by 3 % (``sparse``: 7 %) in the first windows and come back. Observations of the whole episode are drawn then, too.
 
-    ``info`` holds `background_rmse` and `uncorrected_rmse`, the latter being that of e_none. Raises `UnknownIdError`
+    ``info`` holds `background_rmse`. Raises `UnknownIdError`
     for an unknown track, split or mode; `L96BenchError` for numbers that make no sense, or an episode longer than the
     split.
 
@@ -71,6 +73,9 @@ class DAIncrementVectorEnv(BatchedEnv):
         Windows of an episode.
     split : {"train", "valid", "test"}
         The part of the archive whose truth is observed.
+    scale : float, optional
+        What rewards are divided by; by default the standard deviation of the sums of e² / e_archive² over all pieces
+        of the training archive, which is a cycle without correction, of `episode_steps` windows.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         local: bool = False,
         episode_steps: int = 100,
         split: str = "train",
+        scale: float | None = None,
         **options: Any,
     ) -> None:
         self.track, self.local, self.split = get_track(track), bool(local), chosen(split, list(PARTS), "split")
@@ -106,6 +112,10 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._seen = float(train["background"].mean()), float(train["background"].std())
         self._errors = (train["truth"][:, 1 + SPIN_UP :] - train["background"]).reshape(-1, self.K)
         self._variance, self._unit = float(train["truth"].var()), float(np.square(self._errors).mean())
+        if scale is None:
+            squares = np.square(self._errors).mean(axis=1).reshape(len(train["background"]), -1) / self._unit
+            scale = return_scale(sliding_window_view(squares, self.episode_steps, axis=1).sum(axis=2))
+        self.scale, self.interval = checked_scale(scale), self.track.window
         self._model = ResolvedModel(regime)
         self._inflation = Inflation(posterior=INFLATIONS[self.track.id])
         n, m, T, network = self.n_systems, self.track.n_members, self.episode_steps, self.track.network
@@ -113,7 +123,10 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._ensembles, self._background = np.zeros((n, m, self.K)), np.zeros((n, self.K))
         self._truth = np.zeros((n, T + 1, self.K))
         self._observed = Observed(np.zeros((n, T, p)), np.zeros((n, T, p), np.int64), np.ones((n, T, p)))
-        self._rmse, self._rows = np.zeros((2, n)), np.arange(n)
+        self._rmse, self._rows = np.zeros(n), np.arange(n)
+
+    def _places(self) -> tuple[int, int]:
+        return len(self._archive["truth"]), self._n_starts
 
     def _begin(self, systems: NDArray[np.intp]) -> None:
         archive, m, T = self._archive, self.track.n_members, self.episode_steps
@@ -122,6 +135,8 @@ class DAIncrementVectorEnv(BatchedEnv):
         for row, i in enumerate(systems):
             rng = self.generators[i]
             segment, start = int(rng.integers(n_segments)), int(rng.integers(self._n_starts))
+            if self._given is not None:
+                segment, start = self._given[row].tolist()
             truths[row] = archive["truth"][segment, SPIN_UP + start : SPIN_UP + start + T + 2]
             mean, spread = archive["background"][segment, start], archive["spread"][segment, start]
             anomalies = self._errors[rng.integers(len(self._errors), size=m)]
@@ -133,7 +148,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._observed.values[systems], self._observed.points[systems] = observations.values, observations.points
         self._observed.std[systems] = observations.std
         self._background[systems] = self._ensembles[systems].mean(axis=1)
-        self._rmse[:, systems] = np.sqrt(np.square(self._background[systems] - self._truth[systems, 0]).mean(axis=1))
+        self._rmse[systems] = np.sqrt(np.square(self._background[systems] - self._truth[systems, 0]).mean(axis=1))
 
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         mean, std = self._increment
@@ -154,25 +169,24 @@ class DAIncrementVectorEnv(BatchedEnv):
         analysis = self.track.filter.analyse(background, observed, (), self._model.layout)
         analysis = self._inflation.after(analysis, background)
         with np.errstate(over="ignore", invalid="ignore"):
-            none, self._ensembles[systems] = self._forecasts(analysis, np.stack([np.zeros_like(U), U]))
-            means = none.mean(axis=1), self._ensembles[systems].mean(axis=1)
-            squares = np.square(np.stack(means) - self._truth[systems, now + 1])
-            self._background[systems] = means[1]
-            self._rmse[:, systems] = np.sqrt(squares.mean(axis=2))
-            terminated[systems] = ~(self._rmse[1, systems] <= np.sqrt(self._variance))
+            self._ensembles[systems] = self._forecast(analysis, U)
+            self._background[systems] = self._ensembles[systems].mean(axis=1)
+            squares = np.square(self._background[systems] - self._truth[systems, now + 1])
+            self._rmse[systems] = np.sqrt(squares.mean(axis=1))
+            ended = ~(self._rmse[systems] <= np.sqrt(self._variance))
+            worst = self._variance
             # A minimum that takes the number when the other is NaN.
-            worst = WORST * WORST * self._variance
-            worth = np.subtract(*np.fmin(squares, worst)) / self._unit
-            worth[terminated[systems]] = -worst / self._unit
-        rewards[systems] = worth if self.local else worth.mean(axis=1, keepdims=True)
+            penalties = np.fmin(squares, worst)
+            penalties[ended] = worst * (self.episode_steps - now[ended])[:, None]
+        terminated[systems] = ended
+        penalties /= self._unit * self.scale
+        rewards[systems] = -(penalties if self.local else penalties.mean(axis=1, keepdims=True))
 
-    def _forecasts(self, analysis: Floats, U: Floats) -> Floats:
-        """Return members (case, system, member, K) one window after the analysis, under every U (case, system, K)."""
-        n_cases, m = len(U), analysis.shape[1]
-        rows = np.tile(analysis.reshape(-1, self.K), (n_cases, 1))
-        held = _Held(np.repeat(U.reshape(-1, self.K), m, axis=0))
+    def _forecast(self, analysis: Floats, U: Floats) -> Floats:
+        """Return the members (system, member, K) one window after the analysis, under the tendencies U (system, K)."""
+        held = _Held(np.repeat(U, analysis.shape[1], axis=0))
         model = ResolvedModel(self._model.regime, held)
-        return model.advance(rows, self.track.window).reshape(n_cases, *analysis.shape)
+        return model.advance(analysis.reshape(-1, self.K), self.track.window).reshape(analysis.shape)
 
     def _observe(self, out: Actions) -> None:
         background = np.nan_to_num(self._background)
@@ -180,7 +194,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         kernels.observe(background, self._rows, *self._seen, BOUND, radius, 0, self.n_systems, out)
 
     def _infos(self) -> dict[str, NDArray[Any]]:
-        return {"background_rmse": self._rmse[1], "uncorrected_rmse": self._rmse[0]}
+        return {"background_rmse": self._rmse}
 
     def _picture(self) -> EpisodePicture:
         mean, std = float(self._archive["truth"].mean()), float(np.sqrt(self._variance))
@@ -188,16 +202,14 @@ class DAIncrementVectorEnv(BatchedEnv):
         error = Panel("background \N{MINUS SIGN} truth", 0.0, 2.5 * np.sqrt(self._unit), error=True)
         panels = (states, replace(states, title="background mean"), error)
         title = f"DAIncrement, {self.track.id} ({self.track.regime_id})"
-        return EpisodePicture(title, panels, self.K, self.episode_steps + 1, self.track.window)
+        return EpisodePicture(title, panels, self.K, self.episode_steps + 1, self.interval)
 
-    def _records(self) -> tuple[Floats, ...]:
-        truth = self._truth[self._rows, self.steps]
-        return truth, self._background, self._background - truth
+    def _compared(self) -> tuple[Floats, Floats]:
+        return self._truth[self._rows, self.steps], self._background
 
     def _caption(self, system: int) -> tuple[str, Sequence[str]]:
-        none, own = self._rmse[:, system]
         reward, _ = super()._caption(system)
-        return f"RMSE {own:.2f}, uncorrected {none:.2f}   {reward}", ()
+        return f"RMSE {self._rmse[system]:.2f}   {reward}", ()
 
 
 class DAIncrementEnv(ScalarEnv):

@@ -1,4 +1,4 @@
-"""`l96bench/EquationRecovery-v1`: choose coefficients so that few terms explain a trajectory."""
+"""`l96bench/EquationRecovery-v2`: choose coefficients so that few terms explain a trajectory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from l96bench.data.instances import RecoveryTrack, draw_instance, get_track
-from l96bench.data.recovery import observe
-from l96bench.envs.checks import chosen, systems_of
+from l96bench.data.recovery import load_instance, observe
+from l96bench.envs import kernels
+from l96bench.envs.checks import checked_scale, chosen, systems_of
 from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel, shortened
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.equations.derivatives import WeakForm
+from l96bench.equations.equation_set import EquationSet
 from l96bench.equations.library import Candidates, RingLibrary
 from l96bench.parallel import one_thread
 
-__all__ = ["ACTION_SCALE", "CHARGE", "DEAD_ZONE", "EquationRecoveryEnv", "EquationRecoveryVectorEnv"]
+__all__ = ["ACTION_SCALE", "DEAD_ZONE", "EquationRecoveryEnv", "EquationRecoveryVectorEnv"]
 
 Array = NDArray[np.float64]
 
@@ -28,8 +30,6 @@ ACTION_SCALE = 3.0
 """Coefficient of a term for an action of 1, over the one with which the term alone is as large as the tendency."""
 DEAD_ZONE = 0.003
 """Smaller actions leave a term out."""
-CHARGE = 0.002
-"""The cost of a term, in units of the residual."""
 CUT_OFF = 10.0
 """The largest size of an observation."""
 BLOCK = 5.0
@@ -37,6 +37,8 @@ BLOCK = 5.0
 _HALF_WIDTH, _STRIDE = 10, 4
 """Samples to each side of a window's centre, and from one window to the next."""
 _WEAK_FORM = WeakForm(half_width=_HALF_WIDTH)
+_EVERY = 10
+"""Samples of 0.01 MTU from one of the states that the operator residual is over to the next."""
 _LINES, _LINE_WIDTH = 6, 92
 """Lines of equations in a picture, and letters in each."""
 _SPLITS = {"train": 1, "valid": 2, "test": None}
@@ -55,17 +57,20 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     **Action**: coefficient i is ``3 a_i s_i``, with ``s_i = |y| / |theta_i|`` the one with which term i alone would
     be as large as the tendency; ``|a_i| < 0.003`` leaves it out. Every action writes the equations anew.
     **Data**: y and theta are tendency and terms in the weak form (`WeakForm`), averaged over windows of the observed,
-    noisy states. Norms and products are over all windows and points; with ``local`` over those of the point. Neither
-    the true equations nor test data are ever looked at. **Observation**: the correlations
-    ``<theta_i, y> / |theta_i| |y|``, those of each term with what is left, ``<theta_i, y - f> / |theta_i| |y|``, the
-    present a (0 for terms left out), and the relative residual ``|y - f| / |y|`` of each kind of variable; cut off at
-    10. **Reward**: the fall of ``r + 0.002 n``, r the residual (the mean of that of X and that of Y), n the number of
-    terms: a term is charged when it comes and paid back when it goes, so that an episode's rewards add up to
-    ``1 - r - 0.002 n`` of its last equations. **End**: ``truncated`` after `episode_steps`; never ``terminated``.
+    noisy states. Norms and products are over all windows and points; with ``local`` over those of the point.
+    **Observation**: the correlations ``<theta_i, y> / |theta_i| |y|``, those of each term with what is left,
+    ``<theta_i, y - f> / |theta_i| |y|``, the present a (0 for terms left out), and the relative residual
+    ``|y - f| / |y|`` of each kind of variable; cut off at 10. **Reward**: the rise of ``F1 + 1 - R``, over `scale`, the
+    mean of X's and Y's: the score of the task in units of 50 points, but for the floor of its second part, which could
+    not be climbed. F1 is that of the terms, R the operator residual, over states of the instance's training trajectory
+    without noise, U included where Y is hidden. So the true equations have most, whatever the noise did to the data;
+    these are known to the reward and not to the agent. It is 0 for the empty equation, and an episode's rewards add up
+    to that of its last equations. **End**: ``truncated`` after `episode_steps`; never ``terminated``.
 
-    ``info`` holds `residual` and `n_terms` of the system, the `instance`, `noise` and `budget` (MTU) drawn, and after
-    the last step `equations` in the grammar of the task: a tuple of texts, empty before. Raises `UnknownIdError` for an
-    unknown track, split or mode; `L96BenchError` for numbers that make no sense.
+    ``info`` holds `residual` (of the data), `operator_residual`, `f1` and `n_terms` of the system, the `instance`,
+    `noise` and `budget` (MTU) drawn, and after the last step `equations` in the grammar of the task: a tuple of texts,
+    empty before. Raises `UnknownIdError` for an unknown track, split or mode; `L96BenchError` for numbers that make no
+    sense.
 
     Parameters
     ----------
@@ -76,6 +81,9 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     episode_steps : int
     split : {"train", "valid", "test"}
         The instances: ten that the task does not score, ten others, or the registered ones that it scores.
+    scale : float
+        What rewards are divided by. Doing nothing pays nothing here; under random actions of std 0.2 the returns have a
+        std of about 0.5, and the true equations have a return of 2 or little less.
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         local: bool = False,
         episode_steps: int = 20,
         split: str = "train",
+        scale: float = 1.0,
         **options: Any,
     ) -> None:
         self.track = get_track(track)
@@ -105,7 +114,11 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         shape = (self.n_systems, agents, len(self._candidates), self._n_terms)
         self._gram, self._moment, self._scale = np.zeros((*shape, self._n_terms)), np.zeros(shape), np.ones(shape)
         self._actions, self._left, self._residual = np.zeros(shape), np.zeros(shape), np.ones(shape[:3])
-        self._cost = np.zeros(shape[:2])
+        # Of the truth: products and moments as above, how much larger its terms' units are, and which terms it has.
+        self._true_gram, self._true_moment, self._units = np.zeros_like(self._gram), np.zeros(shape), np.ones(shape)
+        self._is_true = np.zeros((self.n_systems, *shape[2:]), dtype=bool)
+        self._f1, self._operator_residual = np.zeros(shape[:3]), np.ones(shape[:3])
+        self._worth, self.scale = np.zeros(shape[:2]), checked_scale(scale)
         self._drawn = np.zeros((self.n_systems, 4), dtype=np.int64)
         self._texts = np.full(self.n_systems, None, dtype=object)
 
@@ -121,39 +134,36 @@ class EquationRecoveryVectorEnv(BatchedEnv):
                 part[:, first : first + n_blocks].sum(axis=1).swapaxes(0, 1)
                 for part in _moments(track.id, self.split, instance, track.noises[noise])
             )
-            if not self.local:
-                gram, moment, square = (part.sum(axis=0, keepdims=True) for part in (gram, moment, square))
-            norm = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1))
-            self._gram[i] = gram / (norm[..., :, None] * norm[..., None, :])
-            self._moment[i] = moment / (norm * np.sqrt(square)[..., None])
-            self._scale[i] = np.sqrt(square)[..., None] / norm
+            own, self._is_true[i] = _of_truth(track.id, self.split, instance)
+            self._gram[i], self._moment[i], self._scale[i] = self._normalized(gram, moment, square)
+            self._true_gram[i], self._true_moment[i], unit = self._normalized(*own)
+            self._units[i] = self._scale[i] / unit
             self._texts[i] = ()
         self._actions[systems] = 0.0
-        self._write(systems)
+        self._write(systems, 0, len(systems))
 
-    def _write(self, systems: NDArray[np.intp] | slice) -> None:
-        """Evaluate the present equations of some systems: the residual that they leave, and their cost."""
-        a, moment = ACTION_SCALE * self._actions[systems], self._moment[systems]
-        explained = (self._gram[systems] * a[..., None, :]).sum(axis=-1)
-        self._left[systems] = moment - explained
-        square = 1.0 + (a * (explained - 2.0 * moment)).sum(axis=-1)
-        self._residual[systems] = np.sqrt(np.maximum(square, 0.0))
-        n_terms = np.count_nonzero(a, axis=(2, 3))
-        self._cost[systems] = self._residual[systems].mean(axis=2) + CHARGE * n_terms
+    def _normalized(self, gram: Array, moment: Array, square: Array) -> tuple[Array, Array, Array]:
+        """Return correlations of terms, those with the tendency, and the terms' units, from sums (K, kind, ..)."""
+        if not self.local:
+            gram, moment, square = (part.sum(axis=0, keepdims=True) for part in (gram, moment, square))
+        norm, size = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1)), np.sqrt(square)[..., None]
+        return gram / (norm[..., :, None] * norm[..., None, :]), moment / (norm * size), size / norm
+
+    def _write(self, systems: NDArray[np.intp], first: int, last: int) -> None:
+        """Evaluate the present equations of systems[first:last]: what they leave, and what they are worth."""
+        kernels.judge_equations(
+            *(self._actions, ACTION_SCALE, self._gram, self._moment, self._left, self._residual),
+            *(self._units, self._true_gram, self._true_moment, self._is_true, _weights(self.track)),
+            *(self._operator_residual, self._f1, self._worth, systems, first, last),
+        )
 
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
+        systems, before = np.flatnonzero(active), self._worth.copy()
         chosen_actions = np.where(np.abs(actions) < DEAD_ZONE, 0.0, actions.astype(np.float64))
-
-        def work(first: int, last: int) -> None:
-            # A slice where possible: the products of all terms are large to copy.
-            everyone = bool(active[first:last].all())
-            systems = slice(first, last) if everyone else first + np.flatnonzero(active[first:last])
-            before = self._cost[systems].copy()
-            self._actions[systems] = chosen_actions[systems].reshape(-1, *self._actions.shape[1:])
-            self._write(systems)
-            rewards[systems] = before - self._cost[systems]
-
-        self.over_systems(work)
+        self._actions[systems] = chosen_actions[systems].reshape(-1, *self._actions.shape[1:])
+        n = len(systems)
+        self.over_systems(lambda i, j: self._write(systems, n * i // self.n_systems, n * j // self.n_systems))
+        rewards[:] = (self._worth - before) / self.scale
         for i in np.flatnonzero(active & (self.steps + 1 >= self.episode_steps)):
             self._texts[i] = tuple(self._equations(int(i)))
 
@@ -179,6 +189,8 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         instance, noise, _, n_blocks = self._drawn.T
         return {
             "residual": self._residual.mean(axis=(1, 2)),
+            "operator_residual": self._operator_residual.mean(axis=(1, 2)),
+            "f1": self._f1.mean(axis=(1, 2)),
             "n_terms": np.count_nonzero(self._actions, axis=(1, 2, 3)),
             "instance": instance,
             "noise": np.array(self.track.noises)[noise],
@@ -251,13 +263,55 @@ def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array
             states = _states(track, split, instance, noise, block)
             for kind, each in enumerate(candidates):
                 features, tendency = _windows(each, states, about)
-                # All rows of a grid point together: its variables of this kind, in all windows.
-                A = features.reshape(len(features), about.K, -1, n_terms).swapaxes(0, 1).reshape(about.K, -1, n_terms)
-                y = tendency.reshape(len(tendency), about.K, -1).swapaxes(0, 1).reshape(about.K, -1)
-                gram[kind, block] = A.swapaxes(1, 2) @ A
-                moment[kind, block] = (A.swapaxes(1, 2) @ y[:, :, None])[:, :, 0]
-                square[kind, block] = (y * y).sum(axis=1)
+                sums = _sums(features, tendency, about.K)
+                gram[kind, block], moment[kind, block], square[kind, block] = sums
     return gram, moment, square
+
+
+@cache
+def _of_truth(track: str, split: str, instance: int) -> tuple[tuple[Array, Array, Array], NDArray[np.bool_]]:
+    """Return the sums of `_moments` (K, kind, ..) for the true tendency at states without noise, and the true terms."""
+    about = get_track(track)
+    system = draw_instance(about.base, instance, _SPLITS[split])
+    data, truth = load_instance(system), EquationSet.parse(system.texts, about.K, system.observed_J)
+    states = np.asarray(data.train[::_EVERY])
+    tendency = system.tendency(states, None if data.train_U is None else data.train_U[::_EVERY])
+    parts, is_true = [], []
+    with one_thread():
+        for each in _candidates(about):
+            own = slice(0, about.K) if each.kind == "X" else slice(about.K, None)
+            features = each.features(states[:, : about.K], states[:, about.K :])
+            parts.append(_sums(features, tendency[:, own], about.K))
+            known = truth.monomials(0 if each.kind == "X" else about.K).keys()
+            is_true.append([keys <= known for keys in _monomials(each)])
+    gram, moment, square = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
+    return (gram, moment, square), np.array(is_true)
+
+
+@cache
+def _weights(track: RecoveryTrack) -> Array:
+    """Return how many monomials each candidate (kind, term) is, all of them together being its sum."""
+    return np.array([[float(len(keys)) for keys in _monomials(each)] for each in _candidates(track)])
+
+
+@cache
+def _monomials(candidates: Candidates) -> tuple[frozenset[Any], ...]:
+    """Return the monomials of each candidate in the equation of the first variable of its kind."""
+    K, J = candidates.K, candidates.J
+    first = 0 if candidates.kind == "X" else K
+    sets = (EquationSet.parse([f"d{candidates.left}/dt = {text}"], K, J) for text in candidates.symbols())
+    return tuple(frozenset(each.monomials(first)) for each in sets)
+
+
+def _sums(features: Array, tendency: Array, K: int) -> tuple[Array, Array, Array]:
+    """Return products terms x terms, terms x tendency, tendency x tendency (K, ..), of features (row, variable, term).
+
+    All rows of a grid point go together: its variables of this kind, at all times.
+    """
+    n_terms = features.shape[2]
+    A = features.reshape(len(features), K, -1, n_terms).swapaxes(0, 1).reshape(K, -1, n_terms)
+    y = tendency.reshape(len(tendency), K, -1).swapaxes(0, 1).reshape(K, -1)
+    return A.swapaxes(1, 2) @ A, (A.swapaxes(1, 2) @ y[:, :, None])[:, :, 0], (y * y).sum(axis=1)
 
 
 def _states(track: str, split: str, instance: int, noise: float, block: int) -> Array:

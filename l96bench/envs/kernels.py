@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from l96bench.dynamics.resolved_kernels import advance_resolved
-from l96bench.jit import kernel
+from l96bench.jit import inline_kernel, kernel
 
-FORECAST, TENDENCY, CLIMATE = 0, 1, 2
-"""Rewards of `roll`."""
+FORECAST, TENDENCY, OTHER = 0, 1, 2
+"""What `roll` fills rewards with; others are left to a kernel of their own."""
 
 
 @kernel
@@ -58,102 +58,189 @@ def observe(X, rows, mean, std, bound, radius, first, last, out):
                     out[i, k * width + d] = z[(k + d - radius) % K]
 
 
-@kernel
-def _reward(squares, rewards):
-    """Compute minus the squares (K,): of every point for K rewards, or their mean for one."""
-    K = squares.shape[0]
+@inline_kernel
+def _reward(penalties, rewards):
+    """Compute minus the penalties (K,): of every point for K rewards, or their mean for one."""
+    K = penalties.shape[0]
     if rewards.shape[0] == K:
         for k in range(K):
-            rewards[k] = -squares[k]
+            rewards[k] = -penalties[k]
     else:
         total = 0.0
         for k in range(K):
-            total += squares[k]
+            total += penalties[k]
         rewards[0] = -(total / K)
 
 
 @kernel
-def judge_forcing(actions, truth, at, active, mean, reach, variance, first, last, rewards):
-    """Compute rewards of U = mean + reach action: minus its squared error from truth[at] over the variance."""
+def judge_forcing(actions, truth, at, active, mean, reach, unit, first, last, rewards):
+    """Compute rewards of U = mean + reach action: minus its squared error from truth[at] over the unit."""
     K = truth.shape[1]
     squares = np.empty(K)
     for i in range(first, last):
         if active[i]:
             for k in range(K):
                 error = mean + reach * np.float64(actions[i, k]) - truth[at[i], k]
-                squares[k] = error * error / variance
+                squares[k] = error * error / unit
             _reward(squares, rewards[i])
             at[i] += 1
 
 
 @kernel
 def roll(
-    actions, X, U, truth, at, active, mean, reach, F, dt, bounds, left, kind, variance, first, last, rewards, terminated
+    actions, X, U, truth, at, active, mean, reach, F, dt, bounds, left, kind, unit, first, last, rewards, terminated
 ):
-    """Step the resolved model under U = mean + reach action, and fill rewards and which systems left the bounds."""
-    K = X.shape[1]
+    """Step the resolved model under U = mean + reach action, and fill rewards and which systems left the bounds.
+
+    X, U, F, bounds and left are of runs: those of the members of a system lie side by side.
+    """
+    K, members = X.shape[1], X.shape[0] // active.shape[0]
     low, high = bounds
-    for i in range(first, last):
-        left[i] = -1 if active[i] else 0
+    for m in range(members):
+        for i in range(first, last):
+            left[i * members + m] = -1 if active[i] else 0
+    own = actions.reshape(X.shape)
+    for run in range(first * members, last * members):
         for k in range(K):
-            U[i, k] = mean + reach * np.float64(actions[i, k])
-    here = slice(first, last)
+            U[run, k] = mean + reach * np.float64(own[run, k])
+    here = slice(first * members, last * members)
     advance_resolved(X[here], U[here], F[here], dt, low[here], high[here], high[here], left[here], 1)
-    squares = np.empty(K)
-    scale = 1.0 / (dt * dt) if kind == TENDENCY else 1.0
+    penalties = np.empty(K)
     for i in range(first, last):
         if active[i]:
             at[i] += 1
-            terminated[i] = left[i] == 1
-            if kind != CLIMATE:
+            for m in range(members):
+                terminated[i] |= left[i * members + m] == 1
+            if kind != OTHER:
                 for k in range(K):
                     error = X[i, k] - truth[at[i], k]
-                    squares[k] = error * error * scale / variance
-                _reward(squares, rewards[i])
+                    penalties[k] = error * error / unit
+                _reward(penalties, rewards[i])
             if kind == TENDENCY:
                 for k in range(K):
                     X[i, k] = truth[at[i], k]
 
 
 @kernel
-def _raise_function(value, low, width, weight, function):
-    """Add one value's weight to a distribution function that is kept as means over cells (see `metrics.climate`)."""
-    cells = function.shape[0]
+def judge_ensembles(X, truth, at, active, members, unit, first, last, rewards):
+    """Fill the rewards of all members with minus the fair CRPS of their ensemble (Ferro 2014) over the unit.
+
+    X (system and member, K) are the states to which `roll` has come.
+    """
+    K = X.shape[1]
+    each = rewards.shape[1] // members
+    scores, own = np.empty(K), np.empty(each)
+    for i in range(first, last):
+        if active[i]:
+            for k in range(K):
+                error, apart = 0.0, 0.0
+                for m in range(i * members, (i + 1) * members):
+                    error += abs(X[m, k] - truth[at[i], k])
+                    for other in range(i * members, m):
+                        apart += abs(X[m, k] - X[other, k])
+                scores[k] = (error / members - apart / (members * (members - 1))) / unit
+            _reward(scores, own)
+            for m in range(members):
+                rewards[i, m * each : (m + 1) * each] = own
+
+
+@inline_kernel
+def _place(value, low, width, weight, steps):
+    """Add one value's weight to the steps of a distribution function that is kept as means over cells."""
+    cells = steps.shape[0] - 1
     place = min(max((value - low) / width, 0.0), 1.0 * cells)
     cell = min(int(place), cells - 1)
-    function[cell] += weight * (cell + 1 - place)
-    for c in range(cell + 1, cells):
-        function[c] += weight
+    steps[cell] += weight * (cell + 1 - place)
+    steps[cell + 1] += weight * (place - cell)
 
 
 @kernel
 def judge_climate(
-    X, active, terminated, steps, limit, past, functions, truth, low, width, std, distance, first, last, rewards
+    X, truth, at, active, terminated, steps, limit, past, apart, low, width, std, unit, distance, first, last, rewards
 ):
-    """Fill the rewards with the decrease of the climate distance in a step that `roll` has made.
+    """Fill the rewards with the fall of the distance of distributions in a step that `roll` has made.
 
-    functions (system, 3, cells) are distribution functions of value, change and difference so far, with weights for the
-    whole episode; past (system, lag, K) are the latest states; distance (system,).
+    apart (system, 3, cells + 1) holds the steps from cell to cell of the distribution functions of value, change and
+    difference so far, the model's less the truth's, with weights for the whole episode; past (system, lag, K) are the
+    model's latest states; distance (system,).
     """
-    K, lag, cells = X.shape[1], past.shape[1], truth.shape[1]
-    totals = (limit, limit - lag + 1, limit)
+    K, lag, cells = X.shape[1], past.shape[1], apart.shape[2] - 1
+    w_value, w_change = 1.0 / (K * limit), 1.0 / (K * (limit - lag + 1))
     for i in range(first, last):
         if active[i] and not terminated[i]:
             now = steps[i] + 1
-            before = past[i, now % lag]
+            before, true = past[i, now % lag], truth[at[i]]
             for k in range(K):
-                _raise_function(X[i, k], low[0], width[0], 1.0 / (K * totals[0]), functions[i, 0])
-                difference = X[i, (k + 1) % K] - X[i, k]
-                _raise_function(difference, low[2], width[2], 1.0 / (K * totals[2]), functions[i, 2])
+                after = (k + 1) % K
+                _place(X[i, k], low[0], width[0], w_value, apart[i, 0])
+                _place(true[k], low[0], width[0], -w_value, apart[i, 0])
                 if now >= lag:
-                    _raise_function(X[i, k] - before[k], low[1], width[1], 1.0 / (K * totals[1]), functions[i, 1])
+                    _place(X[i, k] - before[k], low[1], width[1], w_change, apart[i, 1])
+                    _place(true[k] - truth[at[i] - lag, k], low[1], width[1], -w_change, apart[i, 1])
+                _place(X[i, after] - X[i, k], low[2], width[2], w_value, apart[i, 2])
+                _place(true[after] - true[k], low[2], width[2], -w_value, apart[i, 2])
                 before[k] = X[i, k]
             new = 0.0
             for q in range(3):
-                seen = (max(now - lag + 1, 0) if q == 1 else now) / totals[q]
-                gap = 0.0
+                height, gap = 0.0, 0.0
                 for c in range(cells):
-                    gap += abs(functions[i, q, c] - seen * truth[q, c])
+                    height += apart[i, q, c]
+                    gap += abs(height)
                 new += gap * width[q] / std[q] / 3.0
-            rewards[i] = distance[i] - new
+            rewards[i] = (distance[i] - new) / unit
             distance[i] = new
+
+
+@kernel
+def judge_equations(
+    actions,
+    reach,
+    gram,
+    moment,
+    left,
+    residual,
+    units,
+    true_gram,
+    true_moment,
+    is_true,
+    weights,
+    operator,
+    f1,
+    worth,
+    systems,
+    first,
+    last,
+):
+    """Fill in what the equations of systems[first:last] leave of the data, their F1, operator residual and worth.
+
+    All but is_true (system, kind, term) and weights (kind, term) are (system, agent, kind, ..), worth (system, agent).
+    """
+    _, agents, kinds, n = actions.shape
+    a, b, e, t = np.empty((4, n))
+    for place in range(first, last):
+        i = systems[place]
+        for agent in range(agents):
+            worth[i, agent] = 0.0
+            for kind in range(kinds):
+                here = (i, agent, kind)
+                e[:], t[:] = 0.0, 0.0
+                found, right, known = 0.0, 0.0, 0.0
+                for c in range(n):
+                    a[c] = reach * actions[here][c]
+                    b[c] = a[c] * units[here][c]
+                    for d in range(n):
+                        e[d] += gram[here][c, d] * a[c]
+                        t[d] += true_gram[here][c, d] * b[c]
+                    w = weights[kind, c]
+                    found += w if a[c] != 0.0 else 0.0
+                    known += w if is_true[i, kind, c] else 0.0
+                    right += w if a[c] != 0.0 and is_true[i, kind, c] else 0.0
+                square, true_square = 1.0, 1.0
+                for c in range(n):
+                    left[here][c] = moment[here][c] - e[c]
+                    square += a[c] * (e[c] - 2.0 * moment[here][c])
+                    true_square += b[c] * (t[c] - 2.0 * true_moment[here][c])
+                residual[here] = np.sqrt(max(square, 0.0))
+                operator[here] = np.sqrt(max(true_square, 0.0))
+                f1[here] = 2.0 * right / (found + known)
+                worth[i, agent] += (f1[here] + 1.0 - operator[here]) / kinds

@@ -1,4 +1,4 @@
-"""`l96bench/ObservedClosure-v1`: the resolved model runs under the agent's U, and is compared with observations."""
+"""`l96bench/ObservedClosure-v2`: the resolved model runs under the agent's U, and is compared with observations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from l96bench.assimilation.observations import Observations
 from l96bench.assimilation.observed import ObservedSeries, ObservedTrack
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.envs import kernels
-from l96bench.envs.checks import chosen
-from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.checks import checked_scale, chosen
+from l96bench.envs.closure_env import ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
@@ -43,17 +43,17 @@ class ObservedClosureVectorEnv(ClosureEnv):
     observations and whose forecast model has no closure. The agent observes the model's X. The reward of a step that
     ends at an observation time is
 
-        ``-mean_k (x_k - y_k)^2 / var X``
+        ``-mean_k (x_k - y_k)^2 / var X / scale``
 
     over the points that were observed then, y being the observations; it is 0 for other steps. ``var X`` is the
-    variance of the observations less that of their errors. Even perfect physics gets about ``-(std / std X)^2`` at
-    each observation time. With `local` the reward of a row is that of its own point, 0 if it was not observed. Neither
-    the true X nor U is known to the environment.
+    variance of the observations less that of their errors. Even perfect physics gets about ``-(std / std X)^2 / scale``
+    at each observation time. With `local` the reward of a row is that of its own point, 0 if it was not observed.
+    Neither the true X nor U is known to the environment.
 
     Actions are scaled as in `OnlineRolloutVectorEnv`, but with the standard deviation of X for that of U, and 0 for its
     mean, since U was not observed. An episode is terminated when a point leaves `BOUND` standard deviations around the
     mean, or is not finite; the reward then counts all observation times that are left as the worst that there are
-    (-400 each).
+    (-400 / scale each).
 
     Parameters
     ----------
@@ -68,6 +68,8 @@ class ObservedClosureVectorEnv(ClosureEnv):
         Steps of an episode.
     observations : ObservedSeries, optional
         Those to use in place of the split's, as in a model's ``fit``.
+    scale : float, optional
+        What rewards are divided by, as for `OnlineRolloutVectorEnv`.
     **options
         `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`. Raises `L96BenchError` if
         an argument cannot be used.
@@ -82,12 +84,14 @@ class ObservedClosureVectorEnv(ClosureEnv):
         split: str = "train",
         episode_steps: int = 100,
         observations: ObservedSeries | None = None,
+        scale: float | None = None,
         **options: Any,
     ) -> None:
         own = ObservedTrack.get(track)
-        split = chosen(split, _SPLITS, "split")
+        split, task = chosen(split, _SPLITS, "split"), make_task(f"observed-closure/{track}-v1")
+        scaled_by = task.train if observations is None else observations
         if observations is None:
-            observations = getattr(make_task(f"observed-closure/{track}-v1"), split)
+            observations = getattr(task, split)
         elif observations.network != own.network:
             raise L96BenchError(f"expected observations of the network of {track}")
         self.track, self.window_steps = own, round(own.network.window / MODEL_DT)
@@ -104,6 +108,10 @@ class ObservedClosureVectorEnv(ClosureEnv):
         low, high = bounds(scaling.mean_X, scaling.std_X)
         self._bounds = (np.full(n, low), np.full(n, high))
         self._left = np.full(n, -1)
+        if scale is None:
+            known = {"track": track, "observations": scaled_by, "episode_steps": self.episode_steps}
+            scale = scale_without_closure(ObservedClosureVectorEnv, scaled_by, 1, **known)
+        self.scale, self.interval = checked_scale(scale), MODEL_DT
 
     @property
     def X(self) -> Floats:
@@ -129,21 +137,22 @@ class ObservedClosureVectorEnv(ClosureEnv):
             kernels.roll(
                 *(actions, self._X, self._U, self._truth, self._at, active),
                 *(self.scaling.mean_U, self._reach, self._F, MODEL_DT, self._bounds, self._left),
-                *(kernels.CLIMATE, 1.0, first, last, rewards, terminated),
+                *(kernels.OTHER, 1.0, first, last, rewards, terminated),
             )
 
         self.over_systems(work)
         values = self.observations
         seen = ~np.isnan(values) & active[:, None]
         with np.errstate(invalid="ignore", over="ignore"):
-            squares = np.where(seen, np.square(self._X - np.where(seen, values, 0.0)), 0.0) / self.scaling.std_X**2
+            squares = np.where(seen, np.square(self._X - np.where(seen, values, 0.0)), 0.0)
+            squares /= self.scale * self.scaling.std_X**2
         if self.local:
             rewards[active] = -squares[active]
         else:
             rewards[active, 0] = -(squares.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))[active]
         if terminated.any():
             times = (self.episode_steps - self.steps[terminated]) / self.window_steps
-            rewards[terminated] = -_WORST * np.maximum(np.ceil(times), 1.0)[:, None]
+            rewards[terminated] = -_WORST / self.scale * np.maximum(np.ceil(times), 1.0)[:, None]
 
     def _observe(self, out: Actions) -> None:
         self._see(self._X, self._rows, out)
@@ -158,7 +167,7 @@ class ObservedClosureVectorEnv(ClosureEnv):
             ),
             K=self.regime.K,
             n_times=min(self.episode_steps + 1, 501),
-            interval=MODEL_DT,
+            interval=self.interval,
         )
 
     def _records(self) -> tuple[Floats, ...]:

@@ -1,4 +1,4 @@
-"""`l96bench/OnlineRollout-v1`: the resolved model runs under the agent's U from a state of the truth."""
+"""`l96bench/OnlineRollout-v2`: the resolved model runs under the agent's U from a state of the truth."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from l96bench.data.splits import get_split, split_seed
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.dynamics.truth import simulate
 from l96bench.envs import kernels
-from l96bench.envs.checks import chosen
+from l96bench.envs.checks import checked_scale, chosen, positive
 from l96bench.envs.climate_reward import ClimateReward
-from l96bench.envs.closure_env import SPLITS, ClosureEnv
+from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
+from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
 from l96bench.tasks.closure_task import Samples
@@ -26,9 +27,9 @@ from l96bench.tasks.registry import make_task
 
 __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
-REWARDS = {"forecast": 100, "tendency": 100, "climate": 1000}
+REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
-_KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY, "climate": kernels.CLIMATE}
+_KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY}
 _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of two states inside the bounds, over the variance."""
 
@@ -46,33 +47,48 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         ``-mean_k ((x_k - x*_k) / dt)^2 / var U`` after the step, and then the model is put back on the truth: so x - x*
         is the error of one step from the truth, and over dt that of the agent's U against the U that the truth felt on
         average during the step. What is done now changes nothing later (a contextual bandit, for a discount of 0).
+    ``"ensemble"``
+        Several members start from each state and run on their own: minus the fair CRPS of their ensemble (Ferro 2014,
+        Q. J. R. Meteorol. Soc. 140, 1917-1923), ``-mean_k (mean_m |x_mk - x*_k| - mean_{m<n} |x_mk - x_nk| / 2) / std
+        X``, for each of them: what is best for one is best for all. A policy that samples its actions, as PPO's does,
+        keeps as much randomness as makes the best forecast; see `l96bench.envs.policy.StochasticPolicyClosure`, and
+        `l96bench.envs.shares.MemberShares` for what to pay in training.
     ``"climate"``
         The fall of a distance, ``D(t - 1) - D(t)``, see `ClimateReward`: the rewards of an episode add up to minus
-        the distance of the episode's statistics from the climate of the training data. No path of the truth is needed.
+        the distance of the statistics of the model's path from those of the truth's.
+
+    All of it is divided by `scale`. The U that carries the model along the truth gets 0, and nothing gets more.
 
     With `local` each row's reward is that of its own point, without the mean; the climate is the whole system's.
 
     An episode is terminated when a point leaves `BOUND` climatological standard deviations around the mean, or is not
-    finite. The observation is then the upper bound everywhere, and the reward counts all steps that are left as the
-    worst that there are (400 each for the squared errors; the largest distance for the climate), so that it never pays
-    to end an episode. Raises `L96BenchError` if an argument cannot be used.
+    finite, of any member. The observation is then the upper bound everywhere, and the reward counts all steps that are
+    left as the worst that there are (400 each for the squared errors, 20 for the ensemble; the largest distance for the
+    climate; over `scale`), so that it never pays to end an episode. Raises `L96BenchError` if an argument cannot be
+    used.
 
     Parameters
     ----------
     regime : str
         A regime with data sets, as `l96bench.list_tasks` shows them.
     num_envs : int, optional
-        Rows; by default those of one system. With `local` a multiple of K.
+        Rows; by default those of one system. With `local` a multiple of K, with `members` of these.
     local : bool
         Make every point an agent that sees its stencil of 5 points and acts its own U.
-    reward : {"forecast", "tendency", "climate"}
+    reward : {"forecast", "tendency", "ensemble", "climate"}
     split : {"train", "valid", "test"}
         Which trajectories the episodes begin on. The stored samples of the last two are 0.05 MTU apart: the same
         trajectories are integrated anew, which takes a second or two.
     episode_steps : int, optional
         Steps of an episode; by default 100, and 1,000 for the climate.
+    members : int, optional
+        Members of the ensemble, from 2 on; by default 2. Only for that reward. A system is an ensemble: row
+        ``(i members + m) K + k`` of a batch is point k of member m of state i, without `local` row ``i members + m``.
+    scale : float, optional
+        What rewards are divided by; by default the standard deviation of the returns of 256 episodes without closure
+        (U = 0), so that a reward has the same size in every regime and for every length.
     **options
-        `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`.
+        `max_episode_steps`, `autoreset_mode`, `threads`, `render_mode` and `info`, see `BatchedEnv`.
     """
 
     def __init__(
@@ -84,29 +100,34 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         reward: str = "forecast",
         split: str = "train",
         episode_steps: int | None = None,
+        members: int | None = None,
+        scale: float | None = None,
         **options: Any,
     ) -> None:
         scaling = Scaling.of(regime)
-        self.reward = chosen(reward, list(REWARDS), "reward")
+        self.reward, members = chosen(reward, list(REWARDS), "reward"), _checked_members(members, reward)
         truth = fine_truth(regime, chosen(split, SPLITS, "split"))
         steps = REWARDS[reward] if episode_steps is None else episode_steps
-        super().__init__(regime, scaling, num_envs, local, truth, episode_steps=steps, **options)
-        n = self.n_systems
-        self._X, self._U = np.zeros((2, n, self.regime.K))
-        self._rows = np.arange(n)
-        self._F = np.full(n, self.regime.F)
+        super().__init__(regime, scaling, num_envs, local, truth, members, episode_steps=steps, **options)
+        n, n_runs = self.n_systems, self.n_systems * members
+        self._X, self._U = np.zeros((2, n_runs, self.regime.K))
+        self._rows, self._F = np.arange(n_runs), np.full(n_runs, self.regime.F)
         low, high = bounds(scaling.mean_X, scaling.std_X)
-        self._bounds = (np.full(n, low), np.full(n, high))
-        self._left = np.full(n, -1)
-        self._variance = (scaling.std_U if reward == "tendency" else scaling.std_X) ** 2
-        self._climate: ClimateReward | None = None
-        if reward == "climate":
-            task = make_task(f"online-rollout/{regime}-v2")
-            self._climate = ClimateReward(task, n, self.episode_steps, MODEL_DT)
+        self._bounds = (np.full(n_runs, low), np.full(n_runs, high))
+        self._left = np.full(n_runs, -1)
+        task = make_task(f"online-rollout/{regime}-v2")
+        self._climate = ClimateReward(task, n, self.episode_steps, MODEL_DT) if reward == "climate" else None
+        if scale is None:
+            known = {"regime": regime, "reward": reward, "episode_steps": self.episode_steps}
+            scale = scale_without_closure(OnlineRolloutVectorEnv, task, 2 if members > 1 else 1, **known)
+        self.scale, self.interval = checked_scale(scale), MODEL_DT
+        units = {"forecast": scaling.std_X**2, "tendency": (scaling.std_U * MODEL_DT) ** 2, "ensemble": scaling.std_X}
+        self._unit = self.scale * units.get(reward, 1.0)
+        self._worst = (2.0 * BOUND if reward == "ensemble" else _WORST) / self.scale
 
     @property
     def X(self) -> Floats:
-        """The model's states, (n_systems, K)."""
+        """The model's states, (n_systems, K), or (n_systems * members, K), those of an ensemble side by side."""
         return self._X.copy()
 
     @property
@@ -116,7 +137,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
 
     def _begin(self, systems: NDArray[np.intp]) -> None:
         super()._begin(systems)
-        self._X[systems] = self._truth[self._at[systems]]
+        self._X.reshape(self.n_systems, self.members, -1)[systems] = self._truth[self._at[systems], None]
         if self._climate is not None:
             self._climate.begin(systems, self._X)
 
@@ -125,17 +146,20 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             kernels.roll(
                 *(actions, self._X, self._U, self._truth, self._at, active),
                 *(self.scaling.mean_U, self._reach, self._F, MODEL_DT, self._bounds, self._left),
-                *(_KINDS[self.reward], self._variance, first, last, rewards, terminated),
+                *(_KINDS.get(self.reward, kernels.OTHER), self._unit, first, last, rewards, terminated),
             )
+            state = (self._X, self._truth, self._at, active)
+            if self.reward == "ensemble":
+                kernels.judge_ensembles(*state, self.members, self._unit, first, last, rewards)
             if self._climate is not None:
-                self._climate.judge(self._X, active, terminated, self.steps, first, last, rewards)
+                self._climate.judge(*state, terminated, self.steps, self._unit, first, last, rewards)
 
         self.over_systems(work)
         if terminated.any():
             if self._climate is not None:
-                rewards[terminated] = self._climate.loss(terminated)[:, None]
+                rewards[terminated] = self._climate.loss(terminated)[:, None] / self.scale
             else:
-                rewards[terminated] = -_WORST * (self.episode_steps - self.steps[terminated])[:, None]
+                rewards[terminated] = -self._worst * (self.episode_steps - self.steps[terminated])[:, None]
 
     def _observe(self, out: Actions) -> None:
         self._see(self._X, self._rows, out)
@@ -151,17 +175,29 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             ),
             K=self.regime.K,
             n_times=min(self.episode_steps + 1, 501),
-            interval=MODEL_DT,
+            interval=self.interval,
         )
 
-    def _records(self) -> tuple[Floats, ...]:
-        return self.truth, self._X, self._X - self.truth
+    def _compared(self) -> tuple[Floats, Floats]:
+        return self.truth, self._X.reshape(self.n_systems, self.members, -1).mean(axis=1)
 
 
 class OnlineRolloutEnv(ScalarEnv):
     """One system of `OnlineRolloutVectorEnv`, with the same behaviour and arguments."""
 
     core_class: ClassVar[type[Any]] = OnlineRolloutVectorEnv
+
+
+def _checked_members(members: Any, reward: str) -> int:
+    """Return the members of a system; L96BenchError if there are too few for the reward, or any for another one."""
+    if reward != "ensemble":
+        if members is not None:
+            raise L96BenchError(f"expected members only with reward='ensemble', got {members!r} with {reward!r}")
+        return 1
+    number = 2 if members is None else positive(members, "members")
+    if number < 2:
+        raise L96BenchError("expected members from 2 on, since one is no ensemble, got 1; try reward='forecast'")
+    return number
 
 
 def fine_truth(regime: str, split: str) -> Floats:

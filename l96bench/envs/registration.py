@@ -7,11 +7,11 @@ from gymnasium.envs import registration as gymnasium_registration
 __all__ = ["ENVIRONMENTS", "register"]
 
 ENVIRONMENTS = {
-    "l96bench/SubgridForcing-v1": "l96bench.envs.subgrid_forcing:SubgridForcingEnv",
-    "l96bench/OnlineRollout-v1": "l96bench.envs.online_rollout:OnlineRolloutEnv",
-    "l96bench/DAIncrement-v1": "l96bench.envs.da_increment:DAIncrementEnv",
-    "l96bench/ObservedClosure-v1": "l96bench.envs.observed_closure:ObservedClosureEnv",
-    "l96bench/EquationRecovery-v1": "l96bench.envs.equation_recovery:EquationRecoveryEnv",
+    "l96bench/SubgridForcing-v2": "l96bench.envs.subgrid_forcing:SubgridForcingEnv",
+    "l96bench/OnlineRollout-v2": "l96bench.envs.online_rollout:OnlineRolloutEnv",
+    "l96bench/DAIncrement-v2": "l96bench.envs.da_increment:DAIncrementEnv",
+    "l96bench/ObservedClosure-v2": "l96bench.envs.observed_closure:ObservedClosureEnv",
+    "l96bench/EquationRecovery-v2": "l96bench.envs.equation_recovery:EquationRecoveryEnv",
 }
 """The scalar environment of every id; its batch is the class whose name ends in ``VectorEnv``."""
 

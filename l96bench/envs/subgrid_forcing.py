@@ -1,4 +1,4 @@
-"""`l96bench/SubgridForcing-v1`: see X along a truth trajectory, act U, be rewarded for the true U."""
+"""`l96bench/SubgridForcing-v2`: see X along a truth trajectory, act U, be rewarded for the true U."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.envs import kernels
-from l96bench.envs.checks import chosen
-from l96bench.envs.closure_env import SPLITS, ClosureEnv
+from l96bench.envs.checks import checked_scale, chosen
+from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
@@ -24,12 +24,12 @@ class SubgridForcingVectorEnv(ClosureEnv):
     """Offline closure as a contextual bandit: the agent sees X and acts U, which does not change the next state.
 
     Every step is one sample, 0.05 MTU. The reward is minus the squared error of U over the variance of the training U,
-    averaged over points; with `local` each point's own. An agent that acts the climatological mean gets -1 on average,
-    and 1 + the average reward of another is its R². No episode terminates.
+    averaged over points, and over `scale`; with `local` each point's own. An agent that acts the climatological mean
+    gets -1 / `scale` on average, and 1 + `scale` times the average reward of another is its R². No episode terminates.
 
     Parameters
     ----------
-    regime, num_envs, local, episode_steps, **options
+    regime, num_envs, local, episode_steps, scale, **options
         As for `OnlineRolloutVectorEnv`.
     split : {"train", "valid", "test"}
         Which trajectories the states come from.
@@ -43,28 +43,33 @@ class SubgridForcingVectorEnv(ClosureEnv):
         local: bool = False,
         split: str = "train",
         episode_steps: int = 200,
+        scale: float | None = None,
         **options: Any,
     ) -> None:
-        scaling = Scaling.of(regime)
-        samples: Samples = getattr(make_task(f"subgrid-forcing/{regime}-v1"), chosen(split, SPLITS, "split"))
+        scaling, task = Scaling.of(regime), make_task(f"subgrid-forcing/{regime}-v1")
+        samples: Samples = getattr(task, chosen(split, SPLITS, "split"))
         X, U = (array.reshape(-1, *array.shape[-2:]) for array in (samples.X, samples.U))
         super().__init__(regime, scaling, num_envs, local, X, episode_steps=episode_steps, **options)
         self.interval = samples.interval
         self._U = np.asarray(U).reshape(-1, self.regime.K)
         self._acted = np.full((self.n_systems, self.regime.K), np.nan)
+        if scale is None:
+            known = {"regime": regime, "episode_steps": self.episode_steps}
+            scale = scale_without_closure(SubgridForcingVectorEnv, task, 1, **known)
+        self.scale = checked_scale(scale)
 
     def _begin(self, systems: NDArray[np.intp]) -> None:
         super()._begin(systems)
         self._acted[systems] = np.nan
 
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
-        mean, variance = self.scaling.mean_U, self.scaling.std_U**2
+        mean, unit = self.scaling.mean_U, self.scale * self.scaling.std_U**2
 
         def work(first: int, last: int) -> None:
-            kernels.judge_forcing(actions, self._U, self._at, active, mean, self._reach, variance, first, last, rewards)
+            kernels.judge_forcing(actions, self._U, self._at, active, mean, self._reach, unit, first, last, rewards)
 
         self.over_systems(work)
-        if self.render_mode is not None:
+        if self.info or self.render_mode is not None:
             self._acted[active] = self.scaling.forcing(actions[active])
 
     def _observe(self, out: Actions) -> None:
@@ -83,9 +88,8 @@ class SubgridForcingVectorEnv(ClosureEnv):
             interval=self.interval,
         )
 
-    def _records(self) -> tuple[Floats, ...]:
-        truth = np.where(np.isnan(self._acted), np.nan, self._U[np.maximum(self._at - 1, 0)])
-        return truth, self._acted, self._acted - truth
+    def _compared(self) -> tuple[Floats, Floats]:
+        return np.where(np.isnan(self._acted), np.nan, self._U[np.maximum(self._at - 1, 0)]), self._acted
 
 
 class SubgridForcingEnv(ScalarEnv):

@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from l96bench.dynamics.resolved import rollout
 from l96bench.envs.policy import PolicyClosure
 from l96bench.envs.sb3 import SB3VecEnv
+from l96bench.envs.shares import MemberShares
 from l96bench.envs.wrappers import find_environment
 from l96bench.metrics.bounds import BOUND
 from l96bench.parallel import one_thread
@@ -27,16 +28,20 @@ _CASES = 50
 
 
 def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> VectorEnv:
-    """Return the points of 128 runs of `l96bench/OnlineRollout-v1` on a task's regime as agents with one policy."""
-    return gymnasium.make_vec(
-        "l96bench/OnlineRollout-v1",
+    """Return the points of 128 runs of `l96bench/OnlineRollout-v2` on a task's regime as agents with one policy.
+
+    The members of ensembles are paid by their shares, see `MemberShares`.
+    """
+    env = gymnasium.make_vec(
+        "l96bench/OnlineRollout-v2",
         num_envs=128 * task.regime.K,
         regime=task.regime_id,
         local=True,
         reward=reward,
         episode_steps=episode_steps,
-        autoreset_mode="SameStep",
+        autoreset_mode="Disabled" if reward == "ensemble" else "SameStep",
     )
+    return MemberShares(env) if reward == "ensemble" else env
 
 
 def train_ppo(

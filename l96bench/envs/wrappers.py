@@ -12,23 +12,16 @@ from numpy.typing import NDArray
 from stable_baselines3.common import monitor, vec_env
 
 from l96bench.envs.closure_env import ClosureEnv
-from l96bench.envs.ensemble import EnsembleRolloutVectorEnv
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scalar import ScalarEnv
+from l96bench.envs.shares import MemberShares
 from l96bench.errors import ModelError
 
 __all__ = ["Wrapping", "find_environment", "wrapping_of"]
 
 _TAKEN = {
     *(wrappers.RescaleAction, vector.RescaleAction, vec_env.DummyVecEnv),
-    *(
-        EnsembleRolloutVectorEnv,
-        SB3VecEnv,
-        monitor.Monitor,
-        vec_env.VecMonitor,
-        vec_env.VecCheckNan,
-        vec_env.VecVideoRecorder,
-    ),
+    *(MemberShares, SB3VecEnv, monitor.Monitor, vec_env.VecMonitor, vec_env.VecCheckNan, vec_env.VecVideoRecorder),
     *(wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.TimeLimit, wrappers.Autoreset),
     *(wrappers.RecordEpisodeStatistics, wrappers.RecordVideo, wrappers.HumanRendering, wrappers.RenderCollection),
     *(wrappers.NormalizeReward, wrappers.TransformReward, wrappers.ClipReward),
@@ -97,7 +90,7 @@ def _wrapping(env: Any) -> Wrapping:
         kind, inner = type(layer), _inside(layer)
         if inner is None:
             raise ModelError(
-                f"expected the SubgridForcing-v1 or OnlineRollout-v1 where the policy was trained, got "
+                f"expected the SubgridForcing-v2 or OnlineRollout-v2 where the policy was trained, got "
                 f"{type(env).__name__}; try from_sb3(model, env)"
             )
         if kind is vec_env.VecNormalize:

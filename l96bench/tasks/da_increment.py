@@ -103,7 +103,7 @@ class DAIncrement(ClosureTask):
     )
     glossary: ClassVar[tuple[Metric, ...]] = ASSIMILATION
     default_regimes: ClassVar[tuple[str, ...]] = tuple(TRACKS)
-    env_id: ClassVar[str | None] = "l96bench/DAIncrement-v1"
+    env_id: ClassVar[str | None] = "l96bench/DAIncrement-v2"
     env_option: ClassVar[str] = "track"
     splits: ClassVar[tuple[str, ...]] = tuple(PARTS)
     redrawn: ClassVar[bool] = True

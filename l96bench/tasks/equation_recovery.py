@@ -90,7 +90,7 @@ class EquationRecovery(Task):
     artifact_kinds: ClassVar[tuple[str, ...]] = (EQUATIONS,)
     seconds: ClassVar[float] = 60.0
     redrawn: ClassVar[bool] = True
-    env_id: ClassVar[str | None] = "l96bench/EquationRecovery-v1"
+    env_id: ClassVar[str | None] = "l96bench/EquationRecovery-v2"
     env_option: ClassVar[str] = "track"
     training_set: ClassVar[str] = "each problem's observations"
     time_limit: ClassVar[float | None] = 10.0

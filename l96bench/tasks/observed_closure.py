@@ -94,7 +94,7 @@ class ObservedClosure(Task):
     training_set: ClassVar[str] = "observations, 1000 MTU"
     splits: ClassVar[tuple[str, ...]] = (*OBSERVED_PARTS, *OnlineRollout.splits)
     seconds: ClassVar[float] = 40.0
-    env_id: ClassVar[str | None] = "l96bench/ObservedClosure-v1"
+    env_id: ClassVar[str | None] = "l96bench/ObservedClosure-v2"
     env_option: ClassVar[str] = "track"
     heeds: ClassVar[tuple[str, ...]] = ("step",)
 

@@ -120,7 +120,7 @@ class OnlineRollout(ClosureTask):
     )
     glossary: ClassVar[tuple[Metric, ...]] = (*ONLINE, *LEARNING)
     redrawn: ClassVar[bool] = True
-    env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v1"
+    env_id: ClassVar[str | None] = "l96bench/OnlineRollout-v2"
     splits: ClassVar[tuple[str, ...]] = (
         *("train", "perfect"),
         *("climate", "climate-twin", "climate-shift", "climate-shift-twin"),

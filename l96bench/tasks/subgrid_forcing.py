@@ -95,7 +95,7 @@ class SubgridForcing(ClosureTask):
     glossary: ClassVar[tuple[Metric, ...]] = (*OFFLINE, *LEARNING)
     artifact_kinds: ClassVar[tuple[str, ...]] = (ONNX, EQUATIONS, PREDICTIONS)
     redrawn: ClassVar[bool] = True
-    env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v1"
+    env_id: ClassVar[str | None] = "l96bench/SubgridForcing-v2"
     splits: ClassVar[tuple[str, ...]] = ("train", "test", "shift")
     block: ClassVar[float] = 10.0
     miniature_budgets: ClassVar[tuple[float, ...]] = (10.0, 20.0)

@@ -58,14 +58,16 @@ class Walks(ScalarEnv):
     core_class: ClassVar[type[Any]] = WalksVector
 
 
-ROLLOUT = "l96bench/OnlineRollout-v1"
+ROLLOUT = "l96bench/OnlineRollout-v2"
 ENVIRONMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("l96bench/SubgridForcing-v1", {"episode_steps": 7}),
-    ("l96bench/SubgridForcing-v1", {"episode_steps": 7, "local": True, "split": "test", "regime": "arnold-c4"}),
+    ("l96bench/SubgridForcing-v2", {"episode_steps": 7}),
+    ("l96bench/SubgridForcing-v2", {"episode_steps": 7, "local": True, "split": "test", "regime": "arnold-c4"}),
     (ROLLOUT, {"episode_steps": 7}),
     (ROLLOUT, {"episode_steps": 7, "local": True}),
     (ROLLOUT, {"episode_steps": 7, "reward": "tendency", "regime": "three-scale"}),
     (ROLLOUT, {"episode_steps": 23, "reward": "climate"}),
+    (ROLLOUT, {"episode_steps": 7, "reward": "ensemble", "local": True, "members": 3}),
+    (ROLLOUT, {"episode_steps": 9, "reward": "ensemble", "max_episode_steps": 5}),
 )
 everywhere = pytest.mark.parametrize(("id", "options"), ENVIRONMENTS, ids=lambda value: str(value))
 
@@ -109,9 +111,9 @@ def assert_alike(native: BatchedEnv, reference: SyncVectorEnv, n_steps: int) -> 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("n", "threads"), [(1, 1), (7, 2), (64, 2)])
 def test_rows_are_scalar_environments(id: str, options: dict[str, Any], mode: str, n: int, threads: int) -> None:
-    agents = 8 if options.get("local") else 1
+    agents = (8 if options.get("local") else 1) * options.get("members", 2 if "ensemble" in options.values() else 1)
     native = gymnasium.make_vec(id, num_envs=n * agents, autoreset_mode=mode, threads=threads, **options)
-    scalars = [lambda: gymnasium.make(id, **options).unwrapped] * n
+    scalars = [lambda: gymnasium.make(id, disable_env_checker=True, **options)] * n
     assert_alike(native, SyncVectorEnv(scalars, autoreset_mode=mode), 2 * options["episode_steps"] + 3)
     native.close()
 
@@ -381,9 +383,61 @@ def test_rows_of_a_system_are_reset_together() -> None:
     env.reset(options={"reset_mask": np.arange(16) < 8})
 
 
-def test_the_lower_of_two_time_limits_holds() -> None:
-    scalar = gymnasium.make(ROLLOUT, episode_steps=9, max_episode_steps=2)
-    batch = gymnasium.make_vec(ROLLOUT, num_envs=1, episode_steps=9, max_episode_steps=2)
-    for env, action in ((scalar, np.zeros(8, np.float32)), (batch, np.zeros((1, 8), np.float32))):
-        env.reset(seed=0)
-        assert [bool(env.step(action)[3]) for _ in range(2)] == [False, True]
+def test_a_time_limit_truncates_and_changes_nothing_else() -> None:
+    """As Gymnasium's `TimeLimit` does: the same starts and rewards as without it."""
+    free, limited = (
+        gymnasium.make_vec(ROLLOUT, num_envs=3, episode_steps=9, max_episode_steps=limit) for limit in (None, 2)
+    )
+    assert free.reset(seed=0)[0].tobytes() == limited.reset(seed=0)[0].tobytes()
+    for truncated in (False, True):
+        steps = [env.step(np.full((3, 8), 0.1, np.float32)) for env in (free, limited)]
+        assert steps[0][0].tobytes() == steps[1][0].tobytes()
+        assert steps[0][1].tobytes() == steps[1][1].tobytes()
+        assert (steps[1][3] == truncated).all()
+        assert not steps[0][3].any()
+    longer = gymnasium.make_vec(ROLLOUT, num_envs=1, episode_steps=1, max_episode_steps=5)
+    longer.reset(seed=0)
+    assert longer.step(np.zeros((1, 8), np.float32))[3].all(), "the lower of two limits holds"
+
+
+@pytest.mark.parametrize("id", [ROLLOUT, "l96bench/SubgridForcing-v2"])
+def test_a_start_may_be_given(id: str) -> None:
+    """The place is the one asked for, and what is drawn later is as it would have been."""
+    batch, plain = (gymnasium.make_vec(id, num_envs=3, episode_steps=4) for _ in range(2))
+    first, _ = batch.reset(seed=0, options={"start": [[0, 5], [0, 9], [0, 7]]})
+    assert batch.unwrapped.at.tolist() == [[0, 5], [0, 9], [0, 7]]
+    scalar = gymnasium.make(id, episode_steps=4)
+    for row, sample in enumerate((5, 9, 7)):
+        assert scalar.reset(options={"start": (0, sample)})[0].tobytes() == first[row].tobytes()
+    plain.reset(seed=0)
+    assert batch.reset()[0].tobytes() == plain.reset()[0].tobytes()
+    batch.reset(options={"reset_mask": np.array([False, True, False]), "start": [0, 3]})
+    assert batch.unwrapped.at[1].tolist() == [0, 3]
+    last = len(batch.unwrapped._truth) - 5
+    batch.reset(options={"start": [0, last]})
+    for bad in ([0, last + 1], [1, 0], [-1, 0], [0.0, 1.0], [0], [[0, 1]] * 2, "here"):
+        with pytest.raises(L96BenchError, match="expected start as whole numbers"):
+            batch.reset(options={"start": bad})
+
+
+def test_infos_for_critics() -> None:
+    """Truth, error and time are in `info` where they are asked for; agents see the same as without."""
+    options: dict[str, Any] = {"local": True, "episode_steps": 3, "autoreset_mode": "SameStep"}
+    env, plain = (gymnasium.make_vec(ROLLOUT, num_envs=16, info=info, **options) for info in (True, False))
+    assert not env.reset(seed=0)[1]["error"].any()
+    plain.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for step in range(1, 4):
+        actions = rng.uniform(-1, 1, (16, 1)).astype(np.float32)
+        *mine, infos = env.step(actions)
+        *theirs, nothing = plain.step(actions)
+        assert all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+        assert not {"truth", "error", "time"} & nothing.keys()
+        found = infos["final_info"] if step == 3 else infos
+        own = found["error"][np.arange(16), np.tile(np.arange(8), 2)] / env.unwrapped.scaling.std_X
+        np.testing.assert_allclose(-np.square(own) / env.unwrapped.scale, mine[1], rtol=1e-9)
+        np.testing.assert_allclose(found["time"], 0.01 * step)
+        if step < 3:
+            np.testing.assert_array_equal(found["truth"][::8], env.unwrapped.truth)
+    with pytest.raises(L96BenchError, match="knows no truth"):
+        gymnasium.make("l96bench/EquationRecovery-v2", info=True)

@@ -15,7 +15,7 @@ from l96bench.tasks.registry import make_task
 
 pytestmark = pytest.mark.usefixtures("miniature_registry")
 
-ID = "l96bench/ObservedClosure-v1"
+ID = "l96bench/ObservedClosure-v2"
 Array = NDArray[np.float64]
 TRACKS = ("wilks-f20-dense", "wilks-f20-sparse", "arnold-c4-fixed")
 
@@ -58,7 +58,7 @@ def test_an_independent_simulator_agrees(track: str, local: bool) -> None:
             y = series.values[50 + (at + step) // window]
             expected = np.where(np.isnan(y), np.nan, -((X - y) ** 2) / std**2)
         expected = np.nan_to_num(expected).ravel() if local else np.nanmean(expected, axis=1)
-        np.testing.assert_allclose(rewards, expected, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(rewards * env.unwrapped.scale, expected, rtol=1e-8, atol=1e-9)
         assert not terminated.any()
 
 
@@ -114,6 +114,6 @@ def test_leaving_the_limits_ends_an_episode_and_never_pays(local: bool) -> None:
         if not terminated.any():
             _, rewards, terminated, _, _ = bounded.step(actions)
             totals[0] += rewards
-            np.testing.assert_array_equal(rewards[terminated], -400.0 * np.ceil((80 - step) / 20))
+            np.testing.assert_array_equal(rewards[terminated], -400.0 / bounded.scale * np.ceil((80 - step) / 20))
     assert terminated.any()
     assert totals[0][terminated].max() < totals[1].min()

@@ -26,7 +26,7 @@ from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa:
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
 from l96bench.envs.training import LearningCurveCallback  # noqa: E402
 
-ID = "l96bench/SubgridForcing-v1"
+ID = "l96bench/SubgridForcing-v2"
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_a_trained_policy(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_policy_that_keeps_its_noise(states: np.ndarray) -> None:
-    env = batch(id="l96bench/OnlineRollout-v1", split="valid")
+    env = batch(id="l96bench/OnlineRollout-v2", split="valid")
     model = sb3.PPO("MlpPolicy", env, policy_kwargs={"log_std_init": -2.0}, seed=0, device="cpu")
     closure, mean = StochasticPolicyClosure.from_sb3(model), PolicyClosure.from_sb3(model)
     X = states[:150]
@@ -180,7 +180,7 @@ def test_scalar_environments(local: bool, states: np.ndarray) -> None:
 
 
 def test_an_environment_given_later(states: np.ndarray, tmp_path: Path) -> None:
-    env = batch(id="l96bench/OnlineRollout-v1", split="valid")
+    env = batch(id="l96bench/OnlineRollout-v2", split="valid")
     model = untrained("PPO", env)
     expected = PolicyClosure.from_sb3(model).predict(states)
     model.save(tmp_path / "model")
@@ -308,7 +308,7 @@ def test_policies_that_are_no_closures(states: np.ndarray) -> None:
     with pytest.raises(ModelError, match="observes 8 values"):
         PolicyClosure.from_sb3(untrained("PPO", batch()), batch(local=False))
     other = sb3.PPO("MlpPolicy", "Pendulum-v1", device="cpu")
-    with pytest.raises(ModelError, match="SubgridForcing-v1 or OnlineRollout-v1"):
+    with pytest.raises(ModelError, match="SubgridForcing-v2 or OnlineRollout-v2"):
         PolicyClosure.from_sb3(other)
     closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
     with pytest.raises(ModelError, match="K = 8"):

@@ -28,7 +28,7 @@ from l96bench.tasks.registry import make_task
 
 pytestmark = pytest.mark.usefixtures("miniature_registry")
 
-ROLLOUT, FORCING = "l96bench/OnlineRollout-v1", "l96bench/SubgridForcing-v1"
+ROLLOUT, FORCING = "l96bench/OnlineRollout-v2", "l96bench/SubgridForcing-v2"
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
     (id, options | {"local": local, "regime": regime})
     for regime in ("wilks-f20", "arnold-c4", "three-scale")

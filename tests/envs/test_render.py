@@ -156,7 +156,7 @@ def frames_of(path: Path) -> tuple[NDArray[np.uint8], float]:
 @pytest.mark.real_data
 def test_a_recorded_episode_plays(tmp_path: Path) -> None:
     pytest.importorskip("moviepy")
-    env = gymnasium.make("l96bench/DAIncrement-v1", render_mode="rgb_array", episode_steps=12)
+    env = gymnasium.make("l96bench/DAIncrement-v2", render_mode="rgb_array", episode_steps=12)
     seen = []
     with RecordVideo(env, str(tmp_path / "film"), episode_trigger=lambda episode: True) as recorded:
         recorded.reset(seed=1)
@@ -177,7 +177,7 @@ def test_a_recorded_episode_plays(tmp_path: Path) -> None:
 @pytest.mark.real_data
 def test_a_recorded_batch_plays(tmp_path: Path) -> None:
     pytest.importorskip("moviepy")
-    envs = gymnasium.make_vec("l96bench/DAIncrement-v1", num_envs=4, render_mode="rgb_array", episode_steps=6)
+    envs = gymnasium.make_vec("l96bench/DAIncrement-v2", num_envs=4, render_mode="rgb_array", episode_steps=6)
     recorded = VectorRecordVideo(envs, str(tmp_path / "film"), episode_trigger=lambda episode: episode == 0)
     recorded.reset(seed=1)
     frames = envs.render()

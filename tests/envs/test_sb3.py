@@ -125,8 +125,8 @@ def test_equals_dummy_vec_env(make, mode):
 @pytest.mark.parametrize("id", ["SubgridForcing", "OnlineRollout"])
 def test_our_batches_equal_dummy_vec_env_of_scalars(id, mode):
     options = {"split": "valid", "episode_steps": 5}
-    ours = SB3VecEnv(gymnasium.make_vec(f"l96bench/{id}-v1", num_envs=4, autoreset_mode=mode, **options))
-    theirs = DummyVecEnv([lambda: gymnasium.make(f"l96bench/{id}-v1", **options)] * 4)
+    ours = SB3VecEnv(gymnasium.make_vec(f"l96bench/{id}-v2", num_envs=4, autoreset_mode=mode, **options))
+    theirs = DummyVecEnv([lambda: gymnasium.make(f"l96bench/{id}-v2", **options)] * 4)
     for env in (ours, theirs):
         env.seed(7)
     assert same(ours.reset(), theirs.reset())

@@ -17,15 +17,15 @@ from l96bench.tasks.subgrid_forcing import SubgridForcing as Offline
 
 pytestmark = pytest.mark.usefixtures("miniature_registry")
 
-ID = "l96bench/SubgridForcing-v1"
+ID = "l96bench/SubgridForcing-v2"
 Policy = Callable[[Any], NDArray[np.floating]]
 
 
 def average_reward(policy: Policy, regime: str = "wilks-f20", n: int = 64, **options: Any) -> float:
-    """The reward per step of a policy that is given the environment and answers with actions."""
+    """Minus the relative squared error of a policy that is given the environment and answers with actions."""
     env = gymnasium.make_vec(ID, num_envs=n, regime=regime, episode_steps=20, autoreset_mode="Disabled", **options)
     env.reset(seed=0)
-    return float(np.mean([env.step(policy(env))[1] for _ in range(20)]))
+    return env.unwrapped.scale * float(np.mean([env.step(policy(env))[1] for _ in range(20)]))
 
 
 def states(env: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -52,7 +52,7 @@ def test_an_episode_is_a_piece_of_the_truth(regime: str) -> None:
         actions = rng.uniform(-1, 1, (5, 8)).astype(np.float32)
         seen, rewards, terminated, truncated, infos = env.step(actions)
         errors = U.mean() + 4.5 * U.std() * actions - U[starts + step]
-        np.testing.assert_allclose(rewards, -np.mean(errors**2, axis=1) / U.var(), rtol=1e-10)
+        np.testing.assert_allclose(rewards, -np.mean(errors**2, axis=1) / U.var() / env.unwrapped.scale, rtol=1e-10)
         assert rewards.dtype == np.float64
         assert not terminated.any()
         assert truncated.all() == (step == 29)

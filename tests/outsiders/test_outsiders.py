@@ -111,7 +111,7 @@ def test_a_regime_of_another_package_has_tasks_here_and_in_other_processes(packa
     here = score(task)
     assert Parallel(n_jobs=2)(delayed(score)(each) for each in (task, task)) == [here, here]
     assert "online-rollout/mild-v2" in l96bench.list_tasks()
-    env = gymnasium.make("l96bench/OnlineRollout-v1", regime="mild")
+    env = gymnasium.make("l96bench/OnlineRollout-v2", regime="mild")
     assert env.observation_space.shape == (8,)
 
 
