@@ -66,7 +66,7 @@ def _drawn(kind: str, index: int, seed: InstanceSeed) -> Regime:
     words = [*system_words(kind, seed), index]
     for attempt in range(_MAX_ATTEMPTS):
         values = _parameters(kind == SYSTEM_TRACKS[1], [*words, attempt])
-        system = Regime(f"{kind}-{index}", 8, 32, **values)
+        system = Regime(f"{kind}-{index}", 8, 32, values["F"], h=values["h"], c=values["c"])
         trial = [*words, attempt, seed_word("trial")]
         run = simulate(system, _TRIAL, interval=0.1, seed=trial, spin_up=20.0, store_fast=False, progress=False)
         if decorrelates(run.X):

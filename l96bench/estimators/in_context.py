@@ -91,7 +91,7 @@ class InContextRegressor(BaseEstimator):
         model = SimilarityRecurrentRegressor() if self.closure_model is None else self.closure_model
         self.model_ = clone(model).set_params(random_state=self.random_state).fit(systems)
         generator = torch_generator(self.random_state, 1)
-        rng = np.random.default_rng(torch.randint(2**62, (1,), generator=generator).item())
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         with one_thread():
             X, told = self._synthetic(rng, systems[0].X.shape[1])
             self._learn(torch.from_numpy(X.astype(np.float32)), told, generator)
@@ -101,7 +101,8 @@ class InContextRegressor(BaseEstimator):
         """Return runs X (time, system, K) of the resolved model under the fitted closure, and log h and log c."""
         model, n = self.model_, self.n_systems
         F = rng.uniform(*RANGES["F"], n)
-        told = np.stack([rng.uniform(*np.log(RANGES[name]), n) for name in "hc"], axis=1)
+        ends = [np.log(RANGES[name]) for name in "hc"]
+        told = np.stack([rng.uniform(low, high, n) for low, high in ends], axis=1)
         step = RowStep(model, K)
         X = rng.normal(_CENTRE, _WIDTH, (n, K))
         limits = (np.full(n, _LEAST), np.full(n, _MOST), F / 4.0, np.full(n, -1))

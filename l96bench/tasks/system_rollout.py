@@ -24,7 +24,7 @@ from l96bench.results.record import Failures, Value
 from l96bench.tasks.artifacts import ONNX, Content
 from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.online_rollout import CLIMATES, OnlineRollout
-from l96bench.tasks.online_runs import Runner, Starts
+from l96bench.tasks.online_runs import INTERVAL, Runner, Starts
 from l96bench.tasks.parts import Parts, Work
 
 __all__ = ["PAST", "PAST_ERROR", "SystemClosures", "SystemRollout", "for_system", "mean_over_systems"]
@@ -72,7 +72,8 @@ class SystemRollout(OnlineRollout):
     @cached_property
     def train(self) -> Samples:
         """X and U (time, K) of all training systems, one after the other."""
-        return Samples(*(self.arrays("train")[name] for name in "XU"), 0.05)
+        arrays = self.arrays("train")
+        return Samples(arrays["X"], arrays["U"], INTERVAL)
 
     @cached_property
     def climatology(self) -> tuple[float, float]:
@@ -128,9 +129,8 @@ def _mean(values: Sequence[Value], largest: bool) -> Value:
     if any(each.low is None or each.high is None for each in values):
         return Value(value=mean)
     below, above = (
-        math.sqrt(math.fsum((end - each.value) ** 2 for end, each in zip(ends, values, strict=True) if end is not None))
-        / n
-        for ends in ([each.low for each in values], [each.high for each in values])
+        math.hypot(*(each.value - (each.value if (end := getattr(each, name)) is None else end) for each in values)) / n
+        for name in ("low", "high")
     )
     return Value(value=mean, low=mean - below, high=mean + above)
 

@@ -188,8 +188,8 @@ class UnseenPhysics(Task):
         return {name: array[0] if training else array for name, array in arrays.items()}
 
     def key(self, split: str) -> str:
-        """Return ``family/split`` for the training systems, which both tracks share, and ``family/track/split``."""
-        return f"{self.family}/{split}" if split in TRAINING_SPLITS else super().key(split)
+        """Return ``unseen-training/split`` for the training systems, which both tracks share, and ``track/split``."""
+        return f"{'unseen-training' if split in TRAINING_SPLITS else self.regime_id}/{split}"
 
     def recipe(self, split: str) -> str:
         """Return the systems and the sizes."""
@@ -246,11 +246,12 @@ class UnseenPhysics(Task):
         else:
             n_jobs = min(available_processors(), self.n_test)
             works = [(model, self.tests[i::n_jobs]) for i in range(n_jobs)]
-            found = [None] * self.n_test
-            for i, parts, fault in in_processes(assess_out_of_reach, works, n_jobs, owner=id):
-                if fault or isinstance(parts, Exception):
-                    raise parts if isinstance(parts, Exception) else L96BenchError(f"{model}: {fault}")
-                found[i::n_jobs] = parts
+            own: dict[int, Parts] = {}
+            for i, scored, fault in in_processes(assess_out_of_reach, works, n_jobs, owner=id):
+                if fault or isinstance(scored, Exception):
+                    raise scored if isinstance(scored, Exception) else L96BenchError(f"{model}: {fault}")
+                own.update(zip(range(i, self.n_test, n_jobs), scored, strict=True))
+            found = [own[i] for i in range(self.n_test)]
         parts = mean_over_systems(found, self.weights(self.n_test, "systems"))
         parts.metrics["informed"] = Value(value=float(model.informed))
         parts.metrics["worst_system"] = Value(value=min(each.score for each in found))
