@@ -1,4 +1,4 @@
-"""In-context RNN: the similarity RNN with an h and c that a network estimates from the noisy past (blind; needs torch)."""
+"""In-context RNN: the similarity RNN with h and c that a network estimates from the noisy past (needs torch)."""
 
 import l96bench
 from l96bench.estimators import InContextRegressor
@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("unseen-physics",),
     source="Cranmer, Brehmer and Louppe 2020, doi:10.1073/pnas.1912789117 (estimates learned from simulations)",
-    description="The similarity RNN, with h and c that a network, trained on synthetic systems, estimates from the noisy past.",
+    description="The similarity RNN; a network trained on synthetic systems estimates h and c from the noisy past.",
     quick=False,
     slow=True,
 )

@@ -11,7 +11,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("unseen-physics",),
     source="idea: Parthipan et al. 2023, doi:10.5194/gmd-16-4501-2023",
-    description="A gated recurrent unit with noise, fitted to all training systems together, that is driven through the noisy past.",
+    description="A gated recurrent unit with noise, fitted to all training systems, driven through the noisy past.",
     quick=False,
 )
 

@@ -1,4 +1,4 @@
-"""Similarity RNN: a gated recurrent unit with noise for U / (h c) given the path of h X, and log c (informed; needs torch)."""
+"""Similarity RNN: a gated recurrent unit with noise for U / (h c) given h X and its past, and log c (needs torch)."""
 
 import l96bench
 from l96bench.estimators import SimilarityRecurrentRegressor

@@ -254,7 +254,7 @@ UNSEEN = (
            "The lowest score of a test system.", "1", "higher"),
     Metric("new_systems_score", "score, new systems",
            "The score on as many systems of the same track that are drawn from a seed which follows from the "
-           "predictions, with half of the trajectories of truth.", "1", "higher"),
+           "predictions, with a fifth of the trajectories of the truth.", "1", "higher"),
     Metric("new_systems_difference", "score less that on new systems",
            "The score less that on new systems; the interval is Student's, of the scores of the systems of both. A row "
            "has no rank where it is above 0.", "1", "none"),

@@ -29,7 +29,7 @@ from l96bench.tasks.definitions import ONLINE, UNSEEN
 from l96bench.tasks.isolation import fit_out_of_reach
 from l96bench.tasks.online_rollout import CEILING, FLOOR, OnlineRollout
 from l96bench.tasks.parts import LEVEL, Column, Parts, Reference, Work
-from l96bench.tasks.sources import TRAINING_SPLITS
+from l96bench.tasks.sources import TRAINING_SPLITS, fewer
 from l96bench.tasks.system_rollout import (
     PAST,
     FileModel,
@@ -202,8 +202,8 @@ class UnseenPhysics(Task):
         return replace(super().in_miniature(), n_training=3, n_test=2, duration=30.0, scorer=scorer)
 
     def fresh(self, seed: int) -> Self:
-        """Return the same question about systems that are drawn from a seed, with half of the trajectories of truth."""
-        cases = replace(self.scorer.cases, n_trajectories=max(2, self.scorer.cases.n_trajectories // 2))
+        """Return the same question about systems that are drawn from a seed, with a fifth of the trajectories of the truth."""
+        cases = replace(self.scorer.cases, n_trajectories=fewer(self.scorer.cases.n_trajectories))
         return shared(replace(super().fresh(seed), scorer=replace(self.scorer, cases=cases)))
 
     @property
