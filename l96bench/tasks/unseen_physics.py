@@ -48,6 +48,8 @@ __all__ = ["SystemSamples", "UnseenPhysics"]
 
 Arrays = dict[str, NDArray[np.float64]]
 _SCORER = OnlineRollout("unseen", cases=Cases(5, 20, first=PAST, members=10), n_members=20, n_shifted=10)
+_KEPT = 1e-4
+"""How far six digits of a score may be from it."""
 _DRAW_DIGITS = 12
 """Hexadecimal digits of the digest of a model's predictions that are the seed of its new systems."""
 
@@ -202,7 +204,7 @@ class UnseenPhysics(Task):
         return replace(super().in_miniature(), n_training=3, n_test=2, duration=30.0, scorer=scorer)
 
     def fresh(self, seed: int) -> Self:
-        """Return the same question about systems that are drawn from a seed, with a fifth of the trajectories of the truth."""
+        """Return the same question about systems drawn from a seed, with a fifth of the trajectories of the truth."""
         cases = replace(self.scorer.cases, n_trajectories=fewer(self.scorer.cases.n_trajectories))
         return shared(replace(super().fresh(seed), scorer=replace(self.scorer, cases=cases)))
 
@@ -263,7 +265,7 @@ class UnseenPhysics(Task):
         if len(scores) != self.n_test or not all(0.0 <= each <= 100.0 for each in scores):
             raise ValueError(f"system_score: expected {self.n_test} numbers from 0 to 100, got {scores}")
         mean = math.fsum(scores) / self.n_test
-        return mean - 1e-9, mean + 1e-9
+        return mean - _KEPT, mean + _KEPT
 
     def cost(self, model: SystemClosures | None, training_seconds: float | None) -> Cost:
         """Return the cost of training and of calling the closure of the first system."""
