@@ -53,6 +53,7 @@ from .tasks.da_increment import DAIncrement
 from .tasks.equation_recovery import EquationRecovery
 from .tasks.observed_closure import ObservedClosure
 from .tasks.registry import glossary, list_tasks, make_task, register_task
+from .tasks.unseen_physics import SystemSamples, UnseenPhysics
 
 __version__: str
 
@@ -102,12 +103,14 @@ __all__ = [
     "SteppedClosure",
     "SubmissionError",
     "SymbolicRegression",
+    "SystemSamples",
     "Task",
     "ThresholdSelection",
     "TorchRegressor",
     "Trajectory",
     "Unit",
     "UnknownIdError",
+    "UnseenPhysics",
     "WeakForm",
     "advance",
     "array_digest",

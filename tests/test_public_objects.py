@@ -73,6 +73,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Network": lambda: NETWORK,
     "NoAssimilation": da.NoAssimilation,
     "Observations": lambda: NETWORK.draw(np.ones((1, 5, K))),
+    "SystemSamples": lambda: tasks.SystemSamples(l96bench.get_regime("wilks-f20"), np.ones((5, K)), np.zeros((5, K))),
     "ObservedSeries": lambda: da.ObservedSeries(np.ones((5, K)), NETWORK, 20.0),
     "ObservedTrack": lambda: da.OBSERVED_TRACKS["wilks-f20-fixed"],
     "OptimalInterpolation": lambda: da.OptimalInterpolation(np.eye(K)),

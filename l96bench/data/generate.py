@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -88,17 +89,22 @@ def perfect_forecast(
 
 def _states_before(regime: Regime, cases: Cases, seed_of: SeedOf) -> list[tuple[NDArray, ...]]:
     """Return the truth's full state `cases.memory` MTU before every case, from the climate's trajectories."""
-    if cases.first != cases.memory:
-        raise DataError(f"expected the first case at {cases.memory} MTU, the length of its memory, got {cases.first}")
-    duration = cases.spacing * cases.per_trajectory
+    if cases.first < cases.memory:
+        raise DataError(f"expected the first case after {cases.memory} MTU, the length of its memory: {cases.first}")
+    first, every = (round(each / cases.interval) for each in (cases.first - cases.memory, cases.spacing))
+    between = math.gcd(first, every)
+    kept = (first + every * np.arange(cases.per_trajectory)) // between
     run: Trajectory = simulate(
         regime,
-        duration,
-        interval=cases.spacing,
+        cases.interval * between * (kept[-1] + 1),
+        interval=cases.interval * between,
         seed=seed_of(regime, "climate"),
         n_trajectories=cases.n_trajectories,
         progress=False,
     )
     parts = [part for part in (run.X, run.Y, run.Z) if part is not None]
-    flat = [part.reshape(len(cases), *shape) for part, shape in zip(parts, regime.state_shapes, strict=True)]
+    flat = [
+        part.reshape(cases.n_trajectories, -1, *shape)[:, kept].reshape(len(cases), *shape)
+        for part, shape in zip(parts, regime.state_shapes, strict=True)
+    ]
     return [tuple(part[case].copy() for part in flat) for case in range(len(cases))]

@@ -25,6 +25,7 @@ __all__ = [
     "Instance",
     "InstanceSeed",
     "RecoveryTrack",
+    "decorrelates",
     "draw_instance",
     "get_track",
     "instances",
@@ -235,10 +236,14 @@ def _usable(coefficients: Coefficients, K: int, J: int, words: Sequence[int]) ->
     xs = record(coefficients, X, Y, 1000, 100, store_fast=False)[0]
     if not np.abs(xs).max() < _SAFE * coefficients.F:
         return False
-    xs -= xs.mean()
-    covariances = [np.mean(xs[:-lag] * xs[lag:]) for lag in range(100, 201)]
-    moves = xs.std() > _STILL * coefficients.F
-    return bool(moves and np.max(np.abs(covariances)) < _FORGOTTEN * np.mean(xs**2))
+    return bool(xs.std() > _STILL * coefficients.F and decorrelates(xs))
+
+
+def decorrelates(X: Array) -> bool:
+    """Return whether the autocorrelation of X (time, K), 0.1 MTU apart, stays below 0.2 at lags of 10 to 20 MTU."""
+    anomalies = X - X.mean()
+    covariances = [np.mean(anomalies[:-lag] * anomalies[lag:]) for lag in range(100, 201)]
+    return bool(np.max(np.abs(covariances)) < _FORGOTTEN * np.mean(anomalies**2))
 
 
 @lru_cache(maxsize=256)

@@ -36,7 +36,7 @@ _out_of_reach: list[bool] = []
 
 
 def put_out_of_reach() -> None:
-    """Let this process neither simulate the truth nor read a data set from now on: it learns from observations."""
+    """Let this process neither simulate the truth nor read a data set from now on: it runs the code of a model."""
     _out_of_reach.append(True)
 
 
@@ -44,7 +44,7 @@ def require_reach() -> None:
     """Raise `L96BenchError` after `put_out_of_reach`."""
     if _out_of_reach:
         raise L96BenchError(
-            "expected a fit to the observations alone: the truth can neither be simulated nor read here. "
+            "expected a model that uses what it is given alone: the truth can neither be simulated nor read here. "
             "What is trained with it belongs to online-rollout"
         )
 

@@ -3,6 +3,7 @@ from .flux import ConservativeNetwork, FluxClosure, FluxRegressor, flux_divergen
 from .gaussian_process import GaussianProcessClosure, SampledGaussianProcess, SparseGaussianProcess
 from .generative import GANRegressor, ProbabilisticRecurrentRegressor, energy_score
 from .heteroscedastic import HeteroscedasticClosure, HeteroscedasticRegressor
+from .in_context import InContextRegressor
 from .inversion import InvertedPolynomial, ensemble_kalman_inversion
 from .markov import MarkovChainRegressor, MarkovChainStep
 from .memory_polynomial import MemoryPolynomialRegressor, MemoryPolynomialStep
@@ -15,6 +16,13 @@ from .recurrent import RecurrentRegressor
 from .regressors import AR1Regressor, LaggedStep, LocalRegressor, PolynomialRegressor, StencilClosure
 from .ring_network import RingNetwork
 from .rollout_training import StochasticNetworkClosure
+from .similarity import (
+    NearestSystem,
+    OneForAll,
+    SimilarityNetwork,
+    SimilarityPolynomial,
+    SimilarityRecurrentRegressor,
+)
 from .stochastic import StochasticClosure, StochasticRegressor
 from .tuning import TunedPolynomial
 
@@ -34,6 +42,7 @@ __all__ = [
     "GaussianProcessClosure",
     "HeteroscedasticClosure",
     "HeteroscedasticRegressor",
+    "InContextRegressor",
     "InvertedPolynomial",
     "LaggedStep",
     "LocalRegressor",
@@ -41,7 +50,9 @@ __all__ = [
     "MarkovChainStep",
     "MemoryPolynomialRegressor",
     "MemoryPolynomialStep",
+    "NearestSystem",
     "NetworkClosure",
+    "OneForAll",
     "OnlineNetworkRegressor",
     "OnlineStochasticRegressor",
     "PolynomialRegressor",
@@ -50,6 +61,9 @@ __all__ = [
     "RecurrentStep",
     "RingNetwork",
     "SampledGaussianProcess",
+    "SimilarityNetwork",
+    "SimilarityPolynomial",
+    "SimilarityRecurrentRegressor",
     "SparseGaussianProcess",
     "StencilClosure",
     "StochasticClosure",

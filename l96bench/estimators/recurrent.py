@@ -135,9 +135,18 @@ class RecurrentRegressor(PathRegressor):
         """Return the loss of predictions U (length, draw, piece) against the truth (length, piece)."""
         return functional.mse_loss(U[:, 0], truth)
 
+    def _width(self, stencils: torch.Tensor) -> int:
+        """Return the number of inputs of a point but for noise."""
+        return stencils.shape[2]
+
+    def _seen(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return the inputs (time, piece, width) that pieces x have in training."""
+        return x
+
     def _trained(self, stencils: torch.Tensor, targets: torch.Tensor) -> tuple[dict[str, torch.Tensor], list[float]]:
         """Return weights trained on stencils (n, points, width) and targets (n, points), and the loss curve."""
-        n, points, width = stencils.shape
+        n, points = targets.shape
+        width = self._width(stencils)
         n_noise, n_draws = self._noise_and_draws()
         generator = torch_generator(self.random_state)
         # Made on no device first, so that torch's global generator is not asked for weights.
@@ -154,7 +163,7 @@ class RecurrentRegressor(PathRegressor):
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=steps)
         losses = []
         for x, truth in _pieces(stencils, targets, n_rows, self.batch_size, steps, generator):
-            inputs = x.repeat(1, n_draws, 1)
+            inputs = self._seen(x, generator).repeat(1, n_draws, 1)
             if n_noise:
                 noise = torch.randn((*inputs.shape[:2], n_noise), generator=generator)
                 inputs = torch.cat((inputs, noise), dim=2)

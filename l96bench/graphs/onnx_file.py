@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,10 @@ __all__ = [
     "MAX_ONNX_BYTES",
     "OPERATORS",
     "OPSETS",
+    "PARAMETERS",
     "bare_model",
     "checked_model",
+    "given_parameters",
     "onnx_faults",
     "parsed_model",
 ]
@@ -50,6 +52,8 @@ ArrayFeatureExtractor Binarizer Imputer LinearRegressor Normalizer SVMRegressor 
 """
 OPERATORS: dict[str, frozenset[str]] = {"": frozenset(_STANDARD.split()), "ai.onnx.ml": frozenset(_LEARNED.split())}
 """The allowed operators, by domain."""
+PARAMETERS = "parameters"
+"""The input of files of `unseen-physics` that are told h and c."""
 _RECURRENT = ("GRU", "LSTM", "RNN")
 _TEXT = 8  # onnx.TensorProto.STRING
 _EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
@@ -93,6 +97,29 @@ def parsed_model(data: bytes, name: str) -> Any:
         return onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's own class
         raise SubmissionError(f"{name}: not an ONNX file: {short_message(error)}") from error
+
+
+def given_parameters(data: bytes, values: Sequence[float], name: str) -> bytes:
+    """Return a file with numbers in the place of its input ``parameters``, (2,) or (1, 2); as it is if it has none."""
+    from onnx import helper, numpy_helper
+
+    model = parsed_model(data, name)
+    constants = {each.name for each in model.graph.initializer}
+    found = [each for each in model.graph.input if each.name == PARAMETERS and each.name not in constants]
+    if not found:
+        return data
+    kind = found[0].type.tensor_type
+    shape = [each.dim_value if each.HasField("dim_value") else None for each in kind.shape.dim]
+    if shape not in ([len(values)], [1, len(values)]) or kind.elem_type not in (1, 11):  # float32 and float64
+        raise SubmissionError(
+            f"{name}: expected the input {PARAMETERS!r} to be float32 or float64 of shape ({len(values)},) or "
+            f"(1, {len(values)}), got {tuple('n' if each is None else each for each in shape)}"
+        )
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(values, dtype=dtype).reshape(shape), PARAMETERS))
+    for each in found:
+        model.graph.input.remove(each)
+    return bytes(model.SerializeToString())
 
 
 def _time_steps(model: Any) -> Iterator[str]:

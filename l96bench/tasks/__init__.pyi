@@ -12,6 +12,7 @@ from .parts import Column, Parts, Reference, Work, value_of
 from .registry import families, find_family, glossary, list_tasks, make_task, register_task, tasks_given_as
 from .sources import MINIATURE, REGISTERED, Source
 from .subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from .unseen_physics import SystemSamples, UnseenPhysics
 
 __all__ = [
     "MINIATURE",
@@ -33,7 +34,9 @@ __all__ = [
     "Source",
     "SubgridForcing",
     "SubgridForcingMemory",
+    "SystemSamples",
     "Task",
+    "UnseenPhysics",
     "Work",
     "check_closure",
     "check_task",

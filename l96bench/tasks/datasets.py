@@ -15,7 +15,7 @@ from l96bench.assimilation.observed import OBSERVED_PARTS, OBSERVED_TRACKS, Obse
 from l96bench.data.generate import generate
 from l96bench.data.instances import RECOVERY_TRACKS, draw_instance
 from l96bench.data.recovery import TRAJECTORIES, arrays_of, make_instance
-from l96bench.data.splits import DATA_REGIMES, Split, split_regime, splits_of
+from l96bench.data.splits import DATA_REGIMES, SPLITS, Split, split_regime, splits_of
 from l96bench.data.store import (
     array_digest,
     fetch,
@@ -24,6 +24,7 @@ from l96bench.data.store import (
     recorded_digests,
     state_of,
 )
+from l96bench.data.systems import N_TEST, N_TRAINING, SYSTEM_TRACKS
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import DataError, UnknownIdError, nearest
 from l96bench.parallel import in_parallel
@@ -31,6 +32,7 @@ from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, get_regime, other_regimes
 from l96bench.tasks.registry import families
 from l96bench.tasks.sources import own_key
+from l96bench.tasks.unseen_physics import UnseenPhysics
 
 __all__ = ["DataSet", "data_sets", "data_sets_given_as", "make_data_sets"]
 
@@ -85,7 +87,7 @@ class DataSet:
 
 def data_sets(owners: Sequence[str] | None = None, names: Sequence[str] | None = None) -> list[DataSet]:
     """Return all data sets, or those of some owners or with some names; `UnknownIdError` if one does not exist."""
-    every = _given[-1] if _given else [*_splits(), *_archives(), *_instances(), *_observed(), *_others()]
+    every = _given[-1] if _given else [*_splits(), *_archives(), *_instances(), *_observed(), *_systems(), *_others()]
     # Tracks of one base sample the same trajectories.
     owners = [RECOVERY_TRACKS[each].base if each in RECOVERY_TRACKS else each for each in owners or ()]
     for given, known in ((owners, {each.owner for each in every}), (names, {each.name for each in every})):
@@ -200,3 +202,14 @@ def observations(track: ObservedTrack, part: str) -> DataSet:
     size = f"1 x {duration:g} MTU every {track.network.window:g}"
     make = lambda progress, threads: observe(track, part, duration, progress=progress)  # noqa: E731
     return DataSet(track.id, part, track.arrays, size, f"noisy observations of {track.regime_id}", make)
+
+
+def _systems() -> list[DataSet]:
+    sets: dict[str, DataSet] = {}
+    for task in (UnseenPhysics(track) for track in SYSTEM_TRACKS):
+        for split in task.splits:
+            make = lambda progress, threads, task=task, split=split: task.make(split, progress)  # noqa: E731
+            given, key = next(each for each in SPLITS if each.name == split), task.key(split)
+            systems = f"{N_TRAINING if split == 'train' else N_TEST} systems"
+            sets[key] = DataSet(key.removesuffix(f"/{split}"), split, given.arrays, systems, given.purpose, make)
+    return list(sets.values())

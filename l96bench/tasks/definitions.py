@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from l96bench.metrics.glossary import Metric, with_shift
 
-__all__ = ["ASSIMILATION", "LEARNING", "OBSERVED", "OFFLINE", "ONLINE", "RECOVERY", "RESTART"]
+__all__ = ["ASSIMILATION", "LEARNING", "OBSERVED", "OFFLINE", "ONLINE", "RECOVERY", "RESTART", "UNSEEN"]
 
 RESTART = 2.0
 """The largest `restart` of a closure that goes on as it began."""
 
 _LEAD = "lead"
+_SYSTEM = "system"
 _EVALUATION = "evaluation during training"
 
 LEARNING = (
@@ -245,3 +246,24 @@ OBSERVED = (
            "that has none.", "1", "higher"),
 )  # fmt: skip
 """Metrics of `observed-closure`, beside those of `online-rollout`."""
+
+UNSEEN = (
+    Metric("informed", "told h and c",
+           "1 for a closure that is told h and c of each test system, 0 for a blind one.", "1", "none"),
+    Metric("worst_system", "score of the worst system",
+           "The lowest score of a test system.", "1", "higher"),
+    Metric("new_systems_score", "score, new systems",
+           "The score on as many systems of the same track that are drawn from a seed which follows from the "
+           "predictions, with a fifth of the trajectories of the truth.", "1", "higher"),
+    Metric("new_systems_difference", "score less that on new systems",
+           "The score less that on new systems; the interval is Student's, of the scores of the systems of both. A row "
+           "has no rank where it is above 0.", "1", "none"),
+    Metric("system_score", "score of a system", "The score of each test system.", "1", "higher", _SYSTEM),
+    Metric("system_forecast_part", "forecast part of a system", "The forecast part of each test system.", "1", "higher",
+           _SYSTEM),
+    Metric("system_climate_part", "climate part of a system", "The climate part of each test system.", "1", "higher",
+           _SYSTEM),
+    Metric("system_climate_part_shift", "climate shift of a system",
+           "The climate part of each test system at F + 4.", "1", "higher", _SYSTEM),
+)  # fmt: skip
+"""Metrics and curves of `unseen-physics`, beside those of `online-rollout`."""

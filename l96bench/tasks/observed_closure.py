@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,18 +22,16 @@ from l96bench.assimilation.observed import (
     series_of,
 )
 from l96bench.dynamics.closures import Closure
-from l96bench.dynamics.truth import put_out_of_reach
-from l96bench.errors import L96BenchError, user_error
+from l96bench.errors import L96BenchError
 from l96bench.metrics.glossary import Metric
-from l96bench.parallel import one_thread
 from l96bench.regimes import Regime
 from l96bench.results.record import Cost, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.base import Task, shared
 from l96bench.tasks.definitions import OBSERVED, ONLINE
+from l96bench.tasks.isolation import fit_out_of_reach
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.parts import Column, Parts, Reference, Work, value_of
-from l96bench.workers import in_processes
 
 if TYPE_CHECKING:
     import xarray
@@ -169,17 +166,7 @@ class ObservedClosure(Task):
         This happens in a process of its own, in which neither the simulator of the truth nor any data set can be used.
         A model without ``fit`` is left as it is. Raises `ModelError` if the model's own code raises.
         """
-        if not callable(getattr(model, "fit", None)):
-            return 0.0
-        series = self.train if budget is None else self.train.prefix(budget)
-        ((_, found, fault),) = in_processes(_fitted, [(model, series)], 1)
-        if fault:
-            raise L96BenchError(f"{type(model).__name__}.fit: {fault}")
-        if isinstance(found, Exception):
-            raise found
-        state, seconds = found
-        vars(model).update(state)
-        return seconds
+        return fit_out_of_reach(model, self.train if budget is None else self.train.prefix(budget))
 
     def as_run(self, model: Any) -> Any:
         """Return the model beside the closure that is run."""
@@ -297,16 +284,3 @@ def _anew(task: ObservedClosure, split: str) -> dict[str, NDArray[np.float64]]:
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
-
-
-def _fitted(work: tuple[Any, ObservedSeries]) -> tuple[dict[str, Any], float] | Exception:
-    """Fit a model where the truth is out of reach; return its state and the CPU seconds, or the error."""
-    model, series = work
-    put_out_of_reach()
-    start = time.process_time()
-    try:
-        with one_thread():
-            model.fit(series)
-    except Exception as error:
-        return user_error(f"{type(model).__name__}.fit", error)
-    return vars(model), time.process_time() - start

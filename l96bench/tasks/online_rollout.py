@@ -22,7 +22,7 @@ from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.glossary import Metric
 from l96bench.regimes import seed_word
-from l96bench.results.record import Failures, ModelInfo, Result, Value
+from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
@@ -60,7 +60,7 @@ from l96bench.tasks.online_scores import (
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
 from l96bench.tasks.sources import CLIMATE, fewer
 
-__all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
+__all__ = ["CEILING", "FLOOR", "ClimateRun", "Forecasts", "OnlineRollout"]
 
 WATCHED = 3
 """Times, besides the middle, at which a closure is started again from its own free run."""
@@ -227,6 +227,10 @@ class OnlineRollout(ClosureTask):
         past = past if self.gives_past else np.broadcast_to(X0, past.shape)
         return Starts(X0, past, np.full(len(X0), forcing), np.repeat(limits[:, None], len(X0), axis=1))
 
+    def runner(self, progress: bool | None = None) -> Runner:
+        """Return what runs the batches."""
+        return Runner(self.regime, progress)
+
     def runs(self, model: Any, progress: bool | None = None) -> Runs:
         """Return the model's forecasts of all cases, its climates and its restart.
 
@@ -236,7 +240,7 @@ class OnlineRollout(ClosureTask):
         members = 1 if closure.deterministic else self.cases.members
         batches = Batches.of(len(self.cases), members, self.n_members, self.n_shifted, self._rng("order"))
         cases, shifted = self.starts(), self.starts("_shift")[: self.n_shifted]
-        fresh, run = copies(closure), Runner(self.regime, progress)
+        fresh, run = copies(closure), self.runner(progress)
         check_repeatable(fresh(), cases.X[:64], cases.past[:, :64])
         X = np.empty((len(self.cases.leads), len(self.cases), members, self.regime.K))
         lost = np.zeros((len(self.cases), members), dtype=bool)
@@ -369,22 +373,24 @@ class OnlineRollout(ClosureTask):
         """Reference closures: none (0), perfect physics (100) and a fitted quartic, as in the literature."""
         return MappingProxyType(
             {
-                "floor": Reference(_FLOOR, self._evaluate_floor),
+                "floor": Reference(FLOOR, lambda: self._reference(FLOOR, "floor", self.cost(NoClosure(), None))),
                 "literature": Reference(LITERATURE, self.evaluate_literature),
-                "ceiling": Reference(_CEILING, self._evaluate_ceiling),
+                "ceiling": Reference(CEILING, lambda: self._reference(CEILING, "ceiling")),
             }
         )
 
-    def _evaluate_floor(self) -> Result:
-        return self.result(_FLOOR, self._parts(self.without_closure), self.cost(NoClosure(), None))
+    def _reference(self, info: ModelInfo, name: str, cost: Cost | None = None) -> Result:
+        return self.result(info, self.reference_parts(name), cost)
 
-    def _evaluate_ceiling(self) -> Result:
-        twins = {key: pair[1] for key, pair in self.truth_climates.items()}
-        return self.result(_CEILING, self._parts(Runs(self.perfect, twins)))
+    def reference_parts(self, name: str) -> Parts:
+        """Return the results of the ``"floor"`` or the ``"ceiling"``."""
+        if name == "floor":
+            return self._parts(self.without_closure)
+        return self._parts(Runs(self.perfect, {key: pair[1] for key, pair in self.truth_climates.items()}))
 
 
-_FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
-_CEILING = ModelInfo(
+FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
+CEILING = ModelInfo(
     name="perfect physics",
     kind="reference",
     inputs="X and its past",

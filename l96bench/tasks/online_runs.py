@@ -22,7 +22,7 @@ from l96bench.dynamics.resolved import Rollout, rollout
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.errors import ModelError, user_error
 from l96bench.graphs.onnx_closure import OnnxClosure
-from l96bench.regimes import Regime
+from l96bench.regimes import Regime, seed_word
 
 __all__ = [
     "AGAIN",
@@ -94,10 +94,21 @@ class Starts:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """The regime and how its closures are run; `__call__` runs one batch."""
+    """The regime and how its closures are run; `__call__` runs one batch.
+
+    The past that a closure is given has errors of standard deviation `past_error`.
+    """
 
     regime: Regime
     progress: bool | None = None
+    past_error: float = 0.0
+
+    def observed(self, past: Array, *words: int) -> Array:
+        """Return a past with the errors that it is given with; the words tell one draw of them from another."""
+        if not self.past_error:
+            return past
+        rng = np.random.default_rng([self.regime.word, seed_word("past"), *words])
+        return past + self.past_error * rng.standard_normal(past.shape)
 
     def __call__(
         self, closure: Any, starts: Starts, order: NDArray[np.int64], duration: float, rng: np.random.Generator
@@ -148,7 +159,7 @@ def copies(closure: Closure) -> Callable[[], Closure]:
     return copy
 
 
-def _from_run(X: Array, at: int, starts: Starts, ahead: int) -> tuple[NDArray[np.bool_], Starts]:
+def _from_run(run: Runner, X: Array, at: int, starts: Starts, ahead: int) -> tuple[NDArray[np.bool_], Starts]:
     """Return which rows of a run X (time, row, K) are there around sample `at`, and all rows with their own past.
 
     Rows that have left by `ahead` samples later stand where they began.
@@ -156,7 +167,8 @@ def _from_run(X: Array, at: int, starts: Starts, ahead: int) -> tuple[NDArray[np
     past = len(starts.past)
     alive = np.asarray(np.isfinite(X[at - past : at + ahead + 1]).all(axis=(0, 2)))
     there = np.where(alive[:, None], X[at], starts.X)
-    return alive, Starts(there, np.where(alive[:, None], X[at - past : at], starts.past), starts.forcing, starts.limits)
+    own = run.observed(X[at - past : at], at)
+    return alive, Starts(there, np.where(alive[:, None], own, starts.past), starts.forcing, starts.limits)
 
 
 def restarted(
@@ -176,7 +188,7 @@ def restarted(
     is given. Rows that have left are left out; None if no row is there.
     """
     n = whole_multiple(AGAIN, INTERVAL)
-    alive, again = _from_run(X, at, starts, n)
+    alive, again = _from_run(run, X, at, starts, n)
     found, moves = [], []
     for rng, own_noise in zip(rngs, rngs if noise is None else noise, strict=True):
         move = DISTURBANCE * std * rng.standard_normal(again.X.shape)
@@ -204,7 +216,7 @@ def check_company(
     The members are those of a run X (time, row, K) at sample `at`; others stand where the run began. A stochastic
     closure draws the same numbers both times.
     """
-    alive, rows = _from_run(X, at, starts, 0)
+    alive, rows = _from_run(run, X, at, starts, 0)
     n = len(alive)
     stays = rng.permutation(n) < (n + 1) // 2
     mixed = (rows + starts)[np.where(stays, np.arange(n), n + np.arange(n))]

@@ -16,6 +16,7 @@ from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.observed_closure import ObservedClosure
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.unseen_physics import UnseenPhysics
 
 __all__ = ["families", "find_family", "glossary", "list_tasks", "make_task", "register_task", "tasks_given_as"]
 
@@ -53,7 +54,8 @@ def register_task(cls: type[Task]) -> type[Task]:
     return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
 
 
-for _each in (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery, ObservedClosure):
+_OWN = (SubgridForcing, SubgridForcingMemory, OnlineRollout, DAIncrement, EquationRecovery, ObservedClosure)
+for _each in (*_OWN, UnseenPhysics):
     register_task(_each)
 
 
