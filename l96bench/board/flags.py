@@ -105,8 +105,9 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
     A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
     """
     found = list(_out_of_bounds(row))
-    if (own := row.metrics.get("new_systems_difference")) is not None and own.low is not None and own.low > 0.0:
-        found.append(Flag("falls", f"{own.value:.2f} lower on systems drawn anew (at least {own.low:.2f})"))
+    anew = row.metrics.get("new_systems_difference")
+    if anew is not None and anew.low is not None and anew.low > 0.0:
+        found.append(Flag("falls", f"{anew.value:.2f} lower on systems drawn anew (at least {anew.low:.2f})"))
     if row.origin == Origin.TRAINED_HERE:
         return found
     if row.fresh is None and gap is None:
