@@ -178,7 +178,7 @@ class SimilarityNetwork(BaseEstimator):
         _, c, X, U = _similar(systems)
         self._index = stencil_index(X.shape[2], self.radius)
         stencils = np.take(X, self._index, axis=2)
-        column = np.broadcast_to(np.log(c)[:, None, None], stencils.shape[:3])[..., None]
+        column = np.broadcast_to(np.log(c)[:, None], stencils.shape[:3])[..., None]
         rows = np.concatenate([stencils, column], axis=3).reshape(-1, stencils.shape[3] + 1)
         self.estimator_ = TorchRegressor(self.hidden, random_state=self.random_state).fit(rows, U.ravel())
         self.noise_ = _noise_laws(U - self.estimator_.predict(rows).reshape(U.shape), c)
@@ -243,7 +243,8 @@ class NearestSystem(BaseEstimator):
     def closure(self, dt: float = 0.01, regime: Regime | None = None) -> Any:
         """Return the closure of the nearest training system."""
         regime = _told(self, regime)
-        away = (self.parameters_ - _parameters(regime)) / self.parameters_.std(axis=0)
+        spread = self.parameters_.std(axis=0)
+        away = (self.parameters_ - _parameters(regime)) / np.where(spread > 0.0, spread, 1.0)
         return as_closure(self.estimators_[int(np.argmin(np.square(away).sum(axis=1)))], dt)
 
 

@@ -92,23 +92,26 @@ def test_perfect_forecast_does_not_depend_on_threads(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", [MINI.memory, 1.8])
 @pytest.mark.parametrize("name", REGIMES)
 def test_perfect_forecast_from_the_truths_own_fast_variables_is_the_truth(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, first: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Members that start from the truth's Y follow it exactly: every X on the way is the truth's."""
-    regime = get_regime(name)
-    seed, per = split_seed(regime, "climate"), MINI.per_trajectory
-    past = simulate(regime, MINI.spacing * per, interval=MINI.spacing, seed=seed, n_trajectories=MINI.n_trajectories)
+    regime, cases = get_regime(name), replace(MINI, first=first)
+    seed, per, every = split_seed(regime, "climate"), cases.per_trajectory, cases.interval
+    duration = first + cases.spacing * per
+    past = simulate(regime, duration, interval=every, seed=seed, n_trajectories=cases.n_trajectories)
 
     def own_state(_: Regime, words: list[int]) -> tuple[Array, ...]:
         trajectory, case = divmod(words[-2], per)
+        at = round((first - cases.memory + cases.spacing * case) / every)
         parts = [part for part in (past.X, past.Y, past.Z) if part is not None]
-        return tuple(part[trajectory, case].copy() for part in parts)
+        return tuple(part[trajectory, at].copy() for part in parts)
 
     monkeypatch.setattr("l96bench.data.generate.random_state", own_state)
-    forecast = perfect_forecast(regime, MINI)
-    truth = MINI.truth(truth_of(regime).X)
+    forecast = perfect_forecast(regime, cases)
+    truth = cases.truth(truth_of(regime, cases).X)
     for member in range(MINI.members):
         np.testing.assert_array_equal(forecast[:, :, member], truth)
 
@@ -123,7 +126,7 @@ def test_forecasts_of_a_case_do_not_depend_on_the_others() -> None:
 
 def test_cases_must_leave_room_for_the_memory() -> None:
     with pytest.raises(DataError, match="memory"):
-        perfect_forecast(get_regime("wilks-f20"), replace(MINI, first=2.0))
+        perfect_forecast(get_regime("wilks-f20"), replace(MINI, first=0.5))
 
 
 @pytest.mark.slow

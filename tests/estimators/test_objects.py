@@ -153,7 +153,9 @@ def public_estimators() -> Iterator[type]:
         for module in pkgutil.iter_modules(package.__path__):
             loaded = importlib.import_module(f"{package.__name__}.{module.name}")
             for each in filter(inspect.isclass, vars(loaded).values()):
-                if issubclass(each, BaseEstimator) and hasattr(each, "closure") and hasattr(each, "fit"):
+                if not (issubclass(each, BaseEstimator) and hasattr(each, "closure") and hasattr(each, "fit")):
+                    continue
+                if "systems" not in inspect.signature(each.fit).parameters:  # see test_similarity.py
                     yield each
 
 

@@ -43,12 +43,13 @@ def test_all_families_have_seasons_but_one() -> None:
     """Observations of a known system prove nothing about what a closure was trained on."""
     ours = {name for name, each in families().items() if "l96bench." in each.__module__}
     assert set(season_families()) == ours - {"observed-closure"}
-    assert default_regimes(season_families()) == ["wilks-f20", "dense", "single"]
+    assert default_regimes(season_families()) == ["wilks-f20", "dense", "single", "interpolate"]
 
 
 @pytest.mark.slow
 def test_instances_and_archives_come_from_the_secret() -> None:
-    for id in ("da-increment/dense-v1", "equation-recovery/single-v1", "subgrid-forcing-memory/wilks-f20-v1"):
+    tried = ("da-increment/dense", "equation-recovery/single", "subgrid-forcing-memory/wilks-f20")
+    for id in (f"{each}-v1" for each in (*tried, "unseen-physics/extrapolate")):
         public, secret = make_task(id), Season("trial", bytes(range(32)))
         tasks = [season_task(public, each) for each in (secret, Season("trial", bytes(32)))]
         digests = [set(each.data_digests.values()) for each in (public, *tasks)]
@@ -61,6 +62,10 @@ def test_instances_and_archives_come_from_the_secret() -> None:
         if id.startswith("equation"):
             ours, theirs = ({each.coefficients for each in task.instances} for task in (public, tasks[0]))
             assert not ours & theirs
+        elif id.startswith("unseen"):
+            ours, theirs = ({(each.F, each.h) for each in task.systems} for task in (public, tasks[0]))
+            assert not ours & theirs
+            assert tasks[0].train[0].regime == public.train[0].regime
         elif id.startswith("da-"):
             assert tasks[0].train is not public.train
             assert (tasks[0].train.X == public.train.X).all()

@@ -237,6 +237,9 @@ def test_every_registered_task_stands_for_a_regime_or_track_with_data(id: str) -
     elif task.family == "observed-closure":
         assert task.regime_id.startswith(f"{task.regime.id}-")
         assert set(task.references) == {"floor", "literature", "ceiling"}
+    elif task.family == "unseen-physics":
+        assert task.form == "8"
+        assert set(task.references) == {"floor", "literature", "ceiling"}
     elif task.family == "equation-recovery":
         assert isinstance(task, EquationRecovery)
         assert task.track.id == task.regime_id

@@ -14,6 +14,7 @@ from l96bench.assimilation.observed import OBSERVED_TRACKS
 from l96bench.data import store
 from l96bench.data.instances import RECOVERY_TRACKS
 from l96bench.data.splits import DATA_REGIMES, Split
+from l96bench.data.systems import SYSTEM_TRACKS
 from l96bench.errors import DataError, UnknownIdError
 from l96bench.regimes import get_regime, other_regimes
 from l96bench.tasks.datasets import archive, data_sets, trajectories
@@ -44,7 +45,7 @@ def test_every_recorded_digest_belongs_to_a_data_set_and_the_other_way_round() -
 
 
 def test_owners_are_the_regimes_and_the_tracks_in_order() -> None:
-    ours = [*DATA_REGIMES, *TRACKS, *BASES, *OBSERVED_TRACKS]
+    ours = [*DATA_REGIMES, *TRACKS, *BASES, *OBSERVED_TRACKS, "unseen-training", *SYSTEM_TRACKS]
     assert list(dict.fromkeys(each.owner for each in data_sets())) == [*ours, *other_regimes()]
     for track in TRACKS:
         found = data_sets([track])
