@@ -36,8 +36,8 @@ recovery: $(READY)  ## The equation-recovery baselines on all tracks.
 	$(RUN) --all $(RECOVERY) --output results
 	$(SHOW)
 
-headroom: $(READY)  ## The baselines that learn closures from observations alone, on all tracks.
-	$(RUN) $(notdir $(basename $(wildcard baselines/ob_*.py))) --output results
+headroom: $(READY)  ## The baselines of closures from observations and for systems never seen, on all tracks.
+	$(RUN) $(notdir $(basename $(wildcard baselines/ob_*.py baselines/up_*.py))) --output results
 	$(SHOW)
 
 reinforcement: $(READY)  ## The policies, which train for minutes a seed.
