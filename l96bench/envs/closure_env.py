@@ -12,7 +12,7 @@ from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.scaling import ACTION_SCALE, RADIUS, Scaling, point_spaces
 from l96bench.errors import L96BenchError
-from l96bench.regimes import get_regime
+from l96bench.regimes import Regime, get_regime
 
 SPLITS = ("train", "valid", "test")
 """The splits whose trajectories episodes may begin on."""
@@ -56,7 +56,7 @@ class ClosureEnv(BatchedEnv):
 
     def __init__(
         self,
-        regime: str,
+        regime: str | Regime,
         scaling: Scaling,
         num_envs: int | None,
         local: bool,
