@@ -13,6 +13,7 @@ from .scaling import Scaling
 from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .training import LearningCurveCallback, train, train_ppo, training_rows
+from .unseen_physics import UnseenPhysicsEnv, UnseenPhysicsVectorEnv
 
 __all__ = [
     "ENVIRONMENTS",
@@ -37,6 +38,8 @@ __all__ = [
     "StochasticPolicyClosure",
     "SubgridForcingEnv",
     "SubgridForcingVectorEnv",
+    "UnseenPhysicsEnv",
+    "UnseenPhysicsVectorEnv",
     "train",
     "train_ppo",
     "training_rows",
