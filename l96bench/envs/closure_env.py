@@ -92,6 +92,11 @@ class ClosureEnv(BatchedEnv):
         return (np.arange(self.agents // self.members)[:, None] + stencil) % K
 
     @property
+    def shown(self) -> NDArray[np.float64]:
+        """Mean and standard deviation by which each value that a row sees is scaled, (2, width)."""
+        return np.tile([[self.scaling.mean_X], [self.scaling.std_X]], self.observed.shape[1])
+
+    @property
     def at(self) -> NDArray[np.int64]:
         """Trajectory and sample of the truth that every system has come to, (n_systems, 2)."""
         return np.stack(np.divmod(self._at, self._n_times), axis=1)

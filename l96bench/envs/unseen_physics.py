@@ -130,6 +130,12 @@ class UnseenPhysicsVectorEnv(SampledRollout):
         self.scale = checked_scale(scale)
 
     @property
+    def shown(self) -> Floats:
+        """Mean and standard deviation by which each value that a row sees is scaled, (2, width): X, the past, h, c."""
+        told = np.array(list(TOLD.values())).T if self.told else np.empty((2, 0))
+        return np.hstack([np.tile(super().shown, 1 + self.past), told])
+
+    @property
     def regimes(self) -> tuple[Regime, ...]:
         """The training system that the present episode of every system of the batch runs in, (n_systems,)."""
         return tuple(self.systems[i].regime for i in self.at[:, 0])
