@@ -79,7 +79,7 @@ class UnseenPhysicsVectorEnv(SampledRollout):
         and just before the start, scaled as X, with normal errors of standard deviation 1.0 in units of X. 0 to 200,
         which is 10 MTU; True for all. They are drawn when an episode begins, and stay as they are during it.
     episode_steps : int
-        Steps of an episode.
+        Steps of an episode, at least the 5 to its first sample.
     systems : sequence of SystemSamples, optional
         Those to use in place of the task's training systems, as in a model's ``fit``: all with as many samples.
     scale : float, optional
@@ -124,6 +124,8 @@ class UnseenPhysicsVectorEnv(SampledRollout):
             [[(getattr(each.regime, name) - TOLD[name][0]) / TOLD[name][1] for name in TOLD] for each in self.systems]
         )
         self._latest = self._X.copy()
+        if self.episode_steps < window:
+            raise L96BenchError(f"expected episode_steps from {window} on, the first sample, got {self.episode_steps}")
         if scale is None:
             known = {"systems": self.systems, "reward": reward, "episode_steps": self.episode_steps}
             scale = scale_without_closure(UnseenPhysicsVectorEnv, self.systems, 1, **known)

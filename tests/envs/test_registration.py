@@ -127,11 +127,11 @@ def test_gymnasiums_own_batches_hold_the_scalar_environments(
 ) -> None:
     if vectorization == "async" and sys.platform != "linux":
         pytest.skip("needs forked processes, which hold the miniature data")
-    env = gymnasium.make_vec(id, num_envs=2, vectorization_mode=vectorization, episode_steps=4, **options)
-    native = gymnasium.make_vec(id, num_envs=2, episode_steps=4, **options)
+    env = gymnasium.make_vec(id, num_envs=2, vectorization_mode=vectorization, episode_steps=6, **options)
+    native = gymnasium.make_vec(id, num_envs=2, episode_steps=6, **options)
     assert env.reset(seed=0)[0].tobytes() == native.reset(seed=0)[0].tobytes()
     actions = np.full((2, 8), 0.5, np.float32)
-    for _ in range(6):
+    for _ in range(9):
         assert env.step(actions)[0].tobytes() == native.step(actions)[0].tobytes()
     env.close()
 

@@ -208,6 +208,7 @@ def test_the_scale_is_that_of_episodes_without_closure() -> None:
             assert UnseenPhysicsVectorEnv(**options, **more).scale == float(f"{raw.std():.3g}")
 
 
+@pytest.mark.slow
 def test_episodes_are_drawn_by_the_seed_alone() -> None:
     """The same systems and starts with and without the past; another one of them in the next episode."""
     envs: list[Any] = [UnseenPhysicsVectorEnv(num_envs=64, past=past, scale=1.0) for past in (0, 1, True)]
@@ -248,6 +249,7 @@ def test_a_blind_agent_sees_nothing_of_the_system_but_X() -> None:
         ({"systems": []}, L96BenchError, "at least one, got"),
         ({"systems": ["a"]}, L96BenchError, "SystemSamples.*got \\['str'\\].*try"),
         ({"episode_steps": 10**6}, L96BenchError, "expected episode_steps below"),
+        ({"episode_steps": 4}, L96BenchError, "from 5 on, the first sample, got 4"),
         ({"scale": -1.0}, L96BenchError, "scale as a positive number"),
         ({"told": True, "num_envs": 12, "local": True}, L96BenchError, "multiple of 8"),
     ],
