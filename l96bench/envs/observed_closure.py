@@ -17,7 +17,7 @@ from l96bench.envs.checks import checked_scale, chosen
 from l96bench.envs.closure_env import scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
-from l96bench.envs.sampled_rollout import SampledRollout
+from l96bench.envs.sampled_rollout import SampledRolloutEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.errors import L96BenchError
@@ -32,7 +32,7 @@ _INFLATIONS = (1.05, 1.2, 1.4, 1.7)
 """Factors on the analysis anomalies, of which the one with the smallest innovations is taken."""
 
 
-class ObservedClosureVectorEnv(SampledRollout):
+class ObservedClosureVectorEnv(SampledRolloutEnv):
     """The resolved model under the agent's U, held through every step of 0.01 MTU, and judged by observations alone.
 
     An episode begins at an analysis: the mean of an ensemble Kalman filter's members, which has seen nothing but the

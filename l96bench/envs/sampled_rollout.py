@@ -15,13 +15,13 @@ from l96bench.envs.scaling import Scaling
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
 
-__all__ = ["SampledRollout"]
+__all__ = ["SampledRolloutEnv"]
 
 _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of a state inside the bounds, over the variance."""
 
 
-class SampledRollout(ClosureEnv):
+class SampledRolloutEnv(ClosureEnv):
     """The resolved model under the agent's U, held through every step of 0.01 MTU, judged at samples.
 
     Parameters

@@ -15,7 +15,7 @@ from l96bench.envs.checks import checked_scale, chosen
 from l96bench.envs.closure_env import scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
-from l96bench.envs.sampled_rollout import SampledRollout
+from l96bench.envs.sampled_rollout import SampledRolloutEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import RADIUS, Scaling
 from l96bench.errors import L96BenchError
@@ -34,7 +34,7 @@ _WIDER = 2.0
 """How much farther than in other environments actions reach, in standard deviations of U: systems differ."""
 
 
-class UnseenPhysicsVectorEnv(SampledRollout):
+class UnseenPhysicsVectorEnv(SampledRolloutEnv):
     """The resolved model of a training system, another one in every episode, under the agent's U.
 
     An episode draws a training system and one of its samples, from 10 MTU on. The resolved model starts there, with
