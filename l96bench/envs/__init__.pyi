@@ -5,7 +5,7 @@ from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
-from .policy import Actor, PolicyClosure, StochasticPolicyClosure
+from .policy import Actor, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
 from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
@@ -13,6 +13,8 @@ from .scaling import Scaling
 from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .training import LearningCurveCallback, train, train_ppo, training_rows
+from .unseen_physics import UnseenPhysicsEnv, UnseenPhysicsVectorEnv
+from .unseen_policy import InformedPolicy, PastPolicyClosure
 
 __all__ = [
     "ENVIRONMENTS",
@@ -24,12 +26,14 @@ __all__ = [
     "DAIncrementVectorEnv",
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
+    "InformedPolicy",
     "LearningCurveCallback",
     "MemberShares",
     "ObservedClosureEnv",
     "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",
     "OnlineRolloutVectorEnv",
+    "PastPolicyClosure",
     "PolicyClosure",
     "SB3VecEnv",
     "ScalarEnv",
@@ -37,6 +41,9 @@ __all__ = [
     "StochasticPolicyClosure",
     "SubgridForcingEnv",
     "SubgridForcingVectorEnv",
+    "TrainedPolicy",
+    "UnseenPhysicsEnv",
+    "UnseenPhysicsVectorEnv",
     "train",
     "train_ppo",
     "training_rows",

@@ -12,7 +12,7 @@ from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.scaling import ACTION_SCALE, RADIUS, Scaling, point_spaces
 from l96bench.errors import L96BenchError
-from l96bench.regimes import get_regime
+from l96bench.regimes import Regime, get_regime
 
 SPLITS = ("train", "valid", "test")
 """The splits whose trajectories episodes may begin on."""
@@ -51,24 +51,26 @@ class ClosureEnv(BatchedEnv):
     Without `local` a row sees X (K,) and acts U (K,). With it row ``i K + k`` sees the stencil X_{k-2} .. X_{k+2} of
     system i and acts U_k. Both are scaled as `Scaling` says. An episode begins at a random sample of the truth. With
     `members` M above 1 a system is M runs from there, its rows those of the first member, then those of the second.
-    `options` are those of `BatchedEnv`; `num_envs` counts rows, None standing for those of one system.
+    Behind X a row sees its `beside` values, which the family fills in. `options` are those of `BatchedEnv`; `num_envs`
+    counts rows, None standing for those of one system.
     """
 
     def __init__(
         self,
-        regime: str,
+        regime: str | Regime,
         scaling: Scaling,
         num_envs: int | None,
         local: bool,
         truth: NDArray[np.float64],
         members: int = 1,
+        beside: int = 0,
         **options: Any,
     ) -> None:
         self.regime, self.scaling, self.local = get_regime(regime), scaling, bool(local)
         self.members, K = members, self.regime.K
         agents = members * (K if local else 1)
         n_systems = systems_of(num_envs, agents)
-        observation_space, action_space = point_spaces(K, self.local)
+        observation_space, action_space = point_spaces(K, self.local, beside)
         super().__init__(
             n_systems, agents=agents, observation_space=observation_space, action_space=action_space, **options
         )
@@ -79,6 +81,7 @@ class ClosureEnv(BatchedEnv):
             )
         self._truth = np.asarray(truth).reshape(-1, K)
         self._at = np.zeros(n_systems, dtype=np.int64)
+        self.beside = np.zeros((n_systems, agents, beside), dtype=np.float32)
         self._reach = ACTION_SCALE * scaling.std_U
 
     @property
@@ -87,6 +90,11 @@ class ClosureEnv(BatchedEnv):
         K = self.regime.K
         stencil = np.arange(-RADIUS, RADIUS + 1) if self.local else np.arange(K)
         return (np.arange(self.agents // self.members)[:, None] + stencil) % K
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """Mean and standard deviation by which each value that a row sees is scaled, (2, width)."""
+        return np.tile([[self.scaling.mean_X], [self.scaling.std_X]], self.observed.shape[1])
 
     @property
     def at(self) -> NDArray[np.int64]:
@@ -106,10 +114,15 @@ class ClosureEnv(BatchedEnv):
         self._at[systems] = trajectory * self._n_times + sample
 
     def _see(self, X: NDArray[np.float64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        """Fill `out` with the observations of the states X[rows], of all members."""
-        M, by_run = self.members, out.reshape(len(rows), -1)
+        """Fill `out` with the observations of the states X[rows], of all members, and what is seen beside them."""
+        n_beside = self.beside.shape[-1]
+        by_row = out.reshape(self.num_envs, -1)
+        points = np.empty((self.num_envs, by_row.shape[1] - n_beside), np.float32) if n_beside else by_row
+        M, by_run = self.members, points.reshape(len(rows), -1)
 
         def work(first: int, last: int) -> None:
             self.scaling.observe(X, rows, self.local, first * M, last * M, by_run)
 
         self.over_systems(work)
+        if n_beside:
+            by_row[:, :-n_beside], by_row[:, -n_beside:] = points, self.beside.reshape(self.num_envs, -1)

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from l96bench.assimilation.cycling import cycle
 from l96bench.assimilation.ensemble_filters import ETKF
@@ -14,15 +13,14 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Observations
 from l96bench.assimilation.observed import ObservedSeries, ObservedTrack
 from l96bench.dynamics.resolved import MODEL_DT
-from l96bench.envs import kernels
 from l96bench.envs.checks import checked_scale, chosen
-from l96bench.envs.closure_env import ClosureEnv, scale_without_closure
+from l96bench.envs.closure_env import scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
+from l96bench.envs.sampled_rollout import SampledRolloutEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.errors import L96BenchError
-from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.tasks.registry import make_task
 
 __all__ = ["ObservedClosureEnv", "ObservedClosureVectorEnv"]
@@ -32,11 +30,9 @@ _CYCLES, _SPIN_UP, _MEMBERS = 4000, 50, 40
 """The most windows whose analyses episodes may begin from, those before the first one, and the ensemble's members."""
 _INFLATIONS = (1.05, 1.2, 1.4, 1.7)
 """Factors on the analysis anomalies, of which the one with the smallest innovations is taken."""
-_WORST = (2.0 * BOUND) ** 2
-"""The largest squared misfit of a state inside the bounds, over the variance."""
 
 
-class ObservedClosureVectorEnv(ClosureEnv):
+class ObservedClosureVectorEnv(SampledRolloutEnv):
     """The resolved model under the agent's U, held through every step of 0.01 MTU, and judged by observations alone.
 
     An episode begins at an analysis: the mean of an ensemble Kalman filter's members, which has seen nothing but the
@@ -94,68 +90,32 @@ class ObservedClosureVectorEnv(ClosureEnv):
             observations = getattr(task, split)
         elif observations.network != own.network:
             raise L96BenchError(f"expected observations of the network of {track}")
-        self.track, self.window_steps = own, round(own.network.window / MODEL_DT)
+        self.track = own
         analyses = _analyses(observations, own.regime_id)
         self._values = observations.values[_SPIN_UP : _SPIN_UP + len(analyses)]
         seen = observations.values[observations.observed]
         std_X = float(np.sqrt(max(seen.var() - observations.std**2, observations.std**2)))
         scaling = Scaling(float(seen.mean()), std_X, mean_U=0.0, std_U=std_X)
-        starts = np.repeat(analyses, self.window_steps, axis=0)[None]
-        super().__init__(own.regime_id, scaling, num_envs, local, starts, episode_steps=episode_steps, **options)
-        n = self.n_systems
-        self._X, self._U = np.zeros((2, n, self.regime.K))
-        self._rows, self._F = np.arange(n), np.full(n, observations.F)
-        low, high = bounds(scaling.mean_X, scaling.std_X)
-        self._bounds = (np.full(n, low), np.full(n, high))
-        self._left = np.full(n, -1)
+        F, window = np.array([observations.F]), round(own.network.window / MODEL_DT)
+        options["episode_steps"] = episode_steps
+        super().__init__(own.regime_id, scaling, num_envs, local, analyses[None], window, F, **options)
         if scale is None:
             known = {"track": track, "observations": scaled_by, "episode_steps": self.episode_steps}
             scale = scale_without_closure(ObservedClosureVectorEnv, scaled_by, 1, **known)
-        self.scale, self.interval = checked_scale(scale), MODEL_DT
-
-    @property
-    def X(self) -> Floats:
-        """The model's states, (n_systems, K)."""
-        return self._X.copy()
+        self.scale = checked_scale(scale)
 
     @property
     def observations(self) -> Floats:
         """The observations of the present time, (n_systems, K); NaN where there is none."""
-        return np.where((self._at % self.window_steps == 0)[:, None], self._latest, np.nan)
+        return np.where(self._is_sampled[:, None], self._latest, np.nan)
 
     @property
     def _latest(self) -> Floats:
         return self._values[np.minimum(self._at // self.window_steps, len(self._values) - 1)]
 
-    def _begin(self, systems: NDArray[np.intp]) -> None:
-        super()._begin(systems)
-        self._at[systems] -= self._at[systems] % self.window_steps
-        self._X[systems] = self._truth[self._at[systems]]
-
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
-        def work(first: int, last: int) -> None:
-            kernels.roll(
-                *(actions, self._X, self._U, self._truth, self._at, active),
-                *(self.scaling.mean_U, self._reach, self._F, MODEL_DT, self._bounds, self._left),
-                *(kernels.OTHER, 1.0, first, last, rewards, terminated),
-            )
-
-        self.over_systems(work)
-        values = self.observations
-        seen = ~np.isnan(values) & active[:, None]
-        with np.errstate(invalid="ignore", over="ignore"):
-            squares = np.where(seen, np.square(self._X - np.where(seen, values, 0.0)), 0.0)
-            squares /= self.scale * self.scaling.std_X**2
-        if self.local:
-            rewards[active] = -squares[active]
-        else:
-            rewards[active, 0] = -(squares.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))[active]
-        if terminated.any():
-            times = (self.episode_steps - self.steps[terminated]) / self.window_steps
-            rewards[terminated] = -_WORST / self.scale * np.maximum(np.ceil(times), 1.0)[:, None]
-
-    def _observe(self, out: Actions) -> None:
-        self._see(self._X, self._rows, out)
+        self._roll(actions, active, rewards, terminated)
+        self._judge(self.observations, self.scaling.std_X**2, active, rewards, terminated)
 
     def _picture(self) -> EpisodePicture:
         mean, std = self.scaling.mean_X, self.scaling.std_X

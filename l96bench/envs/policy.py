@@ -21,7 +21,7 @@ from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
 from l96bench.metrics.bounds import BOUND
 
-__all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure"]
+__all__ = ["Actor", "PolicyClosure", "StochasticPolicyClosure", "TrainedPolicy"]
 
 _LAYERS: dict[type[torch.nn.Module], str] = {
     torch.nn.Tanh: "tanh",
@@ -88,18 +88,28 @@ class Actor:
         actions = self.network.predict_unchecked(np.clip(inputs, self.low, self.high))
         return np.tanh(actions) if self.squashed else np.clip(actions, -1.0, 1.0)
 
+    def given(self, values: NDArray[np.float64]) -> Actor:
+        """Return the actor whose last inputs are these values (n,): what they add to the first layer is a bias."""
+        n, network = len(values), self.network
+        state = network.state_dict()
+        first = np.asarray(state["0.weight"], dtype=np.float64)
+        state["0.bias"] = state["0.bias"] + first[:, -n:] @ np.clip(values, self.low[-n:], self.high[-n:])
+        state["0.weight"] = first[:, :-n]
+        fixed = TorchRegressor(hidden=network.hidden, activation=network.activation).load_state_dict(state)
+        return Actor(fixed, self.low[:-n], self.high[:-n], self.squashed)
+
     def __repr__(self) -> str:
         units = [len(self.low), *self.network.hidden, len(self.network.intercepts_[-1])]
         return "-".join(map(str, units))
 
 
-class PolicyClosure(Stateless):
-    """A trained policy's most likely action as a closure: deterministic, without memory.
+class TrainedPolicy:
+    """The base of what policies become: the network, and what lies between it and the model.
 
     Parameters
     ----------
     actor : Actor
-        From the X that a row observes, in its own units, to its action.
+        From what a row observes, in its own units, to its action.
     index : (row, width) array of int
         The points that each row observes: stencils, or the whole state.
     scaling : Scaling
@@ -119,6 +129,36 @@ class PolicyClosure(Stateless):
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """Return what a stable-baselines3 model stands for; see `PolicyClosure.from_sb3`."""
+        raise NotImplementedError
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of trained weights."""
+        return self.actor.network.n_parameters
+
+    @property
+    def reach_U(self) -> float:
+        """How far an action of 1 is from mean_U."""
+        return ACTION_SCALE * self.scaling.std_U
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.actor!r}, K={self.K})"
+
+
+class PolicyClosure(TrainedPolicy, Stateless):
+    """A trained policy's most likely action as a closure: deterministic, without memory.
+
+    Parameters
+    ----------
+    actor : Actor
+        From the X that a row observes, in its own units, to its action.
+    index, scaling
+        As for `TrainedPolicy`, with its attributes.
+    """
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
         """Return the closure that a stable-baselines3 model stands for.
 
         Raises `ModelError` if the policy has another form, or observes what a closure does not have.
@@ -134,16 +174,15 @@ class PolicyClosure(Stateless):
         """
         between = wrapping_of(model, env)
         inner = between.env
-        index = inner.observed
+        index, (mean, std) = inner.observed, inner.shown
+        if len(mean) > index.shape[1]:
+            raise ModelError(
+                f"expected a policy that observes X alone, got one of an environment that shows {len(mean)} values; "
+                "try InformedPolicy.from_sb3 with told=True, and PastPolicyClosure.from_sb3 with past alone"
+            )
         if model.observation_space.shape == (index.size,):  # a scalar environment lays side by side what points observe
-            index = index.reshape(1, -1)
-        mean, std = (np.full(index.shape[1], value) for value in (inner.scaling.mean_X, inner.scaling.std_X))
+            index, mean, std = index.reshape(1, -1), np.tile(mean, len(index)), np.tile(std, len(index))
         return cls(Actor.from_sb3(model, mean, std, between), index, inner.scaling)
-
-    @property
-    def n_parameters(self) -> int:
-        """The number of trained weights."""
-        return self.actor.network.n_parameters
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the added tendency U (n, K) for the states X (n, K)."""
@@ -162,19 +201,11 @@ class PolicyClosure(Stateless):
         scaled = builder.node("Mul", actions, builder.constant(self.reach_U, np.float64))
         return builder.reshape(builder.node("Add", scaled, builder.constant(self.scaling.mean_U, np.float64)), -1, K)
 
-    @property
-    def reach_U(self) -> float:
-        """How far an action of 1 is from mean_U."""
-        return ACTION_SCALE * self.scaling.std_U
-
     def to_onnx(self, path: str | Path) -> Path:
         """Write the closure as an ONNX file: input X (n, K), output U (n, K), all scaling inside."""
         path = Path(path)
         write_atomic(path, exported(self, self.K, path.name).data)
         return path
-
-    def __repr__(self) -> str:
-        return f"PolicyClosure({self.actor!r}, K={self.K})"
 
 
 class StochasticPolicyClosure(PolicyClosure):

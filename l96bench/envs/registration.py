@@ -11,6 +11,7 @@ ENVIRONMENTS = {
     "l96bench/OnlineRollout-v2": "l96bench.envs.online_rollout:OnlineRolloutEnv",
     "l96bench/DAIncrement-v2": "l96bench.envs.da_increment:DAIncrementEnv",
     "l96bench/ObservedClosure-v2": "l96bench.envs.observed_closure:ObservedClosureEnv",
+    "l96bench/UnseenPhysics-v1": "l96bench.envs.unseen_physics:UnseenPhysicsEnv",
     "l96bench/EquationRecovery-v2": "l96bench.envs.equation_recovery:EquationRecoveryEnv",
 }
 """The scalar environment of every id; its batch is the class whose name ends in ``VectorEnv``."""

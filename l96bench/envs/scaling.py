@@ -38,7 +38,12 @@ class Scaling:
         if regime not in data_regimes():
             raise UnknownIdError(f"no regime {regime!r} with data." + nearest(str(regime), data_regimes()))
         train: Samples = make_task(f"subgrid-forcing/{regime}-v1").train
-        return cls(float(np.mean(train.X)), float(np.std(train.X)), float(np.mean(train.U)), float(np.std(train.U)))
+        return cls.of_samples(train.X, train.U)
+
+    @classmethod
+    def of_samples(cls, X: NDArray[np.float64], U: NDArray[np.float64], wider: float = 1.0) -> Scaling:
+        """Return the climatology of samples of X and U, over all axes; actions reach `wider` times as far."""
+        return cls(float(np.mean(X)), float(np.std(X)), float(np.mean(U)), wider * float(np.std(U)))
 
     def observation(self, X: ArrayLike, local: bool = False) -> NDArray[np.float32]:
         """Return the observations of states X (n, K): ``(X - mean_X) / std_X``, cut off at +-BOUND, float32 (n, K).
@@ -77,7 +82,10 @@ class Scaling:
         return np.clip(values, -1.0, 1.0).astype(np.float32)
 
 
-def point_spaces(K: int, local: bool) -> tuple[spaces.Box, spaces.Box]:
-    """Return a row's observation and action spaces: all K points and a number for each; if local, a stencil and one."""
+def point_spaces(K: int, local: bool, beside: int = 0) -> tuple[spaces.Box, spaces.Box]:
+    """Return a row's observation and action spaces: all K points and a number for each; if local, a stencil and one.
+
+    Behind the points an agent may observe `beside` other values.
+    """
     width, n_actions = (2 * RADIUS + 1, 1) if local else (K, K)
-    return spaces.Box(-BOUND, BOUND, (width,), np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)
+    return spaces.Box(-BOUND, BOUND, (width + beside,), np.float32), spaces.Box(-1.0, 1.0, (n_actions,), np.float32)

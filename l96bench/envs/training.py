@@ -11,11 +11,13 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+from l96bench.data.splits import data_regimes
 from l96bench.dynamics.resolved import rollout
-from l96bench.envs.policy import PolicyClosure
+from l96bench.envs.policy import PolicyClosure, TrainedPolicy
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.shares import MemberShares
 from l96bench.envs.wrappers import find_environment
+from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND
 from l96bench.parallel import one_thread
 from l96bench.tasks.closure_task import ClosureTask
@@ -51,9 +53,9 @@ def train_ppo(
     steps: int,
     seed: int,
     log_std: float = -1.5,
-    kind: type[PolicyClosure] = PolicyClosure,
+    kind: type[TrainedPolicy] = PolicyClosure,
     looks: int = 12,
-) -> PolicyClosure:
+) -> Any:
     """Train PPO by the recipe of the baselines: short rollouts, large batches, a learning rate that falls to zero.
 
     Parameters
@@ -83,7 +85,13 @@ def train_ppo(
     return train(model, steps, kind=kind, looks=looks)
 
 
-def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, looks: int = 12) -> PolicyClosure:
+def train(
+    model: Any,
+    steps: int,
+    *,
+    kind: type[TrainedPolicy] = PolicyClosure,
+    looks: int = 12,
+) -> Any:
     """Train a stable-baselines3 model on one thread, and return the closure of its policy.
 
     Parameters
@@ -92,9 +100,10 @@ def train(model: Any, steps: int, *, kind: type[PolicyClosure] = PolicyClosure, 
         In an l96bench environment about closures.
     steps, looks : int
         Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`; 0 for
-        none, where the true U is not known.
-    kind : PolicyClosure or StochasticPolicyClosure
-        The closure to make: with the policy's most likely actions, or with its randomness.
+        none, where the true U is not known, or systems are many.
+    kind : PolicyClosure, StochasticPolicyClosure, InformedPolicy or PastPolicyClosure
+        The closure to make: with the policy's most likely actions, or with its randomness; of `UnseenPhysics`, that of
+        a policy that is told h and c, or that observes the past.
     """
     curve = LearningCurveCallback(-(-steps // looks), kind) if looks else None
     with one_thread():
@@ -122,7 +131,7 @@ class LearningCurveCallback(BaseCallback):
         of X. From the second on: ``reward``, its mean per step and row since the last.
     """
 
-    def __init__(self, every: int, kind: type[PolicyClosure] = PolicyClosure) -> None:
+    def __init__(self, every: int, kind: Any = PolicyClosure) -> None:
         super().__init__()
         self.every, self.kind = every, kind
         self.curve: dict[str, list[float]] = {name: [] for name in ("steps", "seconds", "r2", "error", "reward")}
@@ -131,6 +140,8 @@ class LearningCurveCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         env = find_environment(self.training_env)
+        if env.regime.id not in data_regimes():
+            raise L96BenchError(f"expected an environment of one system for a learning curve, got {env}; try looks=0")
         valid = make_task(f"subgrid-forcing/{env.regime.id}-v1").valid
         ahead, spacing = round(_LEAD / valid.interval), len(valid.X) // _CASES
         self._regime, self._std, self._valid = env.regime, env.scaling.std_X, valid

@@ -90,7 +90,7 @@ def _wrapping(env: Any) -> Wrapping:
         kind, inner = type(layer), _inside(layer)
         if inner is None:
             raise ModelError(
-                f"expected the SubgridForcing-v2 or OnlineRollout-v2 where the policy was trained, got "
+                "expected the environment of closures where the policy was trained, such as OnlineRollout-v2, got "
                 f"{type(env).__name__}; try from_sb3(model, env)"
             )
         if kind is vec_env.VecNormalize:

@@ -124,6 +124,8 @@ class UnseenPhysics(Task):
     training_set: ClassVar[str] = "16 systems, 125 MTU each"
     splits: ClassVar[tuple[str, ...]] = ("train", *(name for name in OnlineRollout.splits if name != "train"))
     seconds: ClassVar[float] = 120.0
+    env_id: ClassVar[str | None] = "l96bench/UnseenPhysics-v1"
+    env_option: ClassVar[str] = "track"
     redrawn: ClassVar[bool] = True
     heeds: ClassVar[tuple[str, ...]] = ("step",)
 

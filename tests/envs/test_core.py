@@ -58,7 +58,7 @@ class Walks(ScalarEnv):
     core_class: ClassVar[type[Any]] = WalksVector
 
 
-ROLLOUT = "l96bench/OnlineRollout-v2"
+ROLLOUT, UNSEEN = "l96bench/OnlineRollout-v2", "l96bench/UnseenPhysics-v1"
 ENVIRONMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("l96bench/SubgridForcing-v2", {"episode_steps": 7}),
     ("l96bench/SubgridForcing-v2", {"episode_steps": 7, "local": True, "split": "test", "regime": "arnold-c4"}),
@@ -68,6 +68,9 @@ ENVIRONMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     (ROLLOUT, {"episode_steps": 23, "reward": "climate"}),
     (ROLLOUT, {"episode_steps": 7, "reward": "ensemble", "local": True, "members": 3}),
     (ROLLOUT, {"episode_steps": 9, "reward": "ensemble", "max_episode_steps": 5}),
+    (UNSEEN, {"episode_steps": 12}),
+    (UNSEEN, {"episode_steps": 12, "local": True, "told": True, "past": 3}),
+    (UNSEEN, {"episode_steps": 12, "reward": "tendency", "past": True, "max_episode_steps": 7}),
 )
 everywhere = pytest.mark.parametrize(("id", "options"), ENVIRONMENTS, ids=lambda value: str(value))
 

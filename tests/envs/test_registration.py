@@ -28,12 +28,19 @@ from l96bench.tasks.registry import make_task
 
 pytestmark = pytest.mark.usefixtures("miniature_registry")
 
-ROLLOUT, FORCING = "l96bench/OnlineRollout-v2", "l96bench/SubgridForcing-v2"
-OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = tuple(
-    (id, options | {"local": local, "regime": regime})
-    for regime in ("wilks-f20", "arnold-c4", "three-scale")
-    for local in (False, True)
-    for id, options in [(FORCING, {}), *((ROLLOUT, {"reward": reward}) for reward in REWARDS)]
+ROLLOUT, FORCING, UNSEEN = (
+    f"l96bench/{name}" for name in ("OnlineRollout-v2", "SubgridForcing-v2", "UnseenPhysics-v1")
+)
+OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *(
+        (id, options | {"local": local, "regime": regime})
+        for regime in ("wilks-f20", "arnold-c4", "three-scale")
+        for local in (False, True)
+        for id, options in [(FORCING, {}), *((ROLLOUT, {"reward": reward}) for reward in REWARDS)]
+    ),
+    (UNSEEN, {"local": True}),
+    (UNSEEN, {"track": "extrapolate", "told": True, "reward": "tendency"}),
+    (UNSEEN, {"told": True, "past": 3, "local": True}),
 )
 every_option = pytest.mark.parametrize(("id", "options"), OPTIONS, ids=lambda value: str(value))
 
@@ -113,15 +120,18 @@ def test_specs_survive_json(mode: AutoresetMode | str) -> None:
     assert (same.unwrapped.threads, same.num_envs, same.unwrapped.episode_steps) == (2, 16, 5)
 
 
+@pytest.mark.parametrize(("id", "options"), [(ROLLOUT, {}), (UNSEEN, {"told": True, "past": 2})])
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
-def test_gymnasiums_own_batches_hold_the_scalar_environments(vectorization: str) -> None:
+def test_gymnasiums_own_batches_hold_the_scalar_environments(
+    vectorization: str, id: str, options: dict[str, Any]
+) -> None:
     if vectorization == "async" and sys.platform != "linux":
         pytest.skip("needs forked processes, which hold the miniature data")
-    env = gymnasium.make_vec(ROLLOUT, num_envs=2, vectorization_mode=vectorization, episode_steps=4)
-    native = gymnasium.make_vec(ROLLOUT, num_envs=2, episode_steps=4)
+    env = gymnasium.make_vec(id, num_envs=2, vectorization_mode=vectorization, episode_steps=6, **options)
+    native = gymnasium.make_vec(id, num_envs=2, episode_steps=6, **options)
     assert env.reset(seed=0)[0].tobytes() == native.reset(seed=0)[0].tobytes()
     actions = np.full((2, 8), 0.5, np.float32)
-    for _ in range(6):
+    for _ in range(9):
         assert env.step(actions)[0].tobytes() == native.step(actions)[0].tobytes()
     env.close()
 
@@ -137,6 +147,8 @@ def test_tasks_make_their_environments() -> None:
         assert (batch.num_envs, batch.unwrapped.n_systems) == (24, 3)
         with pytest.raises(L96BenchError, match="regime"):
             task.make_env(regime="nowhere")
+    unseen = make_task("unseen-physics/extrapolate-v1").make_env(16, local=True, told=True)
+    assert (unseen.spec.id, unseen.unwrapped.track, unseen.unwrapped.n_systems) == (UNSEEN, "extrapolate", 2)
     with pytest.raises(L96BenchError, match="no environment"):
         make_task("subgrid-forcing-memory/arnold-c4-v1").make_env()
 

@@ -1,0 +1,118 @@
+"""Policies of `UnseenPhysics` that observe more than X: told h and c, or the past, they make closures of systems."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l96bench.envs.policy import Actor, PolicyClosure, TrainedPolicy
+from l96bench.envs.scaling import Scaling
+from l96bench.envs.unseen_physics import TOLD, UnseenPhysicsVectorEnv
+from l96bench.envs.wrappers import wrapping_of
+from l96bench.errors import ModelError
+from l96bench.regimes import Regime
+
+__all__ = ["InformedPolicy", "PastPolicyClosure"]
+
+
+class PastPolicyClosure(TrainedPolicy):
+    """The most likely action of a policy that observes the past, too, as a closure with memory.
+
+    A run is given its past by `remember`, and every member keeps the end of it, as an agent does during an episode.
+
+    Parameters
+    ----------
+    actor : Actor
+        From what a row observes, in its own units, to its action.
+    index, scaling
+        As for `TrainedPolicy`, with its attributes.
+    n_past : int
+        Observations of the past, the latest last.
+    """
+
+    deterministic = True
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, n_past: int) -> None:
+        super().__init__(actor, index, scaling)
+        self.n_past = n_past
+        self._past: NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """Return the closure that a stable-baselines3 model stands for; see `PolicyClosure.from_sb3`.
+
+        Raises `ModelError` unless it was trained in `UnseenPhysics` with a past, and without being told h and c.
+        """
+        actor, inner = _learned(model, env)
+        if inner.told or not inner.past:
+            other = "InformedPolicy" if inner.told else "PolicyClosure"
+            raise ModelError(f"expected a policy of an environment with past and without told; try {other}.from_sb3")
+        return cls(actor, inner.observed, inner.scaling, inner.past)
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Forget the past."""
+        self._past = None
+
+    def remember(self, past: NDArray[np.float64]) -> None:
+        """Keep the end of the past (time, member, K), 0.05 MTU apart, the latest last."""
+        if len(past) < self.n_past:
+            raise ModelError(f"expected a past of at least {self.n_past} observations, got {len(past)}")
+        seen = np.asarray(past, dtype=np.float64)[-self.n_past :, :, self.index]  # (time, member, row, width)
+        self._past = np.moveaxis(seen, 0, 2).reshape(seen.shape[1], len(self.index), -1)
+
+    def step(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the added tendency U (member, K) for the states X (member, K)."""
+        if self._past is None:
+            raise ModelError("expected a past before the first step, as unseen-physics gives; try remember(past)")
+        seen = np.concatenate([np.asarray(X, dtype=np.float64)[:, self.index], self._past], axis=2)
+        actions = self.actor.actions(seen.reshape(-1, seen.shape[2])).reshape(np.shape(X))
+        return self.scaling.mean_U + self.reach_U * actions
+
+
+class InformedPolicy(TrainedPolicy):
+    """A policy that is told h and c: it makes the closure of each system, an informed model of `unseen-physics`.
+
+    Parameters
+    ----------
+    actor : Actor
+        From what a row observes, in its own units, h and c last, to its action.
+    index, scaling
+        As for `TrainedPolicy`, with its attributes.
+    n_past : int
+        Observations of the past between X and h.
+    """
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, n_past: int = 0) -> None:
+        super().__init__(actor, index, scaling)
+        self.n_past = n_past
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """Return what a stable-baselines3 model stands for; see `PolicyClosure.from_sb3`.
+
+        Raises `ModelError` unless it was trained in `UnseenPhysics` with ``told=True``.
+        """
+        actor, inner = _learned(model, env)
+        if not inner.told:
+            other = "PastPolicyClosure" if inner.past else "PolicyClosure"
+            raise ModelError(f"expected a policy of an environment with told=True; try {other}.from_sb3")
+        return cls(actor, inner.observed, inner.scaling, inner.past)
+
+    def closure(self, dt: float, regime: Regime) -> PolicyClosure | PastPolicyClosure:
+        """Return the closure of a system: the network with its h and c in the bias of the first layer."""
+        actor = self.actor.given(np.array([getattr(regime, name) for name in TOLD]))
+        if self.n_past:
+            return PastPolicyClosure(actor, self.index, self.scaling, self.n_past)
+        return PolicyClosure(actor, self.index, self.scaling)
+
+
+def _learned(model: Any, env: Any) -> tuple[Actor, UnseenPhysicsVectorEnv]:
+    """Return the actor of a policy, and the environment that it was trained in; ModelError for another one."""
+    between = wrapping_of(model, env)
+    inner = between.env
+    if not isinstance(inner, UnseenPhysicsVectorEnv):
+        raise ModelError(f"expected a policy trained in UnseenPhysics-v1, got one of {type(inner).__name__}")
+    mean, std = inner.shown
+    return Actor.from_sb3(model, mean, std, between), inner
