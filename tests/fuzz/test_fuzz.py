@@ -331,7 +331,8 @@ def test_seconds_of_coverage_guided_fuzzing(tmp_path: Path) -> None:
     for number, name in enumerate(("stencil network", "ｓtеncil\u200b NETWORK", "(reference)", "con")):
         (tmp_path / f"n-{number}").write_text(f"n{name}", encoding="utf-8")
     (tmp_path / "o-owner").write_text("oname: mine\nauthors: [me]\n")
-    limits = ("-runs=2500", "-max_total_time=3", "-seed=1", "-timeout=60")
+    # A process inherits the largest memory of the one that starts it, so what is limited is an allocation.
+    limits = ("-runs=2500", "-max_total_time=3", "-seed=1", "-timeout=60", "-rss_limit_mb=0", "-malloc_limit_mb=2048")
     command = [sys.executable, str(HERE / "fuzz_parsers.py"), *limits, str(tmp_path)]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert run.returncode == 0, run.stderr[-2000:]

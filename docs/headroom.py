@@ -1,0 +1,145 @@
+"""What limits the families with headroom, as docs/headroom.md and docs/headroom.png. Run by `make figures`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+
+import l96bench
+from l96bench.data.systems import BOX, SYSTEM_TRACKS
+from l96bench.estimators import ProbabilisticRecurrentRegressor, SimilarityPolynomial
+from l96bench.tasks.parts import Work
+
+PAGE = Path(__file__).with_suffix(".md")
+PICTURE = Path(__file__).with_suffix(".png")
+COUNTS = (2, 4, 8, 16)
+"""Numbers of training systems."""
+COLOURS = {"interpolate": "#0072B2", "extrapolate": "#D55E00"}
+
+
+def score_on(track: str, index: int, made: Sequence[Any] | None) -> list[float]:
+    """The scores on a test system of models that are told its h and c; of its own training, without any."""
+    task = l96bench.make_task(f"unseen-physics/{track}-v1")
+    test = task.tests[index]
+    if made is not None:
+        closures = [model.closure(0.01, test.system) for model in made]
+    else:
+        run = l96bench.simulate(test.system, task.duration, seed=(index,), store_fast=False, progress=False)
+        closures = [ProbabilisticRecurrentRegressor(units=16, radius=2, min_steps=3000).fit(run.X, run.U)]
+    return [test.assess(test.as_run(closure), Work(progress=False)).score for closure in closures]
+
+
+def outside(system: l96bench.Regime) -> str:
+    """Which parameters lie outside of the training box, and where."""
+    found = []
+    for name, (low, high) in BOX.items():
+        value = getattr(system, name)
+        if not low <= value <= high:
+            found.append(f"{name} = {value:g}, box {low:g} to {high:g}")
+    return "; ".join(found) or "none"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def ranked(track: str) -> list[str]:
+    """The table of the entries of a track."""
+    frame = l96bench.load_results(f"unseen-physics/{track}-v1")
+    rows = [
+        [
+            row.entry,
+            "h and c" if row.informed else "its past" if "past" in row.inputs else "nothing",
+            f"{row.score:.2f}",
+            f"{row.new_systems_score:.2f}",
+            f"{row.worst_system:.2f}",
+            f"{row.forecast_part:.3f}",
+            f"{row.climate_part:.3f}",
+        ]
+        for row in frame[frame.origin != "reference"].sort_values("score", ascending=False).itertuples()
+    ]
+    head = ("entry", "knows of the system", "score", "new systems", "worst system", "forecast part", "climate part")
+    return table(head, rows)
+
+
+def observed() -> list[str]:
+    """The table of the best entry of each track of `observed-closure`, beside what it reaches when it is given U."""
+    frame = l96bench.load_results("observed-closure")
+    frame = frame[frame.origin != "reference"].sort_values("score", ascending=False)
+    rows = [
+        [row.regime, row.entry, f"{row.score:.2f}", f"{row.fresh_score:.2f}", f"{row.share:.3f}"]
+        for row in frame.groupby("regime").head(1).sort_values("regime").itertuples()
+    ]
+    return table(("track", "best entry", "score", "observations anew", "share of given U"), rows)
+
+
+def main() -> None:
+    """Train, score, and write the page and the picture."""
+    task = l96bench.make_task("unseen-physics/interpolate-v1")
+    made = [SimilarityPolynomial().fit(task.train[:n]) for n in COUNTS]
+    places = [(track, i) for track in SYSTEM_TRACKS for i in range(task.n_test)]
+    for track in SYSTEM_TRACKS:
+        l96bench.make_task(f"unseen-physics/{track}-v1").prepare()
+    jobs = [(*place, models) for models in (made, None) for place in places]
+    found = joblib.Parallel(n_jobs=-1)(joblib.delayed(score_on)(*job) for job in jobs)
+    counted, own = (dict(zip(places, part, strict=True)) for part in (found[: len(places)], found[len(places) :]))
+    _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
+    means = {}
+    for track in SYSTEM_TRACKS:
+        means[track] = np.mean([counted[track, i] for i in range(task.n_test)], axis=0)
+        ax.plot(COUNTS, means[track], "o-", color=COLOURS[track], label=track)
+    ax.set(xlabel="training systems", ylabel="score", xscale="log", xticks=COUNTS, ylim=(0, 100))
+    ax.set_xticks(COUNTS, [str(n) for n in COUNTS])
+    ax.minorticks_off()
+    ax.legend(title="similarity quartic + AR(1)")
+    plt.savefig(PICTURE, dpi=120)
+    best = {
+        track: dict(enumerate(_scores(f"unseen-physics/{track}-v1", "similarity probabilistic RNN")))
+        for track in SYSTEM_TRACKS
+    }
+    systems = [
+        [
+            system.id,
+            outside(system),
+            f"{own[track, i][0]:.2f}",
+            f"{best[track][i]:.2f}",
+            f"{counted[track, i][-1]:.2f}",
+        ]
+        for track in SYSTEM_TRACKS
+        for i, system in enumerate(l96bench.make_task(f"unseen-physics/{track}-v1").systems)
+    ]
+    counts = [[str(n), *(f"{means[track][i]:.2f}" for track in SYSTEM_TRACKS)] for i, n in enumerate(COUNTS)]
+    lines = [
+        "# What limits the families with headroom",
+        "",
+        "Made by `docs/headroom.py` from the committed rows and its own runs.",
+        "",
+    ]
+    for track in SYSTEM_TRACKS:
+        lines += [f"## `unseen-physics/{track}`: what an entry knows", "", *ranked(track), ""]
+    lines += ["## Each test system, and an oracle", ""]
+    lines += ["The oracle is a probabilistic RNN that is trained on as many MTU of the test system itself as each training", "system has. The others have never seen it; they are told its h and c.", ""]  # fmt: skip # noqa: E501
+    head = ("system", "outside of the training box", "oracle", "similarity RNN", "similarity quartic + AR(1)")
+    lines += [*table(head, systems), "", "## The number of training systems", ""]
+    lines += [f"![Score against the number of training systems.]({PICTURE.name})", ""]
+    lines += [*table(("training systems", *SYSTEM_TRACKS), counts), "", "## `observed-closure`", "", *observed(), ""]
+    PAGE.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _scores(task: str, entry: str) -> Sequence[float]:
+    """The score of an entry on each system of a task."""
+    (row,) = (
+        each for each in l96bench.read_results("leaderboard/results") if (each.task, each.model.name) == (task, entry)
+    )
+    return row.series["system_score"]
+
+
+if __name__ == "__main__":
+    main()
