@@ -72,6 +72,7 @@ figures: $(READY)  ## Remake the figures, and the pages that belong to them, fro
 	$(BIN)/python docs/reinforcement.py
 	$(BIN)/python docs/horizons.py
 	$(BIN)/python docs/search.py
+	$(BIN)/python docs/headroom.py
 	$(BIN)/python docs/thumbnails.py
 	$(BIN)/l96bench leaderboard --write
 	$(BIN)/python docs/results.py

@@ -136,7 +136,9 @@ def main() -> None:
 def _scores(task: str, entry: str) -> Sequence[float]:
     """The score of an entry on each system of a task."""
     (row,) = (
-        each for each in l96bench.read_results("leaderboard/results") if (each.task, each.model.name) == (task, entry)
+        each
+        for each in l96bench.read_results(PAGE.parents[1] / "leaderboard" / "results")
+        if (each.task, each.model.name) == (task, entry)
     )
     return row.series["system_score"]
 
