@@ -12,12 +12,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import l96bench
-from l96bench.data.systems import BOX, SYSTEM_TRACKS
 from l96bench.estimators import ProbabilisticRecurrentRegressor, SimilarityPolynomial
-from l96bench.tasks.parts import Work
+from l96bench.tasks import UnseenPhysics, Work
 
 PAGE = Path(__file__).with_suffix(".md")
 PICTURE = Path(__file__).with_suffix(".png")
+SYSTEM_TRACKS = UnseenPhysics.regime_ids()
 COUNTS = (2, 4, 8, 16)
 """Numbers of training systems."""
 COLOURS = {"interpolate": "#0072B2", "extrapolate": "#D55E00"}
@@ -38,7 +38,7 @@ def score_on(track: str, index: int, made: Sequence[Any] | None) -> list[float]:
 def outside(system: l96bench.Regime) -> str:
     """Which parameters lie outside of the training box, and where."""
     found = []
-    for name, (low, high) in BOX.items():
+    for name, (low, high) in UnseenPhysics.box.items():
         value = getattr(system, name)
         if not low <= value <= high:
             found.append(f"{name} = {value:g}, box {low:g} to {high:g}")

@@ -6,6 +6,7 @@ from .data.generate import perfect_forecast
 from .data.instances import textbook_instance
 from .data.splits import Cases, split_seed, splits_of
 from .data.store import array_digest, cache_folder
+from .data.systems import draw_systems
 from .dynamics.ar1 import AR1Closure
 from .dynamics.closures import Closure, as_closure
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
@@ -124,6 +125,7 @@ __all__ = [
     "combine_seeds",
     "compare",
     "diagnostics",
+    "draw_systems",
     "envs",
     "equations",
     "estimators",

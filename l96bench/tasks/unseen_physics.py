@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from l96bench.data.generate import generate
 from l96bench.data.splits import DATA_VERSION, SPLITS, Cases
-from l96bench.data.systems import N_TEST, N_TRAINING, SYSTEM_TRACKS, TRAINING, draw_systems, system_words
+from l96bench.data.systems import BOX, N_TEST, N_TRAINING, SYSTEM_TRACKS, TRAINING, draw_systems, system_words
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.dynamics.truth import available_processors
 from l96bench.errors import L96BenchError
@@ -96,6 +96,11 @@ class UnseenPhysics(Task):
     scorer : OnlineRollout
         The sizes of the test of a system: five cases of forecasts, of 10 members, in each of 20 trajectories of the
         truth, and climate runs of 20 members and, at F + 4, 10.
+
+    Attributes
+    ----------
+    box : mapping of str to (float, float)
+        The ranges of F, h and c of the training systems.
     """
 
     n_training: int = N_TRAINING
@@ -127,6 +132,7 @@ class UnseenPhysics(Task):
     env_id: ClassVar[str | None] = "l96bench/UnseenPhysics-v1"
     env_option: ClassVar[str] = "track"
     redrawn: ClassVar[bool] = True
+    box: ClassVar[Mapping[str, tuple[float, float]]] = MappingProxyType(BOX)
     heeds: ClassVar[tuple[str, ...]] = ("step",)
 
     @classmethod
