@@ -105,9 +105,6 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
     A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
     """
     found = list(_out_of_bounds(row))
-    anew = row.metrics.get("new_systems_difference")
-    if anew is not None and anew.low is not None and anew.low > 0.0:
-        found.append(Flag("falls", f"{anew.value:.2f} lower on systems drawn anew (at least {anew.low:.2f})"))
     if row.origin == Origin.TRAINED_HERE:
         return found
     if row.fresh is None and gap is None:
@@ -142,9 +139,9 @@ def _out_of_bounds(row: Result) -> Iterator[Flag]:
             continue
         low, high = (own.value if end is None else end for end in (own.low, own.high))
         if metric.most is not None and low > metric.most:
-            yield Flag("recalled", f"{metric.title} {own.value:.3g}, expected at most {metric.most:g}")
+            yield Flag(metric.flag, f"{metric.title} {own.value:.3g}, expected at most {metric.most:g}")
         if metric.least is not None and high < metric.least:
-            yield Flag("recalled", f"{metric.title} {own.value:.3g}, expected at least {metric.least:g}")
+            yield Flag(metric.flag, f"{metric.title} {own.value:.3g}, expected at least {metric.least:g}")
 
 
 def _above(row: Result, ceiling: Result | None) -> Iterator[Flag]:

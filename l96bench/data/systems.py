@@ -18,7 +18,7 @@ __all__ = ["BOX", "N_TEST", "N_TRAINING", "SYSTEM_TRACKS", "TRAINING", "draw_sys
 BOX = {"F": (14.0, 26.0), "h": (0.6, 1.1), "c": (4.0, 10.0)}
 """Ranges of the parameters of the training systems, and of those that interpolate; b is 10, K 8 and J 32."""
 BEYOND = (0.2, 0.5)
-"""How far beyond an edge of the box a parameter of a system that extrapolates lies, in widths of the box."""
+"""The distance from the box of a parameter outside of it, in widths of the box: the least and the largest."""
 SYSTEM_TRACKS = ("interpolate", "extrapolate")
 """The tracks: test systems inside the box, and outside of it."""
 TRAINING = "training"

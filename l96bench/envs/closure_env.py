@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
+from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scaling import ACTION_SCALE, RADIUS, Scaling, point_spaces
 from l96bench.errors import L96BenchError
 from l96bench.regimes import Regime, get_regime
@@ -100,6 +101,21 @@ class ClosureEnv(BatchedEnv):
     def at(self) -> NDArray[np.int64]:
         """Trajectory and sample of the truth that every system has come to, (n_systems, 2)."""
         return np.stack(np.divmod(self._at, self._n_times), axis=1)
+
+    def _beside_truth(self, title: str) -> EpisodePicture:
+        """Return a picture of the truth's X, the model's X and its error."""
+        mean, std = self.scaling.mean_X, self.scaling.std_X
+        return EpisodePicture(
+            title=title,
+            panels=(
+                Panel("truth X", mean, 3.0 * std),
+                Panel("model X", mean, 3.0 * std),
+                Panel("error", 0.0, 2.0 * std, error=True),
+            ),
+            K=self.regime.K,
+            n_times=min(self.episode_steps + 1, 501),
+            interval=self.interval,
+        )
 
     def _places(self) -> tuple[int, int]:
         return self._n_trajectories, self._n_times - self.episode_steps

@@ -8,7 +8,7 @@ from l96bench.dynamics.resolved_kernels import advance_resolved
 from l96bench.jit import inline_kernel, kernel
 
 FORECAST, TENDENCY, OTHER = 0, 1, 2
-"""What `roll` fills rewards with; others are left to a kernel of their own."""
+"""The rewards that `roll` fills in; others are left to a kernel of their own."""
 
 
 @kernel

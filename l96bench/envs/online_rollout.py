@@ -16,7 +16,7 @@ from l96bench.envs.checks import checked_scale, chosen, positive
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
-from l96bench.envs.render import EpisodePicture, Panel
+from l96bench.envs.render import EpisodePicture
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.errors import L96BenchError
@@ -165,18 +165,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         self._see(self._X, self._rows, out)
 
     def _picture(self) -> EpisodePicture:
-        mean, std = self.scaling.mean_X, self.scaling.std_X
-        return EpisodePicture(
-            title=f"OnlineRollout, {self.regime.id}, {self.reward} reward",
-            panels=(
-                Panel("truth X", mean, 3.0 * std),
-                Panel("model X", mean, 3.0 * std),
-                Panel("error", 0.0, 2.0 * std, error=True),
-            ),
-            K=self.regime.K,
-            n_times=min(self.episode_steps + 1, 501),
-            interval=self.interval,
-        )
+        return self._beside_truth(f"OnlineRollout, {self.regime.id}, {self.reward} reward")
 
     def _compared(self) -> tuple[Floats, Floats]:
         return self.truth, self._X.reshape(self.n_systems, self.members, -1).mean(axis=1)

@@ -139,7 +139,7 @@ class TrainedPolicy:
 
     @property
     def reach_U(self) -> float:
-        """How far an action of 1 is from mean_U."""
+        """The distance of an action of 1 from mean_U."""
         return ACTION_SCALE * self.scaling.std_U
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.envs.checks import checked_scale, chosen
 from l96bench.envs.closure_env import scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
-from l96bench.envs.render import EpisodePicture, Panel
+from l96bench.envs.render import EpisodePicture
 from l96bench.envs.sampled_rollout import SampledRolloutEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import RADIUS, Scaling
@@ -31,7 +31,7 @@ TOLD = {name: (0.5 * sum(BOX[name]), 0.5 * (BOX[name][1] - BOX[name][0])) for na
 """Centre and half-width of the training systems' box: what h and c are shifted and divided by for an agent."""
 _REWARDS = ("forecast", "tendency")
 _WIDER = 2.0
-"""How much farther than in other environments actions reach, in standard deviations of U: systems differ."""
+"""The reach of actions over that in other environments, in standard deviations of U: systems differ."""
 
 
 class UnseenPhysicsVectorEnv(SampledRolloutEnv):
@@ -175,18 +175,7 @@ class UnseenPhysicsVectorEnv(SampledRolloutEnv):
             self._X[back] = values[back]
 
     def _picture(self) -> EpisodePicture:
-        mean, std = self.scaling.mean_X, self.scaling.std_X
-        return EpisodePicture(
-            title=f"UnseenPhysics, {self.reward} reward",
-            panels=(
-                Panel("truth X", mean, 3.0 * std),
-                Panel("model X", mean, 3.0 * std),
-                Panel("error", 0.0, 2.0 * std, error=True),
-            ),
-            K=self.regime.K,
-            n_times=min(self.episode_steps + 1, 501),
-            interval=self.interval,
-        )
+        return self._beside_truth(f"UnseenPhysics, {self.reward} reward")
 
     def _caption(self, system: int) -> tuple[str, Sequence[str]]:
         regime = self.regimes[system]

@@ -39,6 +39,8 @@ class Metric:
         What a curve runs over; empty for a metric, which is one number.
     least, most : float, optional
         A row whose metric is outside of these, beyond its interval if it has one, has no rank.
+    flag : str
+        The flag of such a row.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Metric:
     axis: str = ""
     least: float | None = None
     most: float | None = None
+    flag: str = "recalled"
 
     def __post_init__(self) -> None:
         if not (self.key and self.title and self.definition and self.unit):

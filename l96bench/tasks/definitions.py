@@ -257,7 +257,7 @@ UNSEEN = (
            "predictions, with a fifth of the trajectories of the truth.", "1", "higher"),
     Metric("new_systems_difference", "score less that on new systems",
            "The score less that on new systems; the interval is Student's, of the scores of the systems of both. A row "
-           "has no rank where it is above 0.", "1", "none"),
+           "has no rank where it is above 0.", "1", "none", most=0.0, flag="falls"),
     Metric("system", "system", "Numbers of the test systems.", "1", "none", _SYSTEM),
     Metric("system_score", "score of a system", "The score of each test system.", "1", "higher", _SYSTEM),
     Metric("system_forecast_part", "forecast part of a system", "The forecast part of each test system.", "1", "higher",

@@ -126,12 +126,10 @@ def _mean(values: Sequence[Value], largest: bool) -> Value:
     if largest:
         return max(values, key=lambda each: each.value)
     n, mean = len(values), math.fsum(each.value for each in values) / len(values)
-    if any(each.low is None or each.high is None for each in values):
+    gaps = [(v.value - v.low, v.high - v.value) for v in values if v.low is not None and v.high is not None]
+    if len(gaps) < n:
         return Value(value=mean)
-    below, above = (
-        math.hypot(*(each.value - (each.value if (end := getattr(each, name)) is None else end) for each in values)) / n
-        for name in ("low", "high")
-    )
+    below, above = (math.hypot(*each) / n for each in zip(*gaps, strict=True))
     return Value(value=mean, low=mean - below, high=mean + above)
 
 
@@ -186,6 +184,11 @@ class FileModel:
         return self.test.read_closure(for_system(self.content, regime))
 
 
+def assess_each(model: SystemClosures, tests: Sequence[SystemRollout]) -> list[Parts]:
+    """Return the results of a model's closures on systems."""
+    return [test.assess(test.as_run(model.closure(test.system)), Work(progress=False)) for test in tests]
+
+
 def assess_out_of_reach(work: tuple[SystemClosures, Sequence[SystemRollout]]) -> list[Parts] | Exception:
     """Score a model on systems, where the truth is out of reach once all data are there; return an error."""
     model, tests = work
@@ -193,6 +196,6 @@ def assess_out_of_reach(work: tuple[SystemClosures, Sequence[SystemRollout]]) ->
         test.hold()
     put_out_of_reach()
     try:
-        return [test.assess(test.as_run(model.closure(test.system)), Work(progress=False)) for test in tests]
+        return assess_each(model, tests)
     except ModelError as error:
         return error

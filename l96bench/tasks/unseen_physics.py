@@ -35,6 +35,7 @@ from l96bench.tasks.system_rollout import (
     FileModel,
     SystemClosures,
     SystemRollout,
+    assess_each,
     assess_out_of_reach,
     for_system,
     mean_over_systems,
@@ -49,7 +50,7 @@ __all__ = ["SystemSamples", "UnseenPhysics"]
 Arrays = dict[str, NDArray[np.float64]]
 _SCORER = OnlineRollout("unseen", cases=Cases(5, 20, first=PAST, members=10), n_members=20, n_shifted=10)
 _KEPT = 1e-4
-"""How far six digits of a score may be from it."""
+"""The largest difference between a score and its six digits."""
 _DRAW_DIGITS = 12
 """Hexadecimal digits of the digest of a model's predictions that are the seed of its new systems."""
 
@@ -252,7 +253,7 @@ class UnseenPhysics(Task):
     def _over_systems(self, model: SystemClosures) -> Parts:
         """Return the mean of the online results of all systems, each in a process without the truth, but for files."""
         if model.is_file:
-            found = [test.assess(test.as_run(model.closure(test.system)), Work(progress=False)) for test in self.tests]
+            found = assess_each(model, self.tests)
         else:
             n_jobs = min(available_processors(), self.n_test)
             works = [(model, self.tests[i::n_jobs]) for i in range(n_jobs)]
@@ -299,8 +300,9 @@ class UnseenPhysics(Task):
 
     def _literature(self) -> Result:
         """Score a quartic fitted to all training systems together."""
-        X, U = (np.concatenate([getattr(each, name) for each in self.train]) for name in "XU")
-        return self.evaluate(SystemClosures(Polynomial(fitted_coefficients(X, U, 4)), is_file=True), LITERATURE)
+        all_systems = self.tests[0].train
+        quartic = Polynomial(fitted_coefficients(all_systems.X, all_systems.U, 4))
+        return self.evaluate(SystemClosures(quartic, is_file=True), LITERATURE)
 
     @property
     def form(self) -> str:
