@@ -65,14 +65,14 @@ publish: $(READY)  ## For maintainers: score every baseline into the committed r
 	$(RUN) --all --output leaderboard/results
 	$(BIN)/l96bench leaderboard --write --readme README.md
 
-figures: $(READY)  ## Remake the figures, and the pages that belong to them, from the committed results.
+figures: $(READY)  ## Remake figures and pages from the committed results and docs/measured; AGAIN=--again makes the runs anew.
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/metrics.py
-	$(BIN)/python docs/recovery.py
-	$(BIN)/python docs/reinforcement.py
-	$(BIN)/python docs/horizons.py
-	$(BIN)/python docs/search.py
-	$(BIN)/python docs/headroom.py
+	$(BIN)/python docs/recovery.py $(AGAIN)
+	$(BIN)/python docs/reinforcement.py $(AGAIN)
+	$(BIN)/python docs/horizons.py $(AGAIN)
+	$(BIN)/python docs/search.py $(AGAIN)
+	$(BIN)/python docs/headroom.py $(AGAIN)
 	$(BIN)/python docs/thumbnails.py
 	$(BIN)/l96bench leaderboard --write
 	$(BIN)/python docs/results.py

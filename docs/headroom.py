@@ -1,6 +1,7 @@
 """What limits the families with headroom, as docs/headroom.md and docs/headroom.png. Run by `make figures`."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ mpl.use("Agg")
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+from measured import measured
 
 import l96bench
 from l96bench.estimators import ProbabilisticRecurrentRegressor, SimilarityPolynomial
@@ -80,37 +82,50 @@ def observed() -> list[str]:
     return table(("track", "best entry", "score", "observations anew", "share of given U"), rows)
 
 
-def main() -> None:
-    """Train, score, and write the page and the picture."""
-    task = l96bench.make_task("unseen-physics/interpolate-v1")
-    made = [SimilarityPolynomial().fit(task.train[:n]) for n in COUNTS]
-    places = [(track, i) for track in SYSTEM_TRACKS for i in range(task.n_test)]
-    for track in SYSTEM_TRACKS:
-        l96bench.make_task(f"unseen-physics/{track}-v1").prepare()
-    jobs = [(*place, models) for models in (made, None) for place in places]
-    found = joblib.Parallel(n_jobs=-1)(joblib.delayed(score_on)(*job) for job in jobs)
-    counted, own = (dict(zip(places, part, strict=True)) for part in (found[: len(places)], found[len(places) :]))
+@cache
+def runs() -> dict[str, Any]:
+    """The scores on the test systems of a track: of an oracle, and of a closure for each number of training systems."""
+
+    def measure() -> dict[str, Any]:
+        task = l96bench.make_task("unseen-physics/interpolate-v1")
+        made = [SimilarityPolynomial().fit(task.train[:n]) for n in COUNTS]
+        places = [(track, i) for track in SYSTEM_TRACKS for i in range(task.n_test)]
+        for track in SYSTEM_TRACKS:
+            l96bench.make_task(f"unseen-physics/{track}-v1").prepare()
+        jobs = [(*place, models) for models in (made, None) for place in places]
+        found = joblib.Parallel(n_jobs=-1)(joblib.delayed(score_on)(*job) for job in jobs)
+        by_kind = {"counted": found[: len(places)], "oracle": found[len(places) :]}
+        n = task.n_test
+        return {
+            kind: {track: own[i * n : (i + 1) * n] for i, track in enumerate(SYSTEM_TRACKS)}
+            for kind, own in by_kind.items()
+        }
+
+    return measured("headroom", measure)
+
+
+def picture() -> None:
+    """Draw the mean score over test systems against the number of training systems."""
     _, ax = plt.subplots(figsize=(5.0, 3.4), layout="constrained")
-    means = {}
     for track in SYSTEM_TRACKS:
-        means[track] = np.mean([counted[track, i] for i in range(task.n_test)], axis=0)
-        ax.plot(COUNTS, means[track], "o-", color=COLOURS[track], label=track)
+        ax.plot(COUNTS, np.mean(runs()["counted"][track], axis=0), "o-", color=COLOURS[track], label=track)
     ax.set(xlabel="training systems", ylabel="score", xscale="log", xticks=COUNTS, ylim=(0, 100))
     ax.set_xticks(COUNTS, [str(n) for n in COUNTS])
     ax.minorticks_off()
     ax.legend(title="similarity quartic + AR(1)")
     plt.savefig(PICTURE, dpi=120)
-    best = {
-        track: dict(enumerate(_scores(f"unseen-physics/{track}-v1", "similarity probabilistic RNN")))
-        for track in SYSTEM_TRACKS
-    }
+
+
+def page() -> str:
+    """The page as Markdown."""
+    counted, own = runs()["counted"], runs()["oracle"]
+    means = {track: np.mean(counted[track], axis=0) for track in SYSTEM_TRACKS}
+    best = {track: _scores(f"unseen-physics/{track}-v1", "similarity probabilistic RNN") for track in SYSTEM_TRACKS}
     systems = [
         [
             system.id,
             outside(system),
-            f"{own[track, i][0]:.2f}",
-            f"{best[track][i]:.2f}",
-            f"{counted[track, i][-1]:.2f}",
+            *(f"{each:.2f}" for each in (own[track][i][0], best[track][i], counted[track][i][-1])),
         ]
         for track in SYSTEM_TRACKS
         for i, system in enumerate(l96bench.make_task(f"unseen-physics/{track}-v1").systems)
@@ -130,7 +145,7 @@ def main() -> None:
     lines += [*table(head, systems), "", "## The number of training systems", ""]
     lines += [f"![Score against the number of training systems.]({PICTURE.name})", ""]
     lines += [*table(("training systems", *SYSTEM_TRACKS), counts), "", "## `observed-closure`", "", *observed(), ""]
-    PAGE.write_text("\n".join(lines), encoding="utf-8")
+    return "\n".join(lines)
 
 
 def _scores(task: str, entry: str) -> Sequence[float]:
@@ -144,4 +159,5 @@ def _scores(task: str, entry: str) -> Sequence[float]:
 
 
 if __name__ == "__main__":
-    main()
+    picture()
+    PAGE.write_text(page(), encoding="utf-8")

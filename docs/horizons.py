@@ -1,13 +1,15 @@
 """Skill against the horizon of online training, as docs/horizons.md and docs/horizons.png. Run by `make figures`."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import joblib
 import matplotlib
 import numpy as np
+from measured import measured
 
 import l96bench
 from l96bench.estimators import OnlineNetworkRegressor, OnlineStochasticRegressor
@@ -131,18 +133,32 @@ members does not reward that: their forecasts gain with the horizon, and what el
 """
 
 
-def main() -> None:
-    """Write docs/horizons.md and its picture."""
-    found = [each for own in joblib.Parallel(len(REGIMES))(map(joblib.delayed(points), REGIMES)) for each in own]
-    picture(found)
+@cache
+def found() -> list[Point]:
+    """The points of all regimes."""
+
+    def measure() -> list[dict[str, Any]]:
+        parallel = joblib.Parallel(len(REGIMES))(map(joblib.delayed(points), REGIMES))
+        return [asdict(each) for own in parallel for each in own]
+
+    return [Point(**each) for each in measured("horizons", measure)]
+
+
+def page() -> str:
+    """The page as Markdown."""
     made = "\nMade by `make figures` (`docs/horizons.py`)."
-    made += " Online scores are of version 1 of `online-rollout`."
     parts = [INTRODUCTION + made, f"![Skill and horizon]({PICTURE.name})"]
     for regime in REGIMES:
         for kind in KINDS:
-            mine = [each for each in found if (each.regime, each.kind) == (regime, kind)]
+            mine = [each for each in found() if (each.regime, each.kind) == (regime, kind)]
             parts.append(f"## {kind[0].upper()}{kind[1:]}, {regime}\n\n{rows(mine)}")
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Write docs/horizons.md and its picture."""
+    picture(found())
+    PAGE.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

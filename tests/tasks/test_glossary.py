@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,3 @@ def test_incomplete_entries_are_refused() -> None:
         Metric("rmse", "RMSE", "", "X", "lower")
     with pytest.raises(l96bench.L96BenchError, match=r"rmse.*higher.*up"):
         Metric("rmse", "RMSE", "Error.", "X", "up")  # type: ignore[arg-type]
-
-
-def test_the_page_is_what_the_glossary_makes() -> None:
-    made = runpy.run_path(str(ROOT / "docs" / "metrics.py"))["page"]()
-    assert (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8") == made
