@@ -8,10 +8,8 @@ import importlib.metadata
 import inspect
 import json
 import pkgutil
-import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -119,25 +117,3 @@ def test_every_module_says_what_it_is_and_stays_readable(name: str) -> None:
             assert (node.end_lineno or 0) - first.lineno < 60, f"{name}.{node.name}"
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node in tree.body:
             assert ast.get_docstring(node), f"{name}.{node.name}"
-
-
-@pytest.mark.slow
-def test_what_is_imported_is_declared() -> None:
-    """A library that comes only with a tool for developers must not be needed by users."""
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(name for extra, names in extras.items() if extra != "dev" for name in names)]
-    declared = {re.split(r"[^a-zA-Z0-9-]", each)[0] for each in wanted} | {"llvmlite"}  # llvmlite is numba's own
-    names: dict[str, set[str]] = {}
-    for path in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level and node.module else []
-            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for module in modules:
-                names.setdefault(module.partition(".")[0], set()).add(path.name)
-    distributions = importlib.metadata.packages_distributions()
-    for name, paths in names.items():
-        if name in sys.stdlib_module_names or name == "l96bench":
-            continue
-        found = {each.lower().replace("_", "-") for each in distributions.get(name, [name])}
-        assert declared & found, f"{name} in {sorted(paths)}"
