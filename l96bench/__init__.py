@@ -10,7 +10,7 @@ from l96bench.extras import watch_imports as _watch_imports
 # Before anything imports onnxruntime, which would queue an id of the machine and paths for its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 _ROOMS = {"assimilation", "diagnostics", "envs", "equations", "estimators", "metrics", "tasks"}

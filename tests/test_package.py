@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,13 @@ def test_an_unknown_name_is_an_error() -> None:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     assert l96bench.__version__ == importlib.metadata.version("l96bench")
+
+
+def test_a_release_has_one_version() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text()
+    changes = (ROOT.parent / "CHANGELOG.md").read_text()
+    assert re.findall(r"^version: (.+)$", citation, flags=re.MULTILINE) == [l96bench.__version__]
+    assert re.findall(r"^## \[(.+?)\]", changes, flags=re.MULTILINE)[0] in (l96bench.__version__, "Unreleased")
 
 
 def test_types_are_shipped() -> None:
