@@ -93,5 +93,5 @@ clean:  ## Remove the environment and local results; the data cache stays.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'l96bench needs Python 3.11 or newer'"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,rl,sindy,symbolic,dask,export,parquet,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
 	touch $(READY)

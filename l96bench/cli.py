@@ -18,6 +18,7 @@ import typer
 
 from l96bench.board.commands import app as seasons
 from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning, is_users, place_of
+from l96bench.extras import pip_line
 from l96bench.processes import ended_by_signals
 from l96bench.results.load import find_board, read_results
 from l96bench.submissions.commands import Entry
@@ -195,7 +196,7 @@ def run(
     scripts = [each.script() for each in named if each.kind != "folder"]
     planned = []
     if scripts or not entries:
-        planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow)
+        planned = plan(scripts or None, task or None, regime or None, every=every, slow=slow, report=print)
     run_jobs(
         planned,
         output,
@@ -286,7 +287,7 @@ def leaderboard(
         publish.write(rows, place, readme)
         print(f"{place}: written from {rows}")
         if not (place / publish.PARQUET).is_file():
-            print(f"{publish.PARQUET} is left out; it needs pip install 'l96bench[parquet]'", file=sys.stderr)
+            print(f"{publish.PARQUET} is left out; it needs {pip_line('parquet')}", file=sys.stderr)
     if show or place is None:
         print(publish.text(rows))
 

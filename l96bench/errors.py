@@ -62,6 +62,10 @@ class ClusterError(L96BenchError):
     """A cluster that cannot be reached or used, or a process that was lost."""
 
 
+class MissingExtraError(L96BenchError, ModuleNotFoundError):
+    """A library that an extra of the package installs is missing; the message names the line to type."""
+
+
 class ActionError(L96BenchError):
     """An action of the wrong shape or dtype, or outside of the environment's box."""
 

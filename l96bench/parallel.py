@@ -240,10 +240,8 @@ def _lost(index: int, error: BaseException) -> Outcome:
 @contextmanager
 def _client(address: str) -> Iterator[Any]:
     """Connect to the scheduler at an address; closing the client cancels its work."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ClusterError("a cluster needs dask and distributed: pip install 'l96bench[dask]'") from error
+    from distributed import Client
+
     try:
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError

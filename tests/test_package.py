@@ -11,7 +11,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,6 +72,13 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert l96bench.__version__ == importlib.metadata.version("l96bench")
 
 
+def test_a_release_has_one_version() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text()
+    changes = (ROOT.parent / "CHANGELOG.md").read_text()
+    assert re.findall(r"^version: (.+)$", citation, flags=re.MULTILINE) == [l96bench.__version__]
+    assert re.findall(r"^## \[(.+?)\]", changes, flags=re.MULTILINE)[0] in (l96bench.__version__, "Unreleased")
+
+
 def test_types_are_shipped() -> None:
     assert (ROOT / "py.typed").exists()
     stub = ast.parse((ROOT / "__init__.pyi").read_text())
@@ -119,25 +125,3 @@ def test_every_module_says_what_it_is_and_stays_readable(name: str) -> None:
             assert (node.end_lineno or 0) - first.lineno < 60, f"{name}.{node.name}"
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_") and node in tree.body:
             assert ast.get_docstring(node), f"{name}.{node.name}"
-
-
-@pytest.mark.slow
-def test_what_is_imported_is_declared() -> None:
-    """A library that comes only with a tool for developers must not be needed by users."""
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(name for extra, names in extras.items() if extra != "dev" for name in names)]
-    declared = {re.split(r"[^a-zA-Z0-9-]", each)[0] for each in wanted} | {"llvmlite"}  # llvmlite is numba's own
-    names: dict[str, set[str]] = {}
-    for path in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level and node.module else []
-            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for module in modules:
-                names.setdefault(module.partition(".")[0], set()).add(path.name)
-    distributions = importlib.metadata.packages_distributions()
-    for name, paths in names.items():
-        if name in sys.stdlib_module_names or name == "l96bench":
-            continue
-        found = {each.lower().replace("_", "-") for each in distributions.get(name, [name])}
-        assert declared & found, f"{name} in {sorted(paths)}"

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from l96bench.data.store import cache_errors, cache_folder, digests, require_writable
 from l96bench.dynamics.truth import available_processors
-from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
+from l96bench.entries.entry import QUICK_REGIMES, Entry, EntryCode, baseline_names, find_code
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
-from l96bench.errors import DataError, L96BenchError, UnknownIdError, nearest
+from l96bench.errors import DataError, L96BenchError, MissingExtraError, UnknownIdError, nearest
 from l96bench.files import read_checked, write_checked
 from l96bench.parallel import Outcome, in_parallel
 from l96bench.processes import fault_of
@@ -69,12 +69,14 @@ def plan(
     *,
     every: bool = False,
     slow: bool = True,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Job]:
     """Return every entry on the given tasks, or on its own tasks on the given regimes, and the ceilings of these tasks.
 
     Without `entries`, these are the quick baselines on the quick board's regimes, or with `every` all baselines on all
-    regimes. Entries that train for minutes are left out without `slow`. Raises UnknownIdError for unknown names, and
-    L96BenchError if a named entry does not enter a requested task, or there is nothing to run.
+    regimes, but those whose libraries are not installed, of which `report` gets a line. Entries that train for minutes
+    are left out without `slow`. Raises UnknownIdError for unknown names, and L96BenchError if a named entry does not
+    enter a requested task, or there is nothing to run.
     """
     known = list(dict.fromkeys(id for family in families().values() for id in family.regime_ids()))
     for regime in regimes or ():
@@ -83,8 +85,8 @@ def plan(
     if entries is None:
         regimes = regimes or (known if every else QUICK_REGIMES)
     jobs = []
-    for name in baseline_names() if entries is None else entries:
-        code = find_code(name)
+    codes = [find_code(name) for name in entries] if entries is not None else _usable_baselines(report)
+    for code in codes:
         entry = code.load()
         if (entries is None and not (entry.quick or every)) or (entry.slow and not slow):
             continue
@@ -97,6 +99,22 @@ def plan(
         raise L96BenchError(f"nothing to run: no entry has a task on {', '.join(tasks or regimes or ())}{left_out}")
     jobs = list(dict.fromkeys(jobs))
     return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
+
+
+def _usable_baselines(report: Callable[[str], None]) -> list[EntryCode]:
+    """Return the code of all baselines whose libraries are installed, and report the others by what they lack."""
+    found, lacking = [], dict[str, list[str]]()
+    for name in baseline_names():
+        code = find_code(name)
+        try:
+            code.load()
+        except MissingExtraError as error:
+            lacking.setdefault(str(error), []).append(name)
+        else:
+            found.append(code)
+    for reason, names in lacking.items():
+        report(f"left out ({reason}): {', '.join(names)}")
+    return found
 
 
 def _require_entered(entry: Entry, tasks: Sequence[Task], regimes: Sequence[str] | None) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import Closure, FunctionClosure, as_closure, checked_start, checked_step
 from l96bench.dynamics.steps import SteppedClosure
-from l96bench.errors import ModelError, NoGraphError, SubmissionError
+from l96bench.errors import MissingExtraError, ModelError, NoGraphError, SubmissionError
 from l96bench.graphs.onnx_closure import OnnxClosure
 from l96bench.graphs.onnx_file import MAX_NODES, MAX_ONNX_BYTES
 from l96bench.graphs.onnx_graph import Graph
@@ -32,8 +32,9 @@ def as_submitted(model: Any, K: int) -> Any:
     """Return a model as its submission is run: its ONNX graph if that would round differently, else its closure.
 
     Plain functions and others without a known graph (`NoGraphError`) are returned as they are, and so are closures of
-    files. Raises ModelError if `as_closure` does not take the model, its own code raises, or its graph fails or gives
-    another U; SubmissionError for operators that a submission may not have.
+    files, and all other models, with a warning, where the libraries of ONNX are missing. Raises ModelError if
+    `as_closure` does not take the model, its own code raises, or its graph fails or gives another U; SubmissionError
+    for operators that a submission may not have.
     """
     if isinstance(model, OnnxClosure | SteppedClosure) and hasattr(model, "data"):
         return model
@@ -42,9 +43,11 @@ def as_submitted(model: Any, K: int) -> Any:
         return model if closure.deterministic and not hasattr(closure, "remember") else closure
     try:
         return _exported(model, closure, K, type(model).__name__)
-    except NoGraphError as error:
-        if isinstance(error.__cause__, ImportError):
-            warnings.warn(f"{error}; without it, scores differ from those of a submission", stacklevel=2)
+    except NoGraphError:
+        return model
+    except MissingExtraError as error:
+        kind = type(model).__name__
+        warnings.warn(f"{kind} runs without its graph, and scores may differ from its file's: {error}", stacklevel=2)
         return model
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL, name_of
 from l96bench.dynamics.steps import Block, StepForm
-from l96bench.errors import ModelError, NoGraphError, user_error
+from l96bench.errors import MissingExtraError, ModelError, NoGraphError, user_error
 from l96bench.graphs.step_form import FORM_KEY, KINDS, written_form
 
 __all__ = ["OPSETS", "Graph"]
@@ -118,7 +118,7 @@ class Graph:
             )
         try:
             return str(closure.graph(self, x, K))
-        except ModelError:
+        except (ModelError, MissingExtraError):
             raise
         except Exception as error:
             raise user_error(f"{name_of(closure)}.graph", error) from error

@@ -260,11 +260,9 @@ def _trees(graph: Graph, x: str, trees: list[Nodes], start: float | None = None)
 def _by_skl2onnx(graph: Graph, x: str, estimator: Any, width: int) -> str:
     """Add any fitted estimator with skl2onnx."""
     name = type(estimator).__name__
-    try:
-        from skl2onnx import to_onnx
-        from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-    except ImportError as error:
-        raise NoGraphError(f"the graph of {name} needs skl2onnx; try pip install 'l96bench[export]'") from error
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
     kind = FloatTensorType if isinstance(estimator, _SINGLE) else DoubleTensorType
     try:
         model = to_onnx(estimator, initial_types=[("x", kind([None, width]))], target_opset=OPSETS)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from l96bench.results.record import Result
 
 DATA = "results.json"
 """The file in a board's folder with all its rows, ranks and definitions; see `docs/results.md`."""
+_PACKED = Path(__file__).resolve().parents[1] / "board.tar.xz"
+"""The board that an installed package has, which its build makes of the repository's folder (`setup.py`)."""
 
 
 def read_results(folder: str | os.PathLike[str]) -> list[Result]:
@@ -57,11 +62,12 @@ def written_records(results: Path) -> list[dict[str, Any]] | None:
 
 
 def find_board(new: bool = False) -> Path:
-    """Return the board here, further up or in the source tree; `L96BenchError` if there is none.
+    """Return the board here, further up, in the source tree or in the package; `L96BenchError` if there is none.
 
     It is a folder ``leaderboard/``, or a folder of any name that is or surrounds the current one and has two of
     ``results/``, ``submissions/`` and ``seasons/``. What a killed command has left half-written there is finished. If
-    `new`, the source tree is not searched; where there is none, it is one to be made here.
+    `new`, it is to be written: source tree and package are not searched, and where there is none, it is one to be made
+    here. The board of an installed package is unpacked into the cache.
     """
     here, source = Path.cwd(), Path(__file__).resolve().parents[2]
     for folder in (here, *here.parents, *(() if new else (source,))):
@@ -71,7 +77,36 @@ def find_board(new: bool = False) -> Path:
                 return board
     if new:
         return Path("leaderboard")
+    if _PACKED.is_file():
+        return _unpacked(_PACKED)
     raise L96BenchError(
         f"no board in {here} or above it: expected a folder leaderboard/ with results/, submissions/ or seasons/; "
         "give one with --results or --board, or work in a clone of the repository"
     )
+
+
+def _unpacked(archive: Path) -> Path:
+    """Return the folder of the cache with the files of a packed board, which is made once."""
+    from l96bench.data.store import cache_errors, cache_folder
+
+    folder = cache_folder() / "boards" / hashlib.sha256(archive.read_bytes()).hexdigest()[:16]
+    if folder.is_dir():
+        return folder
+    with cache_errors():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=folder.parent))
+        try:
+            with tarfile.open(archive) as packed:
+                for member in packed:
+                    content = packed.extractfile(member)
+                    if content is not None:
+                        (made / member.name).parent.mkdir(parents=True, exist_ok=True)
+                        (made / member.name).write_bytes(content.read())
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return folder

@@ -15,7 +15,6 @@ import pytest
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
-from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -261,12 +260,3 @@ def test_a_closure_may_say_that_it_has_no_graph() -> None:
         exported(closure, K)
     with pytest.raises(NoGraphError, match="no graph is known of <lambda>"):
         exported(lambda X: X, K)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_without_skl2onnx_a_model_runs_as_it_is_and_a_warning_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=5, random_state=0).fit(X, U)
-    monkeypatch.setitem(sys.modules, "skl2onnx", None)
-    with pytest.warns(UserWarning, match=r"MLPRegressor needs skl2onnx; try pip install 'l96bench\[export\]'"):
-        assert as_submitted(model, K) is model
-    assert isinstance(as_submitted(LinearRegression().fit(X, U), K), OnnxClosure)
