@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import nn
 
+from l96bench.envs.core import BatchedEnv
 from l96bench.envs.policy_gradients import clipped_loss, generalized_advantages
 from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
@@ -51,7 +53,7 @@ class PPOOptions:
     clip_range, ent_coef, vf_coef, max_grad_norm : float
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
-    activation : {"relu", "tanh", "gelu", "silu"}
+    activation : {"tanh", "relu", "gelu", "silu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
     average : float
@@ -69,7 +71,7 @@ class PPOOptions:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     net_arch: tuple[int, ...] = (32, 32)
-    activation: str = "relu"
+    activation: str = "tanh"
     log_std_init: float = -1.5
     average: float = 0.5
 
@@ -91,7 +93,7 @@ class BatchPPO:
     Parameters
     ----------
     env : VectorEnv
-        With ``autoreset_mode="Disabled"``, box observations (width,) and box actions from -1 to 1.
+        Whose rows are reset by a mask (``autoreset_mode="Disabled"``, or one of ours), with box observations (width,) and box actions from -1 to 1.
     options : PPOOptions
     seed : int
     device : str
@@ -119,9 +121,7 @@ class BatchPPO:
     --------
     >>> import gymnasium
     >>> from l96bench.envs import BatchPPO, PolicyClosure, PPOOptions
-    >>> env = gymnasium.make_vec(
-    ...     "l96bench/OnlineRollout-v2", num_envs=1024, local=True, episode_steps=20, autoreset_mode="Disabled"
-    ... )  # doctest: +SKIP
+    >>> env = gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=1024, local=True)  # doctest: +SKIP
     >>> agent = BatchPPO(env, PPOOptions(gamma=0.95), seed=0).learn(800_000)  # doctest: +SKIP
     >>> closure = agent.closure(PolicyClosure)  # doctest: +SKIP
     """
@@ -335,7 +335,7 @@ class BatchPPO:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             found = json.loads(arrays.pop("text").tobytes())
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise L96BenchError(f"{path}: expected a checkpoint of BatchPPO; remove it to train anew") from error
         for name, value in json.loads(json.dumps(told)).items():
             if found.get(name) != value:
@@ -369,6 +369,9 @@ def _sizes(env: VectorEnv) -> tuple[int, int]:
     if not boxes or not (np.all(acted.low == -1.0) and np.all(acted.high == 1.0)):  # type: ignore[attr-defined]
         raise L96BenchError(f"expected box observations (width,) and actions from -1 to 1, got {seen} and {acted}")
     mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-    if mode is not AutoresetMode.DISABLED:
+    masked = mode is AutoresetMode.DISABLED or (
+        mode is AutoresetMode.NEXT_STEP and isinstance(env.unwrapped, BatchedEnv)
+    )
+    if not masked:
         raise L96BenchError(f"expected an environment with autoreset_mode='Disabled', got {mode.value!r} of {env}")
     return int(seen.shape[0]), int(acted.shape[0])  # type: ignore[index]

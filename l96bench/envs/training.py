@@ -62,7 +62,7 @@ def train_ppo(
     Parameters
     ----------
     env : VectorEnv
-        Of closures, with about 1,000 rows and ``autoreset_mode="Disabled"``.
+        Of closures, with about 1,000 rows.
     gamma : float
         Discount: 0 where what is done now changes nothing later.
     steps, kind, looks
