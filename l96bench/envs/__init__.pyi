@@ -7,7 +7,7 @@ from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 from .policy import PolicyClosure, StochasticPolicyClosure, TrainedPolicy
-from .policy_gradients import clipped_loss, generalized_advantages
+from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
 from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
@@ -51,7 +51,7 @@ __all__ = [
     "TrainedPolicy",
     "UnseenPhysicsEnv",
     "UnseenPhysicsVectorEnv",
-    "clipped_loss",
+    "clipped_slope",
     "generalized_advantages",
     "train",
     "train_ppo",

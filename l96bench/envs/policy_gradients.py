@@ -1,10 +1,10 @@
-"""The formulas of proximal policy optimization: advantages, and the loss of a changed policy."""
+"""The formulas of proximal policy optimization: advantages, and the slope of the loss of a changed policy."""
 
 from __future__ import annotations
 
 import torch
 
-__all__ = ["clipped_loss", "generalized_advantages"]
+__all__ = ["clipped_slope", "generalized_advantages"]
 
 
 def generalized_advantages(
@@ -36,16 +36,19 @@ def generalized_advantages(
     return gains
 
 
-def clipped_loss(change: torch.Tensor, gains: torch.Tensor, clip_range: float) -> torch.Tensor:
-    """Return the loss of Schulman et al. (2017), arXiv:1707.06347, equation 7, with its sign changed.
+def clipped_slope(change: torch.Tensor, gains: torch.Tensor, clip_range: float) -> torch.Tensor:
+    """Return the derivative by `change` of the loss of Schulman et al. (2017), arXiv:1707.06347, equation 7.
+
+        L = -min(r A, clip(r, 1 - clip_range, 1 + clip_range) A),        r = exp(change)
 
     Parameters
     ----------
     change : (row,) tensor
         By how much the logarithm of the action's probability has changed.
     gains : (row,) tensor
-        Advantages.
+        Advantages A.
     clip_range : float
     """
     ratio = change.exp()
-    return torch.maximum(-gains * ratio, -gains * ratio.clamp(1.0 - clip_range, 1.0 + clip_range)).mean()
+    free = torch.where(gains > 0.0, ratio < 1.0 + clip_range, ratio > 1.0 - clip_range)
+    return -gains * ratio * free

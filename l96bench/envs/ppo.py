@@ -9,9 +9,7 @@ small errors of the mean action. And all rows begin anew at a few fixed times, f
 from __future__ import annotations
 
 import io
-import itertools
 import json
-import math
 import time
 import zipfile
 from collections.abc import Callable
@@ -27,15 +25,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.policy_gradients import clipped_loss, generalized_advantages
+from l96bench.envs.perceptron import ACTIVATIONS, Perceptron
+from l96bench.envs.policy_gradients import clipped_slope, generalized_advantages
 from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
 from l96bench.parallel import one_thread
 from l96bench.progress import progress
 
 __all__ = ["BatchPPO", "PPOOptions"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ class PPOOptions:
     clip_range, ent_coef, vf_coef, max_grad_norm : float
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
-    activation : {"tanh", "relu", "gelu", "silu"}
+    activation : {"tanh", "relu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
     average : float
@@ -76,8 +73,8 @@ class PPOOptions:
     average: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.activation not in _ACTIVATIONS:
-            raise L96BenchError(f"activation: expected one of {sorted(_ACTIVATIONS)}, got {self.activation!r}")
+        if self.activation not in ACTIVATIONS:
+            raise L96BenchError(f"activation: expected one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
         for name in ("gamma", "gae_lambda", "average"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise L96BenchError(f"{name}: expected a number from 0 to 1, got {getattr(self, name)}")
@@ -93,7 +90,7 @@ class BatchPPO:
     Parameters
     ----------
     env : VectorEnv
-        Whose rows are reset by a mask (``autoreset_mode="Disabled"``, or one of ours), with box observations (width,) and box actions from -1 to 1.
+        One of ours, or with ``autoreset_mode="Disabled"``; with box observations (width,) and box actions from -1 to 1.
     options : PPOOptions
     seed : int
     device : str
@@ -130,10 +127,13 @@ class BatchPPO:
         width, n_actions = _sizes(env)
         self.env, self.options, self.seed, self.device = env, options, seed, torch.device(device)
         self._generator = torch.Generator(self.device).manual_seed(seed)
-        self._policy, self._value = self._network(width, n_actions, 0.01), self._network(width, 1, 1.0)
-        self._log_std = nn.Parameter(torch.full((n_actions,), options.log_std_init, device=self.device))
-        self._trained: list[torch.Tensor] = [*self._policy.parameters(), self._log_std]
-        self._weights = [*self._trained, *self._value.parameters()]
+        sizes, activation = options.net_arch, options.activation
+        self._policy = Perceptron((width, *sizes, n_actions), activation, 0.01, self._generator)
+        self._value = Perceptron((width, *sizes, 1), activation, 1.0, self._generator)
+        self._log_std = torch.full((n_actions,), options.log_std_init, device=self.device)
+        self._log_std.grad = torch.zeros_like(self._log_std)
+        self._trained = [*self._policy.weights, self._log_std]
+        self._weights = [*self._trained, *self._value.weights]
         self._adam = torch.optim.Adam(self._weights, eps=1e-5, fused=True)
         self._average = [torch.zeros_like(each) for each in self._trained]
         self._n_averaged = self._n_updates = 0
@@ -145,31 +145,12 @@ class BatchPPO:
         self._acted, self._noise = torch.zeros(2, n, rows, n_actions, device=self.device)
         self._rewards, self._next, self._ended = torch.zeros(3, n, rows, device=self.device)
 
-    def _network(self, width: int, n_outputs: int, gain: float) -> nn.Sequential:
-        """Return a network with orthogonal weights, the last of them times `gain`."""
-        sizes, modules = [width, *self.options.net_arch, n_outputs], list[nn.Module]()
-        for i, (before, after) in enumerate(itertools.pairwise(sizes)):
-            layer, last = nn.Linear(before, after, device=self.device), i == len(sizes) - 2
-            nn.init.orthogonal_(layer.weight, gain if last else math.sqrt(2.0), generator=self._generator)
-            nn.init.zeros_(layer.bias)
-            modules += [layer] if last else [layer, _ACTIVATIONS[self.options.activation]()]
-        return nn.Sequential(*modules)
-
     # What was learned.
 
     @property
     def policy(self) -> nn.Sequential:
         """The mean action, with averaged weights where there are any."""
-        modules = [
-            nn.Linear(each.in_features, each.out_features, device=self.device)
-            if isinstance(each, nn.Linear)
-            else type(each)()
-            for each in self._policy
-        ]
-        network = nn.Sequential(*modules).requires_grad_(False)
-        for own, found in zip(network.parameters(), self._found()[:-1], strict=True):
-            own.copy_(found)
-        return network
+        return self._policy.module(self._found()[:-1])
 
     @property
     def log_std(self) -> torch.Tensor:
@@ -269,7 +250,7 @@ class BatchPPO:
         """Make the epochs of one update out of `n_updates`."""
         o, n = self.options, self._rewards.numel()
         with torch.no_grad():
-            values = self._value(self._seen)[..., 0]
+            values = self._value(self._seen.view(n, -1)).view_as(self._rewards)
             going = torch.cat([values[1:], self._after[None]])
             following = torch.where(self._ended > 0.0, self._next, going)
             gains = generalized_advantages(self._rewards, values, following, self._ended, o.gamma, o.gae_lambda)
@@ -284,8 +265,7 @@ class BatchPPO:
                 self._descend(*(each[first : first + o.batch_size] for each in mixed))
                 if self._n_updates >= n_updates * (1.0 - o.average):
                     self._n_averaged += 1
-                    with torch.no_grad():
-                        torch._foreach_lerp_(self._average, self._trained, 1.0 / self._n_averaged)
+                    torch._foreach_lerp_(self._average, self._trained, 1.0 / self._n_averaged)
         self._n_updates += 1
 
     def _descend(
@@ -294,12 +274,15 @@ class BatchPPO:
         """Make one step of the optimizer on a minibatch."""
         o = self.options
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        z = (acted - self._policy(seen)) * (-self._log_std).exp()
-        logp = (-0.5 * z.square() - self._log_std).sum(dim=-1)
-        loss = clipped_loss(logp - old, gains, o.clip_range) - o.ent_coef * self._log_std.sum()
-        loss = loss + o.vf_coef * (self._value(seen)[:, 0] - returns).square().mean()
-        self._adam.zero_grad()
-        loss.backward()
+        layers, valued = self._policy.layers(seen), self._value.layers(seen)
+        precise = (-self._log_std).exp()
+        z = (acted - layers[-1]) * precise
+        change = (-0.5 * z.square() - self._log_std).sum(dim=-1) - old
+        slope = clipped_slope(change, gains, o.clip_range)[:, None] / len(gains)
+        assert self._log_std.grad is not None
+        self._policy.backward(layers, slope * z * precise)
+        self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
+        self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
         nn.utils.clip_grad_norm_(self._weights, o.max_grad_norm)
         self._adam.step()
 
