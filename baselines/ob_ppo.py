@@ -17,9 +17,9 @@ class ObservedPolicy(BaseEstimator):
         """Train PPO on 128 runs, each point an agent."""
         from l96bench.envs import ObservedClosureVectorEnv, train_ppo
 
-        options: Any = {"episode_steps": 40, "autoreset_mode": "SameStep", "observations": observations}
+        options: Any = {"episode_steps": 40, "autoreset_mode": "Disabled", "observations": observations}
         env = ObservedClosureVectorEnv(self.track, num_envs=128 * observations.K, local=True, **options)
-        self.policy = train_ppo(env, gamma=0.98, steps=self.steps, seed=self.random_state, log_std=-3.0, looks=0)
+        self.policy = train_ppo(env, gamma=0.98, steps=self.steps, seed=self.random_state, log_std_init=-3.0, looks=0)
         return self
 
     def closure(self, dt: float) -> Any:

@@ -10,7 +10,7 @@ STEPS = 3_000_000
 def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.envs import train_ppo, training_rows
 
-    return train_ppo(training_rows(task, "forecast"), gamma=0.9, steps=STEPS, seed=seed)
+    return train_ppo(training_rows(task, "forecast"), gamma=0.95, steps=STEPS, seed=seed)
 
 
 entry = l96bench.Entry(

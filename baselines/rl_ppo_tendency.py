@@ -10,7 +10,7 @@ STEPS = 3_000_000
 def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.envs import train_ppo, training_rows
 
-    return train_ppo(training_rows(task, "tendency"), gamma=0.0, steps=STEPS, seed=seed, log_std=-1.0)
+    return train_ppo(training_rows(task, "tendency"), gamma=0.0, steps=STEPS, seed=seed, log_std_init=-1.0)
 
 
 entry = l96bench.Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -111,3 +112,31 @@ def test_ways_to_make_a_batch(benchmark: Any, measured: Measured, batch: Callabl
     next(made, None)
     label = f"{batch.__name__} over native, 64 rows"
     benchmark.extra_info |= measured.compare(label, batch.__name__, "native", ">=", 20.0) if batch is not native else {}
+
+
+@pytest.mark.benchmark(group="PPO, 1,024 points as agents")
+@pytest.mark.parametrize("library", ["stable-baselines3", "l96bench"])
+def test_ppo(benchmark: Any, measured: Measured, library: str) -> None:
+    """Four updates with the same options, of stable-baselines3 and of `BatchPPO`."""
+    torch = pytest.importorskip("torch")
+    sb3 = pytest.importorskip("stable_baselines3")
+    from l96bench.envs import BatchPPO, PPOOptions, SB3VecEnv
+
+    same = {"gamma": 0.95, "n_steps": 20, "batch_size": 2048, "n_epochs": 3, "learning_rate": 3e-3}
+    env = gymnasium.make_vec(ID, 1024, local=True, episode_steps=20, autoreset_mode="Disabled")
+    steps, threads = 4 * 20 * 1024, torch.get_num_threads()
+    torch.set_num_threads(1)
+    if library == "l96bench":
+        agent: Any = partial(BatchPPO, env, PPOOptions(**same, net_arch=(32, 32)))  # type: ignore[arg-type]
+    else:
+        kwargs = {"net_arch": [32, 32], "log_std_init": -1.5}
+        agent = partial(sb3.PPO, "MlpPolicy", SB3VecEnv(env), **same, policy_kwargs=kwargs, seed=0, device="cpu")
+
+    def work() -> None:
+        agent().learn(steps)
+
+    timed(benchmark, measured, f"PPO of {library}", work, rounds=3, per=steps)
+    torch.set_num_threads(threads)
+    if library == "l96bench":
+        ratio = measured.seconds["PPO of stable-baselines3"] / measured.seconds["PPO of l96bench"]
+        benchmark.extra_info |= measured.promise("PPO, times as fast as stable-baselines3", ratio, ">=", 5.0)

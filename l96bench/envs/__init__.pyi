@@ -1,3 +1,4 @@
+from .actor import Actor, Learned
 from .climate_reward import ClimateReward
 from .closure_env import ClosureEnv
 from .core import BatchedEnv
@@ -5,20 +6,23 @@ from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
-from .policy import Actor, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
+from .policy import PolicyClosure, StochasticPolicyClosure, TrainedPolicy
+from .policy_gradients import clipped_slope, generalized_advantages
+from .ppo import BatchPPO, PPOOptions
 from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
 from .scaling import Scaling
 from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
-from .training import LearningCurveCallback, train, train_ppo, training_rows
+from .training import LearningCurve, LearningCurveCallback, train, train_ppo, training_rows
 from .unseen_physics import UnseenPhysicsEnv, UnseenPhysicsVectorEnv
 from .unseen_policy import InformedPolicy, PastPolicyClosure
 
 __all__ = [
     "ENVIRONMENTS",
     "Actor",
+    "BatchPPO",
     "BatchedEnv",
     "ClimateReward",
     "ClosureEnv",
@@ -27,12 +31,15 @@ __all__ = [
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "InformedPolicy",
+    "Learned",
+    "LearningCurve",
     "LearningCurveCallback",
     "MemberShares",
     "ObservedClosureEnv",
     "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",
     "OnlineRolloutVectorEnv",
+    "PPOOptions",
     "PastPolicyClosure",
     "PolicyClosure",
     "SB3VecEnv",
@@ -44,6 +51,8 @@ __all__ = [
     "TrainedPolicy",
     "UnseenPhysicsEnv",
     "UnseenPhysicsVectorEnv",
+    "clipped_slope",
+    "generalized_advantages",
     "train",
     "train_ppo",
     "training_rows",

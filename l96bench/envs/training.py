@@ -1,20 +1,20 @@
-"""Training of stable-baselines3 models as closures, with learning curves (needs the rl extra)."""
+"""Training of agents as closures, with learning curves (needs the rl extra)."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import VectorEnv
-from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
 from l96bench.data.splits import data_regimes
 from l96bench.dynamics.resolved import rollout
 from l96bench.envs.policy import PolicyClosure, TrainedPolicy
-from l96bench.envs.sb3 import SB3VecEnv
+from l96bench.envs.ppo import BatchPPO, PPOOptions
 from l96bench.envs.shares import MemberShares
 from l96bench.envs.wrappers import find_environment
 from l96bench.errors import L96BenchError
@@ -23,7 +23,7 @@ from l96bench.parallel import one_thread
 from l96bench.tasks.closure_task import ClosureTask
 from l96bench.tasks.registry import make_task
 
-__all__ = ["LearningCurveCallback", "train", "train_ppo", "training_rows"]
+__all__ = ["LearningCurve", "LearningCurveCallback", "train", "train_ppo", "training_rows"]
 
 _LEAD = 1.0
 _CASES = 50
@@ -41,7 +41,7 @@ def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> Ve
         local=True,
         reward=reward,
         episode_steps=episode_steps,
-        autoreset_mode="Disabled" if reward == "ensemble" else "SameStep",
+        autoreset_mode="Disabled",
     )
     return MemberShares(env) if reward == "ensemble" else env
 
@@ -52,11 +52,12 @@ def train_ppo(
     gamma: float,
     steps: int,
     seed: int,
-    log_std: float = -1.5,
     kind: type[TrainedPolicy] = PolicyClosure,
     looks: int = 12,
+    checkpoint: str | Path | None = None,
+    **options: Any,
 ) -> Any:
-    """Train PPO by the recipe of the baselines: short rollouts, large batches, a learning rate that falls to zero.
+    """Train `BatchPPO` by the recipe of the baselines, and return the closure of its policy.
 
     Parameters
     ----------
@@ -67,22 +68,16 @@ def train_ppo(
     steps, kind, looks
         As for `train`.
     seed : int
-        Of the training; rows are seeded from 1,000 times it on.
-    log_std : float
-        Logarithm of the actions' standard deviation at first.
+        Of everything that is random.
+    checkpoint : path, optional
+        As for `BatchPPO.learn`.
+    **options
+        Others of `PPOOptions`.
     """
-    model = PPO(
-        "MlpPolicy",
-        SB3VecEnv(env),
-        gamma=gamma,
-        n_steps=20,
-        batch_size=4096,
-        learning_rate=lambda left: 1e-3 * left,
-        policy_kwargs={"log_std_init": log_std},
-        seed=1000 * seed,
-        device="cpu",
-    )
-    return train(model, steps, kind=kind, looks=looks)
+    agent = BatchPPO(env, PPOOptions(gamma=gamma, **options), seed)
+    curve = LearningCurve(env) if looks else None
+    evaluate = None if curve is None else lambda agent: curve.look(agent.closure(kind))
+    return agent.learn(steps, looks=max(1, looks), evaluate=evaluate, checkpoint=checkpoint).closure(kind)
 
 
 def train(
@@ -114,6 +109,37 @@ def train(
     return closure
 
 
+class LearningCurve:
+    """The skill of closures on the validation trajectory of the regime of an environment, for learning curves.
+
+    Parameters
+    ----------
+    env : gymnasium environment
+        Of closures of one system; `L96BenchError` for others.
+    """
+
+    def __init__(self, env: Any) -> None:
+        inner = find_environment(env)
+        if inner.regime.id not in data_regimes():
+            raise L96BenchError(f"expected an environment of one system for a learning curve, got {inner}; try looks=0")
+        valid = make_task(f"subgrid-forcing/{inner.regime.id}-v1").valid
+        ahead, spacing = round(_LEAD / valid.interval), len(valid.X) // _CASES
+        self._regime, self._std, self._valid = inner.regime, inner.scaling.std_X, valid
+        self._variance = float(np.mean((valid.U - inner.scaling.mean_U) ** 2))
+        starts = np.arange(_CASES) * spacing
+        starts = starts[starts + ahead < len(valid.X)]
+        self._starts, self._ends = np.array(valid.X[starts]), np.array(valid.X[starts + ahead])
+
+    def look(self, closure: Any) -> dict[str, float]:
+        """Return ``r2`` of U, and ``error``, the RMSE of forecasts of 1 MTU from 50 states over the std of X."""
+        rng = np.random.default_rng(0)
+        residual = float(np.mean((closure.predict(self._valid.X) - self._valid.U) ** 2))
+        run = rollout(closure, self._starts, 2 * _LEAD, regime=self._regime, interval=_LEAD, rng=rng, progress=False)
+        apart = np.nan_to_num((run.X[-1] - self._ends) / self._std, nan=BOUND)  # NaN are those that blew up
+        error = float(np.sqrt(np.mean(np.clip(apart, -BOUND, BOUND) ** 2)))
+        return {"r2": 1.0 - residual / self._variance, "error": error}
+
+
 class LearningCurveCallback(BaseCallback):
     """A callback that evaluates the policy's closure on the validation trajectory during training.
 
@@ -127,8 +153,7 @@ class LearningCurveCallback(BaseCallback):
     ----------
     curve : dict of lists
         By evaluation, the first before all training: ``steps``; ``seconds`` of processor time, without those of the
-        evaluations; ``r2`` of U; ``error``, the RMSE of forecasts of 1 MTU from 50 states over the standard deviation
-        of X. From the second on: ``reward``, its mean per step and row since the last.
+        evaluations; those of `LearningCurve.look`. From the second on: ``reward``, its mean per step and row since.
     """
 
     def __init__(self, every: int, kind: Any = PolicyClosure) -> None:
@@ -139,16 +164,7 @@ class LearningCurveCallback(BaseCallback):
         self._looking = 0.0
 
     def _on_training_start(self) -> None:
-        env = find_environment(self.training_env)
-        if env.regime.id not in data_regimes():
-            raise L96BenchError(f"expected an environment of one system for a learning curve, got {env}; try looks=0")
-        valid = make_task(f"subgrid-forcing/{env.regime.id}-v1").valid
-        ahead, spacing = round(_LEAD / valid.interval), len(valid.X) // _CASES
-        self._regime, self._std, self._valid = env.regime, env.scaling.std_X, valid
-        self._variance = float(np.mean((valid.U - env.scaling.mean_U) ** 2))
-        starts = np.arange(_CASES) * spacing
-        starts = starts[starts + ahead < len(valid.X)]
-        self._starts, self._ends = np.array(valid.X[starts]), np.array(valid.X[starts + ahead])
+        self._skill = LearningCurve(self.training_env)
         self._start = time.process_time()
         self._look()
 
@@ -165,13 +181,8 @@ class LearningCurveCallback(BaseCallback):
     def _look(self) -> None:
         """Add a point to the curve."""
         began = time.process_time()
-        closure, rng = self.kind.from_sb3(self.model), np.random.default_rng(0)
-        residual = float(np.mean((closure.predict(self._valid.X) - self._valid.U) ** 2))
-        run = rollout(closure, self._starts, 2 * _LEAD, regime=self._regime, interval=_LEAD, rng=rng, progress=False)
-        apart = np.nan_to_num((run.X[-1] - self._ends) / self._std, nan=BOUND)  # NaN are those that blew up
-        error = float(np.sqrt(np.mean(np.clip(apart, -BOUND, BOUND) ** 2)))
         found = {"steps": float(self.num_timesteps), "seconds": began - self._start - self._looking}
-        found |= {"r2": 1.0 - residual / self._variance, "error": error}
+        found |= self._skill.look(self.kind.from_sb3(self.model))
         if self._rewards:
             found["reward"] = float(np.mean(self._rewards))
         for name, value in found.items():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.envs.policy import Actor, PolicyClosure, TrainedPolicy
+from l96bench.envs.actor import Actor, Learned
+from l96bench.envs.policy import PolicyClosure, TrainedPolicy
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.unseen_physics import TOLD, UnseenPhysicsVectorEnv
-from l96bench.envs.wrappers import wrapping_of
 from l96bench.errors import ModelError
 from l96bench.regimes import Regime
 
@@ -40,12 +40,12 @@ class PastPolicyClosure(TrainedPolicy):
         self._past: NDArray[np.float64] | None = None
 
     @classmethod
-    def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """Return the closure that a stable-baselines3 model stands for; see `PolicyClosure.from_sb3`.
+    def of(cls, learned: Learned) -> Self:
+        """Return what a trained policy stands for.
 
         Raises `ModelError` unless it was trained in `UnseenPhysics` with a past, and without being told h and c.
         """
-        actor, inner = _learned(model, env)
+        actor, inner = _learned(learned)
         if inner.told or not inner.past:
             other = "InformedPolicy" if inner.told else "PolicyClosure"
             raise ModelError(f"expected a policy of an environment with past and without told; try {other}.from_sb3")
@@ -89,12 +89,9 @@ class InformedPolicy(TrainedPolicy):
         self.n_past = n_past
 
     @classmethod
-    def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """Return what a stable-baselines3 model stands for; see `PolicyClosure.from_sb3`.
-
-        Raises `ModelError` unless it was trained in `UnseenPhysics` with ``told=True``.
-        """
-        actor, inner = _learned(model, env)
+    def of(cls, learned: Learned) -> Self:
+        """Return what a trained policy stands for; `ModelError` unless it is of `UnseenPhysics` with ``told=True``."""
+        actor, inner = _learned(learned)
         if not inner.told:
             other = "PastPolicyClosure" if inner.past else "PolicyClosure"
             raise ModelError(f"expected a policy of an environment with told=True; try {other}.from_sb3")
@@ -108,11 +105,9 @@ class InformedPolicy(TrainedPolicy):
         return PolicyClosure(actor, self.index, self.scaling)
 
 
-def _learned(model: Any, env: Any) -> tuple[Actor, UnseenPhysicsVectorEnv]:
+def _learned(learned: Learned) -> tuple[Actor, UnseenPhysicsVectorEnv]:
     """Return the actor of a policy, and the environment that it was trained in; ModelError for another one."""
-    between = wrapping_of(model, env)
-    inner = between.env
+    inner = learned.between.env
     if not isinstance(inner, UnseenPhysicsVectorEnv):
         raise ModelError(f"expected a policy trained in UnseenPhysics-v1, got one of {type(inner).__name__}")
-    mean, std = inner.shown
-    return Actor.from_sb3(model, mean, std, between), inner
+    return learned.actor(*inner.shown), inner

@@ -17,7 +17,7 @@ from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.shares import MemberShares
 from l96bench.errors import ModelError
 
-__all__ = ["Wrapping", "find_environment", "wrapping_of"]
+__all__ = ["Wrapping", "find_environment", "wrapping_of", "wrapping_of_env"]
 
 _TAKEN = {
     *(wrappers.RescaleAction, vector.RescaleAction, vec_env.DummyVecEnv),
@@ -65,7 +65,7 @@ def wrapping_of(model: Any, env: Any = None) -> Wrapping:
 
     Raises `ModelError` for a wrapper that a closure cannot take along, and for actions of another box than the model's.
     """
-    found = _wrapping(model.get_env() if env is None else env)
+    found = wrapping_of_env(model.get_env() if env is None else env)
     own = model.get_vec_normalize_env()
     if own is not None and own.norm_obs and not found.normalized:
         found = Wrapping(found.env, (_of_vec_normalize(own),), found.box)
@@ -81,10 +81,11 @@ def wrapping_of(model: Any, env: Any = None) -> Wrapping:
 
 def find_environment(env: Any) -> ClosureEnv:
     """Return the batched environment inside wrappers or behind a scalar one; `ModelError` as `wrapping_of`."""
-    return _wrapping(env).env
+    return wrapping_of_env(env).env
 
 
-def _wrapping(env: Any) -> Wrapping:
+def wrapping_of_env(env: Any) -> Wrapping:
+    """Return an environment of closures and what its wrappers do; `ModelError` as `wrapping_of`."""
     layer, normalized, box = env, [], None
     while not isinstance(layer, ClosureEnv):
         kind, inner = type(layer), _inside(layer)

@@ -1,0 +1,176 @@
+"""What agents learned: a network from observations to actions in their own units, whatever library trained it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.torch_layers import FlattenExtractor
+
+from l96bench.envs.wrappers import Wrapping, wrapping_of, wrapping_of_env
+from l96bench.errors import ModelError
+from l96bench.estimators.network import TorchRegressor
+from l96bench.metrics.bounds import BOUND
+
+__all__ = ["Actor", "Learned"]
+
+_LAYERS: dict[type[torch.nn.Module], str] = {
+    torch.nn.Tanh: "tanh",
+    torch.nn.ReLU: "relu",
+    torch.nn.GELU: "gelu",
+    torch.nn.SiLU: "silu",
+}
+"""The activations that a policy may have between its layers, by the names of `TorchRegressor`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A policy's most likely action, for inputs in their own units.
+
+    Attributes
+    ----------
+    network : TorchRegressor
+        From inputs that were cut off at `low` and `high` (width,) to the action before it is squashed.
+    squashed : bool
+        Whether actions end in a tanh (TD3, SAC) or are cut off at -1 and 1 (PPO).
+    """
+
+    network: TorchRegressor
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    squashed: bool
+
+    def actions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the actions (n, outputs) for inputs (n, width)."""
+        actions = self.network.predict_unchecked(np.clip(inputs, self.low, self.high))
+        return np.tanh(actions) if self.squashed else np.clip(actions, -1.0, 1.0)
+
+    def given(self, values: NDArray[np.float64]) -> Actor:
+        """Return the actor whose last inputs are these values (n,): what they add to the first layer is a bias."""
+        n, network = len(values), self.network
+        state = network.state_dict()
+        first = np.asarray(state["0.weight"], dtype=np.float64)
+        state["0.bias"] = state["0.bias"] + first[:, -n:] @ np.clip(values, self.low[-n:], self.high[-n:])
+        state["0.weight"] = first[:, :-n]
+        fixed = TorchRegressor(hidden=network.hidden, activation=network.activation).load_state_dict(state)
+        return Actor(fixed, self.low[:-n], self.high[:-n], self.squashed)
+
+    def __repr__(self) -> str:
+        units = [len(self.low), *self.network.hidden, len(self.network.intercepts_[-1])]
+        return "-".join(map(str, units))
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A trained policy of fully connected layers, and the environment that it was trained in.
+
+    Attributes
+    ----------
+    layers : list of (weight, bias)
+        From what a row is shown to its mean action, float64.
+    activation : str
+        Between the layers, by the names of `TorchRegressor`.
+    squashed : bool
+        Whether actions end in a tanh (TD3, SAC) or are cut off at -1 and 1 (PPO).
+    std : array or None
+        Standard deviations of the actions, where they are normal and independent of the state.
+    between : Wrapping
+        The environment, and what lies between it and the policy.
+    """
+
+    layers: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    activation: str
+    squashed: bool
+    std: NDArray[np.float64] | None
+    between: Wrapping
+
+    @classmethod
+    def from_sb3(cls, model: Any, env: Any = None) -> Self:
+        """Return what a stable-baselines3 model learned; see `TrainedPolicy.from_sb3`."""
+        layers, activation = _layers(_modules(model.policy))
+        between, std = wrapping_of(model, env), None
+        if isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
+            std = np.exp(model.policy.log_std.detach().cpu().numpy())
+        return cls(layers, activation, bool(model.policy.squash_output), std, between)
+
+    @classmethod
+    def from_torch(cls, network: torch.nn.Sequential, env: Any, std: Any = None) -> Self:
+        """Return what a torch network learned; see `TrainedPolicy.from_torch`."""
+        if not isinstance(network, torch.nn.Sequential):
+            raise ModelError(
+                f"expected a torch.nn.Sequential of Linear layers and activations, got {type(network).__name__}; try "
+                "l96bench.export_onnx with a module from X (n, K) to U (n, K)"
+            )
+        modules = list(network)
+        squashed = len(modules) > 1 and isinstance(modules[-1], torch.nn.Tanh)
+        layers, activation = _layers(modules)
+        return cls(
+            layers, activation, squashed, None if std is None else np.array(std, dtype=float), wrapping_of_env(env)
+        )
+
+    @property
+    def n_inputs(self) -> int:
+        """The number of values that the policy observes."""
+        return int(self.layers[0][0].shape[1])
+
+    def actor(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Actor:
+        """Return the most likely action for inputs in their own units, which are shown as ``(inputs - mean) / std``.
+
+        Raises `ModelError` for another number of inputs, (width,) of `mean` and `std`, than the policy observes.
+        """
+        layers, between = list(self.layers), self.between
+        first, bias = layers[0]
+        if first.shape[1] != len(mean):
+            raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
+        low, high = mean - BOUND * std, mean + BOUND * std
+        for shift, scale, bound in between.normalized:  # two affine maps in a row are one, and so are two cuts
+            mean, std = mean + std * shift, std * scale
+            reach = bound * std
+            low, high = np.clip(low, mean - reach, mean + reach), np.clip(high, mean - reach, mean + reach)
+        layers[0] = (first / std, bias - (first / std) @ mean)
+        if not self.squashed and not between.is_plain:  # a tanh fills whatever box there is
+            last, bias = layers[-1]
+            layers[-1] = (last * between.gain[:, None], (bias - between.box.low) * between.gain - 1.0)
+        network = TorchRegressor(hidden=tuple(len(bias) for _, bias in layers[:-1]), activation=self.activation)
+        state: dict[str, Any] = {"one_output": np.array(False)}
+        for i, (weight, bias) in enumerate(layers):
+            state |= {f"{i}.weight": weight, f"{i}.bias": bias}
+        return Actor(network.load_state_dict(state), low, high, self.squashed)
+
+    @property
+    def noise(self) -> float:
+        """The standard deviation of the noise, in units of the environment's actions, its mean over the points."""
+        if self.std is None:
+            raise ModelError("expected a policy with a normal distribution of its actions, like that of PPO and A2C")
+        return float(np.mean(self.std if self.between.is_plain else self.std * self.between.gain))
+
+
+def _modules(policy: Any) -> list[torch.nn.Module]:
+    """Return the modules of a stable-baselines3 policy's mean action."""
+    actor = getattr(policy, "actor", policy)
+    extractor = getattr(actor, "pi_features_extractor", None) or actor.features_extractor
+    if not isinstance(extractor, FlattenExtractor):
+        raise ModelError(f"expected a policy without features of its own, got {type(extractor).__name__}")
+    if actor is policy:
+        return [*policy.mlp_extractor.policy_net, policy.action_net]
+    return [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
+
+
+def _layers(modules: list[torch.nn.Module]) -> tuple[list[tuple[NDArray, NDArray]], str]:
+    """Return the matrices and biases of a mean action, and the activation between them."""
+    if isinstance(modules[-1], torch.nn.Tanh):  # the end of TD3's, which `Actor` puts back
+        modules = modules[:-1]
+    linear: list[Any] = modules[::2]
+    between = modules[1::2]
+    names = {_LAYERS.get(type(module), type(module).__name__) for module in between} or {"tanh"}
+    if not all(isinstance(module, torch.nn.Linear) for module in linear) or len(names) > 1 or len(modules) % 2 == 0:
+        raise ModelError(f"expected fully connected layers with one activation between them, got {modules}")
+    [activation] = names
+    if activation not in _LAYERS.values():
+        raise ModelError(f"expected one of the activations {sorted(_LAYERS.values())}, got {activation}")
+    pairs = [(module.weight.detach().cpu().numpy(), module.bias.detach().cpu().numpy()) for module in linear]
+    return [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs], activation
