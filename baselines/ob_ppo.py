@@ -10,7 +10,7 @@ import l96bench
 class ObservedPolicy(BaseEstimator):
     """A policy that is trained on the observations that it is fitted to."""
 
-    def __init__(self, track: str, random_state: int, steps: int = 3_000_000) -> None:
+    def __init__(self, track: str, random_state: int, steps: int = 1_000_000) -> None:
         self.track, self.random_state, self.steps = track, random_state, steps
 
     def fit(self, observations: Any) -> "ObservedPolicy":
@@ -39,7 +39,7 @@ entry = l96bench.Entry(
     seeds=range(5),
     families=("observed-closure",),
     source="Schulman et al. 2017, arXiv:1707.06347",
-    description="One policy 5-64-64-1 shared by all points; episodes of 0.4 MTU from analyses, discount 0.98.",
+    description="One policy 5-32-32-1 shared by all points; episodes of 0.4 MTU from analyses, discount 0.98.",
     quick=False,
     slow=True,
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import l96bench
 
-STEPS = 3_000_000
+STEPS = 1_000_000
 
 
 def make(task: l96bench.ClosureTask, seed: int) -> Any:
@@ -20,7 +20,7 @@ entry = l96bench.Entry(
     make=make,
     seeds=range(5),
     regimes=("wilks-f20", "arnold-c4"),
-    description="One policy 5-64-64-1 shared by all points; episodes of 0.2 MTU, discount 0.9.",
+    description="One policy 5-32-32-1 shared by all points; episodes of 0.2 MTU, discount 0.9.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,
     slow=True,
