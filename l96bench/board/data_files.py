@@ -24,9 +24,12 @@ def table_records(tables: Sequence[Table]) -> list[dict[str, Any]]:
     records = []
     for one in tables:
         for row in one.rows:
-            gap, known = row.gap, {}
+            gap, behind = row.gap, row.behind
+            known: dict[str, Any] = {}
+            if behind is not None:
+                known = {"behind_best": behind.value, "behind_low": behind.low, "behind_high": behind.high}
             if gap is not None:
-                known = {"season": one.season, "season_difference": gap.value}
+                known |= {"season": one.season, "season_difference": gap.value}
                 known |= {"season_low": gap.low, "season_high": gap.high}
             flags = " ".join(dict.fromkeys(flag.kind for flag in row.flags))
             records.append(result_record(row.result, rank=row.rank, origin=row.kind, flags=flags, **known))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from l96bench.board import render
 from l96bench.board.data_files import PARQUET, data_files, stale_data_files
-from l96bench.board.page import THUMBNAILS, page, thumbnails
+from l96bench.board.page import THUMBNAILS, page, report_names, thumbnails
 from l96bench.board.rows import find_slug
 from l96bench.board.season_page import check_season_pages, season_pages
 from l96bench.board.tables import Table, make_tables, read_tables
@@ -88,8 +88,8 @@ def _baselines() -> tuple[Entry, ...]:
 
 
 def _page(tables: Sequence[Table], output: Path) -> str:
-    """Return the page with the thumbnails beside it, which `make figures` makes."""
-    return page(tables, thumbnails(output / THUMBNAILS))
+    """Return the page with the thumbnails beside it, which `make figures` makes, and links to the reports there."""
+    return page(tables, thumbnails(output / THUMBNAILS), report_names(output))
 
 
 def _embedded(readme: str, tables: Sequence[Table]) -> str:

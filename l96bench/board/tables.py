@@ -33,6 +33,8 @@ class Row:
     flags: tuple[Flag, ...] = ()
     gap: Value | None = None
     origin: Origin = Origin.TRAINED_HERE
+    behind: Value | None = None
+    """The best ranked row's score minus its own, by the paired bootstrap; None for that row, and without a rank."""
 
     @property
     def kind(self) -> str:
@@ -150,14 +152,22 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: S
     placed = tied_ranks(values, replicates, scores[0].level, [score.draws for score in scores]) if scores else []
     ranks = {result.slug: rank for result, rank in zip(ranked, placed, strict=True)}
     rows = []
+    best = ranked[0] if ranked else None
     for result in ordered:
         gap = difference(result, there[result.slug]) if result.slug in there else None
         raised = (*found.get((task, result.slug), ()), *doubted[result.slug])
         origin = Origin.SEALED if result.slug in sealed else result.origin
-        rows.append(Row(result, ranks.get(result.slug), raised, gap, origin))
+        behind = None if best is None or best is result or result.slug not in ranks else _behind(best, result)
+        rows.append(Row(result, ranks.get(result.slug), raised, gap, origin, behind))
     compared = season.name if season is not None and any(row.gap for row in rows) else None
     missing = sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)
     return Table(task, tuple(rows), compared, tuple(missing))
+
+
+def _behind(best: Result, other: Result) -> Value:
+    found = best.score.compare(other.score)
+    low, high = min(found.low, found.difference), max(found.high, found.difference)
+    return Value(value=found.difference, low=low, high=high)
 
 
 def _require_one_table(results: Sequence[Result]) -> None:

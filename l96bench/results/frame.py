@@ -57,6 +57,9 @@ COLUMNS = (
         "Rank on the board, shared where entries cannot be told apart; missing for references, for rows that "
         "nothing but the public test speaks for, and for results that are on no board.",
     ),
+    FrameColumn("behind_best", "number", "Score of the best ranked row less this one's; missing for the best."),
+    FrameColumn("behind_low", "number", "Lower end of that difference's interval, by the paired bootstrap."),
+    FrameColumn("behind_high", "number", "Upper end of that difference's interval."),
     FrameColumn(
         "origin",
         "text",

@@ -76,10 +76,11 @@ def test_ranks_and_kinds_are_those_of_the_page() -> None:
     html = (BOARD / publish.PAGE).read_text()
     data = json.loads(re.findall(r'<script id="data" type="application/json">(.*?)</script>', html)[0])
     place = {name: i for i, name in enumerate(data["fields"])}
+    column = {each["key"]: i for i, each in enumerate(data["columns"])}
     shown = {
-        (table["task"], data["entries"][row[place["entry"]]][0]): (
-            row[place["rank"]],
-            data["texts"][row[place["origin"]]],
+        (table["task"], data["entries"][row[place["number"]]][0]): (
+            row[place["shared"]][column["rank"]],
+            data["texts"][row[place["shared"]][column["origin"]]],
         )
         for table in data["tables"]
         for row in table["rows"]
