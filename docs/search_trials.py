@@ -223,19 +223,13 @@ def rows(regime: str) -> dict[str, list[Row]]:
     }
 
 
-def plain(values: tuple[Any, ...]) -> list[Any]:
-    """The values of a trial as JSON has them: lists, and none for the climate distance of a closure that blew up."""
-    numbers = [np.asarray(value, dtype=float).tolist() for value in values]
-    return [None if each == np.inf else each for each in numbers]
-
-
-def experiments(regime: str) -> dict[str, list[list[Any]]]:
+def experiments(regime: str) -> dict[str, list[tuple[Any, ...]]]:
     """The values of all trials of a regime, by title, and of perfect physics."""
     keep = joblib.Memory(l96bench.cache_folder() / "search", verbose=0)
-    run, found = keep.cache(tried), {"ceiling": [plain(keep.cache(ceiling)(regime))]}
+    run, found = keep.cache(tried), {"ceiling": [keep.cache(ceiling)(regime)]}
     for title, trials in rows(regime).items():
         found[title] = []
         for name, model, budget, online in trials:
-            found[title].append(plain(run(regime, model, budget, online)))
+            found[title].append(run(regime, model, budget, online))
             print(f"{regime}, {title}: {name}, {budget:g} MTU", flush=True)
     return found
