@@ -11,7 +11,7 @@ RUN := $(BIN)/l96bench run $(if $(DASK),--dask $(DASK))
 SHOW := $(BIN)/l96bench leaderboard --results results --show
 
 .PHONY: leaderboard baselines baselines-quick assimilation recovery headroom reinforcement test test-fast lint bench publish figures \
-	chapters measurements scale clean help
+	docs measurements scale clean help
 
 help:  ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -76,10 +76,10 @@ figures: $(READY)  ## Remake figures and pages from the committed results and do
 	$(BIN)/python docs/thumbnails.py
 	$(BIN)/l96bench leaderboard --write
 	$(BIN)/python docs/results.py
+	$(BIN)/python docs/findings.py
 
-chapters: $(READY)  ## Remake docs/chapters: each chapter of the book, and which of its conclusions survive.
-	for name in gcm neural_networks data_assimilation equation_discovery other_methods; do \
-		$(BIN)/python docs/chapters/$$name.py || exit 1; done
+docs: $(READY)  ## Build the documentation site into docs/_build/html, tutorials executed; no warning is let through.
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --jobs auto --doctree-dir docs/_build/doctrees docs docs/_build/html
 
 measurements: $(READY)  ## Remake docs/measurements.md.
 	$(BIN)/python docs/measurements.py
@@ -93,5 +93,5 @@ clean:  ## Remove the environment and local results; the data cache stays.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 11), 'l96bench needs Python 3.11 or newer'"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,docs,dev]"
 	touch $(READY)

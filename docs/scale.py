@@ -151,7 +151,7 @@ process, or computed from such numbers.
 
 ## Commands
 
-```console
+```sh
 # on one machine
 dask scheduler --port 8786
 # on each of the others, with as many workers as processors

@@ -23,7 +23,7 @@ class ClimateReward:
 
     After t of T steps every quantity q of `l96bench.metrics.climate` (value, change over 0.2 MTU, difference of
     neighbours) has been seen n_q(t) K times. With F_q,t its distribution function in the model's samples so far, and
-    G_q,t that in the truth's over the same time,
+    G_q,t that in the truth's over the same time::
 
         D(t) = mean_q  n_q(t) / n_q(T)  integral |F_q,t - G_q,t| dq / std_q,
 

@@ -18,7 +18,7 @@ class MemberShares(VectorWrapper):
     """The ensemble reward of `OnlineRollout`, less the part of it that is none of a member's own doing.
 
     Members run on their own, so the errors of the others do not depend on what member a does, and are noise in what it
-    learns from. Without them the reward is its share, over M times the reward's unit:
+    learns from. Without them the reward is its share, over M times the reward's unit::
 
         r_a = -|x_a - x*| + 1 / (M - 1) sum_{b != a} |x_a - x_b|
 

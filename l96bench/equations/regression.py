@@ -107,7 +107,7 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
     """A sparse regressor that chooses its threshold from the training data, balancing number of terms and fit.
 
     Of the values, the one is taken whose coefficients w minimize ``max(D, R) + terms(w)``, the larger one of equals. D,
-    in units of one part in all candidates, is the deviation |A (w - w0)| / |A w0| from least squares w0 without a
+    in units of one part in all candidates, is the deviation ``|A (w - w0)| / |A w0|`` from least squares w0 without a
     threshold (Messenger and Bortz 2021, J. Comput. Phys. 443, 110525, doi:10.1016/j.jcp.2021.110525). R, in factors of
     1.5, is the growth of the residual over that of w0, which keeps small terms that explain much of the residual. A
     term stays if it is worth its cost in either unit; neither noise nor number of terms need be known.

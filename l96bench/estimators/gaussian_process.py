@@ -52,7 +52,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
     inducing_, weights_, length_scale_ : (M, features), (M,) and (features,) arrays
         The inducing points, the mean of w, and the l_i.
     covariance_factor_ : (M, M) array
-        R with R Rᵀ = A⁻¹: w = weights_ + R z for a standard normal z.
+        R with R Rᵀ = A⁻¹: ``w = weights_ + R z`` for a standard normal z.
     variance_, noise_, mean_ : float
         v, s² and m, the mean of the targets.
     n_features_in_ : int

@@ -75,7 +75,7 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
 def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Return the unbiased energy score (...) of draws (..., draw, d) about a truth (..., 1, d); for d = 1, the CRPS.
 
-    mean_i |x_i - y| - mean_{i<j} |x_i - x_j| / 2 (Gneiting and Raftery 2007, J. Am. Stat. Assoc. 102, 359-378).
+    ``mean_i |x_i - y| - mean_{i<j} |x_i - x_j| / 2`` (Gneiting and Raftery 2007, J. Am. Stat. Assoc. 102, 359-378).
     """
     n_draws = draws.shape[-2]
     first, second = torch.triu_indices(n_draws, n_draws, offset=1)

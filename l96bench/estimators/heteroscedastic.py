@@ -23,6 +23,8 @@ __all__ = ["HeteroscedasticClosure", "HeteroscedasticRegressor"]
 class HeteroscedasticRegressor(RingRegressor):
     """A network for the mean of U plus red noise whose size a second network predicts.
 
+    The closure is::
+
         U = m(X) + s(X) e,        e an AR(1) of variance 1,        s(X) = c exp E[log |U - m(X)|]
 
     The second network is fitted to the log of the residual's size; c scales the training residual over s(X) to variance

@@ -168,6 +168,8 @@ class OnlineNetworkRegressor(_OnlineRegressor):
 class OnlineStochasticRegressor(_OnlineRegressor):
     """A stencil network for the mean and the spread of U, trained on the CRPS of ensembles of the resolved model.
 
+    The closure is::
+
         U_k = mean(x_k) + sigma(x_k) e_k,        e' = r e + sqrt(1 - r^2) z,        r = exp(-dt / memory_),
 
     x_k being the stencil of point k and z standard normal, independent at every point and step. Members start from one

@@ -1,9 +1,26 @@
-"""The chapter on other methods: trees, boosting with lags, Gaussian processes. Run `make chapters`."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
+# %% [markdown]
+# # Other methods
+#
+# The book: [random_forest_parameterization](https://github.com/m2lines/L96_demo/blob/main/notebooks/random_forest_parameterization.ipynb) and
+# [GP_lorenz96](https://github.com/m2lines/L96_demo/blob/main/notebooks/GP_lorenz96.ipynb). Trees, forests and boosting learn U of a point from X of the ring, also with an
+# earlier state, and a tree's size is to be chosen by random search; a Gaussian process gives U with an uncertainty, which
+# is sampled to make a stochastic closure. The book fits to one trajectory of 200 MTU every 0.01, compares runs from one
+# state by eye, and splits the rows at random for the search. Rows 0.01 MTU apart are nearly copies of each other; here
+# every model is tested on other trajectories.
+
+# %%
 import warnings
 
 import numpy as np
-from common import BOOK, Array, Chapter, Claim, World, blocked, code, committed, r2, run, score, versus_of, world
+from common import Array, Chapter, Claim, World, blocked, committed, r2, score, versus_of, world
 from matplotlib.figure import Figure
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import r2_score
@@ -14,18 +31,18 @@ import l96bench
 from l96bench.diagnostics import BLACK, PALETTE
 from l96bench.estimators import SparseGaussianProcess
 
-INTRODUCTION = f"""
-# Other methods
+# %% tags=["parameters"]
+scale = 1.0  # of the samples; the tests take fewer
 
-The book: [random_forest_parameterization]({BOOK}/random_forest_parameterization.ipynb) and
-[GP_lorenz96]({BOOK}/GP_lorenz96.ipynb). Trees, forests and boosting learn U of a point from X of the ring, also with an
-earlier state, and a tree's size is to be chosen by random search; a Gaussian process gives U with an uncertainty, which
-is sampled to make a stochastic closure. The book fits to one trajectory of 200 MTU every 0.01, compares runs from one
-state by eye, and splits the rows at random for the search. Rows 0.01 MTU apart are nearly copies of each other; here
-every model is tested on other trajectories.
-"""
+# %%
+made = Chapter()
+system = world("wilks-f18", max(80.0, 200.0 * scale), max(6, round(16 * scale)), max(4, round(8 * scale)))
+
+# %% [markdown]
+# ## How large a tree
 
 
+# %%
 def sizes(world: World, duration: float, leaves: Array) -> dict[str, list[float]]:
     """R² of trees of U_0 from all X, by their number of leaves: on four kinds of rows."""
     run = l96bench.simulate("wilks-f18", duration, interval=0.01, seed=[1, 0], store_fast=False, progress=False)
@@ -49,6 +66,7 @@ def sizes(world: World, duration: float, leaves: Array) -> dict[str, list[float]
     return found
 
 
+# %% tags=["hide-input"]
 def trees(chapter: Chapter, world: World, scale: float) -> None:
     """How many leaves, and how good the tree then is."""
     leaves = np.unique(np.geomspace(8, 8000 if scale >= 0.5 else 2000, 13 if scale >= 0.5 else 7).astype(int))
@@ -63,7 +81,7 @@ def trees(chapter: Chapter, world: World, scale: float) -> None:
         (name, f"{leaves[i]}", f"{found[name][i]:.3f}", f"{found['elsewhere'][i]:.3f}") for name, i in choice.items()
     ]
     header = ("leaves chosen on", "leaves", "R² there", "R² on other trajectories")
-    chapter.add("## How large a tree", code(sizes), l96bench.markdown_table(header, rows, left=header[:1]))
+    chapter.add(l96bench.markdown_table(header, rows, left=header[:1]))
 
     def draw(made: Figure) -> None:
         ax = made.subplots()
@@ -97,12 +115,21 @@ def trees(chapter: Chapter, world: World, scale: float) -> None:
     ]
 
 
+# %%
+trees(made, system, scale)
+
+# %% [markdown]
+# ## The past
+
+
+# %%
 def boosted(train: l96bench.Trajectory, lags: tuple[float, ...], iterations: int) -> l96bench.LocalRegressor:
     """Gradient boosting of the stencil, now and at lags."""
     trees = HistGradientBoostingRegressor(max_iter=iterations, early_stopping=False, random_state=0)
     return l96bench.LocalRegressor(trees, radius=2, lags=lags).fit(train.X, train.U)
 
 
+# %% tags=["hide-input"]
 def memory(chapter: Chapter, world: World, scale: float) -> None:
     """What the past is worth, offline and online."""
     iterations = max(40, round(120 * scale))
@@ -115,7 +142,7 @@ def memory(chapter: Chapter, world: World, scale: float) -> None:
     online = {name: world.rmse(model, 1.0) for name, model in models.items()}
     rows = [(name, offline[name].text(".3f"), online[name].text(".3f")) for name in models]
     header = ("boosting sees X of five points", "R² of U", "RMSE / std at 1 MTU")
-    chapter.add("## The past", code(boosted), l96bench.markdown_table(header, rows, left=header[:1]))
+    chapter.add(l96bench.markdown_table(header, rows, left=header[:1]))
     now, past, quartic = models
     better, ahead, trees = offline[past] - offline[now], online[now] - online[past], online[quartic] - online[now]
     chapter.numbers |= {"memory_r2": better, "memory_forecast": ahead, "trees_forecast": trees}
@@ -135,6 +162,14 @@ def memory(chapter: Chapter, world: World, scale: float) -> None:
     ]
 
 
+# %%
+memory(made, system, scale)
+
+# %% [markdown]
+# ## The uncertainty of a Gaussian process
+
+
+# %% tags=["hide-input"]
 def gaussian_process(chapter: Chapter, world: World, scale: float) -> None:
     """What the uncertainty of a Gaussian process is, and what its samples are."""
     part = slice(None, None, 4)
@@ -153,7 +188,6 @@ def gaussian_process(chapter: Chapter, world: World, scale: float) -> None:
     ratio = float(function.mean() / np.sqrt(((truth - mean) ** 2).mean()))
     chapter.numbers |= {"inside": inside, "gp_ratio": ratio, "gp_r2": quality}
     chapter.add(
-        "## The uncertainty of a Gaussian process",
         f"A sparse process of X_k alone, 50 inducing points: R² {quality.text('.3f')}. What the notebook draws as "
         "three standard deviations, and samples for its stochastic closure, is the uncertainty of the *function*, "
         f"without the noise of the data: {ratio:.1%} of the error that the closure makes. It shrinks with more data; "
@@ -176,6 +210,14 @@ def gaussian_process(chapter: Chapter, world: World, scale: float) -> None:
     )
 
 
+# %%
+gaussian_process(made, system, scale)
+
+# %% [markdown]
+# ## On the leaderboard
+
+
+# %% tags=["hide-input"]
 def board(chapter: Chapter) -> None:
     """The same methods on the leaderboard."""
     rows = []
@@ -195,23 +237,16 @@ def board(chapter: Chapter) -> None:
         versus = versus_of(online["stencil network"], online["random forest"])
         chapter.numbers[f"network_over_forest_{regime}"] = versus
     chapter.add(
-        "## On the leaderboard",
         "`subgrid-forcing` (offline) and `online-rollout` (online), F = 20:",
         l96bench.markdown_table(("regime", "entry", "offline", "online"), rows, left=("regime", "entry")),
     )
 
 
-def chapter(scale: float = 1.0) -> Chapter:
-    """The page; `scale` 1 is the committed one."""
-    made = Chapter("other_methods")
-    made.add(INTRODUCTION)
-    system = world("wilks-f18", max(80.0, 200.0 * scale), max(6, round(16 * scale)), max(4, round(8 * scale)))
-    trees(made, system, scale)
-    memory(made, system, scale)
-    gaussian_process(made, system, scale)
-    board(made)
-    return made
+# %%
+board(made)
 
+# %% [markdown]
+# ## What survives
 
-if __name__ == "__main__":
-    run(chapter)
+# %%
+made.show_claims()

@@ -1,9 +1,25 @@
-"""The chapter on data assimilation: what is in analysis increments, and what they are good for. Run `make chapters`."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
+# %% [markdown]
+# # Data assimilation
+#
+# The book: [DA_demo_L96](https://github.com/m2lines/L96_demo/blob/main/notebooks/DA_demo_L96.ipynb) and [Learning-DA-increments](https://github.com/m2lines/L96_demo/blob/main/notebooks/Learning-DA-increments.ipynb). An
+# ensemble filter holds the GCM without a closure near the truth; what the filter has to add at each analysis, divided by
+# the window, is a picture of what the model lacks, and a network of one point learns it. The book looks at this picture,
+# for observations of every X each 0.05 MTU with errors of 0.1, over 20 MTU. Here the learned correction is put into the
+# model, which then assimilates and forecasts truths that it was not trained on; and the observations get errors of 1 too.
+
+# %%
 from typing import Any
 
 import numpy as np
-from common import BOOK, Array, Chapter, Claim, World, blocked, code, committed, run, score, versus_of, world
+from common import Array, Chapter, Claim, World, blocked, committed, score, versus_of, world
 from matplotlib.figure import Figure
 
 import l96bench
@@ -15,17 +31,19 @@ INFLATIONS = np.array([1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 1.8, 2.2,
 SIGMAS = (0.1, 1.0)
 """Observation errors: the book's, and one of the size that its comments offer to try."""
 
-INTRODUCTION = f"""
-# Data assimilation
+# %% tags=["parameters"]
+scale = 1.0  # of the samples; the tests take fewer
 
-The book: [DA_demo_L96]({BOOK}/DA_demo_L96.ipynb) and [Learning-DA-increments]({BOOK}/Learning-DA-increments.ipynb). An
-ensemble filter holds the GCM without a closure near the truth; what the filter has to add at each analysis, divided by
-the window, is a picture of what the model lacks, and a network of one point learns it. The book looks at this picture,
-for observations of every X each 0.05 MTU with errors of 0.1, over 20 MTU. Here the learned correction is put into the
-model, which then assimilates and forecasts truths that it was not trained on; and the observations get errors of 1 too.
-"""
+# %%
+made = Chapter()
+system = world("wilks-f18", max(60.0, 200.0 * scale), max(6, round(16 * scale)), max(4, round(8 * scale)))
+valid = l96bench.simulate("wilks-f18", 25.0, seed=[1, 2], store_fast=False, progress=False).X
+
+# %% [markdown]
+# ## What increments hold
 
 
+# %%
 def assimilate(truth: Array, closure: Any, sigma: float, inflation: Any, seed: int = 1) -> Cycled:
     """Cycles of the resolved model, all points observed, after 100 cycles of spin-up; truth (experiment, time, K)."""
     return cycle(
@@ -42,12 +60,14 @@ def assimilate(truth: Array, closure: Any, sigma: float, inflation: Any, seed: i
     )
 
 
+# %%
 def best_inflation(valid: Array, closure: Any, sigma: float) -> float:
     """The inflation with the smallest background error on a validation truth (time, K)."""
     cycles = assimilate(np.repeat(valid[None], len(INFLATIONS), axis=0), closure, sigma, INFLATIONS)
     return float(INFLATIONS[cycles.pooled_rmse.argmin()])
 
 
+# %%
 def learn(train: Array, valid: Array, sigma: float, rounds: int) -> list[l96bench.Polynomial]:
     """Closures from increments: each round adds what the model of the one before still needs."""
     closures = [l96bench.NoClosure()]
@@ -60,12 +80,14 @@ def learn(train: Array, valid: Array, sigma: float, rounds: int) -> list[l96benc
     return closures
 
 
+# %%
 def share(closure: l96bench.Polynomial, exact: l96bench.Polynomial, X: Array) -> tuple[float, float]:
     """Slope of a closure against that fitted to the true U, over all X, and its correlation with it."""
     ours, theirs = (model.predict(X).ravel() - model.predict(X).mean() for model in (closure, exact))
     return float(ours @ theirs / (theirs @ theirs)), float(np.corrcoef(ours, theirs)[0, 1])
 
 
+# %% tags=["hide-input"]
 def skills(chapter: Chapter, world: World, valid: Array, rounds: int) -> dict[float, list[l96bench.Polynomial]]:
     """Background errors and forecasts of corrected models, and what share of U the increments hold."""
     linear, exact = (l96bench.PolynomialRegressor(degree).fit(world.train.X, world.train.U) for degree in (1, 4))
@@ -98,8 +120,6 @@ def skills(chapter: Chapter, world: World, valid: Array, rounds: int) -> dict[fl
         "RMSE / std at 1 MTU",
     )
     chapter.add(
-        "## What increments hold",
-        code(assimilate, learn),
         "Quartics in X from the increments divided by the window, against the quartic fitted to the true U, over the "
         "X of the test trajectories: slope 1 is all of U. Then what the models do: the background error of the filter, "
         "its inflation chosen for each model on a validation truth, and free forecasts.",
@@ -109,6 +129,11 @@ def skills(chapter: Chapter, world: World, valid: Array, rounds: int) -> dict[fl
     return learned
 
 
+# %%
+learned = skills(made, system, valid, rounds=4)
+
+
+# %% tags=["hide-input"]
 def claims(chapter: Chapter) -> None:
     """What survives."""
     found, last = chapter.numbers["skills"], f"increments, {chapter.numbers['rounds']} rounds"
@@ -164,6 +189,11 @@ def claims(chapter: Chapter) -> None:
     ]
 
 
+# %%
+claims(made)
+
+
+# %% tags=["hide-input"]
 def pictures(chapter: Chapter, world: World, learned: dict[float, list[l96bench.Polynomial]]) -> None:
     """The closures that increments give, over U."""
 
@@ -195,6 +225,14 @@ def pictures(chapter: Chapter, world: World, learned: dict[float, list[l96bench.
     chapter.picture("increments", "Closures from increments over the true U", (8.5, 3.8), draw)
 
 
+# %%
+pictures(made, system, learned)
+
+# %% [markdown]
+# ## On the leaderboard
+
+
+# %% tags=["hide-input"]
 def board(chapter: Chapter) -> None:
     """The same on the leaderboard's tracks."""
     rows = []
@@ -210,25 +248,17 @@ def board(chapter: Chapter) -> None:
             best = max((results[n] for n in names if n != "fitted quartic"), key=lambda each: each.score.value)
             chapter.numbers[f"board_{track}"] = versus_of(results["fitted quartic"], best)
     chapter.add(
-        "## On the leaderboard",
         "`da-increment` asks the same at F = 20 with all points observed with errors of 1 (dense) and for 20 random "
         "points of 40 (sparse): 0 is the model without a closure, 100 the perfect model. Only the quartic saw U.",
         l96bench.markdown_table(("track", "entry", "kind", "score"), rows, left=("track", "entry", "kind")),
     )
 
 
-def chapter(scale: float = 1.0) -> Chapter:
-    """The page; `scale` 1 is the committed one."""
-    made = Chapter("data_assimilation")
-    made.add(INTRODUCTION)
-    system = world("wilks-f18", max(60.0, 200.0 * scale), max(6, round(16 * scale)), max(4, round(8 * scale)))
-    valid = l96bench.simulate("wilks-f18", 25.0, seed=[1, 2], store_fast=False, progress=False).X
-    learned = skills(made, system, valid, rounds=4)
-    claims(made)
-    pictures(made, system, learned)
-    board(made)
-    return made
+# %%
+board(made)
 
+# %% [markdown]
+# ## What survives
 
-if __name__ == "__main__":
-    run(chapter)
+# %%
+made.show_claims()

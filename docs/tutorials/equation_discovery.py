@@ -1,9 +1,27 @@
-"""The chapter on equation discovery: SINDy under weak and strong coupling, and equations for U. Run `make chapters`."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
+# %% [markdown]
+# # Equation discovery
+#
+# The book: [symbolic_methods_comparison](https://github.com/m2lines/L96_demo/blob/main/notebooks/symbolic_methods_comparison.ipynb),
+# [sindy_L96_2scale](https://github.com/m2lines/L96_demo/blob/main/notebooks/sindy_L96_2scale.ipynb) and
+# [symbolic_vs_nn_multiscale_L96](https://github.com/m2lines/L96_demo/blob/main/notebooks/symbolic_vs_nn_multiscale_L96.ipynb). SINDy is to find dX/dt from 5 MTU of X
+# alone, with weak (h = 0.1) and strong (h = 1) coupling to the hidden Y; and sparse regression and genetic programming
+# look for an equation of U. The book fits SINDy to one trajectory that starts off the attractor, scores it on the same,
+# and draws the test set of the closures from the rows of the training trajectory. Here ten trajectories on the
+# attractor are fitted, and everything is tested on others.
+
+# %%
 from typing import Any
 
 import numpy as np
-from common import BOOK, Array, Chapter, Claim, World, blocked, code, committed, r2, run, score, world
+from common import Array, Chapter, Claim, World, blocked, committed, r2, score, world
 from matplotlib.figure import Figure
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
@@ -17,19 +35,17 @@ from l96bench.diagnostics import BLACK, GREY, PALETTE
 RADIUS = 3
 """Neighbours on each side: 7 of the ring's 8 points, where the book uses all."""
 
-INTRODUCTION = f"""
-# Equation discovery
+# %% tags=["parameters"]
+scale = 1.0  # of the samples; the tests take fewer
 
-The book: [symbolic_methods_comparison]({BOOK}/symbolic_methods_comparison.ipynb),
-[sindy_L96_2scale]({BOOK}/sindy_L96_2scale.ipynb) and
-[symbolic_vs_nn_multiscale_L96]({BOOK}/symbolic_vs_nn_multiscale_L96.ipynb). SINDy is to find dX/dt from 5 MTU of X
-alone, with weak (h = 0.1) and strong (h = 1) coupling to the hidden Y; and sparse regression and genetic programming
-look for an equation of U. The book fits SINDy to one trajectory that starts off the attractor, scores it on the same,
-and draws the test set of the closures from the rows of the training trajectory. Here ten trajectories on the
-attractor are fitted, and everything is tested on others.
-"""
+# %%
+made = Chapter()
+
+# %% [markdown]
+# ## Weak and strong coupling
 
 
+# %%
 def sindy(X: Array, shared: bool) -> l96bench.EquationSet:
     """The equations of X (time, K), sampled every 0.005: as the book finds them, or one for all points."""
     from pysindy import STLSQ, SINDy
@@ -47,6 +63,7 @@ def sindy(X: Array, shared: bool) -> l96bench.EquationSet:
     return l96bench.EquationSet.parse(model.fit(X, t).equations(), K=8)
 
 
+# %%
 def terms(found: l96bench.EquationSet, F: float) -> tuple[float, float, float]:
     """F1 of the terms against those of the resolved equation, the mean coefficient of -X_k, and the mean forcing."""
     true = l96bench.EquationSet.parse([f"dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + {F}"], K=8)
@@ -57,6 +74,15 @@ def terms(found: l96bench.EquationSet, F: float) -> tuple[float, float, float]:
     return f1, float(-np.mean(slopes[0] - slopes[1]) / 2e-3), float(origin.mean())
 
 
+# %%
+def rows(run: l96bench.Trajectory, every: int) -> tuple[Array, Array]:
+    """The stencil of every point at every so many times, (row, 7), and its U, (row,)."""
+    X, U = (array.reshape(-1, 8)[::every] for array in (run.X, run.U))
+    stencil = (np.arange(8)[:, None] + np.arange(-RADIUS, RADIUS + 1)) % 8
+    return X[:, stencil].reshape(-1, 2 * RADIUS + 1), U.ravel()
+
+
+# %% tags=["hide-input"]
 def couplings(chapter: Chapter, n: int) -> None:
     """SINDy under weak and strong coupling, and what its coefficients mean."""
     rows, found = [], dict[Any, Any]()
@@ -76,8 +102,6 @@ def couplings(chapter: Chapter, n: int) -> None:
     chapter.numbers["couplings"] = found
     header = ("coupling", "equations", "F1 of the terms", "damping of X", "forcing")
     chapter.add(
-        "## Weak and strong coupling",
-        code(sindy),
         f"Means over {n} trajectories of 5 MTU, with intervals over these. True terms are those of the resolved "
         "equation, with damping 1 and forcing 18.",
         l96bench.markdown_table(header, rows, left=header[:2]),
@@ -115,6 +139,17 @@ def couplings(chapter: Chapter, n: int) -> None:
     ]
 
 
+# %%
+couplings(made, max(4, round(10 * scale)))
+
+# %%
+system = world("wilks-f18", 20.0, max(6, round(16 * scale)), max(4, round(8 * scale)))
+
+# %% [markdown]
+# ## Equations for U
+
+
+# %%
 def models(scale: float) -> dict[str, Any]:
     """Regressors of U_k from the ring around the point, by name."""
     from pyoperon.sklearn import SymbolicRegressor
@@ -142,64 +177,7 @@ def models(scale: float) -> dict[str, Any]:
     }
 
 
-def rows(run: l96bench.Trajectory, every: int) -> tuple[Array, Array]:
-    """The stencil of every point at every so many times, (row, 7), and its U, (row,)."""
-    X, U = (array.reshape(-1, 8)[::every] for array in (run.X, run.U))
-    stencil = (np.arange(8)[:, None] + np.arange(-RADIUS, RADIUS + 1)) % 8
-    return X[:, stencil].reshape(-1, 2 * RADIUS + 1), U.ravel()
-
-
-def closures(chapter: Chapter, world: World, scale: float) -> None:
-    """Equations of U against a network, on shuffled rows and on other trajectories."""
-    duration = max(20.0, 100.0 * scale)
-    train = l96bench.simulate("wilks-f18", duration, interval=0.01, seed=[1, 0], store_fast=False, progress=False)
-    X, X_shuffled, y, y_shuffled = train_test_split(*rows(train, 5), test_size=0.25, random_state=0)
-    test, truth = rows(world.test, 1)
-    truth = truth.reshape(len(world.test.X), -1, 8)
-    independent, table_rows, sizes = {}, [], {}
-    for name, model in models(scale).items():
-        part = slice(0, 1000 if name == "genetic programming" else None)  # what an expression needs, in seconds
-        model.fit(X[part], y[part])
-        leaky = r2_score(y_shuffled, np.ravel(model.predict(X_shuffled)))
-        swapped = r2_score(np.ravel(model.predict(X_shuffled)), y_shuffled)
-        independent[name] = r2(truth, np.ravel(model.predict(test)).reshape(truth.shape), float(y.mean()))
-        sizes[name] = size_of(model)
-        table_rows.append((name, sizes[name], f"{swapped:.3f}", f"{leaky:.3f}", independent[name].text(".3f")))
-    chapter.numbers |= {"independent": independent, "sizes": sizes}
-    header = ("regressor of U", "terms", "R², swapped, shuffled rows", "R², shuffled rows", "R², other trajectories")
-    chapter.add(
-        "## Equations for U",
-        code(models, rows),
-        "The notebook computes R² of the network and of genetic programming with the arguments swapped, that of the "
-        "linear models rightly, all of them on rows drawn from the training trajectory.",
-        l96bench.markdown_table(header, table_rows, left=header[:1]),
-    )
-    pictured(chapter, independent, sizes)
-    network, linear, quadratic, fine, coarse, genetic = independent.values()
-    chapter.claims += [
-        Claim(
-            "symbolic_vs_nn_multiscale_L96",
-            "a linear model is about 0.1 of R² below the network",
-            f"network {network.text('.3f')}, linear {linear.text('.3f')}",
-            0.07 < (network - linear).value < 0.13,
-        ),
-        Claim(
-            "symbolic_vs_nn_multiscale_L96",
-            "quadratic terms come much closer, and most of them may go",
-            f"all {sizes['quadratic']} terms {quadratic.text('.3f')}, {sizes['STLSQ, threshold 0.01']} of them "
-            f"{fine.text('.3f')}",
-            (network - quadratic).value < 0.5 * (network - linear).value and (quadratic - fine).value < 0.01,
-        ),
-        Claim(
-            "symbolic_vs_nn_multiscale_L96",
-            "sparse regression strongly outperforms genetic programming",
-            f"{sizes['STLSQ, threshold 0.02']} terms {coarse.text('.3f')}; genetic programming that fits its "
-            f"constants {genetic.text('.3f')} in seconds, difference {(coarse - genetic).text('.3f')}",
-            (coarse - genetic).low > 0.01,
-        ),
-    ]
-
-
+# %% tags=["hide-input"]
 def size_of(model: Any) -> str:
     """How many terms, or nodes, a regressor has."""
     last = model[-1] if hasattr(model, "steps") else model
@@ -208,6 +186,7 @@ def size_of(model: Any) -> str:
     return str(np.count_nonzero(last.coef_)) if isinstance(getattr(last, "coef_", None), np.ndarray) else ""
 
 
+# %% tags=["hide-input"]
 def pictured(chapter: Chapter, independent: dict[str, Any], sizes: dict[str, str]) -> None:
     """Draw R² on other trajectories with intervals, and what SINDy finds against the linear closure."""
 
@@ -252,21 +231,71 @@ def pictured(chapter: Chapter, independent: dict[str, Any], sizes: dict[str, str
     chapter.picture("equations", "R² of closures, and damping and forcing that SINDy finds", (9.5, 3.9), draw)
 
 
-def chapter(scale: float = 1.0) -> Chapter:
-    """The page; `scale` 1 is the committed one."""
-    made = Chapter("equation_discovery")
-    made.add(INTRODUCTION)
-    couplings(made, max(4, round(10 * scale)))
-    system = world("wilks-f18", 20.0, max(6, round(16 * scale)), max(4, round(8 * scale)))
-    closures(made, system, scale)
-    names = ("SINDy closure", "genetic programming closure", "fitted quartic", "stencil network")
-    for task in ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"):
-        results = committed(task)
-        shown = ", ".join(f"{name} {score(results[name])}" for name in names if name in results)
-        made.add(f"On the leaderboard, `{task}`: {shown}.")
-    made.add("How well full equations are recovered, by method, noise and budget, is in [recovery.md](../recovery.md).")
-    return made
+# %% tags=["hide-input"]
+def closures(chapter: Chapter, world: World, scale: float) -> None:
+    """Equations of U against a network, on shuffled rows and on other trajectories."""
+    duration = max(20.0, 100.0 * scale)
+    train = l96bench.simulate("wilks-f18", duration, interval=0.01, seed=[1, 0], store_fast=False, progress=False)
+    X, X_shuffled, y, y_shuffled = train_test_split(*rows(train, 5), test_size=0.25, random_state=0)
+    test, truth = rows(world.test, 1)
+    truth = truth.reshape(len(world.test.X), -1, 8)
+    independent, table_rows, sizes = {}, [], {}
+    for name, model in models(scale).items():
+        part = slice(0, 1000 if name == "genetic programming" else None)  # what an expression needs, in seconds
+        model.fit(X[part], y[part])
+        leaky = r2_score(y_shuffled, np.ravel(model.predict(X_shuffled)))
+        swapped = r2_score(np.ravel(model.predict(X_shuffled)), y_shuffled)
+        independent[name] = r2(truth, np.ravel(model.predict(test)).reshape(truth.shape), float(y.mean()))
+        sizes[name] = size_of(model)
+        table_rows.append((name, sizes[name], f"{swapped:.3f}", f"{leaky:.3f}", independent[name].text(".3f")))
+    chapter.numbers |= {"independent": independent, "sizes": sizes}
+    header = ("regressor of U", "terms", "R², swapped, shuffled rows", "R², shuffled rows", "R², other trajectories")
+    chapter.add(
+        "The notebook computes R² of the network and of genetic programming with the arguments swapped, that of the "
+        "linear models rightly, all of them on rows drawn from the training trajectory.",
+        l96bench.markdown_table(header, table_rows, left=header[:1]),
+    )
+    pictured(chapter, independent, sizes)
+    network, linear, quadratic, fine, coarse, genetic = independent.values()
+    chapter.claims += [
+        Claim(
+            "symbolic_vs_nn_multiscale_L96",
+            "a linear model is about 0.1 of R² below the network",
+            f"network {network.text('.3f')}, linear {linear.text('.3f')}",
+            0.07 < (network - linear).value < 0.13,
+        ),
+        Claim(
+            "symbolic_vs_nn_multiscale_L96",
+            "quadratic terms come much closer, and most of them may go",
+            f"all {sizes['quadratic']} terms {quadratic.text('.3f')}, {sizes['STLSQ, threshold 0.01']} of them "
+            f"{fine.text('.3f')}",
+            (network - quadratic).value < 0.5 * (network - linear).value and (quadratic - fine).value < 0.01,
+        ),
+        Claim(
+            "symbolic_vs_nn_multiscale_L96",
+            "sparse regression strongly outperforms genetic programming",
+            f"{sizes['STLSQ, threshold 0.02']} terms {coarse.text('.3f')}; genetic programming that fits its "
+            f"constants {genetic.text('.3f')} in seconds, difference {(coarse - genetic).text('.3f')}",
+            (coarse - genetic).low > 0.01,
+        ),
+    ]
 
 
-if __name__ == "__main__":
-    run(chapter)
+# %%
+closures(made, system, scale)
+
+# %%
+names = ("SINDy closure", "genetic programming closure", "fitted quartic", "stencil network")
+for task in ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"):
+    results = committed(task)
+    shown = ", ".join(f"{name} {score(results[name])}" for name in names if name in results)
+    made.add(f"On the leaderboard, `{task}`: {shown}.")
+
+# %% [markdown]
+# How well full equations are recovered, by method, noise and budget, is in [recovery.md](../recovery.md).
+
+# %% [markdown]
+# ## What survives
+
+# %%
+made.show_claims()

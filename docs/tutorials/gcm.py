@@ -1,9 +1,26 @@
-"""The chapter on Lorenz-96 and GCMs: sources of error, measures of a climate, noise, tuning. Run `make chapters`."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
+# %% [markdown]
+# # Lorenz-96 and GCMs
+#
+# The book: [L96-two-scale-description](https://github.com/m2lines/L96_demo/blob/main/notebooks/L96-two-scale-description.ipynb),
+# [gcm-analogue](https://github.com/m2lines/L96_demo/blob/main/notebooks/gcm-analogue.ipynb), [gcm-parameterization-problem](https://github.com/m2lines/L96_demo/blob/main/notebooks/gcm-parameterization-problem.ipynb) and
+# [estimating-gcm-parameters](https://github.com/m2lines/L96_demo/blob/main/notebooks/estimating-gcm-parameters.ipynb). The two-scale system is the real world, its X
+# equation alone a GCM, and a polynomial in X the parameterization of what is missing. The book runs each model once, from
+# one state, mostly by Euler's method; here each forecast is made from many states of trajectories that nothing was fitted
+# to, and each number has its interval over these trajectories. The system is the book's, `wilks-f18`.
+
+# %%
 from typing import Any
 
 import numpy as np
-from common import BOOK, Array, Chapter, Claim, Estimate, World, blocked, code, committed, run, score, versus_of, world
+from common import Array, Chapter, Claim, Estimate, World, blocked, committed, score, versus_of, world
 from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from scipy.stats import wasserstein_distance
@@ -12,18 +29,18 @@ import l96bench
 from l96bench.diagnostics import BLACK, GREY, PALETTE
 from l96bench.estimators import TunedPolynomial
 
-INTRODUCTION = f"""
-# Lorenz-96 and GCMs
+# %% tags=["parameters"]
+scale = 1.0  # of the samples; the tests take fewer
 
-The book: [L96-two-scale-description]({BOOK}/L96-two-scale-description.ipynb),
-[gcm-analogue]({BOOK}/gcm-analogue.ipynb), [gcm-parameterization-problem]({BOOK}/gcm-parameterization-problem.ipynb) and
-[estimating-gcm-parameters]({BOOK}/estimating-gcm-parameters.ipynb). The two-scale system is the real world, its X
-equation alone a GCM, and a polynomial in X the parameterization of what is missing. The book runs each model once, from
-one state, mostly by Euler's method; here each forecast is made from many states of trajectories that nothing was fitted
-to, and each number has its interval over these trajectories. The system is the book's, `wilks-f18`.
-"""
+# %%
+made = Chapter()
+system = world("wilks-f18", 200.0, max(8, round(24 * scale)), max(4, round(14 * scale)))
+
+# %% [markdown]
+# ## The closures
 
 
+# %%
 def closures(train: l96bench.Trajectory) -> dict[str, Any]:
     """The closures of the chapter, by name."""
     published = l96bench.PUBLISHED["wilks2005_f18"]
@@ -39,6 +56,14 @@ def closures(train: l96bench.Trajectory) -> dict[str, Any]:
     }
 
 
+# %%
+models = closures(system.train)
+
+# %% [markdown]
+# ## Where errors come from
+
+
+# %% tags=["hide-input"]
 def euler(world: World, model: l96bench.PolynomialRegressor, dt: float) -> tuple[Array, Array]:
     """The resolved model by Euler's method, as the book steps it: forecasts like `World.forecast`, and who blew up.
 
@@ -56,6 +81,7 @@ def euler(world: World, model: l96bench.PolynomialRegressor, dt: float) -> tuple
     return world.by_trajectory(np.array(samples)), gone
 
 
+# %%
 def sources(world: World, models: dict[str, Any]) -> dict[str, Array]:
     """Forecasts of all cases with one thing made worse at a time, as in the book: (trajectory, case, lead, K)."""
     quartic, F = models["quartic, fitted"], world.regime.F
@@ -73,12 +99,12 @@ def sources(world: World, models: dict[str, Any]) -> dict[str, Array]:
     }
 
 
+# %% tags=["hide-input"]
 def error_sources(chapter: Chapter, world: World, models: dict[str, Any]) -> None:
     """Which error is largest: missing physics, closure, forcing, numerics or initial state."""
     forecasts = sources(world, models)
     at = {name: [world.rmse_of(each, lead) for lead in (0.25, 0.5, 1.0)] for name, each in forecasts.items()}
     chapter.numbers["sources"] = {name: [each.value for each in row] for name, row in at.items()}
-    chapter.add("## Where errors come from", code(sources))
     chapter.add("RMSE over the climatological standard deviation, 95 % interval over test trajectories:")
     chapter.add(
         l96bench.markdown_table(
@@ -132,6 +158,14 @@ def error_sources(chapter: Chapter, world: World, models: dict[str, Any]) -> Non
     ]
 
 
+# %%
+error_sources(made, system, models)
+
+# %% [markdown]
+# ## Measures of a climate
+
+
+# %%
 def climate(world: World, model: Any, members: int, duration: float) -> Array:
     """Free runs after 100 MTU of spin-up, (member, time, K)."""
     start = world.test.X[:, :: world.test.X.shape[1] // (1 + members // len(world.test.X))].reshape(-1, world.regime.K)
@@ -140,6 +174,7 @@ def climate(world: World, model: Any, members: int, duration: float) -> Array:
     ).X.transpose(1, 0, 2)
 
 
+# %% tags=["hide-input"]
 def climates(chapter: Chapter, world: World, models: dict[str, Any], members: int, duration: float) -> None:
     """Means, standard deviations and distributions, with the sampling error that one short run hides."""
     truth = world.test.X[:, ::2]
@@ -157,12 +192,10 @@ def climates(chapter: Chapter, world: World, models: dict[str, Any], members: in
     ]
     header = ("", "mean of X", "std of X", "Wasserstein distance / std", f"std of a mean of {duration:g} MTU")
     chapter.add(
-        "## Measures of a climate",
         f"{members} runs of {duration:g} MTU each after 100 MTU of spin-up. The distance of the truth is that between "
         f"two halves of its trajectories. A mean over 5 MTU, which the book's table takes for the truth, has a "
         f"standard deviation of {short:.3f}; and with the linear closure the means of {duration:g} MTU still differ "
         "from run to run by more than the closures do (last column).",
-        code(climate),
         l96bench.markdown_table(header, rows, left=("",)),
     )
     error = {name: abs(each.value - mean["truth"].value) for name, each in mean.items()}
@@ -192,6 +225,14 @@ def climates(chapter: Chapter, world: World, models: dict[str, Any], members: in
     ]
 
 
+# %%
+climates(made, system, models, members=max(8, round(60 * scale)), duration=100.0)
+
+# %% [markdown]
+# ## Noise
+
+
+# %%
 def crps(world: World, model: Any, members: int) -> Estimate:
     """CRPS at 1 MTU over the climatological std: the absolute error, if there is one member."""
     from scoringrules import crps_ensemble
@@ -206,6 +247,7 @@ def crps(world: World, model: Any, members: int) -> Estimate:
     return blocked(values / world.std)
 
 
+# %% tags=["hide-input"]
 def noise(chapter: Chapter, world: World, models: dict[str, Any], members: int) -> None:
     """What a stochastic closure is good for."""
     quiet = crps(world, models["quartic, fitted"], 1)
@@ -217,8 +259,6 @@ def noise(chapter: Chapter, world: World, models: dict[str, Any], members: int) 
     parts = [each.metrics["climate_part"].value for each in (without, with_noise)]
     chapter.numbers |= {"crps_gain": quiet - noisy, "board_gain": versus}
     chapter.add(
-        "## Noise",
-        code(crps),
         f"Fair CRPS at 1 MTU over the climatological standard deviation: quartic {quiet.text('.3f')}, with AR(1) noise "
         f"and {members} members {noisy.text('.3f')}, difference {(quiet - noisy).text('.3f')}. On the leaderboard's "
         f"`online-rollout/wilks-f20-v2` the fitted quartic scores {score(without)}, with noise {score(with_noise)}: at "
@@ -245,6 +285,14 @@ def noise(chapter: Chapter, world: World, models: dict[str, Any], members: int) 
     ]
 
 
+# %%
+noise(made, system, models, members=max(8, round(20 * scale)))
+
+# %% [markdown]
+# ## Tuning
+
+
+# %%
 def tuned(truth: Array, prior: Array, regime: l96bench.Regime) -> l96bench.Polynomial:
     """A linear closure tuned by Powell's method on one forecast along a true trajectory (time, K), as in the book."""
 
@@ -256,6 +304,7 @@ def tuned(truth: Array, prior: Array, regime: l96bench.Regime) -> l96bench.Polyn
     return l96bench.Polynomial(minimize(error, prior, method="Powell").x)
 
 
+# %% tags=["hide-input"]
 def tuning(chapter: Chapter, world: World, models: dict[str, Any], repeats: int) -> None:
     """Parameters tuned on one trajectory, elsewhere."""
     starts = np.linspace(0, len(world.train.X) - 101, repeats).astype(int)
@@ -280,8 +329,6 @@ def tuning(chapter: Chapter, world: World, models: dict[str, Any], repeats: int)
     ]
     rows = [(name, *(f"{value:.2f}" for value in found[::-1]), rmse.text()) for name, found, rmse in everything]
     chapter.add(
-        "## Tuning",
-        code(tuned),
         "Linear closures U = a X + b, and their RMSE over the climatological standard deviation at 0.5 MTU from the "
         "test states:",
         l96bench.markdown_table(("tuned on", "a", "b", "RMSE"), rows, left=("tuned on",)),
@@ -297,19 +344,11 @@ def tuning(chapter: Chapter, world: World, models: dict[str, Any], repeats: int)
     )
 
 
-def chapter(scale: float = 1.0) -> Chapter:
-    """The page; `scale` 1 is the committed one."""
-    made = Chapter("gcm")
-    made.add(INTRODUCTION)
-    system = world("wilks-f18", 200.0, max(8, round(24 * scale)), max(4, round(14 * scale)))
-    models = closures(system.train)
-    made.add("## The closures", code(closures))
-    error_sources(made, system, models)
-    climates(made, system, models, members=max(8, round(60 * scale)), duration=100.0)
-    noise(made, system, models, members=max(8, round(20 * scale)))
-    tuning(made, system, models, repeats=max(4, round(10 * scale)))
-    return made
+# %%
+tuning(made, system, models, repeats=max(4, round(10 * scale)))
 
+# %% [markdown]
+# ## What survives
 
-if __name__ == "__main__":
-    run(chapter)
+# %%
+made.show_claims()

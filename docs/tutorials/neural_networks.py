@@ -1,9 +1,29 @@
-"""The chapter on neural networks: local and global, offline and online, and what they look at. Run `make chapters`."""
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
+# %% [markdown]
+# # Neural networks
+#
+# The book: [Neural_network_for_Lorenz96](https://github.com/m2lines/L96_demo/blob/main/notebooks/Neural_network_for_Lorenz96.ipynb),
+# [L96_offline_training_NN](https://github.com/m2lines/L96_demo/blob/main/notebooks/L96_offline_training_NN.ipynb),
+# [L96_online_implement_NN](https://github.com/m2lines/L96_demo/blob/main/notebooks/L96_online_implement_NN.ipynb),
+# [L96_online_training_NN](https://github.com/m2lines/L96_demo/blob/main/notebooks/L96_online_training_NN.ipynb) and
+# [Neural-Network-Interpretation](https://github.com/m2lines/L96_demo/blob/main/notebooks/Neural-Network-Interpretation.ipynb). Networks of two layers of 16 units learn U
+# from X_k alone (local) or from all X at once (global), from 160 MTU every 0.01 of `wilks-f18`, and replace the linear
+# closure in the GCM. The book tests on the beginning of the trajectory that it trained on, from states 0.1 MTU apart, and
+# one of its tests starts all forecasts from one and the same state. Here the test trajectories are new, the states are
+# 2.5 MTU apart, and every network is trained from several seeds.
+
+# %%
 from typing import Any
 
 import numpy as np
-from common import BOOK, Array, Chapter, Claim, Estimate, World, blocked, code, committed, run, score, world
+from common import Array, Chapter, Claim, Estimate, World, blocked, committed, score, world
 from matplotlib.figure import Figure
 from sklearn.metrics import r2_score
 
@@ -21,27 +41,25 @@ from l96bench.diagnostics import (
 )
 from l96bench.estimators import OnlineNetworkRegressor
 
-INTRODUCTION = f"""
-# Neural networks
+# %% tags=["parameters"]
+scale = 1.0  # of the samples; the tests take fewer
 
-The book: [Neural_network_for_Lorenz96]({BOOK}/Neural_network_for_Lorenz96.ipynb),
-[L96_offline_training_NN]({BOOK}/L96_offline_training_NN.ipynb),
-[L96_online_implement_NN]({BOOK}/L96_online_implement_NN.ipynb),
-[L96_online_training_NN]({BOOK}/L96_online_training_NN.ipynb) and
-[Neural-Network-Interpretation]({BOOK}/Neural-Network-Interpretation.ipynb). Networks of two layers of 16 units learn U
-from X_k alone (local) or from all X at once (global), from 160 MTU every 0.01 of `wilks-f18`, and replace the linear
-closure in the GCM. The book tests on the beginning of the trajectory that it trained on, from states 0.1 MTU apart, and
-one of its tests starts all forecasts from one and the same state. Here the test trajectories are new, the states are
-2.5 MTU apart, and every network is trained from several seeds.
-"""
+# %%
+made = Chapter()
+system = world("wilks-f18", max(80.0, 160.0 * scale), max(6, round(20 * scale)), max(4, round(12 * scale)))
+fine = l96bench.simulate(
+    "wilks-f18", max(80.0, 160.0 * scale), interval=0.01, seed=[1, 0], store_fast=False, progress=False
+)
 
 
+# %%
 def network(seed: int, epochs: int) -> l96bench.TorchRegressor:
     """A network as the book trains it: 16-16 ReLU, Adam at a constant rate on batches of 1,024, nothing scaled."""
     recipe = {"batch_size": 1024, "learning_rate": 0.003, "schedule": "constant", "standardize": False}
     return l96bench.TorchRegressor((16, 16), "relu", epochs, min_steps=0, random_state=seed, **recipe)
 
 
+# %%
 def closures(train: l96bench.Trajectory, seed: int, scale: float) -> dict[str, Any]:
     """The closures of the chapter, trained; `scale` shortens the training."""
     epochs = max(32, round(50 * scale))
@@ -57,6 +75,14 @@ def closures(train: l96bench.Trajectory, seed: int, scale: float) -> dict[str, A
     return fitted
 
 
+# %%
+trained = [closures(fine, seed, scale) for seed in range(max(1, round(3 * scale)))]
+
+# %% [markdown]
+# ## Local and global
+
+
+# %% tags=["hide-input"]
 def pooled(estimates: list[Estimate]) -> Estimate:
     """The mean over training seeds."""
     return Estimate(
@@ -64,6 +90,7 @@ def pooled(estimates: list[Estimate]) -> Estimate:
     )
 
 
+# %% tags=["hide-input"]
 def skill(chapter: Chapter, world: World, trained: list[dict[str, Any]]) -> None:
     """Offline and online skill of all closures, the mean over seeds."""
     names = list(trained[0])
@@ -73,8 +100,6 @@ def skill(chapter: Chapter, world: World, trained: list[dict[str, Any]]) -> None
     chapter.numbers |= {"offline": offline, "online": online}
     rows = [(name, offline[name].text(".3f"), online[name].text()) for name in names]
     chapter.add(
-        "## Local and global",
-        code(network, closures),
         f"Mean over {len(trained)} training seeds, on trajectories that no network saw, with intervals over these. "
         "The last network is 64-64 GELU, trained on scaled data under a one-cycle rate (`TorchRegressor()` as it is).",
         l96bench.markdown_table(("closure", "R² of U", "RMSE / std at 1 MTU"), rows, left=("closure",)),
@@ -114,6 +139,14 @@ def skill(chapter: Chapter, world: World, trained: list[dict[str, Any]]) -> None
     ]
 
 
+# %%
+skill(made, system, trained)
+
+# %% [markdown]
+# ## Offline and online training
+
+
+# %%
 def one_state(world: World, model: Any) -> float:
     """The book's test of online training: a hundred windows of the truth against one forecast from one fixed state."""
     truth = world.train.X
@@ -122,11 +155,13 @@ def one_state(world: World, model: Any) -> float:
     return float(np.mean([np.abs(truth[i : i + 21] - fixed).mean() for i in starts]) / world.std)
 
 
+# %%
 def many_states(world: World, model: Any) -> Estimate:
     """The same mean absolute error, each forecast from its own state of the test trajectories."""
     return blocked(np.abs(world.forecast(model) - world.truth())[:, :, :20] / world.std)
 
 
+# %% tags=["hide-input"]
 def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]], scale: float) -> None:
     """Training through the model, tested with the book's protocol and with a fair one."""
     models = trained[0]
@@ -147,8 +182,6 @@ def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]
     results = committed("online-rollout/wilks-f20-v2")
     names = [n for n in ("stencil network", "network trained online, 0.2 MTU", "PPO ensemble reward") if n in results]
     chapter.add(
-        "## Offline and online training",
-        code(one_state),
         "Mean absolute error over 1 MTU, over the climatological standard deviation. The book's test compares one "
         "forecast with windows of the truth that have nothing to do with it. It cannot tell one closure from another.",
         l96bench.markdown_table(header, rows, left=header[:1]),
@@ -175,12 +208,21 @@ def online_training(chapter: Chapter, world: World, trained: list[dict[str, Any]
     ]
 
 
+# %%
+online_training(made, system, trained, scale)
+
+# %% [markdown]
+# ## What a network looks at
+
+
+# %%
 def attention(model: Any, X: Array, U: Array, mean: float) -> tuple[Importance, Array]:
     """Loss of R² when one input is shuffled, by its offset; and the Jacobian dU_k / dX_{k+r}, (state, k, r)."""
     forcing = instant_forcing(model)
     return permutation_importance(forcing, X, U, mean), by_offset(jacobian(forcing, X[:400]))
 
 
+# %% tags=["hide-input"]
 def looks(chapter: Chapter, world: World, models: dict[str, Any]) -> None:
     """Where the global network looks, and R² with its arguments swapped."""
     model, mean = models["global network"], float(world.train.U.mean())
@@ -206,7 +248,6 @@ def looks(chapter: Chapter, world: World, models: dict[str, Any]) -> None:
         for ax in (left, right):
             ax.axhline(0.0, color=BLACK, lw=0.8)
 
-    chapter.add("## What a network looks at", code(attention))
     chapter.picture("importance", "Permutation importance and Jacobian of the global network", (8.5, 3.4), draw)
     rows = [(name, f"{right:.3f}", f"{wrong_way:.3f}") for name, (right, wrong_way) in swapped.items()]
     chapter.add(
@@ -229,20 +270,11 @@ def looks(chapter: Chapter, world: World, models: dict[str, Any]) -> None:
     ]
 
 
-def chapter(scale: float = 1.0) -> Chapter:
-    """The page; `scale` 1 is the committed one."""
-    made = Chapter("neural_networks")
-    made.add(INTRODUCTION)
-    system = world("wilks-f18", max(80.0, 160.0 * scale), max(6, round(20 * scale)), max(4, round(12 * scale)))
-    fine = l96bench.simulate(
-        "wilks-f18", max(80.0, 160.0 * scale), interval=0.01, seed=[1, 0], store_fast=False, progress=False
-    )
-    trained = [closures(fine, seed, scale) for seed in range(max(1, round(3 * scale)))]
-    skill(made, system, trained)
-    online_training(made, system, trained, scale)
-    looks(made, system, trained[0])
-    return made
+# %%
+looks(made, system, trained[0])
 
+# %% [markdown]
+# ## What survives
 
-if __name__ == "__main__":
-    run(chapter)
+# %%
+made.show_claims()

@@ -1,7 +1,5 @@
-"""What the chapters share: forecasts from many initial states, intervals over trajectories, a page and its pictures."""
+"""What the tutorials share: forecasts from many initial states, intervals over trajectories, claims and pictures."""
 
-import argparse
-import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from IPython.display import Image, Markdown, display
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -18,7 +17,6 @@ from l96bench.metrics import bootstrap_indices, compare_paired, interval, resamp
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parents[1] / "leaderboard" / "results"
-BOOK = "https://github.com/m2lines/L96_demo/blob/main/notebooks"
 Array = NDArray[np.float64]
 
 
@@ -166,38 +164,26 @@ class Claim:
 
 @dataclass
 class Chapter:
-    """A page: its sections of Markdown, its pictures by file name, its claims, and the numbers that tests look at."""
+    """What a tutorial finds: its claims, and the numbers that tests look at."""
 
-    name: str
-    sections: list[str] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
 
     def add(self, *sections: str) -> None:
-        """Add sections to the page."""
-        self.sections.extend(textwrap.dedent(section).strip() for section in sections)
+        """Show Markdown in the tutorial."""
+        display(Markdown("\n\n".join(textwrap.dedent(section).strip() for section in sections)))
 
     def picture(self, name: str, alt: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
-        """Draw a picture on a figure of that size in inches and put it on the page."""
+        """Draw a picture on a figure of that size in inches, and show it with a line about it."""
         with style():
             made = figure(*size)
             draw(made)
-            self.pictures[f"{self.name}-{name}.png"] = png(made)
-        self.sections.append(f"![{alt}]({self.name}-{name}.png)")
+            self.numbers[f"picture of {name}"] = png(made)
+        display(Image(self.numbers[f"picture of {name}"]), Markdown(f"*{alt}.*"))
 
-    def text(self) -> str:
-        """The whole page."""
-        summary = claims_table(self.claims)
-        origin = f"Made by `make chapters` (`docs/chapters/{self.name}.py`); every number and picture is its output."
-        return "\n\n".join([self.sections[0], origin, "## What survives", summary, *self.sections[1:]]) + "\n"
-
-    def write(self, folder: Path) -> None:
-        """Write the page and its pictures into a folder."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.name}.md").write_text(self.text(), encoding="utf-8")
-        for name, content in self.pictures.items():
-            (folder / name).write_bytes(content)
+    def show_claims(self) -> None:
+        """Show what the book concludes, what is found here, and whether it survives."""
+        self.add(claims_table(self.claims))
 
 
 def claims_table(claims: Sequence[Claim]) -> str:
@@ -206,12 +192,6 @@ def claims_table(claims: Sequence[Claim]) -> str:
     return l96bench.markdown_table(
         header, [[l96bench.Markdown(cell) for cell in claim.row()] for claim in claims], left=header
     )
-
-
-def code(*functions: Callable[..., Any]) -> str:
-    """The source of functions as a block of Python: what the page shows is what ran."""
-    sources = "\n\n".join(inspect.getsource(function).strip() for function in functions)
-    return f"```python\n{sources}\n```"
 
 
 def committed(task: str) -> dict[str, l96bench.Result]:
@@ -228,12 +208,3 @@ def versus_of(first: l96bench.Result, second: l96bench.Result) -> Estimate:
     """The paired difference of two committed scores."""
     a, b = (Estimate(each.score.value, np.array(each.score.replicates)) for each in (first, second))
     return a - b
-
-
-def run(chapter: Callable[[float], Chapter]) -> None:
-    """Make a chapter's page from the command line."""
-    parser = argparse.ArgumentParser(description="Make the page of one chapter.")
-    parser.add_argument("--scale", type=float, default=1.0, help="size of all samples over that of the committed page")
-    parser.add_argument("--output", type=Path, default=HERE, help="folder of the page and its pictures")
-    options = parser.parse_args()
-    chapter(options.scale).write(options.output)
