@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from myst_nb.core.execute import ExecutionResult
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.logging import getLogger
@@ -22,7 +22,7 @@ def check(app: Sphinx, error: Exception | None) -> None:
         return
     logger = getLogger(__name__)
     for name in tutorials(Path(app.srcdir)):
-        told: ExecutionResult | None = app.env.metadata.get(name, {}).get("exec_data")
+        told = NbMetadataCollector.get_exec_data(app.env, name)
         if told is None or not told["succeeded"]:
             raise ExtensionError(f"{name} was not executed")
         seconds = told["runtime"]

@@ -23,8 +23,6 @@ __all__ = ["PAGE", "PARQUET", "card", "check", "text", "write"]
 PAGE = "index.html"
 """The page's file in the board's folder."""
 _MARKER = "tables"
-_BEST = 5
-"""Rows of a task in the README."""
 
 
 def write(results: Path, output: Path, readme: Path | None = None) -> None:
@@ -93,8 +91,8 @@ def _page(tables: Sequence[Table], output: Path) -> str:
 
 
 def _embedded(readme: str, tables: Sequence[Table]) -> str:
-    """Return a README with the best rows of every task."""
-    return render.embed(readme, _MARKER, render.compact_tables(tables, "leaderboard/cards", best=_BEST))
+    """Return a README with the best entry of every question."""
+    return render.embed(readme, _MARKER, render.winners_table(tables, "leaderboard/cards"))
 
 
 def text(results: Path) -> str:

@@ -15,7 +15,7 @@ from .scalar import ScalarEnv
 from .scaling import Scaling
 from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
-from .training import LearningCurve, LearningCurveCallback, train, train_ppo, training_rows
+from .training import LearningCurveCallback, ValidationSkill, train, train_ppo, training_rows
 from .unseen_physics import UnseenPhysicsEnv, UnseenPhysicsVectorEnv
 from .unseen_policy import InformedPolicy, PastPolicyClosure
 
@@ -32,7 +32,6 @@ __all__ = [
     "EquationRecoveryVectorEnv",
     "InformedPolicy",
     "Learned",
-    "LearningCurve",
     "LearningCurveCallback",
     "MemberShares",
     "ObservedClosureEnv",
@@ -51,6 +50,7 @@ __all__ = [
     "TrainedPolicy",
     "UnseenPhysicsEnv",
     "UnseenPhysicsVectorEnv",
+    "ValidationSkill",
     "clipped_slope",
     "generalized_advantages",
     "train",

@@ -23,7 +23,7 @@ from l96bench.parallel import one_thread
 from l96bench.tasks.closure_task import ClosureTask
 from l96bench.tasks.registry import make_task
 
-__all__ = ["LearningCurve", "LearningCurveCallback", "train", "train_ppo", "training_rows"]
+__all__ = ["LearningCurveCallback", "ValidationSkill", "train", "train_ppo", "training_rows"]
 
 _LEAD = 1.0
 _CASES = 50
@@ -75,7 +75,7 @@ def train_ppo(
         Others of `PPOOptions`.
     """
     agent = BatchPPO(env, PPOOptions(gamma=gamma, **options), seed)
-    curve = LearningCurve(env) if looks else None
+    curve = ValidationSkill(env) if looks else None
     evaluate = None if curve is None else lambda agent: curve.look(agent.closure(kind))
     return agent.learn(steps, looks=max(1, looks), evaluate=evaluate, checkpoint=checkpoint).closure(kind)
 
@@ -109,7 +109,7 @@ def train(
     return closure
 
 
-class LearningCurve:
+class ValidationSkill:
     """The skill of closures on the validation trajectory of the regime of an environment, for learning curves.
 
     Parameters
@@ -153,7 +153,7 @@ class LearningCurveCallback(BaseCallback):
     ----------
     curve : dict of lists
         By evaluation, the first before all training: ``steps``; ``seconds`` of processor time, without those of the
-        evaluations; those of `LearningCurve.look`. From the second on: ``reward``, its mean per step and row since.
+        evaluations; those of `ValidationSkill.look`. From the second on: ``reward``, its mean per step and row since.
     """
 
     def __init__(self, every: int, kind: Any = PolicyClosure) -> None:
@@ -164,7 +164,7 @@ class LearningCurveCallback(BaseCallback):
         self._looking = 0.0
 
     def _on_training_start(self) -> None:
-        self._skill = LearningCurve(self.training_env)
+        self._skill = ValidationSkill(self.training_env)
         self._start = time.process_time()
         self._look()
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from l96bench.board.page import FIELDS, page
+from l96bench.board.columns import shared_columns
+from l96bench.board.page import page
 from l96bench.board.render import compact_tables, render
 from l96bench.board.seasons import SeasonRows
 from l96bench.board.tables import Row, make_tables
@@ -93,7 +94,7 @@ def test_the_kinds_are_told_everywhere(rows: list[Result]) -> None:
     html = page(tables)
     for text in ('"trained here"', '"declared"', '"reference"', ">trained here<", ">declared<"):
         assert text in html
-    assert {"origin", "fresh"} <= set(FIELDS)
+    assert {"origin", "fresh_draw_difference"} <= {each.key for each in shared_columns(0.95)}
 
 
 def test_a_row_without_a_draw_is_the_file_that_it_was(rows: list[Result], tmp_path: Path) -> None:

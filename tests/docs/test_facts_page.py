@@ -81,7 +81,8 @@ def test_links_of_pages_lead_somewhere() -> None:
     missing = [
         each
         for each in links
-        if not is_there((ROOT / each[0]).parent / each[1] if each[1] else ROOT / each[0], each[2])
+        if "/generated/" not in each[1]  # a build of the site makes these, and fails where a link leads nowhere
+        and not is_there((ROOT / each[0]).parent / each[1] if each[1] else ROOT / each[0], each[2])
     ]
     assert not missing
 
