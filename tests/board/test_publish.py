@@ -37,7 +37,8 @@ def test_what_is_written_is_up_to_date(folder: Path, tmp_path: Path) -> None:
     assert written.startswith("# Title\n\n<!-- l96bench:tables -->")
     assert written.endswith("The end.\n")
     assert "old table" not in written
-    assert "[Stencil network](leaderboard/cards/stencil-network.md)" in written
+    assert "[Forest](leaderboard/cards/forest.md)" in written
+    assert "stencil-network.md" not in written  
 
 
 def test_one_character_is_noticed(folder: Path, tmp_path: Path) -> None:
