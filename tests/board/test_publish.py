@@ -38,7 +38,7 @@ def test_what_is_written_is_up_to_date(folder: Path, tmp_path: Path) -> None:
     assert written.endswith("The end.\n")
     assert "old table" not in written
     assert "[Forest](leaderboard/cards/forest.md)" in written
-    assert "stencil-network.md" not in written  
+    assert "stencil-network.md" not in written
 
 
 def test_one_character_is_noticed(folder: Path, tmp_path: Path) -> None:
