@@ -361,9 +361,9 @@ class Learns:
         from l96bench.envs import InformedPolicy, train_ppo
 
         env = UnseenPhysicsVectorEnv(
-            num_envs=64, local=True, told=True, systems=systems, autoreset_mode="SameStep", episode_steps=20
+            num_envs=64, local=True, told=True, systems=systems, autoreset_mode="Disabled", episode_steps=20
         )
-        self.policy = train_ppo(env, gamma=0.9, steps=2560, seed=0, log_std=-3.0, looks=0, kind=InformedPolicy)
+        self.policy = train_ppo(env, gamma=0.9, steps=2560, seed=0, log_std_init=-3.0, looks=0, kind=InformedPolicy)
 
     def closure(self, dt: float, regime: l96bench.Regime) -> Any:
         return self.policy.closure(dt, regime)
