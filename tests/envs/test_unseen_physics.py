@@ -374,4 +374,4 @@ def test_a_model_may_train_in_it_where_the_truth_is_out_of_reach() -> None:
     pytest.importorskip("stable_baselines3")
     task, model = make_task("unseen-physics/extrapolate-v1"), Learns()
     assert task.fit(model) > 0.0
-    assert model.policy.n_parameters == 7 * 64 + 64 + 64 * 64 + 64 + 64 + 1
+    assert model.policy.n_parameters == 7 * 32 + 32 + 32 * 32 + 32 + 32 + 1
