@@ -1,4 +1,4 @@
-"""What agents learned: a network from observations to actions in their own units, whatever library trained it."""
+"""Trained policies as networks from observations to actions in their own units, whatever library trained them."""
 
 from __future__ import annotations
 

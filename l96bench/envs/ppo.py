@@ -155,10 +155,10 @@ class BatchPPO:
     @property
     def log_std(self) -> torch.Tensor:
         """The logarithm of the actions' standard deviation, averaged like the weights."""
-        return self._found()[-1].detach().clone()
+        return self._found()[-1].clone()
 
     def _found(self) -> list[torch.Tensor]:
-        return self._average if self._n_averaged else list(self._trained)
+        return self._average if self._n_averaged else self._trained
 
     def closure(self, kind: Any) -> Any:
         """Return the policy as a closure of a kind, such as `PolicyClosure`, by its ``from_torch``."""
@@ -226,37 +226,35 @@ class BatchPPO:
 
     def _collect(self, current: NDArray[np.float32]) -> NDArray[np.float32]:
         """Fill the buffer from the present observations, and return those after it."""
-        with torch.no_grad():
-            std = self._log_std.exp()
-            for t in range(self.options.n_steps):
-                self._seen[t] = torch.from_numpy(current)
-                self._noise[t].normal_(generator=self._generator)
-                torch.addcmul(self._policy(self._seen[t]), self._noise[t], std, out=self._acted[t])
-                actions = self._acted[t].clamp(-1.0, 1.0).cpu().numpy()
-                current, rewards, terminated, truncated, _ = self.env.step(actions)
-                ended = terminated | truncated
-                self._rewards[t], self._ended[t] = torch.from_numpy(rewards), torch.from_numpy(ended)
-                self._next[t] = 0.0
-                if truncated.any():  # an episode that is cut off would have gone on
-                    last = torch.from_numpy(current[truncated]).to(self.device)
-                    self._next[t, torch.from_numpy(truncated)] = self._value(last)[:, 0]
-                if ended.any():
-                    current, _ = self.env.reset(options={"reset_mask": ended})
-            self._after = self._value(torch.from_numpy(current).to(self.device))[:, 0]
+        std = self._log_std.exp()
+        for t in range(self.options.n_steps):
+            self._seen[t] = torch.from_numpy(current)
+            self._noise[t].normal_(generator=self._generator)
+            torch.addcmul(self._policy(self._seen[t]), self._noise[t], std, out=self._acted[t])
+            actions = self._acted[t].clamp(-1.0, 1.0).cpu().numpy()
+            current, rewards, terminated, truncated, _ = self.env.step(actions)
+            ended = terminated | truncated
+            self._rewards[t], self._ended[t] = torch.from_numpy(rewards), torch.from_numpy(ended)
+            self._next[t] = 0.0
+            if truncated.any():  # an episode that is cut off would have gone on
+                last = torch.from_numpy(current[truncated]).to(self.device)
+                self._next[t, torch.from_numpy(truncated)] = self._value(last)[:, 0]
+            if ended.any():
+                current, _ = self.env.reset(options={"reset_mask": ended})
+        self._after = self._value(torch.from_numpy(current).to(self.device))[:, 0]
         self.rewards.append(float(self._rewards.mean()))
         return current
 
     def _improve(self, n_updates: int) -> None:
         """Make the epochs of one update out of `n_updates`."""
         o, n = self.options, self._rewards.numel()
-        with torch.no_grad():
-            values = self._value(self._seen.view(n, -1)).view_as(self._rewards)
-            going = torch.cat([values[1:], self._after[None]])
-            following = torch.where(self._ended > 0.0, self._next, going)
-            gains = generalized_advantages(self._rewards, values, following, self._ended, o.gamma, o.gae_lambda)
-            logp = (-0.5 * self._noise.square() - self._log_std).sum(dim=-1)
-            data = [self._seen.view(n, -1), self._acted.view(n, -1)]
-            data += [each.reshape(n) for each in (logp, gains, gains + values)]
+        values = self._value(self._seen.view(n, -1)).view_as(self._rewards)
+        going = torch.cat([values[1:], self._after[None]])
+        following = torch.where(self._ended > 0.0, self._next, going)
+        gains = generalized_advantages(self._rewards, values, following, self._ended, o.gamma, o.gae_lambda)
+        logp = (-0.5 * self._noise.square() - self._log_std).sum(dim=-1)
+        data = [self._seen.view(n, -1), self._acted.view(n, -1)]
+        data += [each.reshape(n) for each in (logp, gains, gains + values)]
         self._adam.param_groups[0]["lr"] = o.learning_rate * (1.0 - self._n_updates / n_updates)
         for _ in range(o.n_epochs):
             order = torch.randperm(n, generator=self._generator, device=self.device)
@@ -302,7 +300,7 @@ class BatchPPO:
         """Return everything that training goes on from, by name, but the plain numbers."""
         found = {"generator": self._generator.get_state()}
         for i, weight in enumerate(self._weights):
-            found |= {f"weight.{i}": weight.detach()} | {f"{k}.{i}": v for k, v in self._adam.state[weight].items()}
+            found |= {f"weight.{i}": weight} | {f"{k}.{i}": v for k, v in self._adam.state[weight].items()}
         return found | {f"average.{i}": each for i, each in enumerate(self._average)}
 
     def _save(self, path: Path, told: dict[str, Any]) -> None:
@@ -314,12 +312,13 @@ class BatchPPO:
         write_atomic(path, file.getvalue())
 
     def _resume(self, path: Path, told: dict[str, Any]) -> None:
+        damaged = f"{path}: expected a checkpoint of BatchPPO; remove it to train anew"
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             found = json.loads(arrays.pop("text").tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise L96BenchError(f"{path}: expected a checkpoint of BatchPPO; remove it to train anew") from error
+            raise L96BenchError(damaged) from error
         for name, value in json.loads(json.dumps(told)).items():
             if found.get(name) != value:
                 raise L96BenchError(
@@ -335,7 +334,7 @@ class BatchPPO:
             self._adam.state[weight] = start
         own = self._tensors()
         if own.keys() != arrays.keys():
-            raise L96BenchError(f"{path}: expected a checkpoint of BatchPPO; remove it to train anew")
+            raise L96BenchError(damaged)
         self._generator.set_state(torch.from_numpy(arrays.pop("generator")))
         for name, array in arrays.items():
             own[name].copy_(torch.from_numpy(array))
