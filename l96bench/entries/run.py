@@ -16,7 +16,7 @@ from pathlib import Path
 
 from l96bench.data.store import cache_errors, cache_folder, digests, require_writable
 from l96bench.dynamics.truth import available_processors
-from l96bench.entries.entry import QUICK_REGIMES, Entry, EntryCode, baseline_names, find_code
+from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import DataError, L96BenchError, MissingExtraError, UnknownIdError, nearest
@@ -84,37 +84,29 @@ def plan(
             raise UnknownIdError(f"no tasks for the regime {regime!r}." + nearest(regime, known))
     if entries is None:
         regimes = regimes or (known if every else QUICK_REGIMES)
-    jobs = []
-    codes = [find_code(name) for name in entries] if entries is not None else _usable_baselines(report)
-    for code in codes:
-        entry = code.load()
+    jobs, lacking = [], dict[str, list[str]]()
+    for name in baseline_names() if entries is None else entries:
+        code = find_code(name)
+        try:
+            entry = code.load()
+        except MissingExtraError as error:
+            if entries is not None:
+                raise
+            lacking.setdefault(str(error), []).append(name)
+            continue
         if (entries is None and not (entry.quick or every)) or (entry.slow and not slow):
             continue
         chosen = entry.tasks(regimes or None) if tasks is None else [make_task(id) for id in tasks]
         if entries is not None:
             _require_entered(entry, chosen, regimes)
         jobs += [Job(code.name, task.id) for task in chosen if entry.accepts(task)]
+    for reason, names in lacking.items():
+        report(f"left out ({reason}): {', '.join(names)}")
     if not jobs:
         left_out = "" if slow else "; those that train for minutes are left out (--no-slow)"
         raise L96BenchError(f"nothing to run: no entry has a task on {', '.join(tasks or regimes or ())}{left_out}")
     jobs = list(dict.fromkeys(jobs))
     return jobs + [Job(CEILING, id) for id in dict.fromkeys(job.task for job in jobs)]
-
-
-def _usable_baselines(report: Callable[[str], None]) -> list[EntryCode]:
-    """Return the code of all baselines whose libraries are installed, and report the others by what they lack."""
-    found, lacking = [], dict[str, list[str]]()
-    for name in baseline_names():
-        code = find_code(name)
-        try:
-            code.load()
-        except MissingExtraError as error:
-            lacking.setdefault(str(error), []).append(name)
-        else:
-            found.append(code)
-    for reason, names in lacking.items():
-        report(f"left out ({reason}): {', '.join(names)}")
-    return found
 
 
 def _require_entered(entry: Entry, tasks: Sequence[Task], regimes: Sequence[str] | None) -> None:
