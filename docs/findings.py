@@ -223,6 +223,18 @@ def offline_online(rows: Rows) -> str:
     )
 
 
+def ladder(ax: plt.Axes, names: list[str], shown: dict[str, list[tuple[str, pandas.Series]]]) -> None:
+    """Draw named rows of each regime, one name above the other, with the intervals of their scores."""
+    for (regime, found), color, mark, shift in zip(shown.items(), (BLUE, VERMILION), "os", (-0.1, 0.1), strict=True):
+        at = [names.index(name) + shift for name, _ in found]
+        score = np.array([row.score for _, row in found])
+        error = [score - [row.score_low for _, row in found], [row.score_high for _, row in found] - score]
+        ax.errorbar(score, at, xerr=error, fmt=mark, color=color, label=regime)
+    ax.set_yticks(range(len(names)), names)
+    ax.legend()
+    ax.grid(True, axis="x")
+
+
 def memory_noise(rows: Rows) -> str:
     """What noise and memory buy."""
     steps = (
@@ -253,19 +265,9 @@ def memory_noise(rows: Rows) -> str:
         require(low > 0.0, f"a quartic with noise is ahead of a network without on {task}")
 
     def draw(ax: plt.Axes) -> None:
-        names = [name for _, name in steps]
-        for (regime, found), color, mark, shift in zip(
-            shown.items(), (BLUE, VERMILION), "os", (-0.1, 0.1), strict=True
-        ):
-            at = [names.index(name) + shift for name, _ in found]
-            score = np.array([row.score for _, row in found])
-            error = [score - [row.score_low for _, row in found], [row.score_high for _, row in found] - score]
-            ax.errorbar(score, at, xerr=error, fmt=mark, color=color, label=regime)
-        ax.set_yticks(range(len(names)), names)
+        ladder(ax, [name for _, name in steps], shown)
         ax.invert_yaxis()
         ax.set(xlabel="online-rollout score")
-        ax.legend()
-        ax.grid(True, axis="x")
 
     header = ("regime", "closure", "score", "less the quartic", "forecast part", "climate part")
     return "\n\n".join(
@@ -291,7 +293,7 @@ def training(rows: Rows) -> str:
         "ppo-ensemble-reward",
         "td3-tendency-reward",
     )
-    table, missing, points = [], [], []
+    table, missing, shown = [], [], {regime: [] for regime in REGIMES}
     for regime in REGIMES:
         offline_task, task = f"subgrid-forcing/{regime}-v1", f"online-rollout/{regime}-v2"
         offline, online = rows.task(offline_task), rows.task(task)
@@ -307,22 +309,13 @@ def training(rows: Rows) -> str:
             else:
                 cells += ["–", "–"]
                 missing.append(slug)
-            points.append((regime, offline.entry[slug], offline.loc[slug]))
+            shown[regime].append((offline.entry[slug], offline.loc[slug]))
             table.append((*cells, f"{offline.training_seconds[slug]:.0f}"))
-        points.append((regime, "stencil network, fitted to U", offline.loc["stencil-network"]))
+        shown[regime].append(("stencil network, fitted to U", offline.loc["stencil-network"]))
 
     def draw(ax: plt.Axes) -> None:
-        names = list(dict.fromkeys(name for _, name, _ in points))
-        for regime, color, mark, shift in zip(REGIMES, (BLUE, VERMILION), "os", (-0.1, 0.1), strict=True):
-            here = [(name, row) for where, name, row in points if where == regime]
-            score = np.array([row.score for _, row in here])
-            error = [score - [row.score_low for _, row in here], [row.score_high for _, row in here] - score]
-            at = [names.index(name) + shift for name, _ in here]
-            ax.errorbar(score, at, xerr=error, fmt=mark, color=color, label=regime)
-        ax.set_yticks(range(len(names)), names)
+        ladder(ax, list(dict.fromkeys(name for own in shown.values() for name, _ in own)), shown)
         ax.set(xlabel="subgrid-forcing score")
-        ax.legend()
-        ax.grid(True, axis="x")
 
     header = (
         "regime",

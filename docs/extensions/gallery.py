@@ -34,6 +34,11 @@ def sourced(text: str) -> l96bench.Markdown:
     return l96bench.Markdown(DOI.sub(link, text))
 
 
+def about(script: Path) -> str:
+    """The docstring of a script."""
+    return ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+
+
 def number(value: float, spec: str) -> str:
     """A number, or a dash where there is none."""
     return "–" if pandas.isna(value) else f"{value:{spec}}"
@@ -75,7 +80,7 @@ def entry_page(title: str, rows: pandas.DataFrame, scripts: list[Path]) -> str:
     first = None if rows.empty else rows.iloc[0]
     lines = [f"# {l96bench.markdown_table((title,), [], left=(title,)).splitlines()[0].strip('| ')}", ""]
     for script in scripts:
-        lines += [ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "", ""]
+        lines += [about(script), ""]
     if first is not None:
         text = "" if pandas.isna(first.description) else first.description
         lines += [text, ""] if text and not scripts else []
@@ -137,9 +142,7 @@ def index_page(index: dict[Path, str], frame: pandas.DataFrame, others: list[str
     for script, slug in index.items():
         rows = frame[frame.slug == slug]
         part = next(title for start, title in PARTS.items() if script.stem.startswith(start))
-        text = (
-            (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n\n")[0].replace("\n", " ")
-        )
+        text = about(script).split("\n\n")[0].replace("\n", " ")
         best = sorted(
             (order[row.family], row["rank"], row.task) for _, row in rows.iterrows() if not pandas.isna(row["rank"])
         )
@@ -153,7 +156,7 @@ def index_page(index: dict[Path, str], frame: pandas.DataFrame, others: list[str
         lines += [f"## {part}", "", l96bench.markdown_table(header, parts[part], left=header[:3]), ""]
     lines += ["## Other entries", "", "References, and models that were handed in as files.", ""]
     lines += [f"- [{frame[frame.slug == each[:-3]].iloc[0].entry}]({each})" for each in others]
-    names = [f"{slug}" for slug in dict.fromkeys(index.values())] + [each[:-3] for each in others]
+    names = [*dict.fromkeys(index.values())] + [each[:-3] for each in others]
     lines += ["", "```{toctree}", ":hidden:", "", *names, "```", ""]
     return "\n".join(lines)
 

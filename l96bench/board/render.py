@@ -124,7 +124,7 @@ def _winner(one: Table, cards: str) -> list[str | Markdown]:
     if len(ranked) > 1:
         versus = first.score.compare(ranked[1].result.score)
         lead = Markdown(f"{versus.difference:+z.1f} [{versus.low:+z.1f}, {versus.high:+z.1f}]")
-    amounts = (NONE if each is None else f"{each:.3g}" for each in (cost.training_seconds, cost.microseconds_per_call))
+    amounts = (number(each, ".3g") for each in (cost.training_seconds, cost.microseconds_per_call))
     return [Markdown(f"{escape(family(one.family).title)}, `{one.task}`"), entry, score_markdown(first), lead, *amounts]
 
 

@@ -27,7 +27,7 @@ class Winner:
     tied : tuple of Row
         Those that cannot be told apart from it.
     n_sharing : int
-        How many others share its rank: told apart from it, but not from all of the rank.
+        The number of others that share its rank: told apart from it, but not from all of the rank.
     next : Row or None
         The first row of the next rank.
     """
@@ -40,7 +40,7 @@ class Winner:
 
     @property
     def ahead(self) -> Value | None:
-        """How far the best is ahead of the next rank, by the paired bootstrap."""
+        """The difference of the best from the first row of the next rank, by the paired bootstrap."""
         return None if self.next is None else self.next.behind
 
     @property
@@ -56,7 +56,7 @@ class Winner:
 
     @property
     def n_more(self) -> int:
-        """How many of the tied are not named."""
+        """The number of the tied that are not named."""
         return len(self.tied) - len(self.named)
 
     @property
