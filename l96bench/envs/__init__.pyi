@@ -1,12 +1,13 @@
 from .actor import Actor, Learned
 from .climate_reward import ClimateReward
-from .closure_env import ClosureEnv
+from .closure_env import ClosureEnv, PointEnv
 from .core import BatchedEnv
 from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
+from .equation_policy import EquationPolicy
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
-from .policy import PolicyClosure, StochasticPolicyClosure, TrainedPolicy
+from .policy import PointPolicy, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
 from .registration import ENVIRONMENTS
@@ -28,6 +29,7 @@ __all__ = [
     "ClosureEnv",
     "DAIncrementEnv",
     "DAIncrementVectorEnv",
+    "EquationPolicy",
     "EquationRecoveryEnv",
     "EquationRecoveryVectorEnv",
     "InformedPolicy",
@@ -40,6 +42,8 @@ __all__ = [
     "OnlineRolloutVectorEnv",
     "PPOOptions",
     "PastPolicyClosure",
+    "PointEnv",
+    "PointPolicy",
     "PolicyClosure",
     "SB3VecEnv",
     "ScalarEnv",

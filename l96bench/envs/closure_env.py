@@ -1,4 +1,4 @@
-"""The base of the two environments about closures: an agent that sees X and acts U."""
+"""The bases of environments about the resolved state: an agent that sees X, and acts U or an increment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.render import EpisodePicture, Panel
-from l96bench.envs.scaling import ACTION_SCALE, RADIUS, Scaling, point_spaces
+from l96bench.envs.scaling import RADIUS, REACH, Scaling, point_spaces
 from l96bench.errors import L96BenchError
 from l96bench.regimes import Regime, get_regime
 
@@ -46,11 +46,44 @@ def scale_without_closure(kind: type[ClosureEnv], data: Any, rows: int, **option
     return return_scale(returns.reshape(STARTS, rows).mean(axis=1))
 
 
-class ClosureEnv(BatchedEnv):
+class PointEnv(BatchedEnv):
+    """Agents that see the resolved state, and act a number for each of its points.
+
+    Without `local` a row sees X (K,) and acts on all points (K,). With it row ``i K + k`` sees the stencil
+    X_{k-2} .. X_{k+2} of system i and acts on point k.
+
+    Attributes
+    ----------
+    regime : Regime
+    local : bool
+    scaling : Scaling
+        Of what a row sees, and of what its actions stand for.
+    members : int
+        Runs that a system consists of.
+    """
+
+    regime: Regime
+    local: bool
+    scaling: Scaling
+    members: int = 1
+
+    @property
+    def observed(self) -> NDArray[np.int64]:
+        """The points that each row of a system, or of a member of it, sees, (rows, width)."""
+        K = self.regime.K
+        stencil = np.arange(-RADIUS, RADIUS + 1) if self.local else np.arange(K)
+        return (np.arange(self.agents // self.members)[:, None] + stencil) % K
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """Mean and standard deviation by which each value that a row sees is scaled, (2, width)."""
+        return np.tile([[self.scaling.mean_X], [self.scaling.std_X]], self.observed.shape[1])
+
+
+class ClosureEnv(PointEnv):
     """Agents that see the resolved state and act the subgrid forcing, beside a truth (trajectory, time, K).
 
-    Without `local` a row sees X (K,) and acts U (K,). With it row ``i K + k`` sees the stencil X_{k-2} .. X_{k+2} of
-    system i and acts U_k. Both are scaled as `Scaling` says. An episode begins at a random sample of the truth. With
+    Rows are those of `PointEnv`. An episode begins at a random sample of the truth. With
     `members` M above 1 a system is M runs from there, its rows those of the first member, then those of the second.
     Behind X a row sees its `beside` values, which the family fills in. `options` are those of `BatchedEnv`; `num_envs`
     counts rows, None standing for those of one system.
@@ -83,19 +116,7 @@ class ClosureEnv(BatchedEnv):
         self._truth = np.asarray(truth).reshape(-1, K)
         self._at = np.zeros(n_systems, dtype=np.int64)
         self.beside = np.zeros((n_systems, agents, beside), dtype=np.float32)
-        self._reach = ACTION_SCALE * scaling.std_U
-
-    @property
-    def observed(self) -> NDArray[np.int64]:
-        """The points that each row of a system, or of a member of it, sees, (rows, width)."""
-        K = self.regime.K
-        stencil = np.arange(-RADIUS, RADIUS + 1) if self.local else np.arange(K)
-        return (np.arange(self.agents // self.members)[:, None] + stencil) % K
-
-    @property
-    def shown(self) -> NDArray[np.float64]:
-        """Mean and standard deviation by which each value that a row sees is scaled, (2, width)."""
-        return np.tile([[self.scaling.mean_X], [self.scaling.std_X]], self.observed.shape[1])
+        self._reach = REACH * scaling.std_U
 
     @property
     def at(self) -> NDArray[np.int64]:

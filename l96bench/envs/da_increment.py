@@ -15,15 +15,13 @@ from l96bench.assimilation.inflation import Inflation
 from l96bench.assimilation.models import ResolvedModel
 from l96bench.assimilation.observations import Observed
 from l96bench.dynamics.closures import Stateless
-from l96bench.envs import kernels
 from l96bench.envs.checks import checked_scale, chosen, systems_of
-from l96bench.envs.closure_env import return_scale
-from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
+from l96bench.envs.closure_env import PointEnv, return_scale
+from l96bench.envs.core import Actions, Floats, Mask
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import ACTION_SCALE, RADIUS, point_spaces
+from l96bench.envs.scaling import Scaling, point_spaces
 from l96bench.errors import L96BenchError
-from l96bench.metrics.bounds import BOUND
 
 __all__ = ["INFLATIONS", "DAIncrementEnv", "DAIncrementVectorEnv"]
 
@@ -31,7 +29,7 @@ INFLATIONS = {"dense": 1.3, "sparse": 1.2}
 """Inflation of every track: what `da-increment` chooses for the network of increments."""
 
 
-class DAIncrementVectorEnv(BatchedEnv):
+class DAIncrementVectorEnv(PointEnv):
     """A batch of filter cycles whose forecast model the agent corrects.
 
     Every system cycles the resolved model without closure over noisy observations of a true trajectory, in the filter
@@ -90,8 +88,8 @@ class DAIncrementVectorEnv(BatchedEnv):
         **options: Any,
     ) -> None:
         self.track, self.local, self.split = get_track(track), bool(local), chosen(split, list(PARTS), "split")
-        regime, train = self.track.regime, load_archive(self.track, "train")
-        self.K, agents = regime.K, regime.K if local else 1
+        self.regime, train = self.track.regime, load_archive(self.track, "train")
+        self.K, agents = self.regime.K, self.regime.K if local else 1
         observation_space, action_space = point_spaces(self.K, self.local)
         super().__init__(
             systems_of(num_envs, agents),
@@ -108,15 +106,14 @@ class DAIncrementVectorEnv(BatchedEnv):
                 f"expected episode_steps below the {PARTS[split].n_cycles} cycles of {split!r}, "
                 f"got {self.episode_steps}"
             )
-        self._increment = float(train["increment"].mean()), float(train["increment"].std())
-        self._seen = float(train["background"].mean()), float(train["background"].std())
+        self.scaling = Scaling.of_samples(train["background"], train["increment"])
         self._errors = (train["truth"][:, 1 + SPIN_UP :] - train["background"]).reshape(-1, self.K)
         self._variance, self._unit = float(train["truth"].var()), float(np.square(self._errors).mean())
         if scale is None:
             squares = np.square(self._errors).mean(axis=1).reshape(len(train["background"]), -1) / self._unit
             scale = return_scale(sliding_window_view(squares, self.episode_steps, axis=1).sum(axis=2))
         self.scale, self.interval = checked_scale(scale), self.track.window
-        self._model = ResolvedModel(regime)
+        self._model = ResolvedModel(self.regime)
         self._inflation = Inflation(posterior=INFLATIONS[self.track.id])
         n, m, T, network = self.n_systems, self.track.n_members, self.episode_steps, self.track.network
         p = network.n_random or len(network.points or range(self.K))
@@ -151,8 +148,7 @@ class DAIncrementVectorEnv(BatchedEnv):
         self._rmse[systems] = np.sqrt(np.square(self._background[systems] - self._truth[systems, 0]).mean(axis=1))
 
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
-        mean, std = self._increment
-        U = (mean + ACTION_SCALE * std * actions.astype(np.float64)) / self.track.window
+        U = self.scaling.forcing(actions) / self.track.window
 
         def work(first: int, last: int) -> None:
             systems = first + np.flatnonzero(active[first:last])
@@ -185,13 +181,11 @@ class DAIncrementVectorEnv(BatchedEnv):
     def _forecast(self, analysis: Floats, U: Floats) -> Floats:
         """Return the members (system, member, K) one window after the analysis, under the tendencies U (system, K)."""
         held = _Held(np.repeat(U, analysis.shape[1], axis=0))
-        model = ResolvedModel(self._model.regime, held)
+        model = ResolvedModel(self.regime, held)
         return model.advance(analysis.reshape(-1, self.K), self.track.window).reshape(analysis.shape)
 
     def _observe(self, out: Actions) -> None:
-        background = np.nan_to_num(self._background)
-        radius = RADIUS if self.local else -1
-        kernels.observe(background, self._rows, *self._seen, BOUND, radius, 0, self.n_systems, out)
+        self.scaling.observe(np.nan_to_num(self._background), self._rows, self.local, 0, self.n_systems, out)
 
     def _infos(self) -> dict[str, NDArray[Any]]:
         return {"background_rmse": self._rmse}

@@ -15,28 +15,32 @@ from l96bench.data.recovery import load_instance, observe
 from l96bench.envs import kernels
 from l96bench.envs.checks import checked_scale, chosen, systems_of
 from l96bench.envs.core import Actions, BatchedEnv, Floats, Mask
+from l96bench.envs.equation_data import (
+    ACTION_SCALE,
+    BLOCK,
+    CUT_OFF,
+    STRIDE,
+    acted,
+    block_of,
+    candidates_of,
+    normalized,
+    seen,
+    stacked,
+    sums,
+    sums_of_block,
+    texts_of,
+    windows,
+)
 from l96bench.envs.render import EpisodePicture, Panel, shortened
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.equations.derivatives import WeakForm
 from l96bench.equations.equation_set import EquationSet
-from l96bench.equations.library import Candidates, RingLibrary
+from l96bench.equations.library import Candidates
 from l96bench.parallel import one_thread
 
-__all__ = ["ACTION_SCALE", "DEAD_ZONE", "EquationRecoveryEnv", "EquationRecoveryVectorEnv"]
+__all__ = ["EquationRecoveryEnv", "EquationRecoveryVectorEnv"]
 
 Array = NDArray[np.float64]
 
-ACTION_SCALE = 3.0
-"""Coefficient of a term for an action of 1, over the one with which the term alone is as large as the tendency."""
-DEAD_ZONE = 0.003
-"""Smaller actions leave a term out."""
-CUT_OFF = 10.0
-"""The largest size of an observation."""
-BLOCK = 5.0
-"""MTU of the blocks that windows of data are made of; the shortest budget."""
-_HALF_WIDTH, _STRIDE = 10, 4
-"""Samples to each side of a window's centre, and from one window to the next."""
-_WEAK_FORM = WeakForm(half_width=_HALF_WIDTH)
 _EVERY = 10
 """Samples of 0.01 MTU from one of the states that the operator residual is over to the next."""
 _LINES, _LINE_WIDTH = 6, 92
@@ -99,7 +103,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     ) -> None:
         self.track = get_track(track)
         self.local, self.split = bool(local), chosen(split, list(_SPLITS), "split")
-        self._candidates = _candidates(self.track)
+        self._candidates = candidates_of(self.track)
         self.K, self._n_terms = self.track.K, len(self._candidates[0].terms)
         n_actions = len(self._candidates) * self._n_terms
         agents = self.K if local else 1
@@ -122,6 +126,12 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         self._drawn = np.zeros((self.n_systems, 4), dtype=np.int64)
         self._texts = np.full(self.n_systems, None, dtype=object)
 
+    @property
+    def shown(self) -> Array:
+        """Mean and standard deviation by which each value that a row sees is scaled, (2, width): as they are."""
+        width = 3 * len(self._candidates) * self._n_terms + len(self._candidates)
+        return np.repeat([[0.0], [1.0]], width, axis=1)
+
     def _begin(self, systems: NDArray[np.intp]) -> None:
         track = self.track
         for i in systems:
@@ -131,23 +141,16 @@ class EquationRecoveryVectorEnv(BatchedEnv):
             first = int(rng.integers(round(max(track.budgets) / BLOCK) - n_blocks + 1))
             self._drawn[i] = instance, noise, first, n_blocks
             gram, moment, square = (
-                part[:, first : first + n_blocks].sum(axis=1).swapaxes(0, 1)
+                part[first : first + n_blocks].sum(axis=0)
                 for part in _moments(track.id, self.split, instance, track.noises[noise])
             )
             own, self._is_true[i] = _of_truth(track.id, self.split, instance)
-            self._gram[i], self._moment[i], self._scale[i] = self._normalized(gram, moment, square)
-            self._true_gram[i], self._true_moment[i], unit = self._normalized(*own)
+            self._gram[i], self._moment[i], self._scale[i] = normalized(gram, moment, square, self.local)
+            self._true_gram[i], self._true_moment[i], unit = normalized(*own, self.local)
             self._units[i] = self._scale[i] / unit
             self._texts[i] = ()
         self._actions[systems] = 0.0
         self._write(systems, 0, len(systems))
-
-    def _normalized(self, gram: Array, moment: Array, square: Array) -> tuple[Array, Array, Array]:
-        """Return correlations of terms, those with the tendency, and the terms' units, from sums (K, kind, ..)."""
-        if not self.local:
-            gram, moment, square = (part.sum(axis=0, keepdims=True) for part in (gram, moment, square))
-        norm, size = np.sqrt(np.diagonal(gram, axis1=-2, axis2=-1)), np.sqrt(square)[..., None]
-        return gram / (norm[..., :, None] * norm[..., None, :]), moment / (norm * size), size / norm
 
     def _write(self, systems: NDArray[np.intp], first: int, last: int) -> None:
         """Evaluate the present equations of systems[first:last]: what they leave, and what they are worth."""
@@ -159,8 +162,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
 
     def _advance(self, actions: Actions, active: Mask, rewards: Floats, terminated: Mask) -> None:
         systems, before = np.flatnonzero(active), self._worth.copy()
-        chosen_actions = np.where(np.abs(actions) < DEAD_ZONE, 0.0, actions.astype(np.float64))
-        self._actions[systems] = chosen_actions[systems].reshape(-1, *self._actions.shape[1:])
+        self._actions[systems] = acted(actions)[systems].reshape(-1, *self._actions.shape[1:])
         n = len(systems)
         self.over_systems(lambda i, j: self._write(systems, n * i // self.n_systems, n * j // self.n_systems))
         rewards[:] = (self._worth - before) / self.scale
@@ -169,21 +171,10 @@ class EquationRecoveryVectorEnv(BatchedEnv):
 
     def _equations(self, system: int) -> list[str]:
         """Return the equations that a system's present coefficients make."""
-        coefficients = ACTION_SCALE * self._actions[system] * self._scale[system]
-        texts: list[str] = []
-        for i, candidates in enumerate(self._candidates):
-            if self.local:
-                every = candidates.n_targets // self.K
-                texts += candidates.texts(np.repeat(coefficients[:, i], every, axis=0))
-            else:
-                texts.append(candidates.shared_text(coefficients[0, i]))
-        return texts
+        return texts_of(self._candidates, self._actions[system], self._scale[system], self.local)
 
     def _observe(self, out: Actions) -> None:
-        n, agents = self._actions.shape[:2]
-        parts = (self._moment, self._left, self._actions, self._residual)
-        row = np.concatenate([part.reshape(n, agents, -1) for part in parts], axis=2)
-        out[:] = np.clip(row, -CUT_OFF, CUT_OFF).reshape(out.shape)
+        out[:] = seen(self._moment, self._left, self._actions, self._residual).reshape(out.shape)
 
     def _infos(self) -> dict[str, NDArray[Any]]:
         instance, noise, _, n_blocks = self._drawn.T
@@ -207,7 +198,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
         instance, noise, first, _ = self._drawn[system].tolist()
         level = self.track.noises[noise]
         states = _states(self.track.id, self.split, instance, level, first)
-        features, tendency = _windows(self._candidates[0], states, self.track)
+        features, tendency = windows(self._candidates[0], states, self.track)
         coefficients = (ACTION_SCALE * self._actions * self._scale)[system, :, 0]
         model = (features * coefficients).sum(axis=-1)
         reach = 2.5 * float(tendency.std())
@@ -217,7 +208,7 @@ class EquationRecoveryVectorEnv(BatchedEnv):
             Panel("equations \N{MINUS SIGN} data", 0.0, reach, error=True),
         )
         title = f"EquationRecovery, {self.track.id}, instance {instance}, noise {100 * level:g} %"
-        interval = _STRIDE * self.track.interval
+        interval = STRIDE * self.track.interval
         picture = EpisodePicture(title, panels, self.K, len(tendency), interval, n_lines=_LINES)
         status = (
             f"residual {self._residual[system].mean():.3f}   {np.count_nonzero(self._actions[system])} terms   "
@@ -244,28 +235,14 @@ class EquationRecoveryEnv(ScalarEnv):
     core_class: ClassVar[type[Any]] = EquationRecoveryVectorEnv
 
 
-def _candidates(track: RecoveryTrack) -> tuple[Candidates, ...]:
-    """Return the library of each kind of variable that the track shows; all of the same size."""
-    J = 0 if track.hidden else track.J
-    return RingLibrary(degree=2, radius=2, J=J, pooled=True).candidates(track.K * (1 + J))
-
-
 @cache
 def _moments(track: str, split: str, instance: int, noise: float) -> tuple[Array, Array, Array]:
-    """Return products terms x terms, terms x tendency, tendency x tendency (kind, block, K, ..), summed over time."""
+    """Return products terms x terms, terms x tendency, tendency x tendency (block, K, kind, ..), summed over time."""
     about = get_track(track)
-    candidates = _candidates(about)
-    n_blocks, n_terms = round(max(about.budgets) / BLOCK), len(candidates[0].terms)
-    shape = (len(candidates), n_blocks, about.K)
-    gram, moment, square = np.empty((*shape, n_terms, n_terms)), np.empty((*shape, n_terms)), np.empty(shape)
+    blocks = range(round(max(about.budgets) / BLOCK))
     with one_thread():
-        for block in range(n_blocks):
-            states = _states(track, split, instance, noise, block)
-            for kind, each in enumerate(candidates):
-                features, tendency = _windows(each, states, about)
-                sums = _sums(features, tendency, about.K)
-                gram[kind, block], moment[kind, block], square[kind, block] = sums
-    return gram, moment, square
+        found = [sums_of_block(_states(track, split, instance, noise, block), about) for block in blocks]
+    return stacked(found)
 
 
 @cache
@@ -278,20 +255,19 @@ def _of_truth(track: str, split: str, instance: int) -> tuple[tuple[Array, Array
     tendency = system.tendency(states, None if data.train_U is None else data.train_U[::_EVERY])
     parts, is_true = [], []
     with one_thread():
-        for each in _candidates(about):
+        for each in candidates_of(about):
             own = slice(0, about.K) if each.kind == "X" else slice(about.K, None)
             features = each.features(states[:, : about.K], states[:, about.K :])
-            parts.append(_sums(features, tendency[:, own], about.K))
+            parts.append(sums(features, tendency[:, own], about.K))
             known = truth.monomials(0 if each.kind == "X" else about.K).keys()
             is_true.append([keys <= known for keys in _monomials(each)])
-    gram, moment, square = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
-    return (gram, moment, square), np.array(is_true)
+    return stacked(parts, axis=1), np.array(is_true)
 
 
 @cache
 def _weights(track: RecoveryTrack) -> Array:
     """Return how many monomials each candidate (kind, term) is, all of them together being its sum."""
-    return np.array([[float(len(keys)) for keys in _monomials(each)] for each in _candidates(track)])
+    return np.array([[float(len(keys)) for keys in _monomials(each)] for each in candidates_of(track)])
 
 
 @cache
@@ -303,33 +279,12 @@ def _monomials(candidates: Candidates) -> tuple[frozenset[Any], ...]:
     return tuple(frozenset(each.monomials(first)) for each in sets)
 
 
-def _sums(features: Array, tendency: Array, K: int) -> tuple[Array, Array, Array]:
-    """Return products terms x terms, terms x tendency, tendency x tendency (K, ..), of features (row, variable, term).
-
-    All rows of a grid point go together: its variables of this kind, at all times.
-    """
-    n_terms = features.shape[2]
-    A = features.reshape(len(features), K, -1, n_terms).swapaxes(0, 1).reshape(K, -1, n_terms)
-    y = tendency.reshape(len(tendency), K, -1).swapaxes(0, 1).reshape(K, -1)
-    return A.swapaxes(1, 2) @ A, (A.swapaxes(1, 2) @ y[:, :, None])[:, :, 0], (y * y).sum(axis=1)
-
-
 def _states(track: str, split: str, instance: int, noise: float, block: int) -> Array:
     """Return the observed states (time, n) of a block, and those after it that its last windows reach."""
-    about = get_track(track)
-    length = round(BLOCK / about.interval)
-    states = _observed(track, split, instance, noise)
-    return states[block * length : (block + 1) * length + 2 * _HALF_WIDTH]
+    return block_of(_observed(track, split, instance, noise), get_track(track), block)
 
 
 @lru_cache(maxsize=4)
 def _observed(track: str, split: str, instance: int, noise: float) -> Array:
     about = get_track(track)
     return observe(draw_instance(about.base, instance, _SPLITS[split]), about, noise)[0]
-
-
-def _windows(candidates: Candidates, states: Array, track: RecoveryTrack) -> tuple[Array, Array]:
-    """Return weak-form terms (window, variable, term) and tendency (window, variable) of one kind of variable."""
-    X, Y = states[:, : track.K], states[:, track.K :]
-    _, (scheme,) = _WEAK_FORM.schemes([X if candidates.kind == "X" else Y], track.interval, [_STRIDE])
-    return candidates.features(X, Y, scheme.project), scheme.tendency

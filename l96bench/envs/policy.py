@@ -11,25 +11,22 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import MODEL_DT, GraphBuilder, Stateless
 from l96bench.envs.actor import Actor, Learned
-from l96bench.envs.scaling import ACTION_SCALE, Scaling
+from l96bench.envs.closure_env import PointEnv
+from l96bench.envs.scaling import REACH, Scaling
 from l96bench.errors import ModelError
 from l96bench.files import write_atomic
 from l96bench.graphs.models import exported
 
-__all__ = ["PolicyClosure", "StochasticPolicyClosure", "TrainedPolicy"]
+__all__ = ["PointPolicy", "PolicyClosure", "StochasticPolicyClosure", "TrainedPolicy"]
 
 
 class TrainedPolicy:
-    """The base of what policies become: the network, and what lies between it and the model.
+    """The base of what policies become.
 
     Parameters
     ----------
     actor : Actor
         From what a row observes, in its own units, to its action.
-    index : (row, width) array of int
-        The points that each row observes: stencils, or the whole state.
-    scaling : Scaling
-        Of the environment that the policy was trained in.
 
     Attributes
     ----------
@@ -38,10 +35,9 @@ class TrainedPolicy:
         The curve of `l96bench.envs.training.train`; empty for other policies.
     """
 
-    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling) -> None:
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
         self.learning_curve: dict[str, list[float]] = {}
-        self.actor, self.index, self.scaling = actor, np.array(index), scaling
-        self.K = len(self.index) * len(actor.network.intercepts_[-1])
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
@@ -89,30 +85,59 @@ class TrainedPolicy:
         """The number of trained weights."""
         return self.actor.network.n_parameters
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.actor!r})"
+
+
+class PointPolicy(TrainedPolicy):
+    """The base of what policies become that see X and act at its points.
+
+    Parameters
+    ----------
+    actor : Actor
+        As for `TrainedPolicy`, with its attributes.
+    index : (row, width) array of int
+        The points that each row observes: stencils, or the whole state.
+    scaling : Scaling
+        Of the environment that the policy was trained in.
+    """
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling) -> None:
+        super().__init__(actor)
+        self.index, self.scaling = np.array(index), scaling
+        self.K = len(self.index) * len(actor.network.intercepts_[-1])
+
     @property
     def reach_U(self) -> float:
         """The distance of an action of 1 from mean_U."""
-        return ACTION_SCALE * self.scaling.std_U
+        return REACH * self.scaling.std_U
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.actor!r}, K={self.K})"
 
 
-class PolicyClosure(TrainedPolicy, Stateless):
+class PolicyClosure(PointPolicy, Stateless):
     """A trained policy's most likely action as a closure: deterministic, without memory.
+
+    Of a policy of `DAIncrement` it gives the analysis increment of a background: a model for `da-increment`.
 
     Parameters
     ----------
     actor : Actor
         From the X that a row observes, in its own units, to its action.
     index, scaling
-        As for `TrainedPolicy`, with its attributes.
+        As for `PointPolicy`, with its attributes.
     """
 
     @classmethod
     def of(cls, learned: Learned) -> Self:
-        """Return what a trained policy stands for; `ModelError` if it observes more than X."""
+        """Return what a trained policy stands for; `ModelError` if it observes other things than X."""
         inner = learned.between.env
+        if not isinstance(inner, PointEnv):
+            raise ModelError(
+                f"expected a policy that sees X and acts at its points, got one of {inner}; try "
+                "EquationPolicy.from_sb3 for one of EquationRecovery"
+            )
         index, (mean, std) = inner.observed, inner.shown
         if len(mean) > index.shape[1]:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""The affine maps of a regime between an agent's numbers and the model's."""
+"""The affine maps between an agent's numbers and the model's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from l96bench.metrics.bounds import BOUND
 from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.registry import make_task
 
-__all__ = ["ACTION_SCALE", "RADIUS", "Scaling", "point_spaces"]
+__all__ = ["RADIUS", "REACH", "Scaling", "point_spaces"]
 
-ACTION_SCALE = 4.5
+REACH = 4.5
 """Standard deviations of U that an action of 1 stands for; the true U of the regimes reaches -4.1 and +3.3."""
 RADIUS = 2
 """Points on each side that an agent of ``local=True`` sees."""
@@ -25,7 +25,11 @@ RADIUS = 2
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """The climatology of a regime's training data, over times and points."""
+    """Means and standard deviations over the times and points of training data.
+
+    X is what an agent sees, U what its actions stand for: the states and subgrid forcings of a regime, or the
+    backgrounds and analysis increments of an archive.
+    """
 
     mean_X: float
     std_X: float
@@ -72,13 +76,13 @@ class Scaling:
         kernels.observe(X, rows, self.mean_X, self.std_X, BOUND, RADIUS if local else -1, first, last, out)
 
     def forcing(self, actions: ArrayLike) -> NDArray[np.float64]:
-        """Return the U that actions stand for, of their shape: ``mean_U + (ACTION_SCALE std_U) action``, in float64."""
+        """Return the U that actions stand for, of their shape: ``mean_U + (REACH std_U) action``, in float64."""
         values = np.asarray(actions, dtype=np.float32).astype(np.float64)
-        return np.asarray(self.mean_U + (ACTION_SCALE * self.std_U) * values, dtype=np.float64)
+        return np.asarray(self.mean_U + (REACH * self.std_U) * values, dtype=np.float64)
 
     def action(self, U: ArrayLike) -> NDArray[np.float32]:
         """Return the float32 actions closest to U, of its shape; cut off at the box."""
-        values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (ACTION_SCALE * self.std_U)
+        values = (np.asarray(U, dtype=np.float64) - self.mean_U) / (REACH * self.std_U)
         return np.clip(values, -1.0, 1.0).astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from l96bench.data.splits import data_regimes
 from l96bench.dynamics.resolved import rollout
+from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.policy import PolicyClosure, TrainedPolicy
 from l96bench.envs.ppo import BatchPPO, PPOOptions
 from l96bench.envs.shares import MemberShares
@@ -120,8 +121,10 @@ class ValidationSkill:
 
     def __init__(self, env: Any) -> None:
         inner = find_environment(env)
-        if inner.regime.id not in data_regimes():
-            raise L96BenchError(f"expected an environment of one system for a learning curve, got {inner}; try looks=0")
+        if not isinstance(inner, ClosureEnv) or inner.regime.id not in data_regimes():
+            raise L96BenchError(
+                f"expected an environment of closures of one system for a learning curve, got {inner}; try looks=0"
+            )
         valid = make_task(f"subgrid-forcing/{inner.regime.id}-v1").valid
         ahead, spacing = round(_LEAD / valid.interval), len(valid.X) // _CASES
         self._regime, self._std, self._valid = inner.regime, inner.scaling.std_X, valid

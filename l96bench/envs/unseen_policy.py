@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.envs.actor import Actor, Learned
-from l96bench.envs.policy import PolicyClosure, TrainedPolicy
+from l96bench.envs.policy import PointPolicy, PolicyClosure
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.unseen_physics import TOLD, UnseenPhysicsVectorEnv
 from l96bench.errors import ModelError
@@ -17,7 +17,7 @@ from l96bench.regimes import Regime
 __all__ = ["InformedPolicy", "PastPolicyClosure"]
 
 
-class PastPolicyClosure(TrainedPolicy):
+class PastPolicyClosure(PointPolicy):
     """The most likely action of a policy that observes the past, too, as a closure with memory.
 
     A run is given its past by `remember`, and every member keeps the end of it, as an agent does during an episode.
@@ -27,7 +27,7 @@ class PastPolicyClosure(TrainedPolicy):
     actor : Actor
         From what a row observes, in its own units, to its action.
     index, scaling
-        As for `TrainedPolicy`, with its attributes.
+        As for `PointPolicy`, with its attributes.
     n_past : int
         Observations of the past, the latest last.
     """
@@ -71,7 +71,7 @@ class PastPolicyClosure(TrainedPolicy):
         return self.scaling.mean_U + self.reach_U * actions
 
 
-class InformedPolicy(TrainedPolicy):
+class InformedPolicy(PointPolicy):
     """A policy that is told h and c: it makes the closure of each system, an informed model of `unseen-physics`.
 
     Parameters
@@ -79,7 +79,7 @@ class InformedPolicy(TrainedPolicy):
     actor : Actor
         From what a row observes, in its own units, h and c last, to its action.
     index, scaling
-        As for `TrainedPolicy`, with its attributes.
+        As for `PointPolicy`, with its attributes.
     n_past : int
         Observations of the past between X and h.
     """

@@ -11,7 +11,7 @@ from gymnasium.wrappers import vector
 from numpy.typing import NDArray
 from stable_baselines3.common import monitor, vec_env
 
-from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.core import BatchedEnv
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.shares import MemberShares
@@ -38,14 +38,14 @@ class Wrapping:
 
     Attributes
     ----------
-    env : ClosureEnv
+    env : BatchedEnv
     normalized : tuple of (mean, std, bound)
         What observations are shifted and divided by and then cut off at, the innermost first.
     box : spaces.Box
         The agent's actions, which stand for the environment's -1 .. 1.
     """
 
-    env: ClosureEnv
+    env: BatchedEnv
     normalized: tuple[tuple[Any, Any, float], ...]
     box: spaces.Box
 
@@ -79,19 +79,19 @@ def wrapping_of(model: Any, env: Any = None) -> Wrapping:
     return found
 
 
-def find_environment(env: Any) -> ClosureEnv:
+def find_environment(env: Any) -> BatchedEnv:
     """Return the batched environment inside wrappers or behind a scalar one; `ModelError` as `wrapping_of`."""
     return wrapping_of_env(env).env
 
 
 def wrapping_of_env(env: Any) -> Wrapping:
-    """Return an environment of closures and what its wrappers do; `ModelError` as `wrapping_of`."""
+    """Return a batched environment and what its wrappers do; `ModelError` as `wrapping_of`."""
     layer, normalized, box = env, [], None
-    while not isinstance(layer, ClosureEnv):
+    while not isinstance(layer, BatchedEnv):
         kind, inner = type(layer), _inside(layer)
         if inner is None:
             raise ModelError(
-                "expected the environment of closures where the policy was trained, such as OnlineRollout-v2, got "
+                "expected the l96bench environment where the policy was trained, such as OnlineRollout-v2, got "
                 f"{type(env).__name__}; try from_sb3(model, env)"
             )
         if kind is vec_env.VecNormalize:

@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 import l96bench
+from l96bench.assimilation.archive import get_track, load_archive
+from l96bench.data.instances import draw_instance
+from l96bench.data.recovery import observe
+from l96bench.equations import EquationSet
 from l96bench.errors import ModelError
 from l96bench.tasks.parts import count_parameters
 
@@ -22,6 +26,7 @@ from gymnasium.wrappers import vector  # noqa: E402
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize  # noqa: E402
 
+from l96bench.envs.equation_policy import EquationPolicy  # noqa: E402
 from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
 from l96bench.envs.training import LearningCurveCallback  # noqa: E402
@@ -122,6 +127,55 @@ def test_a_trained_policy(tmp_path: Path) -> None:
     run = l96bench.rollout(closure, X[:3], 1.0, regime="wilks-f20")
     assert run.survived.all()
     assert repr(closure) == "PolicyClosure(5-64-64-1, K=8)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("local", [True, False])
+def test_a_policy_of_increments_is_a_model_for_the_task(local: bool) -> None:
+    """Its increments are those that the environment makes of its actions, by the archive's means and deviations."""
+    env = batch(local, id="l96bench/DAIncrement-v2", split="valid")
+    model = untrained("PPO", env)
+    with torch.no_grad():
+        for each in model.policy.parameters():
+            each.mul_(0.3)  # so that most actions are inside of their box
+    closure, archived = PolicyClosure.from_sb3(model), load_archive(get_track("dense"), "train")["increment"]
+    observations, _ = env.venv.reset(seed=3)
+    actions = model.predict(observations, deterministic=True)[0].reshape(-1, 8)
+    increments = archived.mean() + 4.5 * archived.std() * actions.astype(float)
+    backgrounds = env.venv.unwrapped._background
+    np.testing.assert_allclose(closure.predict(backgrounds), increments, atol=2e-4)
+    assert np.ptp(increments) > archived.std()
+    task = l96bench.make_task("da-increment/dense-v1")
+    assert task.evaluate(closure).metrics["r2_increment"].value < 0  # its weights are random
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("track", "local"), [("single", False), ("single-coarse", True), ("two-scale", False)])
+def test_a_policy_of_equations_writes_what_it_writes_in_its_environment(track: str, local: bool) -> None:
+    """Given the states of an episode alone, it ends with the equations of that episode."""
+    batched = gymnasium.make_vec("l96bench/EquationRecovery-v2", num_envs=8, track=track, local=local, split="valid")
+    model = untrained("PPO", SB3VecEnv(batched))
+    policy = EquationPolicy.from_sb3(model)
+    env = gymnasium.make("l96bench/EquationRecovery-v2", track=track, local=local, split="valid")
+    seen, info = env.reset(seed=5)
+    over = False
+    while not over:
+        actions, _ = model.predict(seen.reshape(-1, *model.observation_space.shape), deterministic=True)
+        seen, _, _, over, info = env.step(actions.ravel())
+    core: Any = env.unwrapped.core  # type: ignore[attr-defined]
+    instance = draw_instance(core.track.base, info["instance"], 2)
+    states, time = observe(instance, core.track, info["noise"])
+    first = 5.0 * core._drawn[0, 2]
+    inside = (time >= first - 1e-9) & (time < first + info["budget"] + 20.5 * core.track.interval)
+    found = EquationSet.parse(policy.fit(states[inside], time[inside]).equations(), 8, instance.observed_J)
+    expected = EquationSet.parse(list(info["equations"]), 8, instance.observed_J)
+    assert found.support == expected.support
+    np.testing.assert_allclose(found.tendency(states[:50]), expected.tendency(states[:50]), rtol=1e-3, atol=1e-3)
+    assert np.ptp(found.tendency(states[:50])) > 1.0
+    with pytest.raises(ModelError, match=r"variables every .* MTU"):
+        policy.fit(states, 2 * time)
+    with pytest.raises(ModelError, match=r"variables every .* MTU"):
+        policy.fit(states[:, :6], time)
 
 
 @pytest.mark.slow
@@ -308,8 +362,13 @@ def test_policies_that_are_no_closures(states: np.ndarray) -> None:
     with pytest.raises(ModelError, match="observes 8 values"):
         PolicyClosure.from_sb3(untrained("PPO", batch()), batch(local=False))
     other = sb3.PPO("MlpPolicy", "Pendulum-v1", device="cpu")
-    with pytest.raises(ModelError, match=r"environment of closures.*OnlineRollout-v2"):
+    with pytest.raises(ModelError, match=r"the l96bench environment.*OnlineRollout-v2"):
         PolicyClosure.from_sb3(other)
+    equations = SB3VecEnv(gymnasium.make_vec("l96bench/EquationRecovery-v2", num_envs=4))
+    with pytest.raises(ModelError, match=r"try EquationPolicy\.from_sb3"):
+        PolicyClosure.from_sb3(untrained("PPO", equations))
+    with pytest.raises(ModelError, match=r"try PolicyClosure\.from_sb3"):
+        EquationPolicy.from_sb3(untrained("PPO", batch()))
     closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
     with pytest.raises(ModelError, match="K = 8"):
         closure.predict(states[:, :6])
