@@ -4,13 +4,13 @@ from typing import Any
 
 import l96bench
 
-STEPS = 1_000_000
+STEPS = 4_000_000
 
 
 def make(task: l96bench.ClosureTask, seed: int) -> Any:
     from l96bench.envs import train_ppo, training_rows
 
-    return train_ppo(training_rows(task, "climate", episode_steps=1000), gamma=0.99, steps=STEPS, seed=seed)
+    return train_ppo(training_rows(task, "climate", episode_steps=200), gamma=0.99, steps=STEPS, seed=seed)
 
 
 entry = l96bench.Entry(
@@ -20,7 +20,7 @@ entry = l96bench.Entry(
     make=make,
     seeds=range(5),
     regimes=("wilks-f20", "arnold-c4"),
-    description="One policy 5-32-32-1 shared by all points; episodes of 10 MTU, discount 0.99.",
+    description="One policy 5-32-32-1 shared by all points; episodes of 2 MTU, discount 0.99.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,
     slow=True,
