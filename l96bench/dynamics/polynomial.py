@@ -38,6 +38,13 @@ class Polynomial(Stateless):
     ----------
     coefficients : array-like of float, shape (degree + 1,)
         Lowest order first, of the tendency that is ADDED (the literature prints them for the one subtracted).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> closure = l96bench.Polynomial([1.0, -0.5])
+    >>> closure.equation
+    'U[k] = (1.0) + (-0.5)*X[k]'
     """
 
     def __init__(self, coefficients: ArrayLike) -> None:
