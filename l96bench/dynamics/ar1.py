@@ -154,7 +154,9 @@ class AR1Closure(NoisyClosure):
     interval, dt : float
         Time over which `phi` was measured, and step of the resolved model, in MTU.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479, "additive AR(1)".
     """
 

@@ -53,7 +53,9 @@ class PolynomialRegressor(PolynomialFit):
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
 
     Examples
     --------
@@ -288,7 +290,9 @@ class AR1Regressor(RingRegressor):
     sigma_ : float
         Standard deviation of the training residual; too small, therefore, for an estimator that overfits.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479.
     """
 
