@@ -62,6 +62,12 @@ def test_every_page_is_reached(path: Path) -> None:
     assert re.search(rf"(?m)^{path.stem}$", lists)
 
 
+def test_links_of_the_site_that_lead_nowhere_are_found(extension: Any, tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text('<p id="b"></p><a href="#b"></a><a class="c" href="c.html"></a><a href="#d"></a><img src="e.png">')
+    assert list(extension("links").broken(tmp_path, page)) == ["c.html", "#d", "e.png"]
+
+
 def test_docstrings_have_the_sections_that_they_mean(extension: Any) -> None:
     """Nothing is lost in a section that numpydoc does not know, and no sentence is taken for a parameter."""
     docscrape = pytest.importorskip("numpydoc.docscrape")
