@@ -163,6 +163,11 @@ _OTHERS: Registry[Regime] = Registry("regime", "l96bench.regimes", _checked)
 def list_regimes() -> list[str]:
     """Return the ids of all named regimes: those of l96bench, then those of `register_regime`.
 
+    Returns
+    -------
+    list of str
+        What `get_regime`, `simulate` and `rollout` take.
+
     Examples
     --------
     >>> import l96bench
@@ -210,6 +215,16 @@ def registered_digests() -> Mapping[str, str]:
 
 def get_regime(regime: str | Regime) -> Regime:
     """Return the regime of that id; a `Regime` is returned as it is.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        An id, of which `list_regimes` returns all, or parameters of your own.
+
+    Returns
+    -------
+    Regime
+        The parameters of the system.
 
     Raises
     ------

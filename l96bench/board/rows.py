@@ -96,6 +96,11 @@ def compare(
     results : path, optional
         Folder of result files; those of the board if not given.
 
+    Returns
+    -------
+    PairedComparison
+        The difference, its interval, and whether that leaves out 0.
+
     Raises
     ------
     UnknownIdError

@@ -130,6 +130,14 @@ class PublishedClosure:
         additive AR(1) residual.
     regimes : tuple of str
         The regimes whose system it was fitted to.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> list(l96bench.PUBLISHED)
+    ['wilks2005_f18', 'wilks2005_f20', 'arnold2013_c10', 'arnold2013_c4']
+    >>> l96bench.PUBLISHED["wilks2005_f20"].polynomial.degree
+    4
     """
 
     id: str

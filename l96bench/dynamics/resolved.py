@@ -120,6 +120,11 @@ def rollout(
     progress : bool, optional
         Show a progress bar; by default when standard error is a terminal.
 
+    Returns
+    -------
+    Rollout
+        X of all members at all samples, and when a member left the limits.
+
     Raises
     ------
     ModelError

@@ -158,6 +158,11 @@ def simulate(
     progress : bool, optional
         Show a progress bar; by default when standard error is a terminal.
 
+    Returns
+    -------
+    Trajectory
+        Times in MTU, X, the tendency U that the fast variables add to X, and Y where it is stored.
+
     Raises
     ------
     L96BenchError

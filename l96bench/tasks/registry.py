@@ -78,7 +78,17 @@ def glossary(of: str | Task | type[Task]) -> tuple[Metric, ...]:
     Parameters
     ----------
     of : str, Task or type
-        A family's name or class, a task or its id; `UnknownIdError` if there is no such family.
+        A family's name or class, a task or its id.
+
+    Returns
+    -------
+    tuple of Metric
+        In the order in which a report shows them.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such family.
 
     Examples
     --------
@@ -90,7 +100,22 @@ def glossary(of: str | Task | type[Task]) -> tuple[Metric, ...]:
 
 
 def list_tasks(family: str | None = None) -> list[str]:
-    """Return the ids of all tasks, or of one family; `UnknownIdError` if there is no such family.
+    """Return the ids of all tasks, or of one family.
+
+    Parameters
+    ----------
+    family : str, optional
+        Such as ``"online-rollout"``; all families if not given.
+
+    Returns
+    -------
+    list of str
+        By family, in the order of the board.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such family.
 
     Examples
     --------
@@ -103,7 +128,22 @@ def list_tasks(family: str | None = None) -> list[str]:
 
 
 def make_task(id: str) -> Any:
-    """Return the `Task` of that id, shared so that data are read once; `UnknownIdError` names the closest ids.
+    """Return the task of that id, the same object at every call, so that its data are read once.
+
+    Parameters
+    ----------
+    id : str
+        Such as ``"online-rollout/wilks-f20-v2"``; `list_tasks` returns all.
+
+    Returns
+    -------
+    Task
+        With ``train``, ``score(model)``, ``evaluate(model)`` and ``miniature()``; see the class of its family.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such task; the message names the closest ids.
 
     Examples
     --------
