@@ -26,13 +26,16 @@ extensions = [
     "gallery",
     "board",
     "repository",
+    "intervals",
     "executed",
+    "links",
 ]
 exclude_patterns = ["_build", "extensions", "*.py", "tutorials/common.py"]
 suppress_warnings = ["config.cache"]  # the notebooks' format holds a function, which no cache can keep
 
 # Text: Markdown by MyST; single backticks in docstrings are names, linked where they are known.
 default_role = "py:obj"
+smartquotes_action = "q"  # two hyphens begin an option
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
@@ -51,7 +54,7 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 repository_url = os.environ.get("L96BENCH_REPOSITORY", "")
-"""Address of a commit's files, such as https://github.com/OWNER/NAME/blob/COMMIT; without one, files are copied."""
+"""Address of a commit's files, such as https://github.com/OWNER/NAME/blob/COMMIT; without one, they are named only."""
 
 html_theme = "pydata_sphinx_theme"
 html_title = "l96bench"
@@ -62,10 +65,15 @@ html_copy_source = False
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
+    "primary_sidebar_end": [],
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 7,
+    "navbar_persistent": ["search-button"],
+    "header_links_before_dropdown": 8,
     "show_nav_level": 1,
     "navigation_depth": 2,
     "collapse_navigation": True,
 }
-html_sidebars = {"reference/api/**": ["sidebar-nav-bs"], "index": [], "findings": [], "gallery/*": ["sidebar-nav-bs"]}
+html_sidebars = {
+    **dict.fromkeys(("index", "start", "findings", "leaderboard", "gallery/index"), ()),
+    **dict.fromkeys(("reference/api/**", "gallery/*"), ("sidebar-nav-bs",)),
+}

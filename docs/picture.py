@@ -7,13 +7,23 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 
 import l96bench
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIME = "wilks-f20"
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-MARKS = {"constant": "x", "polynomial": "o", "stochastic": "D", "network": "s", "trees": "^"}
+BLUE, ORANGE, GREEN, PINK, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#666666"
+MARKS = {
+    "polynomial": ("o", BLUE),
+    "stochastic": ("D", ORANGE),
+    "network": ("s", GREEN),
+    "trees": ("^", PINK),
+    "other kinds": ("v", SKY),
+}
+"""The mark and the color of a kind of closure; a reader who sees no colors has the marks."""
+MEMORY = f"subgrid-forcing-memory/{REGIME}-v1"
+"""Where closures that see the past have their offline score."""
 
 
 def hovmoller(axes: list[plt.Axes], quartic: l96bench.PolynomialRegressor) -> None:
@@ -53,35 +63,44 @@ def closures(ax: plt.Axes, quartic: l96bench.PolynomialRegressor) -> None:
     ax.legend(frameon=False, loc="lower left")
 
 
-def scores(ax: plt.Axes) -> None:
-    """Offline against online score of every row of the board; those that no row beats in both, and the quick, named."""
-    results = l96bench.read_results(ROOT / "leaderboard" / "results")
-    by_task = {
-        task: {r.model.name: r for r in results if r.task == task and r.model.kind != "reference"}
-        for task in (f"subgrid-forcing/{REGIME}-v1", f"online-rollout/{REGIME}-v2")
-    }
-    offline, online = by_task.values()
-    shown = [name for name in offline.keys() & online.keys() if offline[name].score.value > 50.0]  # no constants
-    shown.sort(key=lambda name: -online[name].score.value)
+def both_scores() -> pandas.DataFrame:
+    """Entries with an offline and an online score: those trained here, without constants, the best online first."""
+    board = l96bench.load_results()
+    rows = board[board.script.notna() & (board.score > 50.0)]
+    online = rows[rows.task == f"online-rollout/{REGIME}-v2"].set_index("entry")
+    offline = rows[rows.task.isin([f"subgrid-forcing/{REGIME}-v1", MEMORY])].set_index("entry")
+    columns = ["score", "score_low", "score_high"]
+    coupled = online[[*columns, "rank"]].rename(columns={name: f"{name}_online" for name in columns})
+    return offline[[*columns, "kind"]].join(coupled, how="inner").sort_values("score_online", ascending=False)
+
+
+def named(shown: pandas.DataFrame) -> list[str]:
+    """The winners online, the entries that none beats in both scores, and the quick baselines."""
     entries = [l96bench.find_entry(name)[0] for name in l96bench.baseline_names()]
     quick = {entry.name for entry in entries if entry.quick}
-    named, best = [], 0.0
-    for name in shown:
-        if offline[name].score.value > best or name in quick:
-            named.append(name)
-        best = max(best, offline[name].score.value)
-    for name in shown:
-        x, y = offline[name].score, online[name].score
-        bars = ([[x.value - x.low], [x.high - x.value]], [[y.value - y.low], [y.high - y.value]])
-        mark = MARKS.get(offline[name].model.kind, "v")
-        ax.errorbar(x.value, y.value, xerr=bars[0], yerr=bars[1], fmt=mark, color=GREEN, ecolor=GREY, ms=6, lw=1)
-        if name in named:
-            number = str(named.index(name) + 1)
-            ax.annotate(number, (x.value, y.value), xytext=(5, 4), textcoords="offset points", fontsize=8)
-    names = "\n".join(f"{number:2d} {name}" for number, name in enumerate(named, 1))
+    ahead = shown.score > shown.score.cummax().shift(fill_value=0.0)
+    return list(shown.index[ahead | (shown["rank"] == 1) | shown.index.isin(quick)])
+
+
+def scores(ax: plt.Axes) -> None:
+    """Offline against online score, by kind of closure."""
+    shown = both_scores()
+    for _, row in shown.iterrows():
+        mark, color = MARKS.get(row.kind, MARKS["other kinds"])
+        x, y = row.score, row.score_online
+        bars = [[x - row.score_low], [row.score_high - x]], [[y - row.score_low_online], [row.score_high_online - y]]
+        ax.errorbar(x, y, xerr=bars[0], yerr=bars[1], fmt=mark, color=color, ecolor=GREY, ms=6, lw=1)
+    numbered = list(enumerate(named(shown), 1))
+    for number, name in numbered:
+        at = (shown.score[name], shown.score_online[name])
+        ax.annotate(str(number), at, xytext=(5, 4), textcoords="offset points", fontsize=8)
+    names = "\n".join(f"{number:2d} {name}" for number, name in numbered)
     ax.text(1.03, 1.0, names, transform=ax.transAxes, fontsize=8, va="top", linespacing=1.5)
+    for kind, (mark, color) in MARKS.items():
+        ax.plot([], [], mark, color=color, label=kind)
+    ax.legend(loc="lower left", bbox_to_anchor=(1.0, -0.02), frameon=False, fontsize=8, handletextpad=0.2)
     ax.margins(x=0.08, y=0.08)
-    ax.set(title=f"{REGIME}: offline and online", xlabel="subgrid-forcing score", ylabel="online-rollout score")
+    ax.set(title=f"{REGIME}: who wins", xlabel="score of U (offline)", ylabel="score of the coupled model (online)")
 
 
 def main() -> None:

@@ -59,6 +59,14 @@ class Regime:
         How the fast variables act on X.
     source : str
         Source of the parameters.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> mine = l96bench.Regime("mild", K=8, J=4, F=14.0)
+    >>> run = l96bench.simulate(mine, 1.0, spin_up=1.0)
+    >>> run.X.shape, run.Y.shape
+    ((20, 8), (20, 8, 4))
     """
 
     id: str
@@ -153,7 +161,19 @@ _OTHERS: Registry[Regime] = Registry("regime", "l96bench.regimes", _checked)
 
 
 def list_regimes() -> list[str]:
-    """Return the ids of all named regimes: those of l96bench, then those of `register_regime`."""
+    """Return the ids of all named regimes: those of l96bench, then those of `register_regime`.
+
+    Returns
+    -------
+    list of str
+        What `get_regime`, `simulate` and `rollout` take.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.list_regimes()[:3]
+    ['wilks-f18', 'wilks-f20', 'arnold-c4']
+    """
     return [*_BY_ID, *other_regimes()]
 
 
@@ -196,10 +216,27 @@ def registered_digests() -> Mapping[str, str]:
 def get_regime(regime: str | Regime) -> Regime:
     """Return the regime of that id; a `Regime` is returned as it is.
 
+    Parameters
+    ----------
+    regime : str or Regime
+        An id, of which `list_regimes` returns all, or parameters of your own.
+
+    Returns
+    -------
+    Regime
+        The parameters of the system.
+
     Raises
     ------
     UnknownIdError
         If no regime has that id; the message names the closest ones.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> regime = l96bench.get_regime("wilks-f20")
+    >>> regime.K, regime.J, regime.F
+    (8, 32, 20.0)
     """
     if isinstance(regime, Regime):
         return regime

@@ -76,7 +76,18 @@ def test_a_release_has_one_version() -> None:
     citation = (ROOT.parent / "CITATION.cff").read_text()
     changes = (ROOT.parent / "CHANGELOG.md").read_text()
     assert re.findall(r"^version: (.+)$", citation, flags=re.MULTILINE) == [l96bench.__version__]
-    assert re.findall(r"^## \[(.+?)\]", changes, flags=re.MULTILINE)[0] in (l96bench.__version__, "Unreleased")
+    version, date = re.findall(r"^## \[(.+?)\](?: - (.+))?", changes, flags=re.MULTILINE)[0]
+    assert version in (l96bench.__version__, "Unreleased")
+    if version == l96bench.__version__:  # once it is released, both say when
+        released = re.findall(r"^date-released: (.+)$", citation, flags=re.MULTILINE)
+        assert released == [each for each in [date] if each != "unreleased"]
+
+
+def test_the_addresses_are_those_of_the_distribution() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text()
+    addresses = dict(each.split(", ", 1) for each in importlib.metadata.metadata("l96bench").get_all("Project-URL", []))
+    for name in ("url", "repository-code"):
+        assert re.findall(rf"^{name}: (.+)$", citation, flags=re.MULTILINE) == [addresses["Repository"]]
 
 
 def test_types_are_shipped() -> None:

@@ -21,6 +21,8 @@ PARTS = {
     "": "Closures",
 }
 """Headings of the gallery, by how the names of the scripts begin."""
+WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n"
+"""The start of a page whose tables need the place that its own contents would take."""
 DOI = re.compile(r"(?<![\w/])(doi:(10\.\S+?)|arXiv:(\d{4}\.\d{4,5}))(?=[;,.]?(?:\s|$))")
 
 
@@ -78,7 +80,7 @@ def fact(name: str, value: object) -> list[str]:
 def entry_page(title: str, rows: pandas.DataFrame, scripts: list[Path]) -> str:
     """The page of one entry: what it is, its source, its rows, its cost and its code."""
     first = None if rows.empty else rows.iloc[0]
-    lines = [f"# {l96bench.markdown_table((title,), [], left=(title,)).splitlines()[0].strip('| ')}", ""]
+    lines = [WIDE, f"# {l96bench.markdown_table((title,), [], left=(title,)).splitlines()[0].strip('| ')}", ""]
     for script in scripts:
         lines += [about(script), ""]
     if first is not None:
@@ -143,17 +145,17 @@ def index_page(index: dict[Path, str], frame: pandas.DataFrame, others: list[str
         rows = frame[frame.slug == slug]
         part = next(title for start, title in PARTS.items() if script.stem.startswith(start))
         text = about(script).split("\n\n")[0].replace("\n", " ")
-        best = sorted(
-            (order[row.family], row["rank"], row.task) for _, row in rows.iterrows() if not pandas.isna(row["rank"])
-        )
-        first = f"{best[0][1]:.0f} in {best[0][2]}" if best else "–"
+        ranked = [each for _, each in rows.iterrows() if not pandas.isna(each["rank"])]
+        best = min(ranked, key=lambda each: (each["rank"], order[each.family], each.task), default=None)
+        first = "–" if best is None else f"{best['rank']:.0f} in {best.task}"
         seconds = "–" if rows.empty else number(rows.training_seconds.median(), ".3g")
         parts.setdefault(part, []).append((l96bench.Markdown(f"[{script.stem}]({slug}.md)"), text, first, seconds))
     header = ("baseline", "what it is", "best rank", "training (s a seed)")
     lines = ["# Gallery of baselines", ""]
     lines += ["Every baseline of the board: its description, source, rows, cost and code on a page of its own.", ""]
     for part in sorted(parts, key=list(PARTS.values())[::-1].index):
-        lines += [f"## {part}", "", l96bench.markdown_table(header, parts[part], left=header[:3]), ""]
+        table = l96bench.markdown_table(header, parts[part], left=header[:3])
+        lines += [f"## {part}", "", ":::{div} gallery", table, ":::", ""]
     lines += ["## Other entries", "", "References, and models that were handed in as files.", ""]
     lines += [f"- [{frame[frame.slug == each[:-3]].iloc[0].entry}]({each})" for each in others]
     names = [*dict.fromkeys(index.values())] + [each[:-3] for each in others]

@@ -4,17 +4,23 @@ import importlib
 import inspect
 import re
 import types
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 import gymnasium
 import typer.main
+from docutils import nodes
 from sources import write_pages
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
+from sphinx.util.logging import getLogger
 
 import l96bench
 from l96bench.cli import app
@@ -220,6 +226,32 @@ def make(app: Sphinx) -> None:
     )
 
 
+def lead(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes.Element) -> nodes.Element | None:
+    """Lead a name of a public object, or of a member of one, to its page, wherever the name is used."""
+    name = node["reftarget"]
+    is_ours = name.startswith("l96bench.")
+    if node.get("refdomain") != "py" or not (is_ours or re.search("[A-Z_]", name)):
+        return None  # a word in small letters may be a parameter
+    first, _, member = name.removeprefix("l96bench.").partition(".")
+    last = name.rpartition(".")[2]
+    if first in _paths():
+        path = f"{_paths()[first]}.{member}".rstrip(".")
+    else:
+        path = _paths().get(last, name) if is_ours else name
+    found = env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", path, node, shown)
+    if found is None and not node["refdoc"].startswith("reference/api/"):
+        getLogger(__name__).warning("no public object %s", name, location=node)
+    return found
+
+
+@cache
+def _paths() -> dict[str, str]:
+    """The places of public objects by their names; names that two objects have are left out."""
+    objects = list(public_objects())
+    counts = Counter(each.name for each in objects)
+    return {each.name: each.path for each in objects if counts[each.name] == 1}
+
+
 def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
     """Leave out the methods with which scikit-learn routes metadata; nothing here has metadata."""
     return True if re.fullmatch("[gs]et_\\w+_(request|routing)|get_metadata_routing", name) else None
@@ -238,5 +270,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to the build."""
     app.connect("builder-inited", make)
     app.connect("autodoc-skip-member", skip)
+    app.connect("missing-reference", lead)
     app.connect("build-finished", check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

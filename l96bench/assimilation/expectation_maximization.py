@@ -77,7 +77,9 @@ class ExpectationMaximization(RedNoiseLearner):
     log_likelihood_ : list of float
         Of an observation given those before it, in each round, before its fit.
 
-    Sources: Dempster, Laird and Rubin (1977), J. R. Stat. Soc. B 39, 1-38; Shumway and Stoffer (1982), J. Time Ser.
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), J. R. Stat. Soc. B 39, 1-38; Shumway and Stoffer (1982), J. Time Ser.
     Anal. 3, 253-264: expectation-maximization, and for state-space models. Evensen and van Leeuwen (2000), Mon. Wea.
     Rev. 128, 1852-1867: the smoother with an ensemble. Tandeo et al. (2020), Mon. Wea. Rev. 148, 3973-3994: a review of
     its use for the noise of models. Brajard et al. (2020), J. Comput. Sci. 44, 101171, and Bocquet et al. (2020),

@@ -44,7 +44,9 @@ class ClimateInversion(RedNoiseLearner):
     model_ : RedNoiseModel
         The closure's numbers.
 
-    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    References
+    ----------
+    Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
     """
 
@@ -74,7 +76,9 @@ def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Gene
     the standard deviation of X for slope and constant, a tenth of it for every higher degree, and a noise of about 1.5;
     its memory is given.
 
-    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    References
+    ----------
+    Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
     """
     from l96bench.estimators.inversion import ensemble_kalman_inversion

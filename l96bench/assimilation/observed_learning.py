@@ -86,7 +86,9 @@ class IncrementPolynomial(_LearnedPolynomial):
     inflation_ : float
         That given, or the likeliest.
 
-    Sources: Leith (1978), Annu. Rev. Fluid Mech. 10, 107-128: increments as a sample of the model's error, linear in
+    References
+    ----------
+    Leith (1978), Annu. Rev. Fluid Mech. 10, 107-128: increments as a sample of the model's error, linear in
     the state.
     """
 
@@ -155,7 +157,9 @@ class AugmentedPolynomial(_LearnedPolynomial):
     inflation_ : float
         That given, or the likeliest.
 
-    Sources: Aksoy, Zhang and Nielsen-Gammon (2006), Geophys. Res. Lett. 33, L12801.
+    References
+    ----------
+    Aksoy, Zhang and Nielsen-Gammon (2006), Geophys. Res. Lett. 33, L12801.
     """
 
     def __init__(

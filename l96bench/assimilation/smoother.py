@@ -83,7 +83,9 @@ def ensemble_smoother(
     lag : int, optional
         How many times an analysis reaches back: 0 for a filter.
 
-    Sources: Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719: perturbed observations. Evensen and van
+    References
+    ----------
+    Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719: perturbed observations. Evensen and van
     Leeuwen (2000), Mon. Wea. Rev. 128, 1852: the ensemble Kalman smoother. Raanes (2016), Q. J. R. Meteorol. Soc. 142,
     1259: the pass back with an ensemble.
     """

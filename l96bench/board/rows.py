@@ -52,8 +52,11 @@ def load_results(task: str | None = None, results: str | os.PathLike[str] | None
 
     Examples
     --------
-    >>> frame = l96bench.load_results("online-rollout/wilks-f20-v2")
-    >>> frame.loc[frame["rank"] == 1, ["entry", "score", "score_low", "score_high", "survival"]]
+    >>> import l96bench
+    >>> board = l96bench.load_results("online-rollout/wilks-f20-v2")
+    >>> best = board.loc[board["rank"] == 1, ["entry", "score", "score_low", "score_high", "survival"]]
+    >>> bool((best.score_low <= best.score).all())
+    True
     """
     place = find_board() / "results" if results is None else Path(results)
     records = written_records(place)
@@ -93,6 +96,11 @@ def compare(
     results : path, optional
         Folder of result files; those of the board if not given.
 
+    Returns
+    -------
+    PairedComparison
+        The difference, its interval, and whether that leaves out 0.
+
     Raises
     ------
     UnknownIdError
@@ -104,7 +112,10 @@ def compare(
 
     Examples
     --------
-    >>> l96bench.compare("GRU", "GRU + AR(1)", "subgrid-forcing-memory/wilks-f20-v1").distinguishable
+    >>> import l96bench
+    >>> gain = l96bench.compare("GRU + AR(1)", "fitted quartic", "online-rollout/wilks-f20-v2")
+    >>> gain.difference > 0.0, gain.distinguishable
+    (True, True)
     """
     found = pairs(a, b, () if task is None else (task,), results)
     if len(found) > 1:

@@ -80,6 +80,15 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], left
     """Return a Markdown table; columns named in `left` are aligned to the left, the others to the right.
 
     Every cell but `Markdown` is escaped.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> print(l96bench.markdown_table(("entry", "score"), [("quartic", "84.7"), ("linear", "79.1")], left=("entry",)))
+    | entry   | score |
+    | ------- | ----: |
+    | quartic |  84.7 |
+    | linear  |  79.1 |
     """
     cells = [[escape(cell) for cell in row] for row in [header, *rows]]
     widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]

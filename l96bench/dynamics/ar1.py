@@ -154,8 +154,20 @@ class AR1Closure(NoisyClosure):
     interval, dt : float
         Time over which `phi` was measured, and step of the resolved model, in MTU.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479, "additive AR(1)".
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> mean = l96bench.PUBLISHED["wilks2005_f20"].polynomial
+    >>> noisy = l96bench.AR1Closure(mean, phi=0.9, sigma=1.5, interval=0.05)
+    >>> truth = l96bench.simulate("wilks-f20", 1.0, spin_up=5.0)
+    >>> members = [truth.X[0]] * 10
+    >>> l96bench.rollout(noisy, members, 1.0, regime="wilks-f20").X.shape
+    (20, 10, 8)
     """
 
     def __init__(self, mean: Any, phi: float, sigma: float, interval: float, dt: float = 0.01) -> None:

@@ -38,6 +38,13 @@ class Polynomial(Stateless):
     ----------
     coefficients : array-like of float, shape (degree + 1,)
         Lowest order first, of the tendency that is ADDED (the literature prints them for the one subtracted).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> closure = l96bench.Polynomial([1.0, -0.5])
+    >>> closure.equation
+    'U[k] = (1.0) + (-0.5)*X[k]'
     """
 
     def __init__(self, coefficients: ArrayLike) -> None:
@@ -123,6 +130,14 @@ class PublishedClosure:
         additive AR(1) residual.
     regimes : tuple of str
         The regimes whose system it was fitted to.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> list(l96bench.PUBLISHED)
+    ['wilks2005_f18', 'wilks2005_f20', 'arnold2013_c10', 'arnold2013_c4']
+    >>> l96bench.PUBLISHED["wilks2005_f20"].polynomial.degree
+    4
     """
 
     id: str

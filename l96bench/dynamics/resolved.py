@@ -120,12 +120,29 @@ def rollout(
     progress : bool, optional
         Show a progress bar; by default when standard error is a terminal.
 
+    Returns
+    -------
+    Rollout
+        X of all members at all samples, and when a member left the limits.
+
     Raises
     ------
     ModelError
         If the closure cannot be used, raises, or returns something of the wrong shape or dtype.
     L96BenchError
         For initial states of the wrong shape or counts that are not whole.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> truth = l96bench.simulate("wilks-f20", 1.0, spin_up=5.0)
+    >>> closure = l96bench.PUBLISHED["wilks2005_f20"].polynomial
+    >>> run = l96bench.rollout(closure, truth.X[0], 1.0, regime="wilks-f20")
+    >>> run
+    Rollout(time=(20,), X=(20, 1, 8), left=(1,))
+    >>> bare = l96bench.rollout(l96bench.NoClosure(), truth.X[0], 1.0, regime="wilks-f20")
+    >>> bool(abs(run.X[:, 0] - truth.X).mean() < abs(bare.X[:, 0] - truth.X).mean())
+    True
     """
     regime = get_regime(regime)
     X = np.array(X0, dtype=np.float64, ndmin=2)

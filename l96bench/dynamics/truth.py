@@ -158,12 +158,23 @@ def simulate(
     progress : bool, optional
         Show a progress bar; by default when standard error is a terminal.
 
+    Returns
+    -------
+    Trajectory
+        Times in MTU, X, the tendency U that the fast variables add to X, and Y where it is stored.
+
     Raises
     ------
     L96BenchError
         For an unknown regime, a seed below 0, times that are no whole multiples, or a state of the wrong shape.
     BlowUpError
         If the integration leaves the finite numbers (`dt` too large for the regime).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.simulate("wilks-f20", 10.0, spin_up=5.0)
+    Trajectory(regime='wilks-f20', time=(200,), X=(200, 8), Y=(200, 8, 32), U=(200, 8))
     """
     regime = get_regime(regime)
     n_samples, every = whole_multiple(duration, interval), whole_multiple(interval, dt, "interval", "dt")

@@ -46,33 +46,6 @@ class BatchedEnv(VectorEnv):
     seeded ``seed + i``, equals bit for bit the scalar environment seeded ``seed + i``: each draws from the generator
     that Gymnasium makes of that seed, and only when an episode begins.
 
-    A family says what a system is by the hooks below. They get and fill arrays over all systems, and must treat every
-    system apart, so that its bits depend on no other.
-
-    Hooks
-    -----
-    ``_begin(systems)``
-        Begin new episodes of the systems (an index array), drawing from ``self.generators[i]`` alone.
-    ``_advance(actions, active, rewards, terminated)``
-        Step the systems where ``active`` (n_systems,) is true. `actions` (n_systems, n_actions) are float32 in the
-        action box; fill `rewards` (n_systems, agents), zeros before, and `terminated` (n_systems,), false before.
-        ``self.steps`` (n_systems,) holds the steps that each episode made before this one. Rewards are finite.
-    ``_observe(out)``
-        Fill `out` (n_systems, agents * width), float32, with the observations of all systems, ended ones included, in
-        the box.
-    ``_infos()``
-        Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
-    ``_compared()``
-        Optional: the truth and what the agent made in its place, both (n_systems, K), for the option `info` and
-        pictures.
-    ``_places()``
-        Optional: how many trajectories, and samples of each, an episode may begin at; then `reset` takes a start, and
-        ``_begin`` must look at ``self._given``: None, or a place (trajectory, sample) for each of its systems.
-    ``_picture()``, ``_records()``, ``_caption(system)``
-        For ``render_mode="rgb_array"``: the `EpisodePicture` of the environment; after every step and reset, the values
-        (n_systems, K) of each of its panels, by default truth, agent's and error; and optionally a line and more lines
-        of text for one system.
-
     Parameters
     ----------
     n_systems, agents : int
@@ -102,6 +75,33 @@ class BatchedEnv(VectorEnv):
     generators : list of numpy Generator, one a system
     steps : (n_systems,) array
         Steps that the present episodes have made.
+
+    Notes
+    -----
+    A family says what a system is by these hooks. They get and fill arrays over all systems, and must treat every
+    system apart, so that its bits depend on no other.
+
+    ``_begin(systems)``
+        Begin new episodes of the systems (an index array), drawing from ``self.generators[i]`` alone.
+    ``_advance(actions, active, rewards, terminated)``
+        Step the systems where ``active`` (n_systems,) is true. `actions` (n_systems, n_actions) are float32 in the
+        action box; fill `rewards` (n_systems, agents), zeros before, and `terminated` (n_systems,), false before.
+        ``self.steps`` (n_systems,) holds the steps that each episode made before this one. Rewards are finite.
+    ``_observe(out)``
+        Fill `out` (n_systems, agents * width), float32, with the observations of all systems, ended ones included, in
+        the box.
+    ``_infos()``
+        Optional: what `info` holds, arrays with the leading axis n_systems by name; nothing by default.
+    ``_compared()``
+        Optional: the truth and what the agent made in its place, both (n_systems, K), for the option `info` and
+        pictures.
+    ``_places()``
+        Optional: how many trajectories, and samples of each, an episode may begin at; then `reset` takes a start, and
+        ``_begin`` must look at ``self._given``: None, or a place (trajectory, sample) for each of its systems.
+    ``_picture()``, ``_records()``, ``_caption(system)``
+        For ``render_mode="rgb_array"``: the `EpisodePicture` of the environment; after every step and reset, the values
+        (n_systems, K) of each of its panels, by default truth, agent's and error; and optionally a line and more lines
+        of text for one system.
     """
 
     scale: float

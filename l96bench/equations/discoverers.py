@@ -32,8 +32,8 @@ class PySINDyRegression(BaseEstimator):
 
     Examples
     --------
-    >>> import pysindy
-    >>> model = PySINDyRegression(pysindy.SINDy(optimizer=pysindy.STLSQ(threshold=0.1)))
+    >>> import l96bench, pysindy
+    >>> model = l96bench.PySINDyRegression(pysindy.SINDy(optimizer=pysindy.STLSQ(threshold=0.1)))
     """
 
     def __init__(self, model: Any, J: int = 0) -> None:

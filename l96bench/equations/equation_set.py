@@ -40,6 +40,13 @@ class EquationSet:
         The sorted terms of every target.
     atoms : mapping of str to Atom
         The factors that are not variables, by their names.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> found = l96bench.EquationSet.parse(["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"], K=5)
+    >>> found == l96bench.EquationSet.parse(["8 - X[k] - X[k-2]*X[k-1] + X[k+1]*X[k-1]"], K=5)
+    True
     """
 
     K: int

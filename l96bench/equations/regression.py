@@ -48,6 +48,16 @@ class SparseRegression(BaseEstimator):
     ----------
     candidates_, coefficients_ : tuple of Candidates, list of arrays
         For X, and for Y if there are fast variables: (term,) of a symmetric model, else (target, term).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from sklearn.linear_model import Lasso
+    >>> run = l96bench.simulate("lorenz96-k40", 2.0, interval=0.01, spin_up=5.0)
+    >>> model = l96bench.SparseRegression(Lasso(alpha=0.01), l96bench.RingLibrary(degree=2, radius=2), symmetric=True)
+    >>> (found,) = model.fit(run.X, run.time).equations()
+    >>> "X[k-2]*X[k-1]" in found and "X[k-1]*X[k+1]" in found
+    True
     """
 
     def __init__(

@@ -95,7 +95,9 @@ class EmulatorRegressor(BaseEstimator):
     ----------
     estimator_ : the fitted clone of `estimator`
 
-    Sources: Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
+    References
+    ----------
+    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
     """
 
     def __init__(self, estimator: Any = None, F: float = 0.0, dt: float = 0.01) -> None:

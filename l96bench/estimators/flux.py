@@ -136,7 +136,9 @@ class ConservativeNetwork(RingRegressor):
     estimator_ : TorchRegressor
     loss_curve_ : list of float
 
-    Sources: Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a
+    References
+    ----------
+    Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a
     penalty and by architecture; Yuval, O'Gorman and Hill (2021), Geophys. Res. Lett. 48, e2020GL091363: subgrid fluxes.
     """
 

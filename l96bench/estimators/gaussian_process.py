@@ -57,7 +57,9 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
         v, s² and m, the mean of the targets.
     n_features_in_ : int
 
-    Sources: Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res.
+    References
+    ----------
+    Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res.
     6, 1939-1959 (the subset of regressors).
     """
 
@@ -236,7 +238,9 @@ class SampledGaussianProcess(RingRegressor):
     phi_ : float
         Autocorrelation of the residual over `interval`.
 
-    Sources: Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory.
+    References
+    ----------
+    Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory.
     """
 
     def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:

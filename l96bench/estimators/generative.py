@@ -32,7 +32,9 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     n_noise, n_draws : int
         Random numbers for a point every 0.05 MTU, and paths drawn for every piece in training, at least 2.
 
-    Sources: Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent
+    References
+    ----------
+    Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent
     networks as stochastic closures (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat. Assoc. 102,
     359-378, for the energy score.
     """
@@ -115,7 +117,9 @@ class GANRegressor(TrainedLayers, DrawnPaths):
     coefs_, intercepts_ : lists of ndarray of float32
         The generator's layers, for inputs (stencil, previous U, noise) and U in their own units.
 
-    Sources: Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896;
+    References
+    ----------
+    Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896;
     Goodfellow et al. (2014), arXiv:1406.2661 (non-saturating loss); Yazici et al. (2019), arXiv:1806.04498 (averaging).
     """
 

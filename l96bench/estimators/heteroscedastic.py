@@ -43,7 +43,9 @@ class HeteroscedasticRegressor(RingRegressor):
     scale_, phi_ : float
         c, and the autocorrelation of e over `interval`, pooled over points; 0 if it came out negative.
 
-    Sources: Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013),
+    References
+    ----------
+    Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013),
     Phil. Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.
     """
 

@@ -64,7 +64,9 @@ class InContextRegressor(BaseEstimator):
     random_state : int or None
         Seed of everything; None draws a new one.
 
-    Sources: Cranmer, Brehmer and Louppe (2020), Proc. Natl. Acad. Sci. 117, 30055-30062, for estimates that are learned
+    References
+    ----------
+    Cranmer, Brehmer and Louppe (2020), Proc. Natl. Acad. Sci. 117, 30055-30062, for estimates that are learned
     from simulations; Zaheer et al. (2017), arXiv:1703.06114, for networks of means.
     """
 

@@ -61,7 +61,9 @@ class InvertedPolynomial(PolynomialFit):
     n_failed_ : int
         Number of parameters for which the model blew up.
 
-    Sources: Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
+    References
+    ----------
+    Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
     """
 

@@ -47,7 +47,9 @@ class MarkovChainRegressor(RingRegressor):
     transitions_ : ndarray of shape (n_bins, n_bins, n_states, n_states)
         Probability of each state (last axis) after a jump, by the bin before, the bin after, and the state before.
 
-    Sources: Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
+    References
+    ----------
+    Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
     """
 
     def __init__(self, n_bins: int = 16, n_states: int = 8, prior: float = 1.0, interval: float = 0.05) -> None:

@@ -62,7 +62,9 @@ class MemoryPolynomialRegressor(RingRegressor):
     intercept_, sigma_ : float
         m, and the standard deviation of xi.
 
-    Sources: Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and
+    References
+    ----------
+    Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and
     Chorin (2017), Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.
     """
 

@@ -86,7 +86,9 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         Mean training loss of each epoch, in units of the targets' variance when standardized.
     n_features_in_ : int
 
-    Sources: Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
+    References
+    ----------
+    Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
     """
 
     def __init__(

@@ -43,7 +43,9 @@ class DeepEnsembleRegressor(RingRegressor):
     ----------
     estimators_ : list of the fitted clones
 
-    Sources: Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty estimation using
+    References
+    ----------
+    Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty estimation using
     deep ensembles", arXiv:1612.01474: random starts and shuffling, no bootstrap; the mixture's mean and members.
     """
 
@@ -155,7 +157,9 @@ class DropoutRegressor(RingRegressor):
     ----------
     estimator_ : the fitted LocalRegressor around a clone of `estimator`
 
-    Sources: Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142. The variance of the
+    References
+    ----------
+    Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142. The variance of the
     noise that they add to the spread of the networks is left out.
     """
 

@@ -120,7 +120,9 @@ class CoupledOnlineRegressor(StencilRegressor):
     n_rescued_ : int
         Members of the model that blew up and were reset to the truth.
 
-    Sources: Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
+    References
+    ----------
+    Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
     """
 
     def __init__(

@@ -145,7 +145,9 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     loss_curve_, n_skipped_ : list of float, int
         Loss at each step, and the steps skipped because their gradient was not finite.
 
-    Sources: Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
+    References
+    ----------
+    Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
     Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).
     """
 
@@ -195,7 +197,9 @@ class OnlineStochasticRegressor(_OnlineRegressor):
     loss_curve_, n_skipped_, n_features_in_
         As for `OnlineNetworkRegressor`.
 
-    Sources: Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil.
+    References
+    ----------
+    Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil.
     Trans. R. Soc. A 371, 20110479 (state-dependent red noise).
     """
 

@@ -52,7 +52,9 @@ class RecurrentRegressor(PathRegressor):
     loss_curve_ : list of float
         The training loss, averaged over 50 steps each, in units of the variance of U.
 
-    Sources: Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev.
+    References
+    ----------
+    Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev.
     16, 4501-4519.
     """
 

@@ -53,7 +53,19 @@ class PolynomialRegressor(PolynomialFit):
     coef_ : ndarray of shape (degree + 1,)
         The coefficients c_i, lowest order first, of the added tendency.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407: degree 4.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = l96bench.PolynomialRegressor(degree=1).fit(run.X, run.U)
+    >>> model.coef_.shape
+    (2,)
+    >>> float(model.coef_[1].round(2))  # the fast variables damp X
+    -0.8
     """
 
     def __init__(self, degree: int = 4) -> None:
@@ -86,6 +98,17 @@ class LocalRegressor(RingRegressor):
     ----------
     stencil_names_ : list of str
         The columns that `estimator_` sees, in order: offsets -r .. r now, then the same for each lag.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = l96bench.LocalRegressor(DecisionTreeRegressor(max_leaf_nodes=50, random_state=0), radius=1)
+    >>> model.fit(run.X, run.U).predict(run.X).shape
+    (400, 8)
+    >>> model.stencil_names_
+    ['X[k-1]', 'X[k+0]', 'X[k+1]']
     """
 
     def __init__(
@@ -267,7 +290,9 @@ class AR1Regressor(RingRegressor):
     sigma_ : float
         Standard deviation of the training residual; too small, therefore, for an estimator that overfits.
 
-    Sources: Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
+    References
+    ----------
+    Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479.
     """
 

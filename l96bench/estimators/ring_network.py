@@ -59,7 +59,9 @@ class RingNetwork(TrainedLayers, RingRegressor):
     learning_rate_, loss_curve_
         As for `TorchRegressor`.
 
-    Sources: Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev.
+    References
+    ----------
+    Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev.
     12, 2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
     """
 

@@ -60,7 +60,9 @@ class StochasticRegressor(RingRegressor):
         Autocorrelation of e over `interval`, pooled over points: the sum of r(t) r(t + interval) over that of s(t) s(t
         + interval), r being the residual; 0 if negative, or for white noise.
 
-    Sources: Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the
+    References
+    ----------
+    Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the
     forms, with a cubic mean and white or AR(1) noise.
     """
 

@@ -51,7 +51,9 @@ class TunedPolynomial(PolynomialFit):
     error_, n_evaluations_ : float, int
         The minimum found, the mean squared error over the variance of U or X; and the number of errors computed.
 
-    Sources: Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
+    References
+    ----------
+    Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
     """
 
     def __init__(

@@ -126,7 +126,14 @@ class SubmissionInfo(BaseModel):
 
 @functools.lru_cache(maxsize=65536)
 def slug_of(name: str) -> str:
-    """Return a name as a safe file name: lower-case ASCII letters, digits and hyphens."""
+    """Return a name as a safe file name: lower-case ASCII letters, digits and hyphens.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.slug_of("GRU + AR(1)")
+    'gru-ar-1'
+    """
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
     return slug or hashlib.sha256(name.encode()).hexdigest()[:12]

@@ -115,6 +115,11 @@ def check_closure(closure: Any, K: int = 8, n_members: int = 16) -> None:
         If its own code raises, or gives U of the wrong shape or type.
     L96BenchError
         At the first other violation.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.check_closure(lambda X: 1.0 - 0.5 * X)  # nothing is wrong
     """
     states = np.random.default_rng(0).normal(2.5, 3.5, (5, n_members, K))
     name = type(closure).__name__

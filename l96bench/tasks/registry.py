@@ -78,19 +78,87 @@ def glossary(of: str | Task | type[Task]) -> tuple[Metric, ...]:
     Parameters
     ----------
     of : str, Task or type
-        A family's name or class, a task or its id; `UnknownIdError` if there is no such family.
+        A family's name or class, a task or its id.
+
+    Returns
+    -------
+    tuple of Metric
+        In the order in which a report shows them.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such family.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> [metric.key for metric in l96bench.glossary("subgrid-forcing")][:3]
+    ['r2', 'r2_shift', 'rmse']
     """
     return (find_family(of.partition("/")[0]) if isinstance(of, str) else of).glossary
 
 
 def list_tasks(family: str | None = None) -> list[str]:
-    """Return the ids of all tasks, or of one family; `UnknownIdError` if there is no such family."""
+    """Return the ids of all tasks, or of one family.
+
+    Parameters
+    ----------
+    family : str, optional
+        Such as ``"online-rollout"``; all families if not given.
+
+    Returns
+    -------
+    list of str
+        By family, in the order of the board.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such family.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.list_tasks("da-increment")
+    ['da-increment/dense-v1', 'da-increment/sparse-v1']
+    """
     chosen = families().values() if family is None else [find_family(family)]
     return [each(regime).id for each in chosen for regime in each.regime_ids()]
 
 
 def make_task(id: str) -> Any:
-    """Return the `Task` of that id, shared so that data are read once; `UnknownIdError` names the closest ids."""
+    """Return the task of that id, the same object at every call, so that its data are read once.
+
+    Parameters
+    ----------
+    id : str
+        Such as ``"online-rollout/wilks-f20-v2"``; `list_tasks` returns all.
+
+    Returns
+    -------
+    Task
+        With ``train``, ``score(model)``, ``evaluate(model)`` and ``miniature()``; see the class of its family.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such task; the message names the closest ids.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    >>> trial = task.miniature()  # a small sample of the task, which needs no data
+    >>> trial.train.X.shape, trial.train.U.shape
+    ((1200, 8), (1200, 8))
+    >>> closure = l96bench.PUBLISHED["wilks2005_f20"].polynomial
+    >>> round(trial.score(closure), 1)
+    82.4
+    >>> result = trial.evaluate(closure, progress=False)
+    >>> bool(result.score.low < result.score.value < result.score.high)
+    True
+    """
     found = _ID.fullmatch(str(id))
     if found is None or found["family"] not in _FAMILIES:
         raise UnknownIdError(f"no task {id!r}." + nearest(str(id), list_tasks()))

@@ -6,9 +6,12 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
+@pytest.mark.slow
 def test_the_page_is_made_from_the_committed_rows() -> None:
     text = (DOCS / "findings.md").read_text(encoding="utf-8")
     assert runpy.run_path(str(DOCS / "findings.py"))["page"]() == text

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from l96bench.cli import app
 
@@ -22,6 +24,19 @@ def test_code_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     names: dict[str, object] = {"__name__": path.stem}
     for block in CODE[path]:
         exec(compile(block, str(path), "exec"), names)
+
+
+def test_a_newcomer_gets_from_the_start_page_to_a_submission(
+    real_data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script of the page is scored, drawn and exported by the commands of the page, in their order."""
+    monkeypatch.chdir(tmp_path)
+    script = next(block for block in CODE[DOCS / "start.md"] if block.startswith("# my_closure.py"))
+    (tmp_path / "my_closure.py").write_text(script, encoding="utf-8")
+    commands = re.findall(r"(?m)^l96bench (.+)$", (DOCS / "start.md").read_text(encoding="utf-8"))
+    for command in commands:
+        assert CliRunner().invoke(app, shlex.split(command)).exit_code == 0, command
+    assert (tmp_path / "reports" / "my_closure-wilks-f20" / "skill.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import runpy
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,3 +60,26 @@ def test_every_page_is_reached(path: Path) -> None:
         return
     lists = "\n".join(each.read_text(encoding="utf-8") for each in (DOCS / "index.md", DOCS / "explanation.md"))
     assert re.search(rf"(?m)^{path.stem}$", lists)
+
+
+def test_links_of_the_site_that_lead_nowhere_are_found(extension: Any, tmp_path: Path) -> None:
+    page = tmp_path / "a.html"
+    page.write_text('<p id="b"></p><a href="#b"></a><a class="c" href="c.html"></a><a href="#d"></a><img src="e.png">')
+    assert list(extension("links").broken(tmp_path, page)) == ["c.html", "#d", "e.png"]
+
+
+def test_docstrings_have_the_sections_that_they_mean(extension: Any) -> None:
+    """Nothing is lost in a section that numpydoc does not know, and no sentence is taken for a parameter."""
+    docscrape = pytest.importorskip("numpydoc.docscrape")
+    for each in extension("reference").public_objects():
+        if not (inspect.isclass(each.value) or inspect.isroutine(each.value)):
+            continue
+        members = vars(each.value).values() if inspect.isclass(each.value) else ()
+        for thing in (each.value, *filter(inspect.isfunction, members)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                text = docscrape.NumpyDocString(inspect.getdoc(thing) or "")
+            described = [one.name for section in ("Parameters", "Attributes") for one in text[section]]
+            assert not [name for name in described if not re.fullmatch(r"[\w*]+(, [\w*]+)*,?( \.\.\.)?", name)], (
+                each.path
+            )

@@ -26,7 +26,9 @@ class Regimes:
 def wave_regimes(amplitudes: Array, waves: tuple[int, int], interval: float) -> Regimes:
     """Return two regimes by which of two waves has the larger amplitude (time, member, wave), `interval` MTU apart.
 
-    Sources: Lorenz (2006), doi:10.1175/JAS3727.1; Christensen, Moroz and Palmer (2015), doi:10.1007/s00382-014-2239-9.
+    References
+    ----------
+    Lorenz (2006), doi:10.1175/JAS3727.1; Christensen, Moroz and Palmer (2015), doi:10.1007/s00382-014-2239-9.
     """
     second = amplitudes[..., waves[1] - 1] > amplitudes[..., waves[0] - 1]
     changes = int((second[1:] != second[:-1]).sum())
