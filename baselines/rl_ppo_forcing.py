@@ -1,4 +1,4 @@
-"""PPO of subgrid forcing: a policy that is paid for the true U of sampled states, with no model (needs the rl extra)."""
+"""PPO of subgrid forcing: a policy that is paid for the true U of states, with no model (needs the rl extra)."""
 
 from typing import Any
 
