@@ -10,6 +10,7 @@ from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 from .policy import PointPolicy, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
+from .recurrent_policy import RecurrentPolicyClosure
 from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
@@ -45,6 +46,7 @@ __all__ = [
     "PointEnv",
     "PointPolicy",
     "PolicyClosure",
+    "RecurrentPolicyClosure",
     "SB3VecEnv",
     "ScalarEnv",
     "Scaling",

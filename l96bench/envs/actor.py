@@ -18,6 +18,8 @@ from l96bench.metrics.bounds import BOUND
 
 __all__ = ["Actor", "Learned"]
 
+Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
+
 _LAYERS: dict[type[torch.nn.Module], str] = {
     torch.nn.Tanh: "tanh",
     torch.nn.ReLU: "relu",
@@ -46,7 +48,11 @@ class Actor:
 
     def actions(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the actions (n, outputs) for inputs (n, width)."""
-        actions = self.network.predict_unchecked(np.clip(inputs, self.low, self.high))
+        return self.acted(np.clip(inputs, self.low, self.high))
+
+    def acted(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the actions (n, outputs) for inputs of the network (n, inputs), which are not cut off."""
+        actions = self.network.predict_unchecked(inputs)
         return np.tanh(actions) if self.squashed else np.clip(actions, -1.0, 1.0)
 
     def given(self, values: NDArray[np.float64]) -> Actor:
@@ -71,7 +77,7 @@ class Learned:
     Attributes
     ----------
     layers : list of (weight, bias)
-        From what a row is shown to its mean action, float64.
+        From what a row is shown, or from the memory's output, to its mean action, float64.
     activation : str
         Between the layers, by the names of `TorchRegressor`.
     squashed : bool
@@ -80,13 +86,17 @@ class Learned:
         Standard deviations of the actions, where they are normal and independent of the state.
     between : Wrapping
         The environment, and what lies between it and the policy.
+    memory : tuple of (weight, bias)
+        The LSTM before the layers, layer by layer: the weights (4 units, inputs + units) of what it is given and of
+        its last output, for the gates in torch's order. Empty for policies without memory.
     """
 
-    layers: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    layers: list[Layer]
     activation: str
     squashed: bool
     std: NDArray[np.float64] | None
     between: Wrapping
+    memory: tuple[Layer, ...] = ()
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
@@ -95,7 +105,8 @@ class Learned:
         between, std = wrapping_of(model, env), None
         if isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             std = np.exp(model.policy.log_std.detach().cpu().numpy())
-        return cls(layers, activation, bool(model.policy.squash_output), std, between)
+        memory = _memory(getattr(model.policy, "lstm_actor", None))
+        return cls(layers, activation, bool(model.policy.squash_output), std, between, memory)
 
     @classmethod
     def from_torch(cls, network: torch.nn.Sequential, env: Any, std: Any = None) -> Self:
@@ -115,23 +126,50 @@ class Learned:
     @property
     def n_inputs(self) -> int:
         """The number of values that the policy observes."""
+        if self.memory:
+            weight, bias = self.memory[0]
+            return int(weight.shape[1] - len(bias) // 4)
         return int(self.layers[0][0].shape[1])
 
     def actor(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> Actor:
         """Return the most likely action for inputs in their own units, which are shown as ``(inputs - mean) / std``.
 
-        Raises `ModelError` for another number of inputs, (width,) of `mean` and `std`, than the policy observes.
+        Raises `ModelError` for another number of inputs, (width,) of `mean` and `std`, than the policy observes, and
+        for a policy with a memory.
         """
-        layers, between = list(self.layers), self.between
-        first, bias = layers[0]
-        if first.shape[1] != len(mean):
-            raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {first.shape[1]} inputs")
+        if self.memory:
+            raise ModelError("expected a policy without memory, got a recurrent one; try PolicyClosure.from_sb3")
+        mean, std, low, high = self._shown(mean, std)
+        weight, bias = self.layers[0]
+        return self._acting([(weight / std, bias - (weight / std) @ mean), *self.layers[1:]], low, high)
+
+    def remembering(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[tuple[Layer, ...], Actor]:
+        """Return the memory of a recurrent policy for inputs in their own units, and the actor that reads its output.
+
+        What the memory is given lies between the actor's `low` and `high`. Raises `ModelError` as `actor`.
+        """
+        if not self.memory:
+            raise ModelError("expected a recurrent policy, got one without memory; try PolicyClosure.from_sb3")
+        mean, std, low, high = self._shown(mean, std)
+        weight, bias = self.memory[0]
+        own = weight[:, : len(mean)] / std
+        first = np.concatenate([own, weight[:, len(mean) :]], axis=1), bias - own @ mean
+        return (first, *self.memory[1:]), self._acting(list(self.layers), low, high)
+
+    def _shown(self, mean: NDArray, std: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Return mean and std of what the policy itself is given, and the ends of the inputs that reach it."""
+        if self.n_inputs != len(mean):
+            raise ModelError(f"expected a policy that observes {len(mean)} values, got one of {self.n_inputs} inputs")
         low, high = mean - BOUND * std, mean + BOUND * std
-        for shift, scale, bound in between.normalized:  # two affine maps in a row are one, and so are two cuts
+        for shift, scale, bound in self.between.normalized:  # two affine maps in a row are one, and so are two cuts
             mean, std = mean + std * shift, std * scale
             reach = bound * std
             low, high = np.clip(low, mean - reach, mean + reach), np.clip(high, mean - reach, mean + reach)
-        layers[0] = (first / std, bias - (first / std) @ mean)
+        return mean, std, low, high
+
+    def _acting(self, layers: list[Layer], low: NDArray, high: NDArray) -> Actor:
+        """Return the actor of some layers, whose actions are the environment's."""
+        between = self.between
         if not self.squashed and not between.is_plain:  # a tanh fills whatever box there is
             last, bias = layers[-1]
             layers[-1] = (last * between.gain[:, None], (bias - between.box.low) * between.gain - 1.0)
@@ -160,7 +198,21 @@ def _modules(policy: Any) -> list[torch.nn.Module]:
     return [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
 
 
-def _layers(modules: list[torch.nn.Module]) -> tuple[list[tuple[NDArray, NDArray]], str]:
+def _memory(lstm: Any) -> tuple[Layer, ...]:
+    """Return the layers of an LSTM; none without one."""
+    if lstm is None:
+        return ()
+    layers = []
+    for i in range(lstm.num_layers):
+        given, kept, bias, other = (
+            getattr(lstm, f"{name}_l{i}").detach().cpu().numpy().astype(np.float64)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        layers.append((np.concatenate([given, kept], axis=1), bias + other))
+    return tuple(layers)
+
+
+def _layers(modules: list[torch.nn.Module]) -> tuple[list[Layer], str]:
     """Return the matrices and biases of a mean action, and the activation between them."""
     if isinstance(modules[-1], torch.nn.Tanh):  # the end of TD3's, which `Actor` puts back
         modules = modules[:-1]

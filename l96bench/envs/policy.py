@@ -47,8 +47,8 @@ class TrainedPolicy:
 
         Parameters
         ----------
-        model : PPO, A2C, TD3, DDPG or SAC
-            With a ``MlpPolicy`` of fully connected layers.
+        model : PPO, A2C, TD3, DDPG or SAC, or of sb3-contrib
+            With a ``MlpPolicy`` of fully connected layers, or RecurrentPPO with a ``MlpLstmPolicy``.
         env : optional
             The l96bench environment that it was trained in, where it is no longer ``model.get_env()``, as of a loaded
             model: with its wrappers, such as `RescaleAction`, and the `VecNormalize` that was saved beside the model,
@@ -107,10 +107,45 @@ class PointPolicy(TrainedPolicy):
         self.index, self.scaling = np.array(index), scaling
         self.K = len(self.index) * len(actor.network.intercepts_[-1])
 
+    @classmethod
+    def points(cls, learned: Learned) -> tuple[NDArray[np.int64], NDArray, NDArray, Scaling]:
+        """Return the points that each row of a policy observes, their mean and std (width,), and the scaling.
+
+        Raises `ModelError` if the policy observes other things than X.
+        """
+        inner = learned.between.env
+        if not isinstance(inner, PointEnv):
+            raise ModelError(f"expected a policy that sees X and acts at its points, got one of {inner}")
+        index, (mean, std) = inner.observed, inner.shown
+        if len(mean) > index.shape[1]:
+            raise ModelError(
+                f"expected a policy that observes X alone, got one of an environment that shows {len(mean)} values; "
+                "try InformedPolicy.from_sb3 with told=True, and PastPolicyClosure.from_sb3 with past alone"
+            )
+        if learned.n_inputs == index.size:  # a scalar environment lays side by side what points observe
+            index, mean, std = index.reshape(1, -1), np.tile(mean, len(index)), np.tile(std, len(index))
+        return index, mean, std, inner.scaling
+
     @property
     def reach_U(self) -> float:
         """The distance of an action of 1 from mean_U."""
         return REACH * self.scaling.std_U
+
+    def forcing(self, actions: NDArray, X: NDArray) -> NDArray:
+        """Return U (n, K) of actions at the points of states X (n, K)."""
+        return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)
+
+    def forcing_graph(self, builder: GraphBuilder, outputs: str, K: int) -> str:
+        """Return the graph of U (n, K), from that of the network's outputs."""
+        actions = builder.node("Tanh", outputs) if self.actor.squashed else builder.clipped(outputs, -1.0, 1.0)
+        scaled = builder.node("Mul", actions, builder.constant(self.reach_U, np.float64))
+        return builder.reshape(builder.node("Add", scaled, builder.constant(self.scaling.mean_U, np.float64)), -1, K)
+
+    def to_onnx(self, path: str | Path) -> Path:
+        """Write the closure as an ONNX file, all scaling inside: from X (n, K) to U (n, K), and with its state."""
+        path = Path(path)
+        write_atomic(path, exported(self, self.K, path.name).data)
+        return path
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.actor!r}, K={self.K})"
@@ -130,23 +165,15 @@ class PolicyClosure(PointPolicy, Stateless):
     """
 
     @classmethod
-    def of(cls, learned: Learned) -> Self:
-        """Return what a trained policy stands for; `ModelError` if it observes other things than X."""
-        inner = learned.between.env
-        if not isinstance(inner, PointEnv):
-            raise ModelError(
-                f"expected a policy that sees X and acts at its points, got one of {inner}; try "
-                "EquationPolicy.from_sb3 for one of EquationRecovery"
-            )
-        index, (mean, std) = inner.observed, inner.shown
-        if len(mean) > index.shape[1]:
-            raise ModelError(
-                f"expected a policy that observes X alone, got one of an environment that shows {len(mean)} values; "
-                "try InformedPolicy.from_sb3 with told=True, and PastPolicyClosure.from_sb3 with past alone"
-            )
-        if learned.n_inputs == index.size:  # a scalar environment lays side by side what points observe
-            index, mean, std = index.reshape(1, -1), np.tile(mean, len(index)), np.tile(std, len(index))
-        return cls(learned.actor(mean, std), index, inner.scaling)
+    def of(cls, learned: Learned) -> Any:
+        """Return what a trained policy stands for; `ModelError` if it observes other things than X.
+
+        A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`.
+        """
+        if cls is PolicyClosure and (learned.memory or not isinstance(learned.between.env, PointEnv)):
+            return _other_kind(learned).of(learned)
+        index, mean, std, scaling = cls.points(learned)
+        return cls(learned.actor(mean, std), index, scaling)
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the added tendency U (n, K) for the states X (n, K)."""
@@ -154,22 +181,13 @@ class PolicyClosure(PointPolicy, Stateless):
         if X.ndim != 2 or X.shape[1] != self.K:
             raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
         actions = self.actor.actions(X[:, self.index].reshape(-1, self.index.shape[1]))
-        return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)
+        return self.forcing(actions, X)
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Return the actions' graph, and what they stand for; see `Closure`."""
         width, actor = self.index.shape[1], self.actor
         inputs = builder.clipped(builder.reshape(builder.gather(x, self.index), -1, width), actor.low, actor.high)
-        outputs = builder.regressor(inputs, actor.network, width)
-        actions = builder.node("Tanh", outputs) if actor.squashed else builder.clipped(outputs, -1.0, 1.0)
-        scaled = builder.node("Mul", actions, builder.constant(self.reach_U, np.float64))
-        return builder.reshape(builder.node("Add", scaled, builder.constant(self.scaling.mean_U, np.float64)), -1, K)
-
-    def to_onnx(self, path: str | Path) -> Path:
-        """Write the closure as an ONNX file: input X (n, K), output U (n, K), all scaling inside."""
-        path = Path(path)
-        write_atomic(path, exported(self, self.K, path.name).data)
-        return path
+        return self.forcing_graph(builder, builder.regressor(inputs, actor.network, width), K)
 
 
 class StochasticPolicyClosure(PolicyClosure):
@@ -220,3 +238,11 @@ class StochasticPolicyClosure(PolicyClosure):
 
     def __repr__(self) -> str:
         return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
+
+
+def _other_kind(learned: Learned) -> type[TrainedPolicy]:
+    """Return the kind of a policy that is recurrent, or does not act at points."""
+    from l96bench.envs.equation_policy import EquationPolicy
+    from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
+
+    return RecurrentPolicyClosure if learned.memory else EquationPolicy

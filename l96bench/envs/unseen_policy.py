@@ -67,8 +67,7 @@ class PastPolicyClosure(PointPolicy):
         if self._past is None:
             raise ModelError("expected a past before the first step, as unseen-physics gives; try remember(past)")
         seen = np.concatenate([np.asarray(X, dtype=np.float64)[:, self.index], self._past], axis=2)
-        actions = self.actor.actions(seen.reshape(-1, seen.shape[2])).reshape(np.shape(X))
-        return self.scaling.mean_U + self.reach_U * actions
+        return self.forcing(self.actor.actions(seen.reshape(-1, seen.shape[2])), np.asarray(X))
 
 
 class InformedPolicy(PointPolicy):

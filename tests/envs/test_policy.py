@@ -28,6 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormali
 
 from l96bench.envs.equation_policy import EquationPolicy  # noqa: E402
 from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
+from l96bench.envs.recurrent_policy import RecurrentPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
 from l96bench.envs.training import LearningCurveCallback  # noqa: E402
 
@@ -176,6 +177,44 @@ def test_a_policy_of_equations_writes_what_it_writes_in_its_environment(track: s
         policy.fit(states, 2 * time)
     with pytest.raises(ModelError, match=r"variables every .* MTU"):
         policy.fit(states[:, :6], time)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("local", [True, False])
+def test_a_recurrent_policy_remembers_as_it_did(local: bool, states: np.ndarray, tmp_path: Path) -> None:
+    """Step by step the actions of sb3-contrib, from the start of a run on; so does the file."""
+    contrib = pytest.importorskip("sb3_contrib")
+    env = batch(local, id="l96bench/OnlineRollout-v2", autoreset_mode="SameStep")
+    kwargs = {"net_arch": [6, 5], "lstm_hidden_size": 7, "n_lstm_layers": 2}
+    model = contrib.RecurrentPPO("MlpLstmPolicy", env, policy_kwargs=kwargs, seed=1, device="cpu")
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for each in model.policy.parameters():
+            each.copy_(torch.randn(each.shape, generator=generator))
+    closure = PolicyClosure.from_sb3(model)
+    assert isinstance(closure, RecurrentPolicyClosure)
+    core: Any = env.venv.unwrapped
+    file = l96bench.read_closure(closure.to_onnx(tmp_path / "closure.onnx").read_bytes(), 8)
+    for each in (closure, file):
+        each.start(50, np.random.default_rng(0))
+    kept, found = None, []
+    for X in states.reshape(4, 50, 8):
+        seen = core.scaling.observation(X, local=local).reshape(-1, *model.observation_space.shape)
+        actions, kept = model.predict(seen, state=kept, deterministic=True)
+        found.append(closure.step(X))
+        np.testing.assert_allclose(found[-1], core.scaling.forcing(actions).reshape(X.shape), atol=5e-4)
+        np.testing.assert_allclose(file.step(X), found[-1], rtol=1e-5, atol=2e-4)  # single precision
+    closure.start(50, np.random.default_rng(0))
+    assert np.abs(closure.step(states[150:]) - found[-1]).max() > 0.1  # it had a past
+    closure.start(50, np.random.default_rng(1))
+    np.testing.assert_array_equal(closure.step(states[:50]), found[0])
+    parts = [model.policy.lstm_actor, model.policy.mlp_extractor.policy_net, model.policy.action_net]
+    own = sum(each.numel() for part in parts for each in part.parameters())
+    assert closure.n_parameters == own - 2 * 4 * 7  # torch has two biases for each gate
+    with pytest.raises(ModelError, match="without memory"):
+        StochasticPolicyClosure.from_sb3(model)
+    with pytest.raises(ModelError, match="expected a recurrent policy"):
+        RecurrentPolicyClosure.from_sb3(untrained("PPO", env))
 
 
 @pytest.mark.slow
@@ -365,8 +404,9 @@ def test_policies_that_are_no_closures(states: np.ndarray) -> None:
     with pytest.raises(ModelError, match=r"the l96bench environment.*OnlineRollout-v2"):
         PolicyClosure.from_sb3(other)
     equations = SB3VecEnv(gymnasium.make_vec("l96bench/EquationRecovery-v2", num_envs=4))
-    with pytest.raises(ModelError, match=r"try EquationPolicy\.from_sb3"):
-        PolicyClosure.from_sb3(untrained("PPO", equations))
+    with pytest.raises(ModelError, match="sees X and acts at its points"):
+        StochasticPolicyClosure.from_sb3(untrained("PPO", equations))
+    assert isinstance(PolicyClosure.from_sb3(untrained("PPO", equations)), EquationPolicy)
     with pytest.raises(ModelError, match=r"try PolicyClosure\.from_sb3"):
         EquationPolicy.from_sb3(untrained("PPO", batch()))
     closure = PolicyClosure.from_sb3(untrained("PPO", batch()))
