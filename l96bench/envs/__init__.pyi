@@ -7,7 +7,7 @@ from .equation_policy import EquationPolicy
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
-from .policy import PointPolicy, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
+from .policy import PolicyClosure, StochasticPolicyClosure
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
 from .recurrent_policy import RecurrentPolicyClosure
@@ -17,6 +17,7 @@ from .scalar import ScalarEnv
 from .scaling import Scaling
 from .shares import MemberShares
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
+from .trained_policy import PointPolicy, TrainedPolicy
 from .training import LearningCurveCallback, ValidationSkill, train, train_ppo, training_rows
 from .unseen_physics import UnseenPhysicsEnv, UnseenPhysicsVectorEnv
 from .unseen_policy import InformedPolicy, PastPolicyClosure

@@ -22,7 +22,7 @@ from l96bench.envs.equation_data import (
     texts_of,
 )
 from l96bench.envs.equation_recovery import EquationRecoveryVectorEnv
-from l96bench.envs.policy import TrainedPolicy
+from l96bench.envs.trained_policy import TrainedPolicy
 from l96bench.equations.regression import checked_trajectory
 from l96bench.errors import ModelError
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
 from l96bench.envs.actor import Actor, Layer, Learned
-from l96bench.envs.policy import PointPolicy
 from l96bench.envs.scaling import Scaling
+from l96bench.envs.trained_policy import PointPolicy
 
 __all__ = ["RecurrentPolicyClosure"]
 

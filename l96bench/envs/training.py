@@ -14,9 +14,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from l96bench.data.splits import data_regimes
 from l96bench.dynamics.resolved import rollout
 from l96bench.envs.closure_env import ClosureEnv
-from l96bench.envs.policy import PolicyClosure, TrainedPolicy
+from l96bench.envs.policy import PolicyClosure
 from l96bench.envs.ppo import BatchPPO, PPOOptions
 from l96bench.envs.shares import MemberShares
+from l96bench.envs.trained_policy import TrainedPolicy
 from l96bench.envs.wrappers import find_environment
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.envs.actor import Actor, Learned
-from l96bench.envs.policy import PointPolicy, PolicyClosure
+from l96bench.envs.policy import PolicyClosure
 from l96bench.envs.scaling import Scaling
+from l96bench.envs.trained_policy import PointPolicy
 from l96bench.envs.unseen_physics import TOLD, UnseenPhysicsVectorEnv
 from l96bench.errors import ModelError
 from l96bench.regimes import Regime

@@ -279,10 +279,8 @@ class Task(ABC):
             warnings.warn(remark, ModelWarning, stacklevel=2)
         if budgets:
             parts.metrics.update(self.learning_curve(model))
-        seconds = training_seconds
-        if parts.training_seconds is not None:  # what was trained before, as on other instances, and what was now
-            seconds = parts.training_seconds + (training_seconds or 0.0)
-        return self.result(info, parts, self.cost(run, seconds))
+        spent = [each for each in (training_seconds, parts.training_seconds) if each is not None]  # before, and now
+        return self.result(info, parts, self.cost(run, sum(spent) if spent else None))
 
     @property
     def references(self) -> Mapping[str, Reference]:
