@@ -100,7 +100,7 @@ def describe(task: Task, tree: xarray.DataTree, files: Iterable[Path], by: Publi
         "license": f"https://spdx.org/licenses/{by.license}.html",
         "url": by.url,
         "creator": {"@type": "sc:Organization", "name": by.creator, "url": by.url},
-        "citeAs": f"@misc{{l96bench, author = {{{{{by.creator}}}}}, title = {{l96bench {by.version}}}, url = {{{by.url}}}}}",
+        "citeAs": f"@misc{{l96bench, author={{{by.creator}}}, title={{l96bench {by.version}}}, url={{{by.url}}}}}",
         "isLiveDataset": False,
         "distribution": [_file(path, str(tree[path.stem].attrs["title"])) for path in files],
         "recordSet": [_variables(tree)],

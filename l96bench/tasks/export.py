@@ -91,8 +91,8 @@ def with_conventions(task: Task) -> xarray.DataTree:
     -------
     xarray.DataTree
         One dataset a split with the same arrays. Every dimension has a coordinate, ``time`` is called ``model_time``;
-        every variable has ``long_name``, ``units`` and ``sha256``, its `array_digest`. MTU, which UDUNITS does not know,
-        are in the long name, with unit 1.
+        every variable has ``long_name``, ``units`` and ``sha256``, its `array_digest`. MTU, which UDUNITS does not
+        know, are in the long name, with unit 1.
     """
     import xarray
 
@@ -122,7 +122,8 @@ def _described(key: Hashable, variable: xarray.Variable) -> dict[str, Any]:
     """Return the attributes of a variable."""
     given = dict(variable.attrs)
     unit, words = _UNITS.get(given.get("units", "1"), (given.get("units", "1"), ""))
-    name = given.get("long_name") or _LONG_NAMES.get(str(key), f"{key}")
+    other = f"index along {key}" if variable.dims == (key,) else str(key)
+    name = given.get("long_name") or _LONG_NAMES.get(str(key), other)
     return given | {"long_name": f"{name}{words}", "units": unit, "sha256": array_digest(variable.values)}
 
 
