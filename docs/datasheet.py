@@ -9,27 +9,28 @@ from l96bench.tasks import Task, families
 PAGE = Path(__file__).with_name("datasheet.md")
 TEXT = """# Datasheet
 
-What the data are, how they are made and what they are good for, by the questions of Gebru et al. 2021, "Datasheets for
-Datasets" (doi:10.1145/3458723). Made by `make figures` (`docs/datasheet.py`) from the registries; what the splits hold is in
-[definitions.md](definitions.md#the-data).
+What the data are, how they are made and what they are good for, by the questions of Gebru et al. 2021, "Datasheets
+for Datasets" (doi:10.1145/3458723). Made by `make figures` (`docs/datasheet.py`) from the registries; what the splits
+hold is in [definitions.md](definitions.md#the-data).
 
 ## Motivation
 
-The data are made for one purpose: to compare machine-learned closures of the Lorenz-96 system, data assimilation with them,
-and methods that recover equations, under equal conditions. Studies that simulate their own data, each with other parameters,
-targets and splits, have numbers that cannot be compared. {creator} made them.
+The data are made for one purpose: to compare machine-learned closures of the Lorenz-96 system, data assimilation with
+them, and methods that recover equations, under equal conditions. Studies that simulate their own data, each with
+other parameters, targets and splits, have numbers that cannot be compared. {creator} made them.
 
 ## Composition
 
-Every number comes from a simulation: there are no people, no measurements of nature and nothing confidential in the data, and
-nothing is missing but what a simulated observing network does not observe. The data are a sample of what the equations can
-give; more can be drawn at will. {n_tasks} tasks of {n_families} families read {n_arrays} arrays of float64, each with a recorded
-SHA-256 digest:
+Every number comes from a simulation: there are no people, no measurements of nature and nothing confidential in the
+data, and nothing is missing but what a simulated observing network does not observe. The data are a sample of what
+the equations can give; more can be drawn at will. {n_tasks} tasks of {n_families} families read {n_arrays} arrays of
+float64, each with a recorded SHA-256 digest:
 
 {table_of_families}
 
-Tasks share arrays: a trajectory of a regime serves offline and online tasks. Regimes have training, validation and test
-trajectories from independent random states, apart from `train-fine`, which samples the trajectory of `train` more often:
+Tasks share arrays: a trajectory of a regime serves offline and online tasks. Regimes have training, validation and
+test trajectories from independent random states, apart from `train-fine`, which samples the trajectory of `train`
+more often:
 
 {table_of_regimes}
 
@@ -38,44 +39,45 @@ data depend on no other data set.
 
 ## Collection
 
-The equations are integrated by classical RK4 in strict IEEE arithmetic, from random initial states and after a spin-up; step,
-seeds and networks are in [definitions.md](definitions.md#the-systems). Regimes have the parameters of published studies, or
-change one thing in them; `l96bench.get_regime(id).source` cites each. The systems of `unseen-physics` and `equation-recovery` are
-drawn from ranges that definitions.md gives, and the archives of `da-increment` are cycles of an ensemble filter. Every random
-number has a recorded seed, so that any machine makes the same bits: `l96bench data make` makes them, `l96bench data verify` makes
-them anew and compares the digests.
+The equations are integrated by classical RK4 in strict IEEE arithmetic, from random initial states and after a
+spin-up; step, seeds and networks are in [definitions.md](definitions.md#the-systems). Regimes have the parameters of
+published studies, or change one thing in them; `l96bench.get_regime(id).source` cites each. The systems of
+`unseen-physics` and `equation-recovery` are drawn from ranges that definitions.md gives, and the archives of
+`da-increment` are cycles of an ensemble filter. Every random number has a recorded seed, so that any machine makes
+the same bits: `l96bench data make` makes them, `l96bench data verify` makes them anew and compares the digests.
 
 ## Preprocessing
 
-None: values are neither scaled, filtered nor rounded. U is computed from the fast variables at the time of the sample, not
-estimated from tendencies. The fast variables themselves are not kept; `l96bench.simulate` gives them. Observations of X are the
-true X plus normal errors of a recorded seed.
+None: values are neither scaled, filtered nor rounded. U is computed from the fast variables at the time of the
+sample, not estimated from tendencies. The fast variables themselves are not kept; `l96bench.simulate` gives them.
+Observations of X are the true X plus normal errors of a recorded seed.
 
 ## Uses
 
-For the tasks of this package, and for teaching. Results here say how methods compare on Lorenz-96; they do not show that a method
-works in a climate model, whose closures have noise, biases and costs that this system lacks. The test data are public, and anyone
-can make U with the simulator: an answer that can be looked up ranks on the board only when it is
-[trained there or sealed](submissions.md).
+For the tasks of this package, and for teaching. Results here say how methods compare on Lorenz-96; they do not show
+that a method works in a climate model, whose closures have noise, biases and costs that this system lacks. The test
+data are public, and anyone can make U with the simulator: an answer that can be looked up ranks on the board only
+when it is [trained there or sealed](submissions.md).
 
 ## Distribution
 
-The package holds the program and the digests, not the arrays; they are made on each machine, and kept in a cache. To hand them on,
+The package holds the program and the digests, not the arrays; they are made on each machine, and kept in a cache. To
+hand them on,
 
     pip install "l96bench[netcdf]"
     l96bench data export subgrid-forcing/wilks-f20-v1 folder
 
-writes a NetCDF 4 file a split, compressed without loss, with the CF conventions, and `croissant.json`, a Croissant description
-with the SHA-256 of each file, to which whoever publishes the files adds `datePublished` and the address. In the files `time` is
-`model_time`, since CF keeps the former for calendars; each variable has its `l96bench.array_digest` as the attribute `sha256`. Code and
-data are under the license {license}.
+writes a NetCDF 4 file a split, compressed without loss, with the CF conventions, and `croissant.json`, a Croissant
+description with the SHA-256 of each file, to which whoever publishes the files adds `datePublished` and the address.
+In the files `time` is `model_time`, since CF keeps the former for calendars; each variable has its
+`l96bench.array_digest` as the attribute `sha256`. Code and data are under the license {license}.
 
 ## Maintenance
 
 The developers maintain the data at {url}; errors are reported in its issues, vulnerabilities as
-[SECURITY.md](../SECURITY.md) says. Data are never corrected in place: what would move a digest or a score is a new version of
-the task, and CHANGELOG.md says why. Others add families and regimes of their own from
-[their own packages](howto/task.md).
+[SECURITY.md](../SECURITY.md) says. Data are never corrected in place: what would move a digest or a score is a new
+version of the task, and CHANGELOG.md says why. Others add families and regimes of their own from [their own
+packages](howto/task.md).
 """
 
 
