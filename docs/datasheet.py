@@ -67,17 +67,19 @@ hand them on,
     pip install "l96bench[netcdf]"
     l96bench data export subgrid-forcing/wilks-f20-v1 folder
 
-writes a NetCDF 4 file a split, compressed without loss, with the CF conventions, and `croissant.json`, a Croissant
-description with the SHA-256 of each file, to which whoever publishes the files adds `datePublished` and the address.
-In the files `time` is `model_time`, since CF keeps the former for calendars; each variable has its
-`l96bench.array_digest` as the attribute `sha256`. Code and data are under the license {license}.
+writes what the task's `to_xarray` holds, which leaves out the climates and forecasts of online tasks: a NetCDF 4 file
+a split, compressed without loss, with the CF conventions, and `croissant.json`, a Croissant description with the
+SHA-256 of each file, to which whoever publishes the files adds `datePublished` and their address. In the files `time`
+is `model_time`, since CF keeps the former for calendars; the attribute `sha256` of each variable is its
+`l96bench.array_digest`, and `recorded_digests` are those of the package, in which a single trajectory has a first
+axis of length 1. Code and data are under the license {license}.
 
 ## Maintenance
 
-The developers maintain the data at {url}; errors are reported in its issues, vulnerabilities as
+The developers maintain the data in this repository; errors are reported as its issues, vulnerabilities as
 [SECURITY.md](../SECURITY.md) says. Data are never corrected in place: what would move a digest or a score is a new
-version of the task, and CHANGELOG.md says why. Others add families and regimes of their own from [their own
-packages](howto/task.md).
+version of the task, and [CHANGELOG.md](../CHANGELOG.md) says why. Others add families and regimes of their own [from
+packages of their own](howto/task.md).
 """
 
 
@@ -128,11 +130,9 @@ def page() -> str:
     from importlib.metadata import metadata
 
     grouped, told = own_families(), metadata("l96bench")
-    urls = dict(each.split(", ", 1) for each in told.get_all("Project-URL") or ())
     return TEXT.format(
         creator=told["Author"],
         license=told["License-Expression"],
-        url=urls["Repository"],
         n_tasks=sum(map(len, grouped)),
         n_families=len(grouped),
         n_arrays=len(set().union(*map(digests, grouped))),

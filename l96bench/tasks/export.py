@@ -51,8 +51,8 @@ _LONG_NAMES = {
 """What the variables and dimensions of the families are, unless a family's tree says so itself."""
 _RENAMED = {"time": "model_time"}
 """CF keeps ``time`` for the time of a calendar, in units such as days since a date, which no model time has."""
-_UNITS = {"MTU": ("1", " in model time units (MTU)")}
-"""Units that UDUNITS does not know: the unit that is written in their place, and the words that name them."""
+_MODEL_TIME = "MTU", "model time units (MTU)"
+"""A unit that UDUNITS does not know, and the words that name it where the unit is written as 1."""
 
 
 def export_data(task: Task, folder: Path) -> list[Path]:
@@ -120,8 +120,9 @@ def publication() -> Publication:
 
 def _described(key: Hashable, variable: xarray.Variable) -> dict[str, Any]:
     """Return the attributes of a variable."""
-    given = dict(variable.attrs)
-    unit, words = _UNITS.get(given.get("units", "1"), (given.get("units", "1"), ""))
+    given = {"units": "1"} | variable.attrs
+    is_model_time = _MODEL_TIME[0] in given["units"]
+    unit, words = ("1", f" in {given['units'].replace(*_MODEL_TIME)}") if is_model_time else (given["units"], "")
     other = f"index along {key}" if variable.dims == (key,) else str(key)
     name = given.get("long_name") or _LONG_NAMES.get(str(key), other)
     return given | {"long_name": f"{name}{words}", "units": unit, "sha256": array_digest(variable.values)}

@@ -168,10 +168,22 @@ def test_arrays_are_compressed(exports: Callable[..., Path]) -> None:
 def test_a_tree_without_names_is_exported_too(offline: SubgridForcing, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tree of a family that defines none, as that of another package may be."""
     monkeypatch.setattr(SubgridForcing, "to_xarray", Task.to_xarray)
-    train = with_conventions(offline)["train"]
+    train = with_conventions(offline)["train"].to_dataset()
     assert train["X_1"].attrs["long_name"] == "index along X_1"
     assert train["X"].dims == ("X_0", "X_1", "X_2")
     assert train["X"].attrs["units"] == "1"
+
+
+@pytest.mark.slow
+def test_names_and_units_of_a_tree_are_kept(offline: SubgridForcing, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"X": {"long_name": "rain", "units": "mm"}, "U": {"long_name": "rate", "units": "X / MTU"}}
+    data = {key: ("time", np.zeros(2), attributes) for key, attributes in told.items()}
+    tree = xarray.DataTree.from_dict({"train": xarray.Dataset(data)})
+    monkeypatch.setattr(SubgridForcing, "to_xarray", lambda task: tree)
+    train = with_conventions(offline)["train"].to_dataset()
+    assert {key: train["X"].attrs[key] for key in told["X"]} == told["X"]
+    assert (train["U"].attrs["long_name"], train["U"].attrs["units"]) == ("rate in X / model time units (MTU)", "1")
+    assert train["model_time"].attrs["long_name"] == "time"
 
 
 @pytest.mark.slow
