@@ -68,6 +68,7 @@ publish: $(READY)  ## For maintainers: score every baseline into the committed r
 figures: $(READY)  ## Remake figures and pages from the committed results and docs/measured; AGAIN=--again makes the runs anew.
 	$(BIN)/python docs/picture.py
 	$(BIN)/python docs/metrics.py
+	$(BIN)/python docs/datasheet.py
 	$(BIN)/python docs/recovery.py $(AGAIN)
 	$(BIN)/python docs/reinforcement.py $(AGAIN)
 	$(BIN)/python docs/horizons.py $(AGAIN)

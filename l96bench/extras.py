@@ -38,6 +38,8 @@ EXTRAS = {
     "PIL": "report",
     "matplotlib": "report",
     "xarray": "xarray",
+    "h5netcdf": "netcdf",
+    "h5py": "netcdf",
     "pyarrow": "parquet",
 }
 """The extra that installs each library, by the name under which it is imported."""

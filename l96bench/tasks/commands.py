@@ -90,9 +90,9 @@ def data_export(
     task: Annotated[str, typer.Argument(help="Task id.")],
     path: Annotated[Path, typer.Argument(help="Folder of the files, one a split.")],
 ) -> None:
-    """Write a task's splits as NetCDF files."""
-    from l96bench.data.export import write_netcdf
+    """Write a task's splits as NetCDF files with CF conventions, and croissant.json, which describes them."""
+    from l96bench.tasks.export import export_data
     from l96bench.tasks.registry import make_task
 
-    for written in write_netcdf(make_task(task).to_xarray(), path):
+    for written in export_data(make_task(task), path):
         print(written)

@@ -251,7 +251,7 @@ def test_to_xarray(scored: SimpleNamespace) -> None:
 def test_the_archive_is_exported_as_it_is(scored: SimpleNamespace, tmp_path: Path) -> None:
     files = write_netcdf(scored.task.to_xarray(), tmp_path)
     assert [path.stem for path in files] == ["train", "valid", "test"]
-    with xarray.open_dataset(tmp_path / "train.nc", engine="scipy") as dataset:
+    with xarray.open_dataset(tmp_path / "train.nc", engine="h5netcdf") as dataset:
         np.testing.assert_array_equal(dataset["increment"][0], scored.task.train.U)
 
 
