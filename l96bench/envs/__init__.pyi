@@ -7,6 +7,7 @@ from .equation_policy import EquationPolicy
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
+from .parallel_points import ParallelPointsEnv
 from .policy import PointPolicy, PolicyClosure, StochasticPolicyClosure, TrainedPolicy
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
@@ -41,6 +42,7 @@ __all__ = [
     "OnlineRolloutEnv",
     "OnlineRolloutVectorEnv",
     "PPOOptions",
+    "ParallelPointsEnv",
     "PastPolicyClosure",
     "PointEnv",
     "PointPolicy",
