@@ -19,19 +19,19 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from l96bench.envs import ParallelPointsEnv
+from tests.envs.marked import marked
+
+pytestmark = pytest.mark.usefixtures("data_of_id")
 
 ROLLOUT, UNSEEN = "l96bench/OnlineRollout-v2", "l96bench/UnseenPhysics-v1"
-FAST = {"info": True, "reward": "tendency"}
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
-    ROLLOUT: ({}, {"reward": "ensemble", "members": 3}, FAST),
+    ROLLOUT: ({"reward": "ensemble", "members": 3}, {"info": True, "reward": "tendency"}),
     UNSEEN: ({"told": True, "past": 2},),
 }
-MARKS = {f"l96bench/{name}": pytest.mark.real_data for name in ("DAIncrement-v2", "EquationRecovery-v2")}
-"""Environments of archives that have no miniature."""
-every_id = pytest.mark.parametrize(
+every_option = pytest.mark.parametrize(
     ("id", "options"),
     [
-        pytest.param(id, {"episode_steps": 12, **each}, marks=[] if each == FAST else [MARKS.get(id, pytest.mark.slow)])
+        marked(id, {"episode_steps": 12, **each}, slow="members" in each)
         for id in ENVIRONMENTS
         for each in OPTIONS.get(id, ({},))
     ],
@@ -39,13 +39,7 @@ every_id = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def _data(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("real_data") is None:
-        request.getfixturevalue("miniature_registry")
-
-
-@every_id
+@every_option
 def test_pettingzoo_has_nothing_to_complain_about(
     id: str, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +50,7 @@ def test_pettingzoo_has_nothing_to_complain_about(
     assert "Passed" in capsys.readouterr().out
 
 
-@every_id
+@every_option
 def test_agents_are_the_rows_of_the_native_batch(id: str, options: dict[str, Any]) -> None:
     env = ParallelPointsEnv(id, **options)
     n = len(env.possible_agents)
