@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +21,17 @@ OUTSIDE = ("sbx", "torchrl")
 CODE = {path: re.findall(r"(?ms)^```python\n(.*?)^```", path.read_text(encoding="utf-8")) for path in PAGES}
 
 
+@pytest.fixture
+def _same_threads() -> Iterator[None]:
+    """A page may set how many threads torch uses, which is not to change what later tests find."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_same_threads")
 @pytest.mark.parametrize("path", [path for path in PAGES if CODE[path]], ids=lambda path: path.stem)
 def test_code_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
