@@ -24,6 +24,7 @@ EXTRAS = {
     "onnxscript": "torch",
     "torch": "torch",
     "moviepy": "rl",
+    "pettingzoo": "rl",
     "sb3_contrib": "rl",
     "stable_baselines3": "rl",
     "pysindy": "sindy",

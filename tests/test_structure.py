@@ -74,6 +74,8 @@ def test_doors_give_documented_names(door: str) -> None:
     for name in room.__all__:
         if door == "envs" and name in ("Actor", "LearningCurveCallback", "PolicyClosure", "SB3VecEnv", "train"):
             pytest.importorskip("stable_baselines3")
+        if name == "ParallelPointsEnv":
+            pytest.importorskip("pettingzoo")
         thing = getattr(room, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
             assert (inspect.getdoc(thing) or "").splitlines()[0].endswith("."), name

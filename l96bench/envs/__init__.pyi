@@ -7,6 +7,7 @@ from .equation_policy import EquationPolicy
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
+from .parallel_points import ParallelPointsEnv
 from .policy import PolicyClosure, StochasticPolicyClosure
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
@@ -43,6 +44,7 @@ __all__ = [
     "OnlineRolloutEnv",
     "OnlineRolloutVectorEnv",
     "PPOOptions",
+    "ParallelPointsEnv",
     "PastPolicyClosure",
     "PointEnv",
     "PointPolicy",

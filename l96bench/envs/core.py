@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +27,7 @@ from l96bench.envs.checks import (
 )
 from l96bench.envs.infos import final_infos, scalar_infos, vector_infos
 from l96bench.envs.render import FPS, EpisodePicture, History
+from l96bench.envs.threads import Threads
 from l96bench.errors import EpisodeError, L96BenchError
 
 __all__ = ["Actions", "BatchedEnv", "Floats", "Mask"]
@@ -155,7 +155,7 @@ class BatchedEnv(VectorEnv):
         self._low, self._high = float(action_space.low.min()), float(action_space.high.max())
         self._action_shape = (self.num_envs, *action_space.low.shape)
         self._observation_shape = (self.num_envs, *observation_space.low.shape)
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers = Threads(self.threads)
         self._history: History | None = None
 
     # What a family fills in.
@@ -271,9 +271,7 @@ class BatchedEnv(VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._workers.close()
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
@@ -345,13 +343,7 @@ class BatchedEnv(VectorEnv):
 
     def over_systems(self, work: Callable[[int, int], object]) -> None:
         """Call ``work(first, last)`` for ranges that together are all systems, one a thread."""
-        if self.threads == 1:
-            work(0, self.n_systems)
-            return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="l96bench")
-        ends = [self.n_systems * i // self.threads for i in range(self.threads + 1)]
-        list(self._pool.map(work, ends[:-1], ends[1:]))
+        self._workers.over(self.n_systems, work)
 
     # Inside.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,30 @@ from l96bench.cli import app
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [DOCS / "start.md", *sorted((DOCS / "howto").glob("*.md"))]
+OUTSIDE = ("sbx", "torchrl")
+"""Libraries that no extra installs; code that uses them runs where they are."""
 CODE = {path: re.findall(r"(?ms)^```python\n(.*?)^```", path.read_text(encoding="utf-8")) for path in PAGES}
 
 
+@pytest.fixture
+def _same_threads() -> Iterator[None]:
+    """A page may set how many threads torch uses, which is not to change what later tests find."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_same_threads")
 @pytest.mark.parametrize("path", [path for path in PAGES if CODE[path]], ids=lambda path: path.stem)
 def test_code_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": path.stem}
     for block in CODE[path]:
+        imported = re.findall(r"(?m)^(?:from|import) (\w+)", block)
+        if any(name in OUTSIDE and find_spec(name) is None for name in imported):
+            continue
         exec(compile(block, str(path), "exec"), names)
 
 

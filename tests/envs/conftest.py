@@ -18,6 +18,13 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
+def data_of_id(request: pytest.FixtureRequest) -> None:
+    """Miniature data, unless the test is marked to use real ones."""
+    if request.node.get_closest_marker("real_data") is None:
+        request.getfixturevalue("miniature_registry")
+
+
+@pytest.fixture
 def rows_are_scalars() -> Callable[..., None]:
     """The function `_rows_are_scalars`."""
     return _rows_are_scalars
