@@ -70,7 +70,7 @@ figures: $(READY)  ## Remake figures and pages from the committed results and do
 	$(BIN)/python docs/metrics.py
 	$(BIN)/python docs/datasheet.py
 	$(BIN)/python docs/recovery.py $(AGAIN)
-	$(BIN)/python docs/reinforcement.py $(AGAIN)
+	$(BIN)/python docs/rewards.py $(AGAIN)
 	$(BIN)/python docs/horizons.py $(AGAIN)
 	$(BIN)/python docs/search.py $(AGAIN)
 	$(BIN)/python docs/headroom.py $(AGAIN)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom")
+NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom", "rewards")
 
 
 @pytest.mark.slow
