@@ -133,8 +133,8 @@ def test_the_code_of_a_family_of_another_package_counts(tmp_path: Path, monkeypa
 
 
 NO_NUMBERS = """
-    captum cloudpickle dask distributed filelock jinja2 joblib lazy-loader markupsafe matplotlib moviepy onnxscript
-    pandas pebble pillow platformdirs pyarrow pydantic pyyaml rich threadpoolctl typer xarray
+    captum cloudpickle dask distributed filelock h5netcdf h5py jinja2 joblib lazy-loader markupsafe matplotlib moviepy
+    onnxscript pandas pebble pettingzoo pillow platformdirs pyarrow pydantic pyyaml rich threadpoolctl typer xarray
 """
 """Dependencies that only draw, write, read or distribute: another version of them gives the same score."""
 

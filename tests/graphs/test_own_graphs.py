@@ -70,6 +70,17 @@ def stochastic_policy() -> Any:
     return policies.StochasticPolicyClosure(mean.actor, mean.index, mean.scaling, 0.1)
 
 
+def recurrent_policy() -> Any:
+    """Its memory has two layers, of 5 and 4 units."""
+    mean = policy()
+    policies = pytest.importorskip("l96bench.envs")
+    rng, sizes = np.random.default_rng(3), ((3, 5), (5, 4))
+    memory = tuple((rng.normal(size=(4 * n, width + n)), rng.normal(size=4 * n)) for width, n in sizes)
+    network = TorchRegressor((4,), **SMALL).fit(rng.uniform(-1, 1, (200, 4)), rng.normal(size=200))
+    actor = policies.Actor(network, mean.actor.low, mean.actor.high, False)
+    return policies.RecurrentPolicyClosure(actor, mean.index, mean.scaling, memory)
+
+
 STEPS: list[Any] = [
     AR1Regressor(PolynomialRegressor(2)),
     AR1Regressor(LocalRegressor(TorchRegressor((4,), **SMALL))),
@@ -119,6 +130,7 @@ CLOSURES: dict[str, Callable[[], Any]] = {
     "module": lambda: torch.nn.Linear(K, K),
     "policy": policy,
     "stochastic policy": stochastic_policy,
+    "recurrent policy": recurrent_policy,
     **{f"step {i}": partial(fitted_step, estimator) for i, estimator in enumerate(STEPS)},
 }
 

@@ -122,6 +122,7 @@ def test_regimes_and_tracks_are_listed_with_what_they_hold(run: Run, monkeypatch
 def test_data_are_exported_as_netcdf(run: Run, offline: SubgridForcing, tmp_path: Path) -> None:
     code, out, _ = run("data", "export", OFFLINE, tmp_path / "files")
     assert code == 0
-    assert [Path(line).name for line in out.splitlines()] == ["train.nc", "valid.nc", "test.nc", "shift.nc"]
-    with xarray.open_dataset(tmp_path / "files" / "shift.nc", engine="scipy") as dataset:
+    files = [f"{split}.nc" for split in ("train", "valid", "test", "shift")]
+    assert [Path(line).name for line in out.splitlines()] == [*files, "croissant.json"]
+    with xarray.open_dataset(tmp_path / "files" / "shift.nc", engine="h5netcdf") as dataset:
         np.testing.assert_array_equal(dataset["U"], offline.shift.U)
