@@ -100,9 +100,11 @@ class Learned:
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """Return what a stable-baselines3 model learned; see `TrainedPolicy.from_sb3`."""
-        layers, activation = _layers(_modules(model.policy))
+        """Return what a model of stable-baselines3, sb3-contrib or sbx learned; see `TrainedPolicy.from_sb3`."""
         between, std = wrapping_of(model, env), None
+        if hasattr(model.policy, "actor_state"):
+            return cls(*_of_jax(model.policy), between)
+        layers, activation = _layers(_modules(model.policy))
         if isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             std = np.exp(model.policy.log_std.detach().cpu().numpy())
         memory = _memory(getattr(model.policy, "lstm_actor", None))
@@ -196,6 +198,22 @@ def _modules(policy: Any) -> list[torch.nn.Module]:
     if actor is policy:
         return [*policy.mlp_extractor.policy_net, policy.action_net]
     return [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
+
+
+def _of_jax(policy: Any) -> tuple[list[Layer], str, bool, NDArray | None]:
+    """Return layers, activation, whether actions are squashed, and their std, of a policy of sbx, which is in JAX."""
+    weights = dict(policy.actor_state.params["params"])
+    std, squashed = weights.pop("log_std", None), bool(policy.squash_output)
+    activation = getattr(policy.actor.activation_fn, "__name__", "unknown")
+    if activation not in ("tanh", "relu", "silu") or any(name != f"Dense_{i}" for i, name in enumerate(weights)):
+        raise ModelError(f"expected fully connected layers with tanh, relu or silu, got {activation} in {[*weights]}")
+    layers: list[Layer] = [
+        (np.array(each["kernel"], dtype=np.float64).T, np.array(each["bias"], dtype=np.float64))
+        for each in weights.values()
+    ]
+    if type(policy.actor).__name__ == "SquashedGaussianActor":  # its last layer is the noise, beside the mean
+        layers.pop()
+    return layers, activation, squashed, None if std is None else np.exp(np.array(std, dtype=np.float64))
 
 
 def _memory(lstm: Any) -> tuple[Layer, ...]:

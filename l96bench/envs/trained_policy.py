@@ -41,13 +41,13 @@ class TrainedPolicy:
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
-        """Return what a stable-baselines3 model stands for.
+        """Return what a model of stable-baselines3, sb3-contrib or sbx stands for.
 
         Raises `ModelError` if the policy has another form, or observes what a closure does not have.
 
         Parameters
         ----------
-        model : PPO, A2C, TD3, DDPG or SAC, or of sb3-contrib
+        model : PPO, A2C, TD3, DDPG, SAC, TQC, RecurrentPPO, ...
             With a ``MlpPolicy`` of fully connected layers, or RecurrentPPO with a ``MlpLstmPolicy``.
         env : optional
             The l96bench environment that it was trained in, where it is no longer ``model.get_env()``, as of a loaded

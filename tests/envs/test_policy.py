@@ -50,7 +50,8 @@ def batch(local: bool = True, id: str = ID, **options: Any) -> SB3VecEnv:
 def untrained(algorithm: str, env: Any, activation: Any = torch.nn.Tanh, **options: Any) -> Any:
     """A model with large random weights, so that actions reach the ends of their box."""
     kwargs = {"net_arch": [6, 5], "activation_fn": activation} | options
-    model = getattr(sb3, algorithm)("MlpPolicy", env, policy_kwargs=kwargs, seed=1, device="cpu")
+    library = sb3 if hasattr(sb3, algorithm) else pytest.importorskip("sb3_contrib")
+    model = getattr(library, algorithm)("MlpPolicy", env, policy_kwargs=kwargs, seed=1, device="cpu")
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for each in model.policy.parameters():
@@ -75,7 +76,7 @@ def states(rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("local", [True, False])
-@pytest.mark.parametrize("algorithm", ["PPO", "A2C", "TD3", "SAC", "DDPG"])
+@pytest.mark.parametrize("algorithm", ["PPO", "A2C", "TD3", "SAC", "DDPG", "TQC"])
 def test_equals_the_policy(algorithm: str, local: bool, states: np.ndarray, tmp_path: Path) -> None:
     env = batch(local)
     model = untrained(algorithm, env)
@@ -215,6 +216,17 @@ def test_a_recurrent_policy_remembers_as_it_did(local: bool, states: np.ndarray,
         StochasticPolicyClosure.from_sb3(model)
     with pytest.raises(ModelError, match="expected a recurrent policy"):
         RecurrentPolicyClosure.from_sb3(untrained("PPO", env))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3", "TQC"])
+def test_policies_in_jax(algorithm: str, states: np.ndarray) -> None:
+    sbx = pytest.importorskip("sbx")
+    env = batch(id="l96bench/OnlineRollout-v2")
+    model = getattr(sbx, algorithm)("MlpPolicy", env, seed=1)
+    closure = PolicyClosure.from_sb3(model)
+    np.testing.assert_allclose(closure.predict(states), acted(model, env, states), atol=2e-4)
+    assert np.ptp(closure.predict(states)) > 0.01
 
 
 @pytest.mark.slow
