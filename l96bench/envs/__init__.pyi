@@ -8,7 +8,7 @@ from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 from .parallel_points import ParallelPointsEnv
-from .policy import PolicyClosure, StochasticPolicyClosure
+from .policy import PolicyClosure, SquashedPolicyClosure, StochasticPolicyClosure
 from .policy_gradients import clipped_slope, generalized_advantages
 from .ppo import BatchPPO, PPOOptions
 from .recurrent_policy import RecurrentPolicyClosure
@@ -53,6 +53,7 @@ __all__ = [
     "SB3VecEnv",
     "ScalarEnv",
     "Scaling",
+    "SquashedPolicyClosure",
     "StochasticPolicyClosure",
     "SubgridForcingEnv",
     "SubgridForcingVectorEnv",

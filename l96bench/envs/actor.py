@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -89,6 +89,9 @@ class Learned:
     memory : tuple of (weight, bias)
         The LSTM before the layers, layer by layer: the weights (4 units, inputs + units) of what it is given and of
         its last output, for the gates in torch's order. Empty for policies without memory.
+    spread : (weight, bias), optional
+        The layer beside the last one of SAC and TQC, which gives the logarithm of the standard deviation of the action
+        before it is squashed.
     """
 
     layers: list[Layer]
@@ -97,18 +100,22 @@ class Learned:
     std: NDArray[np.float64] | None
     between: Wrapping
     memory: tuple[Layer, ...] = ()
+    spread: Layer | None = None
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
         """Return what a model of stable-baselines3, sb3-contrib or sbx learned; see `TrainedPolicy.from_sb3`."""
         between, std = wrapping_of(model, env), None
         if hasattr(model.policy, "actor_state"):
-            return cls(*_of_jax(model.policy), between)
+            layers, activation, squashed, std, beside = _of_jax(model.policy)
+            return cls(layers, activation, squashed, std, between, spread=beside)
         layers, activation = _layers(_modules(model.policy))
         if isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             std = np.exp(model.policy.log_std.detach().cpu().numpy())
-        memory = _memory(getattr(model.policy, "lstm_actor", None))
-        return cls(layers, activation, bool(model.policy.squash_output), std, between, memory)
+        memory, beside = _memory(getattr(model.policy, "lstm_actor", None)), None
+        if isinstance(getattr(getattr(model.policy, "actor", None), "action_dist", None), DiagGaussianDistribution):
+            beside = _weights(model.policy.actor.log_std)
+        return cls(layers, activation, bool(model.policy.squash_output), std, between, memory, beside)
 
     @classmethod
     def from_torch(cls, network: torch.nn.Sequential, env: Any, std: Any = None) -> Self:
@@ -144,6 +151,15 @@ class Learned:
         mean, std, low, high = self._shown(mean, std)
         weight, bias = self.layers[0]
         return self._acting([(weight / std, bias - (weight / std) @ mean), *self.layers[1:]], low, high)
+
+    def spreading(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> TorchRegressor:
+        """Return the logarithm of the noise's standard deviation before an action is squashed, for `actor`'s inputs.
+
+        Raises `ModelError` for a policy without such a noise, and as `actor`.
+        """
+        if self.spread is None:
+            raise ModelError("expected a policy whose noise is squashed with its action, like that of SAC and TQC")
+        return replace(self, layers=[*self.layers[:-1], self.spread]).actor(mean, std).network
 
     def remembering(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[tuple[Layer, ...], Actor]:
         """Return the memory of a recurrent policy for inputs in their own units, and the actor that reads its output.
@@ -200,8 +216,8 @@ def _modules(policy: Any) -> list[torch.nn.Module]:
     return [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
 
 
-def _of_jax(policy: Any) -> tuple[list[Layer], str, bool, NDArray | None]:
-    """Return layers, activation, whether actions are squashed, and their std, of a policy of sbx, which is in JAX."""
+def _of_jax(policy: Any) -> tuple[list[Layer], str, bool, NDArray | None, Layer | None]:
+    """Return layers, activation, whether actions are squashed, std and spread of a policy of sbx, which is in JAX."""
     weights = dict(policy.actor_state.params["params"])
     std, squashed = weights.pop("log_std", None), bool(policy.squash_output)
     activation = getattr(policy.actor.activation_fn, "__name__", "unknown")
@@ -211,9 +227,8 @@ def _of_jax(policy: Any) -> tuple[list[Layer], str, bool, NDArray | None]:
         (np.array(each["kernel"], dtype=np.float64).T, np.array(each["bias"], dtype=np.float64))
         for each in weights.values()
     ]
-    if type(policy.actor).__name__ == "SquashedGaussianActor":  # its last layer is the noise, beside the mean
-        layers.pop()
-    return layers, activation, squashed, None if std is None else np.exp(np.array(std, dtype=np.float64))
+    beside = layers.pop() if type(policy.actor).__name__ == "SquashedGaussianActor" else None
+    return layers, activation, squashed, None if std is None else np.exp(np.array(std, dtype=np.float64)), beside
 
 
 def _memory(lstm: Any) -> tuple[Layer, ...]:
@@ -242,5 +257,10 @@ def _layers(modules: list[torch.nn.Module]) -> tuple[list[Layer], str]:
     [activation] = names
     if activation not in _LAYERS.values():
         raise ModelError(f"expected one of the activations {sorted(_LAYERS.values())}, got {activation}")
-    pairs = [(module.weight.detach().cpu().numpy(), module.bias.detach().cpu().numpy()) for module in linear]
-    return [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in pairs], activation
+    return [_weights(module) for module in linear], activation
+
+
+def _weights(linear: Any) -> Layer:
+    """Return weight and bias of a linear layer of torch."""
+    weight, bias = (each.detach().cpu().numpy().astype(np.float64) for each in (linear.weight, linear.bias))
+    return weight, bias

@@ -15,8 +15,15 @@ from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.trained_policy import PointPolicy
 from l96bench.errors import ModelError
+from l96bench.estimators.network import TorchRegressor
 
-__all__ = ["PolicyClosure", "StochasticPolicyClosure"]
+__all__ = ["PolicyClosure", "SquashedPolicyClosure", "StochasticPolicyClosure"]
+
+_LOG_STD = -20.0, 2.0
+"""The ends of the logarithm of a standard deviation, as in the policies of SAC."""
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_QUADRATURE = list(zip(_NODES.tolist(), (_WEIGHTS / np.sqrt(2.0 * np.pi)).tolist(), strict=True))
+"""Nodes and weights of the mean of a function of a standard normal number."""
 
 
 class PolicyClosure(PointPolicy, Stateless):
@@ -47,17 +54,24 @@ class PolicyClosure(PointPolicy, Stateless):
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the added tendency U (n, K) for the states X (n, K)."""
+        return self.forcing(self.actor.actions(self.observed(X)), np.asarray(X))
+
+    def observed(self, X: NDArray) -> NDArray:
+        """Return what the rows of states X (n, K) observe, (n row, width), in its own units."""
         X = np.asarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != self.K:
             raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
-        actions = self.actor.actions(X[:, self.index].reshape(-1, self.index.shape[1]))
-        return self.forcing(actions, X)
+        return X[:, self.index].reshape(-1, self.index.shape[1])
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Return the actions' graph, and what they stand for; see `Closure`."""
-        width, actor = self.index.shape[1], self.actor
-        inputs = builder.clipped(builder.reshape(builder.gather(x, self.index), -1, width), actor.low, actor.high)
-        return self.forcing_graph(builder, builder.regressor(inputs, actor.network, width), K)
+        inputs = self.observed_graph(builder, x)
+        return self.forcing_graph(builder, builder.regressor(inputs, self.actor.network, self.index.shape[1]), K)
+
+    def observed_graph(self, builder: GraphBuilder, x: str) -> str:
+        """Return the graph of the network's inputs."""
+        rows = builder.reshape(builder.gather(x, self.index), -1, self.index.shape[1])
+        return builder.clipped(rows, self.actor.low, self.actor.high)
 
 
 class StochasticPolicyClosure(PolicyClosure):
@@ -75,7 +89,12 @@ class StochasticPolicyClosure(PolicyClosure):
 
     @classmethod
     def of(cls, learned: Learned) -> Any:
-        """Return what a trained policy stands for; `ModelError` without a normal distribution of its actions."""
+        """Return what a trained policy stands for; `ModelError` without a normal distribution of its actions.
+
+        One of SAC or TQC stands for a `SquashedPolicyClosure`.
+        """
+        if learned.spread is not None:
+            return SquashedPolicyClosure.of(learned)
         std, closure = learned.noise, super().of(learned)
         closure.std = std
         return closure
@@ -108,3 +127,81 @@ class StochasticPolicyClosure(PolicyClosure):
 
     def __repr__(self) -> str:
         return f"StochasticPolicyClosure({self.actor!r}, K={self.K}, std={self.std:.3g})"
+
+
+class SquashedPolicyClosure(PolicyClosure):
+    """A trained policy of SAC or TQC as it acts: normal noise, new in every step, is squashed with the action.
+
+    The noise's standard deviation depends on what a row observes. `predict` is the mean of U, by Gauss and Hermite's
+    quadrature.
+
+    Parameters
+    ----------
+    actor, index, scaling
+        As for `PolicyClosure`.
+    spread : TorchRegressor
+        The logarithm of the standard deviation of an action before it is squashed, from the actor's inputs.
+    """
+
+    deterministic = False
+
+    def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, spread: TorchRegressor) -> None:
+        super().__init__(actor, index, scaling)
+        self.spread = spread
+        self.start(0, np.random.default_rng(0))
+
+    @classmethod
+    def of(cls, learned: Learned) -> Any:
+        """Return what a trained policy stands for; `ModelError` unless it is one of SAC or TQC."""
+        index, mean, std, scaling = cls.points(learned)
+        return cls(learned.actor(mean, std), index, scaling, learned.spreading(mean, std))
+
+    def start(self, n_members: int, rng: np.random.Generator) -> None:
+        """Set the source of the noise."""
+        self._rng = rng
+        self.last_mean: NDArray | None = None
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the mean of U (n, K) for the states X (n, K)."""
+        middle, deviation = self._distribution(X)
+        actions = sum(weight * np.tanh(middle + deviation * node) for node, weight in _QUADRATURE)
+        return self.forcing(np.asarray(actions), np.asarray(X))
+
+    def step(self, X: NDArray) -> NDArray:
+        """Return the added tendency U (member, K) for the states X (member, K), with its noise."""
+        self.last_mean = self.predict(X)
+        return self._drawn(X, self._rng)
+
+    def sample(self, X: NDArray, n_members: int, rng: np.random.Generator) -> NDArray:
+        """Return draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""
+        return np.stack([self._drawn(X, rng) for _ in range(n_members)])
+
+    def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
+        """Return the graph of an action with its noise, and that of the mean; see `Closure`."""
+        inputs, width = self.observed_graph(builder, x), self.index.shape[1]
+        middle = builder.regressor(inputs, self.actor.network, width)
+        limited = builder.clipped(builder.regressor(inputs, self.spread, width), *_LOG_STD)
+        deviation = builder.node("Exp", limited)
+        n_actions = K // len(self.index)
+
+        def squashed(noise: str) -> str:
+            return builder.node("Tanh", builder.node("Add", middle, builder.node("Mul", deviation, noise)))
+
+        parts = [
+            builder.node("Mul", squashed(builder.constant(node, np.float64)), builder.constant(weight, np.float64))
+            for node, weight in _QUADRATURE
+        ]
+        builder.mean(self.scaled_graph(builder, builder.node("Sum", *parts), K))
+        noise = builder.reshape(builder.noise(K, np.float64, MODEL_DT), -1, n_actions)
+        return self.scaled_graph(builder, squashed(noise), K)
+
+    def _distribution(self, X: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the middle and the standard deviation of the rows' actions before they are squashed."""
+        inputs = np.clip(self.observed(X), self.actor.low, self.actor.high)
+        log_std = self.spread.predict_unchecked(inputs)
+        return self.actor.network.predict_unchecked(inputs), np.exp(np.clip(log_std, *_LOG_STD))
+
+    def _drawn(self, X: NDArray, rng: np.random.Generator) -> NDArray:
+        middle, deviation = self._distribution(X)
+        noise = rng.standard_normal(np.shape(X)).reshape(middle.shape)
+        return self.forcing(np.tanh(middle + deviation * noise), np.asarray(X))

@@ -138,6 +138,10 @@ class PointPolicy(TrainedPolicy):
     def forcing_graph(self, builder: GraphBuilder, outputs: str, K: int) -> str:
         """Return the graph of U (n, K), from that of the network's outputs."""
         actions = builder.node("Tanh", outputs) if self.actor.squashed else builder.clipped(outputs, -1.0, 1.0)
+        return self.scaled_graph(builder, actions, K)
+
+    def scaled_graph(self, builder: GraphBuilder, actions: str, K: int) -> str:
+        """Return the graph of U (n, K), from that of actions."""
         scaled = builder.node("Mul", actions, builder.constant(self.reach_U, np.float64))
         return builder.reshape(builder.node("Add", scaled, builder.constant(self.scaling.mean_U, np.float64)), -1, K)
 

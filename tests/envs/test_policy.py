@@ -27,7 +27,7 @@ from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize  # noqa: E402
 
 from l96bench.envs.equation_policy import EquationPolicy  # noqa: E402
-from l96bench.envs.policy import PolicyClosure, StochasticPolicyClosure  # noqa: E402
+from l96bench.envs.policy import PolicyClosure, SquashedPolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
 from l96bench.envs.training import LearningCurveCallback  # noqa: E402
@@ -257,6 +257,38 @@ def test_a_policy_that_keeps_its_noise(states: np.ndarray) -> None:
     assert not l96bench.as_closure(closure).deterministic
     with pytest.raises(ModelError, match="normal distribution"):
         StochasticPolicyClosure.from_sb3(untrained("TD3", env))
+
+
+@pytest.mark.parametrize("algorithm", ["SAC", "TQC"])
+def test_noise_that_is_squashed_with_the_action(algorithm: str, states: np.ndarray, tmp_path: Path) -> None:
+    """Middle and deviation are those of the library's actor; the mean is that of many draws; so is the file."""
+    env, X = batch(id="l96bench/OnlineRollout-v2", split="valid"), states[:150]
+    model = untrained(algorithm, env)
+    with torch.no_grad():
+        for each in model.policy.parameters():
+            each.mul_(0.4)  # so that few actions are at the ends
+    closure: Any = StochasticPolicyClosure.from_sb3(model)
+    assert isinstance(closure, SquashedPolicyClosure)
+    scaling = env.venv.unwrapped.scaling
+    with torch.no_grad():
+        seen = torch.from_numpy(scaling.observation(X, local=True))
+        middle, log_std, _ = model.policy.actor.get_action_dist_params(seen)
+    middle, deviation = middle.numpy().astype(float), log_std.exp().numpy().astype(float)
+    noise = np.random.default_rng(3).standard_normal(X.shape).reshape(middle.shape)
+    closure.start(150, np.random.default_rng(3))
+    expected = scaling.forcing(np.tanh(middle + deviation * noise)).reshape(X.shape)
+    np.testing.assert_allclose(closure.step(X), expected, atol=5e-4)
+    drawn = closure.sample(X, 4000, np.random.default_rng(1))
+    off = (drawn.mean(axis=0) - closure.predict(X)) / (drawn.std(axis=0) / np.sqrt(4000) + 1e-9)
+    assert np.sqrt((off**2).mean()) == pytest.approx(1.0, abs=0.1)
+    file: Any = l96bench.read_closure(closure.to_onnx(tmp_path / "closure.onnx").read_bytes(), 8)
+    file.start(150, np.random.default_rng(3))
+    closure.start(150, np.random.default_rng(3))
+    for _ in range(3):
+        np.testing.assert_allclose(file.step(X), closure.step(X), atol=2e-4)
+        np.testing.assert_allclose(file.last_mean, closure.last_mean, atol=2e-4)
+    with pytest.raises(ModelError, match="SAC and TQC"):
+        SquashedPolicyClosure.from_sb3(untrained("PPO", env))
 
 
 def test_normalized_observations(states: np.ndarray) -> None:

@@ -70,6 +70,12 @@ def stochastic_policy() -> Any:
     return policies.StochasticPolicyClosure(mean.actor, mean.index, mean.scaling, 0.1)
 
 
+def squashed_policy() -> Any:
+    mean = policy()
+    policies = pytest.importorskip("l96bench.envs.policy")
+    return policies.SquashedPolicyClosure(mean.actor, mean.index, mean.scaling, mean.actor.network)
+
+
 def recurrent_policy() -> Any:
     """Its memory has two layers, of 5 and 4 units."""
     mean = policy()
@@ -130,6 +136,7 @@ CLOSURES: dict[str, Callable[[], Any]] = {
     "module": lambda: torch.nn.Linear(K, K),
     "policy": policy,
     "stochastic policy": stochastic_policy,
+    "squashed policy": squashed_policy,
     "recurrent policy": recurrent_policy,
     **{f"step {i}": partial(fitted_step, estimator) for i, estimator in enumerate(STEPS)},
 }
