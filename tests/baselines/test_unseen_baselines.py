@@ -17,6 +17,7 @@ LEAST = {
     "up_in_context": 30.0,
     "up_nearest": 30.0,
     "up_network": 20.0,
+    "up_ppo": 20.0,
     "up_probabilistic_rnn": 20.0,
     "up_quartic": 20.0,
     "up_quartic_ar1": 20.0,
@@ -32,6 +33,7 @@ BLIND = {"up_in_context", "up_network", "up_probabilistic_rnn", "up_quartic", "u
 
 SHORT = {
     "up_in_context": {"n_systems": 100, "steps": 150, "closure_model": SimilarityRecurrentRegressor(min_steps=300)},
+    "up_ppo": {"steps": 200_000},
     "up_similarity_rnn": {"min_steps": 300},
 }
 """Shorter trainings than those of the rows."""

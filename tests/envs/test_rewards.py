@@ -181,7 +181,7 @@ class _Perfect:
         self.scale, self.noise, self.rng = scale, noise, np.random.default_rng(0)
 
     def __call__(self, env: Any, seen: NDArray[np.float32]) -> Array:
-        mean, std = env._increment
+        mean, std = env.scaling.mean_U, env.scaling.std_U
         ensembles, background, rmse = env._ensembles.copy(), env._background.copy(), env._rmse.copy()
         n = len(ensembles)
         needed, nothing = np.zeros_like(background), (np.zeros((n, env.agents)), np.zeros(n, bool))
@@ -255,7 +255,7 @@ def test_returns_without_correction_have_a_standard_deviation_of_one(track: str,
     """The scale is from the archive, whose inflation is another one."""
 
     def nothing(env: Any, seen: NDArray[np.float32]) -> Any:
-        return np.full(seen.shape, -env._increment[0] / 4.5 / env._increment[1])
+        return np.full(seen.shape, -env.scaling.mean_U / 4.5 / env.scaling.std_U)
 
     returns, _ = play(nothing, INCREMENT, rows, track=track)
     assert 0.3 < returns.std() < 3.0
@@ -335,8 +335,9 @@ def test_returns_of_increments_have_the_order_of_scores() -> None:
             return self.scale * (intercept + slope * np.asarray(X))
 
     def agent(env: Any, seen: NDArray[np.float32], model: Any) -> Array:
-        wanted = model.predict(env._seen[0] + env._seen[1] * seen.astype(float))
-        return np.asarray((wanted - env._increment[0]) / (4.5 * env._increment[1]))
+        own = env.scaling
+        wanted = model.predict(own.mean_X + own.std_X * seen.astype(float))
+        return np.asarray((wanted - own.mean_U) / (4.5 * own.std_U))
 
     ladder = [Increments(scale) for scale in (0.0, 0.4, 0.6, 0.8, 1.0)]
     returns = [play(lambda env, seen, m=each: agent(env, seen, m), INCREMENT, 32, seed=3)[0].mean() for each in ladder]
