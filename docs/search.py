@@ -173,10 +173,10 @@ class Found:
 
 
 def standings(task: str, metrics: Sequence[str], many: int = 5) -> l96bench.Markdown:
-    """The best committed rows of a task, and what the best one has over each, by the paired bootstrap."""
+    """The best rows of a task that the board trained, and what the best one has over each, by the paired bootstrap."""
     folder = RESULTS / task
     results = (
-        [each for each in l96bench.read_results(folder) if each.model.kind not in ("reference", "predictions")]
+        [each for each in l96bench.read_results(folder) if each.model.kind != "reference" and each.model.seeds]
         if folder.is_dir()
         else []
     )
@@ -308,9 +308,7 @@ FINDINGS = """## What limits closures
 
 def page(found: Sequence[Found]) -> str:
     """The page as Markdown."""
-    made = "\nMade by `make figures` (`docs/search.py`)."
-    made += " Online scores are of version 1 of `online-rollout`."
-    parts = [INTRODUCTION + made, "## The best rows, on the test data"]
+    parts = [INTRODUCTION + "\nMade by `make figures` (`docs/search.py`).", "## The best rows, on the test data"]
     offline, online = ("r2_shift",), ("forecast_part", "climate_part", "climate_part_shift")
     for title, task, metrics in (
         ("Offline, from the present X alone", "subgrid-forcing/{}-v1", offline),
