@@ -1,4 +1,4 @@
-"""What a trajectory says about candidate terms of its equations: the numbers that an agent sees, and how it answers."""
+"""Correlations of candidate terms with the tendency along a trajectory, and actions as coefficients of the terms."""
 
 from __future__ import annotations
 

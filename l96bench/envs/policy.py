@@ -14,7 +14,6 @@ from l96bench.envs.equation_policy import EquationPolicy
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.trained_policy import PointPolicy
-from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 
 __all__ = ["PolicyClosure", "SquashedPolicyClosure", "StochasticPolicyClosure"]
@@ -56,22 +55,10 @@ class PolicyClosure(PointPolicy, Stateless):
         """Return the added tendency U (n, K) for the states X (n, K)."""
         return self.forcing(self.actor.actions(self.observed(X)), np.asarray(X))
 
-    def observed(self, X: NDArray) -> NDArray:
-        """Return what the rows of states X (n, K) observe, (n row, width), in its own units."""
-        X = np.asarray(X, dtype=np.float64)
-        if X.ndim != 2 or X.shape[1] != self.K:
-            raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
-        return X[:, self.index].reshape(-1, self.index.shape[1])
-
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Return the actions' graph, and what they stand for; see `Closure`."""
         inputs = self.observed_graph(builder, x)
         return self.forcing_graph(builder, builder.regressor(inputs, self.actor.network, self.index.shape[1]), K)
-
-    def observed_graph(self, builder: GraphBuilder, x: str) -> str:
-        """Return the graph of the network's inputs."""
-        rows = builder.reshape(builder.gather(x, self.index), -1, self.index.shape[1])
-        return builder.clipped(rows, self.actor.low, self.actor.high)
 
 
 class StochasticPolicyClosure(PolicyClosure):
@@ -163,18 +150,18 @@ class SquashedPolicyClosure(PolicyClosure):
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the mean of U (n, K) for the states X (n, K)."""
-        middle, deviation = self._distribution(X)
-        actions = sum(weight * np.tanh(middle + deviation * node) for node, weight in _QUADRATURE)
-        return self.forcing(np.asarray(actions), np.asarray(X))
+        return self._mean(X, *self._distribution(X))
 
     def step(self, X: NDArray) -> NDArray:
         """Return the added tendency U (member, K) for the states X (member, K), with its noise."""
-        self.last_mean = self.predict(X)
-        return self._drawn(X, self._rng)
+        middle, deviation = self._distribution(X)
+        self.last_mean = self._mean(X, middle, deviation)
+        return self._drawn(X, middle, deviation, self._rng)
 
     def sample(self, X: NDArray, n_members: int, rng: np.random.Generator) -> NDArray:
         """Return draws of U (member, n, K) for the states X (n, K); `predict` is their mean."""
-        return np.stack([self._drawn(X, rng) for _ in range(n_members)])
+        middle, deviation = self._distribution(X)
+        return np.stack([self._drawn(X, middle, deviation, rng) for _ in range(n_members)])
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Return the graph of an action with its noise, and that of the mean; see `Closure`."""
@@ -201,7 +188,10 @@ class SquashedPolicyClosure(PolicyClosure):
         log_std = self.spread.predict_unchecked(inputs)
         return self.actor.network.predict_unchecked(inputs), np.exp(np.clip(log_std, *_LOG_STD))
 
-    def _drawn(self, X: NDArray, rng: np.random.Generator) -> NDArray:
-        middle, deviation = self._distribution(X)
+    def _mean(self, X: NDArray, middle: NDArray, deviation: NDArray) -> NDArray:
+        actions = sum(weight * np.tanh(middle + deviation * node) for node, weight in _QUADRATURE)
+        return self.forcing(np.asarray(actions), np.asarray(X))
+
+    def _drawn(self, X: NDArray, middle: NDArray, deviation: NDArray, rng: np.random.Generator) -> NDArray:
         noise = rng.standard_normal(np.shape(X)).reshape(middle.shape)
         return self.forcing(np.tanh(middle + deviation * noise), np.asarray(X))

@@ -54,20 +54,17 @@ class RecurrentPolicyClosure(PointPolicy):
 
     def step(self, X: NDArray) -> NDArray:
         """Return the added tendency U (member, K) for the states X (member, K)."""
-        X, actor = np.asarray(X, dtype=np.float64), self.actor
-        passed = np.clip(X[:, self.index].reshape(-1, self.index.shape[1]), actor.low, actor.high)
+        passed = np.clip(self.observed(X), self.actor.low, self.actor.high)
         for (weight, bias), kept in zip(self.memory, self._kept, strict=True):
             gates = np.concatenate([passed, kept[0]], axis=1) @ weight.T + bias
             taken, left, new, shown = np.split(gates, 4, axis=1)
             kept[1] = _sigmoid(left) * kept[1] + _sigmoid(taken) * np.tanh(new)
             kept[0] = passed = _sigmoid(shown) * np.tanh(kept[1])
-        return self.forcing(actor.acted(passed), X)
+        return self.forcing(self.actor.acted(passed), np.asarray(X))
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Return the memory's graph and that of the actions; see `Closure`."""
-        width, rows = self.index.shape[1], len(self.index)
-        passed = builder.reshape(builder.gather(x, self.index), -1, width)
-        passed = builder.clipped(passed, self.actor.low, self.actor.high)
+        passed, rows = self.observed_graph(builder, x), len(self.index)
         for weight, bias in self.memory:
             n = len(bias) // 4
             output, cell = (builder.state(rows * n, np.float64, interval=MODEL_DT, past=False) for _ in range(2))

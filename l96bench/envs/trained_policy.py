@@ -131,6 +131,18 @@ class PointPolicy(TrainedPolicy):
         """The distance of an action of 1 from mean_U."""
         return REACH * self.scaling.std_U
 
+    def observed(self, X: NDArray) -> NDArray:
+        """Return what the rows of states X (n, K) observe, (n row, width), in its own units."""
+        X = np.asarray(X, dtype=np.float64)
+        if X.ndim != 2 or X.shape[1] != self.K:
+            raise ModelError(f"The policy was trained on K = {self.K} points; X has shape {X.shape}.")
+        return X[:, self.index].reshape(-1, self.index.shape[1])
+
+    def observed_graph(self, builder: GraphBuilder, x: str) -> str:
+        """Return the graph of the network's inputs."""
+        rows = builder.reshape(builder.gather(x, self.index), -1, self.index.shape[1])
+        return builder.clipped(rows, self.actor.low, self.actor.high)
+
     def forcing(self, actions: NDArray, X: NDArray) -> NDArray:
         """Return U (n, K) of actions at the points of states X (n, K)."""
         return self.scaling.mean_U + self.reach_U * actions.reshape(X.shape)

@@ -53,7 +53,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Who publishes a data set, where, under which license and in which version.
+    """The publisher of a data set, with its address, license and version.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ _LONG_NAMES = {
     "system": "index of the system",
     "case": "index of the test trajectory",
 }
-"""What the variables and dimensions of the families are, unless a family's tree says so itself."""
+"""Long names of the families' variables and dimensions, unless a family's tree gives its own."""
 _RENAMED = {"time": "model_time"}
 """CF keeps ``time`` for the time of a calendar, in units such as days since a date, which no model time has."""
 _MODEL_TIME = "MTU", "model time units (MTU)"
