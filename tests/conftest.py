@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from l96bench import regimes
 from l96bench.errors import L96BenchError
 from l96bench.submissions import folder as folders
 from l96bench.submissions.contained import ContainedOutcome
@@ -53,6 +54,12 @@ class Guard:
 
 
 sys.addaudithook(Guard.starts)
+
+
+@pytest.fixture(autouse=True)
+def _no_regime_outlives_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regimes._OTHERS, "_own", {**regimes._OTHERS._own})
+    monkeypatch.setattr(regimes, "_DIGESTS", {**regimes._DIGESTS})
 
 
 @functools.cache
