@@ -20,11 +20,33 @@ _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "pl
 
 
 class L96BenchError(Exception):
-    """The base of every error that l96bench raises on purpose."""
+    """The base of every error that l96bench raises on purpose.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.simulate("wilks-f20", -1.0)
+    ... except l96bench.L96BenchError as error:
+    ...     print(type(error).__name__)
+    ...
+    ArgumentError
+    """
 
 
 class UnknownIdError(L96BenchError, KeyError):
-    """An id (of a regime, a task, a split, a baseline) that is not registered."""
+    """An id (of a regime, a task, a split, a baseline) that is not registered.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.get_regime("wilks-f21")
+    ... except l96bench.UnknownIdError as error:
+    ...     print(error)
+    ...
+    no regime 'wilks-f21'. Did you mean 'wilks-f20' or 'wilks-f18'?
+    """
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
@@ -35,7 +57,18 @@ class ArgumentError(L96BenchError, ValueError):
 
 
 class ModelError(L96BenchError):
-    """A model that cannot be used: not fitted, wrong shape or dtype, or its own code raised."""
+    """A model that cannot be used: not fitted, wrong shape or dtype, or its own code raised.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.check_closure(lambda X: X[:1])
+    ... except l96bench.ModelError as error:
+    ...     print("refused")
+    ...
+    refused
+    """
 
 
 class NoGraphError(ModelError):
@@ -43,27 +76,84 @@ class NoGraphError(ModelError):
 
 
 class EquationError(ModelError):
-    """An equation that cannot be read: outside the grammar, out of range, or too large to expand."""
+    """An equation that cannot be read: outside the grammar, out of range, or too large to expand.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.EquationSet.parse(["dX[k]/dt = X[k] +"], K=5)
+    ... except l96bench.EquationError as error:
+    ...     print("refused")
+    ...
+    refused
+    """
 
 
 class DataError(L96BenchError):
-    """A data set that cannot be made, read or trusted."""
+    """A data set that cannot be made, read or trusted.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> issubclass(l96bench.DataError, l96bench.L96BenchError)
+    True
+    """
 
 
 class ResultError(L96BenchError):
-    """A result file that cannot be read, or that does not belong where it was put."""
+    """A result file that cannot be read, or that does not belong where it was put.
+
+    Examples
+    --------
+    >>> import l96bench, pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pathlib.Path(folder, "a.json").write_text("{}")
+    ...     try:
+    ...         l96bench.read_results(folder)
+    ...     except l96bench.ResultError as error:
+    ...         print("refused")
+    ...
+    2
+    refused
+    """
 
 
 class SubmissionError(L96BenchError):
-    """A submission that cannot be read, run or trusted; the message has one line for each thing that is wrong."""
+    """A submission that cannot be read, run or trusted; the message has one line for each thing that is wrong.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.read_closure(b"not an ONNX file")
+    ... except l96bench.SubmissionError as error:
+    ...     print("refused")
+    ...
+    refused
+    """
 
 
 class ClusterError(L96BenchError):
-    """A cluster that cannot be reached or used, or a process that was lost."""
+    """A cluster that cannot be reached or used, or a process that was lost.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> issubclass(l96bench.ClusterError, l96bench.L96BenchError)
+    True
+    """
 
 
 class MissingExtraError(L96BenchError, ModuleNotFoundError):
-    """A library that an extra of the package installs is missing; the message names the line to type."""
+    """A library that an extra of the package installs is missing; the message names the line to type.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> issubclass(l96bench.MissingExtraError, ImportError)
+    True
+    """
 
 
 class ActionError(L96BenchError):
@@ -75,7 +165,18 @@ class EpisodeError(L96BenchError):
 
 
 class BlowUpError(L96BenchError):
-    """An integration of the truth that left the range of finite numbers."""
+    """An integration of the truth that left the range of finite numbers.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> try:
+    ...     l96bench.simulate("wilks-f20", 1.0, dt=0.05, spin_up=0.0)
+    ... except l96bench.BlowUpError as error:
+    ...     print("blew up")
+    ...
+    blew up
+    """
 
 
 class ModelWarning(UserWarning):

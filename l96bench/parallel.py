@@ -94,11 +94,22 @@ def in_parallel(
     owner : callable
         Items for which it returns different values do not share a process that is started here.
 
+    Yields
+    ------
+    Outcome
+        The `index` of the item and the `value` of the function, or what it raised, as `fault`.
+
     Raises
     ------
     ClusterError
         If there is no scheduler at the address, it has no workers, a worker is not like this process (see `installed`),
         or the scheduler is lost for good. What was yielded before is not affected.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> [outcome.value for outcome in l96bench.in_parallel(abs, [-1, 2, -3])]
+    [1, 2, 3]
     """
     if not items:
         return

@@ -191,10 +191,23 @@ def register_regime(regime: Regime, digests: Mapping[str, str] | None = None) ->
         SHA-256 of the arrays of its data sets, as ``l96bench data record`` prints them; by default those of the data
         when they are first made on a machine.
 
+    Returns
+    -------
+    Regime
+        The same regime.
+
     Raises
     ------
     L96BenchError
         If the id is taken by a regime with other parameters, or the regime has no fast variables.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.register_regime(l96bench.Regime("warm-example", K=8, J=32, F=24.0)).id
+    'warm-example'
+    >>> "subgrid-forcing/warm-example-v1" in l96bench.list_tasks("subgrid-forcing")
+    True
     """
     _checked(getattr(regime, "id", ""), regime)
     if regime.id not in _BY_ID:

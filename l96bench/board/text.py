@@ -16,7 +16,14 @@ _ESCAPES = str.maketrans(
 
 
 class Markdown(str):
-    """Text that is Markdown already and must not be escaped."""
+    """Text that is Markdown already and must not be escaped.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.Markdown("**best**")
+    '**best**'
+    """
 
     __slots__ = ()
 
@@ -80,6 +87,20 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], left
     """Return a Markdown table; columns named in `left` are aligned to the left, the others to the right.
 
     Every cell but `Markdown` is escaped.
+
+    Parameters
+    ----------
+    header : sequence of str
+        The heads of the columns.
+    rows : sequence of sequences
+        The cells of each row, from left to right.
+    left : sequence of str
+        The heads of the columns whose cells are aligned to the left.
+
+    Returns
+    -------
+    Markdown
+        The table, with every `|` in its cells escaped.
 
     Examples
     --------

@@ -68,9 +68,10 @@ class Cases:
     What a model is told of one case, its past and its state, lies 28 MTU from the leads of every other: chaos has
     forgotten it.
 
-    Attributes
+    Parameters
     ----------
     per_trajectory, n_trajectories : int
+        Cases in each trajectory of the climate, and trajectories.
     first, spacing : float
         MTU before the first case and between two cases.
     lead, interval : float
@@ -79,6 +80,13 @@ class Cases:
         MTU of the past that a model or the perfect forecast may use.
     members : int
         Members of the perfect forecast and of every stochastic closure.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> cases = l96bench.Cases(per_trajectory=3, n_trajectories=2)
+    >>> len(cases), cases.leads[:2]
+    (6, array([0.05, 0.1 ]))
     """
 
     per_trajectory: int = 6

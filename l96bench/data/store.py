@@ -41,7 +41,19 @@ __all__ = [
 
 
 def cache_folder() -> Path:
-    """Return the folder of the cache: ``$L96BENCH_CACHE``, or the user's cache directory."""
+    """Return the folder of the cache: ``$L96BENCH_CACHE``, or the user's cache directory.
+
+    Returns
+    -------
+    Path
+        It need not exist yet.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.cache_folder() == l96bench.cache_folder().absolute()
+    True
+    """
     from platformdirs import user_cache_path
 
     given = os.environ.get("L96BENCH_CACHE")
@@ -92,7 +104,25 @@ def recorded_digests(key: str) -> dict[str, str]:
 
 
 def array_digest(array: NDArray) -> str:
-    """Return the SHA-256 of an array: of its dtype and shape, then its bytes in C order, little-endian."""
+    """Return the SHA-256 of an array: of its dtype and shape, then its bytes in C order, little-endian.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of any shape and any numerical dtype.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> l96bench.array_digest(np.arange(3.0))[:8]
+    '74cc8230'
+    """
     array = np.ascontiguousarray(array)
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     digest = hashlib.sha256(f"{little.dtype.str}{little.shape}".encode())

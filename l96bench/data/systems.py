@@ -30,7 +30,7 @@ _TRIAL, _MAX_ATTEMPTS = 100.0, 1000
 
 
 def draw_systems(kind: str, n: int, seed: InstanceSeed = None) -> tuple[Regime, ...]:
-    """Return `n` systems: the registered ones, or new ones for every seed (at least 0, or seed words).
+    """Return `n` systems: the registered ones, or new ones for every seed.
 
     A draw is repeated unless the autocorrelation of X stays below 0.2 at lags of 10 to 20 MTU, for 100 MTU: with strong
     coupling and little forcing X is a nearly periodic wave.
@@ -41,12 +41,26 @@ def draw_systems(kind: str, n: int, seed: InstanceSeed = None) -> tuple[Regime, 
         The first two are uniform in `BOX`. Of the last, one parameter or two are beyond an edge of it, by a fifth to a
         half of its width, the others inside.
     n : int
+        Number of systems.
     seed : int or tuple of int, optional
+        None for the registered systems; a number of at least 0, or seed words, for new ones.
+
+    Returns
+    -------
+    tuple of Regime
+        They differ in F, h and c.
 
     Raises
     ------
     UnknownIdError
         For another kind.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> (system,) = l96bench.draw_systems("training", 1)
+    >>> system.K, system.J
+    (8, 32)
     """
     if kind not in (TRAINING, *SYSTEM_TRACKS):
         raise UnknownIdError(f"no track {kind!r}." + nearest(kind, SYSTEM_TRACKS))

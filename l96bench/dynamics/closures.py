@@ -93,6 +93,22 @@ class Closure(Protocol):
     asks the builder for, make the graph a step as in `l96bench.dynamics.steps`. It can then be exported, and tasks run
     that graph in its place, unless ``graph_is_exact`` says that both give the same bits. What cannot be written raises
     `ModelError`; with `NoGraphError`, tasks run the closure as it is.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> class Damping:
+    ...     deterministic = True
+    ...     def start(self, n_members, rng):
+    ...         pass
+    ...     def step(self, X):
+    ...         return -0.5 * X
+    ...
+    >>> isinstance(Damping(), l96bench.Closure)
+    True
+    >>> l96bench.as_closure(Damping()).step(np.ones((1, 4)))
+    array([[-0.5, -0.5, -0.5, -0.5]])
     """
 
     deterministic: bool
@@ -239,11 +255,26 @@ def as_closure(model: Any, dt: float = 0.01) -> Closure:
         own with ``closure(dt)``, a fitted search or pipeline around one, a ``torch.nn.Module``, an object with
         ``predict``, or a function X (n, K) -> U (n, K).
     dt : float
+        Step of the resolved model in MTU.
+
+    Returns
+    -------
+    Closure
+        With ``start(n_members, rng)`` and ``step(X)``.
 
     Raises
     ------
     ModelError
         When the model is none of these, is a class, or is a scikit-learn estimator that is not fitted.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> closure = l96bench.as_closure(lambda X: 1.0 - 0.5 * X)
+    >>> closure.start(1, np.random.default_rng(0))
+    >>> closure.step(np.ones((1, 4)))
+    array([[0.5, 0.5, 0.5, 0.5]])
     """
     if isinstance(model, type):
         raise ModelError(f"Expected a model, got the class {model.__name__}. Try an instance: {model.__name__}(...).")

@@ -102,7 +102,15 @@ class Polynomial(Stateless):
 
 
 class NoClosure(Polynomial):
-    """U = 0: the resolved model alone."""
+    """U = 0: the resolved model alone.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> l96bench.NoClosure().predict(np.ones((1, 4)))
+    array([[0., 0., 0., 0.]])
+    """
 
     def __init__(self) -> None:
         super().__init__([0.0])
@@ -119,7 +127,7 @@ class PublishedClosure:
     not the exact coupling term that l96bench scores: the two differ systematically, the difference being damped by the
     curvature of X.
 
-    Attributes
+    Parameters
     ----------
     id, source : str
         The id, and the paper and equation.

@@ -31,13 +31,21 @@ _REPORT = 1000
 class Rollout:
     """A run of the resolved model.
 
-    Attributes
+    Parameters
     ----------
     time, left : (time,) and (member,) arrays
         MTU of the samples since the start, and at which a member left the allowed range (or the finite numbers);
         infinity for those that never did.
     X : (time, member, K) array
         The members; NaN from the sample after a member has left.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> run = l96bench.rollout(l96bench.NoClosure(), np.eye(3, 8), 0.2, regime="wilks-f20", limits=(-1e3, 1e3))
+    >>> run.X.shape, run.left
+    ((4, 3, 8), array([inf, inf, inf]))
     """
 
     time: NDArray[np.float64]

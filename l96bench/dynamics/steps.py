@@ -44,7 +44,7 @@ Array = NDArray[Any]
 class Block:
     """Columns of the state or of the random numbers of a step.
 
-    Attributes
+    Parameters
     ----------
     size : int
         Number of columns.
@@ -53,6 +53,12 @@ class Block:
     start : float, tuple of float, "normal" or "uniform"
         How a state begins: with a number, with a number for each column, or with random numbers that are standard
         normal or uniform on [0, 1).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.Block(3, 0.01, "normal")
+    Block(size=3, interval=0.01, start='normal')
     """
 
     size: int
@@ -69,12 +75,19 @@ class Block:
 class StepForm:
     """The inputs of a step beside X; in each of the three, blocks of `HISTORY_INTERVAL` come first.
 
-    Attributes
+    Parameters
     ----------
-    state, noise, uniform : tuples of Block
+    state, noise, uniform : tuple of Block
         The state, standard normal numbers and uniform numbers on [0, 1).
     past : bool
         Whether the state is driven through the past before the start.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> form = l96bench.StepForm(state=(l96bench.Block(8),), noise=(l96bench.Block(8),))
+    >>> [block.size for block in form.state], form.uniform
+    ([8], ())
     """
 
     state: tuple[Block, ...] = ()
@@ -116,6 +129,7 @@ class SteppedClosure:
     Parameters
     ----------
     step : Step
+        Such as a `MarkovChainStep`: what U is now, and what the state is at the next step.
     dt : float
         Step of the resolved model in MTU; it divides 0.05.
 
@@ -125,6 +139,16 @@ class SteppedClosure:
         The mean of U at the last step given X and the state, where the step says it.
     data : bytes
         The file, if the step is in one.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> from l96bench.estimators import MarkovChainRegressor
+    >>> chain = MarkovChainRegressor(n_bins=4, n_states=2).fit(run.X, run.U)
+    >>> closure = chain.closure(0.01)
+    >>> isinstance(closure, l96bench.SteppedClosure), closure.deterministic
+    (True, False)
     """
 
     def __init__(self, step: Step, dt: float = MODEL_DT) -> None:

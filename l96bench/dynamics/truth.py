@@ -53,7 +53,7 @@ def require_reach() -> None:
 class Trajectory:
     """Samples of one or several trajectories of a regime.
 
-    Attributes
+    Parameters
     ----------
     regime : Regime
     time : (time,) array
@@ -64,6 +64,13 @@ class Trajectory:
         The tendency that the fast variables add to X, from Y at the sample's own time (zero for single-scale regimes).
     Y, Z : (time, K, J) and (time, K, J, I) arrays, with a leading trajectory axis where X has one, or None
         Fast and, of the three-scale system, faster variables; None where there are none, or they were not stored.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> run = l96bench.simulate("lorenz96-k40", 1.0, spin_up=1.0, n_trajectories=2)
+    >>> run.X.shape, run.Y is None, bool((run.U == 0.0).all())
+    ((2, 20, 40), True, True)
     """
 
     regime: Regime
@@ -214,7 +221,28 @@ def simulate(
 
 
 def random_state(regime: Regime, words: Sequence[int]) -> State:
-    """Return initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d)."""
+    """Return initial values from uniform bits alone: X in [0, F), Y in [-0.5, 0.5) / b, Z in [-0.5, 0.5) / (b d).
+
+    Parameters
+    ----------
+    regime : Regime
+        The system.
+    words : sequence of int
+        Words of the seed of a PCG64 stream.
+
+    Returns
+    -------
+    tuple of arrays
+        X (K,), with Y (K, J) and Z (K, J, I) where there are any.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> regime = l96bench.get_regime("wilks-f20")
+    >>> X, Y = l96bench.random_state(regime, [0, 1])
+    >>> X.shape, bool((0.0 <= X).all() and (X < regime.F).all())
+    ((8,), True)
+    """
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(word) for word in words])))
     ranges = ((0.0, regime.F), (0.5, 1.0 / regime.b), (0.5, 1.0 / (regime.b * regime.d)))
     return tuple(
@@ -260,7 +288,34 @@ def advance(
     stages: NDArray[np.float64] | None = None,
     mode: int = kernels.FREE,
 ) -> None:
-    """Advance a state in place by n_steps. `stages` (n_steps, 4, K) records or prescribes X at the stages (`mode`)."""
+    """Advance a state in place by classical RK4.
+
+    Parameters
+    ----------
+    regime : Regime
+        The system.
+    state : tuple of arrays
+        X (K,), with Y (K, J) and Z (K, J, I) where there are any; overwritten.
+    n_steps : int
+        Number of steps.
+    dt : float
+        Step in MTU.
+    report : callable
+        Called now and then with the number of steps made.
+    stages : (n_steps, 4, K) array, optional
+        X at the stages of every step.
+    mode : int
+        Whether `stages` is left alone (0), recorded, or prescribes X.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> regime = l96bench.get_regime("wilks-f20")
+    >>> state = l96bench.random_state(regime, [0])
+    >>> l96bench.advance(regime, state, 100)  # 0.1 MTU
+    >>> [part.shape for part in state]
+    [(8,), (8, 32)]
+    """
     if mode != kernels.FREE and regime.scales == 1:
         raise L96BenchError(f"expected a regime with fast variables to drive, got the single-scale {regime.id!r}")
     require_reach()

@@ -174,7 +174,19 @@ def baselines_folder() -> Path:
 
 
 def baseline_names() -> list[str]:
-    """Return the keys of all baselines, which are the names of their scripts."""
+    """Return the keys of all baselines, which are the names of their scripts.
+
+    Returns
+    -------
+    list of str
+        What `find_entry` takes, in alphabetical order.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> "quartic" in l96bench.baseline_names()
+    True
+    """
     return sorted(path.stem for path in baselines_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
@@ -308,7 +320,29 @@ def _folder_of_copy(digest: str) -> Path:
 
 
 def find_code(name: str) -> EntryCode:
-    """Return the code of the entry called `name`; see `find_entry`."""
+    """Return the code of the entry called `name`; see `find_entry`.
+
+    Parameters
+    ----------
+    name : str
+        As `find_entry` takes it.
+
+    Returns
+    -------
+    EntryCode
+        The text of the script or module, which is not run, and its digest.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such baseline, module or script.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.find_code("quartic").name
+    'quartic'
+    """
     if _OBJECT.fullmatch(name):
         module = _import(name.partition(":")[0])
         path, text = getattr(module, "__file__", None) or "", _text(module)
@@ -341,12 +375,26 @@ def find_entry(name: str) -> tuple[Entry, str]:
         defines ``entry``, or ``module:object``: an entry, a model, a class of models, or a function that makes a model
         (of the training seed, if it has an argument).
 
+    Returns
+    -------
+    entry : Entry
+        The entry, which is made by running its code.
+    digest : str
+        SHA-256 of its code.
+
     Raises
     ------
     UnknownIdError
         If there is no such baseline, module or object; the message names the closest ones.
     ModelError, L96BenchError
         If the code raises; if a script defines no entry.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> entry, digest = l96bench.find_entry("quartic")
+    >>> entry.name, entry.seeds
+    ('fitted quartic', (0,))
     """
     code = find_code(name)
     return code.load(), code.digest

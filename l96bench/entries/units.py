@@ -25,7 +25,7 @@ class Unit:
 
     It holds all that another machine needs besides the package; the data are made there.
 
-    Attributes
+    Parameters
     ----------
     entry : str
         As `EntryCode.name`, or `CEILING`.
@@ -41,6 +41,14 @@ class Unit:
         Whether the entry trains for minutes.
     command : str
         The command that makes the rows, if not ``l96bench run``; they have no learning curves then.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> unit = l96bench.Unit("quartic", l96bench.find_code("quartic"), (task,), ("key",), seed=0)
+    >>> unit.entry, len(unit.tasks)
+    ('quartic', 1)
     """
 
     entry: str
@@ -71,6 +79,7 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False, limit: float | 
     Parameters
     ----------
     unit : Unit
+        What is trained and scored.
     n_jobs : int
         Processes for a family that works in parallel itself.
     prepare : bool
@@ -78,6 +87,19 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False, limit: float | 
     limit : float, optional
         Seconds of the clock for training, and for scoring on each task; what takes longer is ended where
         `l96bench.in_parallel` runs it in a process of its own.
+
+    Returns
+    -------
+    dict of str to str
+        The text of each result file, in JSON, by the fingerprint of the result.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> unit = l96bench.Unit("quartic", l96bench.find_code("quartic"), (task,), ("key",), seed=0)
+    >>> list(l96bench.run_unit(unit))
+    ['key']
     """
     if prepare:
         for task in unit.tasks:

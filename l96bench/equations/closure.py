@@ -23,6 +23,14 @@ class EquationClosure(Stateless):
         others. The left-hand side, if there is one, is ``U[k]`` or ``U[3]``; U is ADDED to dX/dt.
     K : int
         Number of points.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> closure = l96bench.EquationClosure(["U[k] = 1 - 0.5*X[k]"], K=4)
+    >>> closure.predict(np.ones((1, 4)))
+    array([[0.5, 0.5, 0.5, 0.5]])
     """
 
     graph_is_exact = True

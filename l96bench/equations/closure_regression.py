@@ -53,6 +53,16 @@ class EquationRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The equations, ``"U[k] = ..."``, and their closure.
     n_features_in_ : int
         K, the number of points.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from sklearn.linear_model import Lasso
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> search = l96bench.SparseRegression(Lasso(alpha=0.1), l96bench.RingLibrary(degree=1, radius=1), symmetric=True)
+    >>> model = l96bench.EquationRegressor(search).fit(run.X, run.U)
+    >>> model.texts_[0].startswith("U[k] = ")
+    True
     """
 
     def __init__(self, discoverer: Any) -> None:

@@ -43,8 +43,21 @@ class Derivative(Protocol):
 class SavitzkyGolay:
     """Derivatives and smoothed states from local polynomials (Savitzky and Golay 1964, Anal. Chem. 36, 1627-1639).
 
-    Each polynomial of `degree` is fitted to `window` samples, an odd number; ``degree + 1`` gives central differences
-    of that order. By default, generalized cross-validation chooses the window for each kind of variable.
+    A polynomial is fitted to the samples of each window.
+
+    Parameters
+    ----------
+    degree : int
+        Of the polynomials.
+    window : int, optional
+        Samples in a window, an odd number; ``degree + 1`` gives central differences of that order. By default,
+        generalized cross-validation chooses it for each kind of variable.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.SavitzkyGolay(degree=3, window=7)
+    SavitzkyGolay(degree=3, window=7)
     """
 
     degree: int = 5
@@ -74,9 +87,21 @@ class WeakForm:
     """Weak form: both sides averaged over windows with weight phi = (1 - u²)^power, u from -1 to 1 within a window.
 
     By parts, the average of dX/dt is minus the integral of phi' X: noise is averaged, never differentiated (Messenger
-    and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497, doi:10.1137/20M1343166). `half_width` is the number of
-    samples from a window's centre to its end; by default, the window is that which generalized cross-validation chooses
-    for local polynomials of degree 5, for each kind of variable.
+    and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497, doi:10.1137/20M1343166).
+
+    Parameters
+    ----------
+    half_width : int, optional
+        Samples from a window's centre to its end; by default, the window is that which generalized cross-validation
+        chooses for local polynomials of degree 5, for each kind of variable.
+    power : int
+        Of the weight.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.WeakForm(half_width=10)
+    WeakForm(half_width=10, power=4)
     """
 
     half_width: int | None = None

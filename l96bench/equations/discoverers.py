@@ -75,7 +75,20 @@ class PySINDyRegression(BaseEstimator):
 
 
 class KnownEquations(BaseEstimator):
-    """Known equations in the grammar of `EquationSet.parse`, as a model for `equation-recovery` that learns nothing."""
+    """Known equations in the grammar of `EquationSet.parse`, as a model for `equation-recovery` that learns nothing.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        One equation for each kind of variable, or for each variable.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> model = l96bench.KnownEquations(["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"])
+    >>> model.fit(None, None).equations()
+    ['dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8']
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
@@ -90,11 +103,34 @@ class KnownEquations(BaseEstimator):
 
 
 def as_discoverer(model: Any, J: int = 0) -> Any:
-    """Return a model with ``fit(X, t)`` and ``equations()`` made from a supported model; `ModelError` for others.
+    """Return a model with ``fit(X, t)`` and ``equations()`` made from a supported model.
 
     A model with both methods is returned as it is, a pysindy model as a `PySINDyRegression`, a linear regressor of
-    scikit-learn or optimizer of pysindy as a `SparseRegression` on default candidates; none is changed. `J` is the
-    number of observed fast variables per point.
+    scikit-learn or optimizer of pysindy as a `SparseRegression` on default candidates; none is changed.
+
+    Parameters
+    ----------
+    model : object
+        Any of these.
+    J : int
+        Number of observed fast variables per point.
+
+    Returns
+    -------
+    object
+        With ``fit(X, t)`` and ``equations()``.
+
+    Raises
+    ------
+    ModelError
+        For any other model.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from sklearn.linear_model import Lasso
+    >>> type(l96bench.as_discoverer(Lasso())).__name__
+    'SparseRegression'
     """
     if _is_pysindy_model(model):
         return PySINDyRegression(model, J)

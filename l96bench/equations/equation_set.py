@@ -32,7 +32,7 @@ class EquationSet:
     equal, however they were written: decimal numbers are exact, products and whole powers multiplied out, and terms
     that cancel removed. A function, a power that is not whole and a denominator count as one factor each.
 
-    Attributes
+    Parameters
     ----------
     K, J : int
         Points, and fast variables per point (0 for none).

@@ -34,12 +34,20 @@ class RingLibrary:
 
     Parameters
     ----------
-    degree, radius : int
-        Degree of the monomials, and radius r of the stencil of X; None is the whole ring, which assumes no locality.
+    degree : int
+        Degree of the monomials.
+    radius : int, optional
+        Radius r of the stencil of X; None is the whole ring, which assumes no locality.
     J : int
         Observed fast variables per point: states are X[0] .. X[K-1], Y[0,0], Y[0,1] .. Y[K-1,J-1].
     pooled : bool
         Whether the fast variables of a sector act on X as one candidate, their sum, and not as J candidates.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.RingLibrary(degree=1, radius=1)
+    RingLibrary(degree=1, radius=1, J=0, pooled=False)
     """
 
     degree: int = 2

@@ -136,6 +136,12 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
     ----------
     coef_ : (term,) array
     threshold_ : float
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench import ThresholdSelection
     """
 
     def __init__(

@@ -86,6 +86,17 @@ class MultipleShooting(BaseEstimator):
     ----------
     candidates_, coefficients_ : tuple of Candidates, list of (term,) arrays
         For X, and for Y if there are fast variables.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> run = l96bench.simulate("lorenz96-k40", 3.0, interval=0.05, spin_up=5.0)
+    >>> model = l96bench.MultipleShooting().fit(run.X + 0.05 * rng.standard_normal(run.X.shape), run.time)
+    >>> found = l96bench.EquationSet.parse(model.equations(), K=40)
+    >>> found.K
+    40
     """
 
     def __init__(

@@ -49,8 +49,17 @@ class SymbolicRegression(BaseEstimator):
         Of gplearn or pyoperon.
     radius, J : int
         Radius r of the stencil, and observed fast variables per point.
-    derivative, max_rows
+    derivative : SavitzkyGolay or WeakForm, optional
+        As for `SparseRegression`.
+    max_rows : int
         As for `SparseRegression`, but all points share the rows.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from sklearn.linear_model import LinearRegression
+    >>> l96bench.SymbolicRegression(LinearRegression(), radius=1).radius
+    1
     """
 
     def __init__(

@@ -89,6 +89,15 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
     References
     ----------
     Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142: Monte Carlo dropout.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import l96bench
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1).fit(run.X, run.U)
+    >>> model.predict(run.X).shape
+    (400, 8)
     """
 
     def __init__(

@@ -280,6 +280,7 @@ class AR1Regressor(RingRegressor):
     Parameters
     ----------
     estimator : regressor of X (n, K) -> U (n, K), default PolynomialRegressor()
+        Of the mean of U.
     interval : float
         Time in MTU between the rows of X, which are successive states of a trajectory.
 
@@ -294,6 +295,16 @@ class AR1Regressor(RingRegressor):
     ----------
     Wilks (2005), Q. J. R. Meteorol. Soc. 131, 389-407; Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A
     371, 20110479.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = l96bench.AR1Regressor(l96bench.PolynomialRegressor(degree=1)).fit(run.X, run.U)
+    >>> 0.0 < model.phi_ < 1.0, model.sigma_ > 0.0
+    (True, True)
+    >>> model.closure(0.01).deterministic
+    False
     """
 
     def __init__(self, estimator: Any = None, interval: float = 0.05) -> None:

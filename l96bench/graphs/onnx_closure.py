@@ -106,6 +106,17 @@ class OnnxClosure(Stateless):
     ------
     SubmissionError
         With a line for everything in the file that is not allowed, or if the runtime cannot load it.
+
+    Examples
+    --------
+    >>> import l96bench, pathlib, tempfile
+    >>> import onnxruntime
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = l96bench.export_onnx(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.onnx", K=4)
+    ...     closure = l96bench.OnnxClosure(file.read_bytes())
+    ...
+    >>> closure.predict([[1.0, 2.0, 3.0, 4.0]]).round(3)
+    array([[ 0.5,  0. , -0.5, -1. ]])
     """
 
     def __init__(self, data: bytes | Session, K: int | None = None, name: str = "closure.onnx") -> None:

@@ -82,10 +82,26 @@ def read_closure(data: bytes, K: int | None = None, name: str = "closure.onnx") 
     name : str
         Name in messages.
 
+    Returns
+    -------
+    OnnxClosure or SteppedClosure
+        The latter for a step.
+
     Raises
     ------
     SubmissionError
         With a line for everything in the file that is not allowed, or if the runtime cannot load it.
+
+    Examples
+    --------
+    >>> import l96bench, tempfile
+    >>> import onnxruntime
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = l96bench.export_onnx(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.onnx", K=4)
+    ...     closure = l96bench.read_closure(file.read_bytes())
+    ...
+    >>> closure.deterministic
+    True
     """
     session = Session(data, K, name)
     return OnnxClosure(session, K, name) if session.form is None else SteppedClosure(OnnxStep(session, K, name))

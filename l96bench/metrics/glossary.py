@@ -24,7 +24,7 @@ _PLACE = re.compile(r"\{([a-z]+)\}")
 class Metric:
     """The definition of a metric, or of a curve, that results have.
 
-    Attributes
+    Parameters
     ----------
     key : str
         Its key in results. Names in braces stand for numbers, as in ``r2_budget_{mtu}``; title and definition may use
@@ -41,6 +41,13 @@ class Metric:
         A row whose metric is outside of these, beyond its interval if it has one, has no rank.
     flag : str
         The flag of such a row.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> (rmse,) = [metric for metric in l96bench.glossary("subgrid-forcing") if metric.key == "rmse"]
+    >>> rmse.title, rmse.better
+    ('RMSE', 'lower')
     """
 
     key: str

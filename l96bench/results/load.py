@@ -22,7 +22,31 @@ _PACKED = Path(__file__).resolve().parents[1] / "board.tar.xz"
 
 
 def read_results(folder: str | os.PathLike[str]) -> list[Result]:
-    """Return every result below a folder, by file path; `ResultError` names a missing folder or invalid file."""
+    """Return every result below a folder, by file path.
+
+    Parameters
+    ----------
+    folder : str or path
+        Such as a folder that ``l96bench run`` has written.
+
+    Returns
+    -------
+    list of Result
+        One for every file ``.json``.
+
+    Raises
+    ------
+    ResultError
+        Names a missing folder or an invalid file.
+
+    Examples
+    --------
+    >>> import l96bench, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     l96bench.read_results(folder)
+    ...
+    []
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise ResultError(f"{folder}: expected a folder of results (*.json), found none; write one with `l96bench run`")

@@ -128,6 +128,16 @@ class SubmissionInfo(BaseModel):
 def slug_of(name: str) -> str:
     """Return a name as a safe file name: lower-case ASCII letters, digits and hyphens.
 
+    Parameters
+    ----------
+    name : str
+        Such as the name of an entry.
+
+    Returns
+    -------
+    str
+        At least one character, if the name has a letter or digit.
+
     Examples
     --------
     >>> import l96bench

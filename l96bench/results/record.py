@@ -166,7 +166,32 @@ class Score(_Record):
 
 
 class ModelInfo(_Record):
-    """Description of a scored model, enough to know it and to make it again."""
+    """Description of a scored model, enough to know it and to make it again.
+
+    Parameters
+    ----------
+    name, kind : str
+        Title of the rows, and kind of the method, of 1 to 100 characters each.
+    inputs : str
+        What it sees, such as ``"X_k"``.
+    parameters : int, optional
+        Number of trained parameters.
+    trained_on : str, optional
+        What it was fitted to.
+    seeds : list of int
+        Training seeds.
+    command : str
+        The command that makes the row again.
+    source, description : str
+        A citation, and one line.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> info = l96bench.ModelInfo(name="slope", kind="polynomial", inputs="X_k", command="l96bench run slope.py")
+    >>> info.script
+    'slope.py'
+    """
 
     name: Name
     kind: Name
@@ -189,7 +214,23 @@ class ModelInfo(_Record):
 
 
 class Failures(_Record):
-    """Number of predictions or runs, out of ``of``, that were not finite or left the attractor."""
+    """Number of predictions or runs, out of ``of``, that were not finite or left the attractor.
+
+    Parameters
+    ----------
+    non_finite, diverged : int
+        Number of predictions that were not finite, and of runs that left the attractor; at most `of`.
+    of : int
+        Number of predictions or runs.
+    note : str
+        What happened, in words.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.Failures(diverged=1, of=3)
+    Failures(non_finite=0, diverged=1, of=3, note='')
+    """
 
     non_finite: Count = 0
     diverged: Count = 0
@@ -243,10 +284,50 @@ class Environment(_Record):
 class Result(_Record):
     """One row of the leaderboard: one entry on one task.
 
-    ``metrics`` are single numbers with intervals, ``series`` are curves such as skill by lead.  ``replicates`` and
-    ``series`` are kept to 6 significant digits.  ``data_digests`` and ``predictions_digest`` are SHA-256 in hex.
     A quantity that is not finite has no place here: the caller clips it, or counts it in ``failures``.
-    ``fresh`` says how the artifact of a submission does on test data drawn anew.
+
+    Parameters
+    ----------
+    schema : str
+        Name of the format.
+    task : str
+        Id of the task.
+    task_version : int
+        Version of the task, also in its id.
+    data_digests : dict of str to str
+        SHA-256 in hex of the arrays that were read.
+    scorer_version : str
+        Version of l96bench.
+    split : str
+        What was scored: the registered test data, or others.
+    model : ModelInfo
+        What was scored.
+    score : Score
+        The score, with its interval and its replicates, which are kept to 6 significant digits.
+    metrics : dict of str to Value
+        Single numbers with intervals.
+    series : dict of str to list of float
+        Curves, such as skill by lead, kept to 6 significant digits.
+    failures : Failures
+        What was clipped or left out.
+    cost : Cost
+        Times.
+    environment : Environment
+        Versions and processor.
+    predictions_digest : str
+        SHA-256 in hex.
+    submission : SubmissionInfo, optional
+        Where a submission came from.
+    fresh : FreshDraw, optional
+        How the artifact of a submission does on test data drawn anew.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> result = task.evaluate(l96bench.NoClosure(), progress=False)
+    >>> result.task, sorted(result.metrics)[:3], result.failures.of
+    ('subgrid-forcing/wilks-f20-v1', ['bias', 'bias_shift', 'r2'], 9600)
     """
 
     schema_: Literal["l96bench/result/1"] = Field(default="l96bench/result/1", alias="schema")

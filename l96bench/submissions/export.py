@@ -40,14 +40,29 @@ def export_onnx(model: Any, path: str | os.PathLike[str], K: int) -> Path:
         A closure of `l96bench.estimators` or a regressor that makes one; a scikit-learn estimator or pipeline or a
         ``torch.nn.Module`` with K inputs and K outputs; a stable-baselines3 model trained in an environment of
         l96bench, or its `PolicyClosure`.
-    path : path
+    path : str or path
+        The file to write.
     K : int
         Number of points.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     ModelError
         If the model is none of these, is stochastic or has a memory, or its graph gives another U.
+
+    Examples
+    --------
+    >>> import l96bench, tempfile
+    >>> import onnx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     l96bench.export_onnx(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.onnx", K=8).name
+    ...
+    'closure.onnx'
     """
     path = _path(path, ".onnx")
     write_atomic(path, exported(_policy_of(model), K, path.name).data)
@@ -82,13 +97,26 @@ def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
     model : object
         A `Polynomial` or a regressor that makes one; an `EquationClosure` or `EquationSet`; a fitted pysindy model or
         anything with ``equations()``; a list of texts; or, for `equation-recovery`, lists by problem id.
-    path : path
-        JSON if it ends in ``.json``, which may be larger and is read faster.
+    path : str or path
+        The file to write: JSON if it ends in ``.json``, which may be larger and is read faster.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     ModelError
         For any other model, and `EquationError` for texts outside of the grammar.
+
+    Examples
+    --------
+    >>> import l96bench, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(l96bench.export_equations(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.yaml").read_text())
+    ...
+    - U[k] = (1.0) + (-0.5)*X[k]
     """
     import yaml
 
@@ -149,15 +177,33 @@ def export_predictions(
 
     Parameters
     ----------
-    path : path
+    path : str or path
+        The file to write, ``.npz``.
     task : Task
-    U, U_shift : arrays of the shape of ``task.test.U`` and ``task.shift.U``
-        Values that are not finite are counted as those of a model.
+        The task, which must take predictions.
+    U : array of the shape of ``task.test.U``
+        Predicted tendencies; values that are not finite are counted as those of a model.
+    U_shift : array of the shape of ``task.shift.U``, optional
+        Those for the states in the warmer climate.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     L96BenchError
         If a shape or type is wrong, or the task does not score predictions.
+
+    Examples
+    --------
+    >>> import l96bench, tempfile
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     l96bench.export_predictions(f"{folder}/U.npz", task, -0.5 * task.test.X).name
+    ...
+    'U.npz'
     """
     path, expected, arrays = _path(path, ".npz"), task.expected_predictions, {}
     for name, given in {"test": U, **({} if U_shift is None else {"shift": U_shift})}.items():

@@ -77,6 +77,13 @@ class Task(ABC):
         Whether test data are the source's, which can then draw them anew: from a seed, or the secret of a season.
     heeds : tuple of str
         What a submission may say of how its file is run: names of fields of `Described`.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    >>> isinstance(task, l96bench.Task), task.family, task.regime_id
+    (True, 'subgrid-forcing', 'wilks-f20')
     """
 
     regime_id: str

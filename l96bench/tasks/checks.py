@@ -28,11 +28,17 @@ def check_task(task: Task) -> None:
     Parameters
     ----------
     task : Task
+        At its registered size, or in miniature.
 
     Raises
     ------
     L96BenchError
         At the first violation.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> l96bench.check_task(l96bench.make_task("subgrid-forcing/wilks-f20-v1"))  # nothing is wrong
     """
     mini = task.miniature()
     before = _global_state()

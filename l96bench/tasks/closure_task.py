@@ -87,7 +87,24 @@ class Samples:
 
 @dataclass(frozen=True)
 class ClosureTask(Task):
-    """Base class of tasks for closures, fitted to pairs of X and U; `cases` are the forecasts' initial conditions."""
+    """Base class of tasks for closures, fitted to pairs of X and U; `cases` are the forecasts' initial conditions.
+
+    Parameters
+    ----------
+    regime_id : str
+        The regime whose data are used.
+    version : int
+        Raised by every change that moves a score.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> isinstance(task, l96bench.ClosureTask), task.train.U.shape
+    (True, (1200, 8))
+    """
 
     training_set: ClassVar[str] = "train, 2000 MTU"
     heeds: ClassVar[tuple[str, ...]] = ("step",)

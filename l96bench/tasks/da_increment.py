@@ -72,11 +72,27 @@ class DAIncrement(ClosureTask):
 
     Parameters
     ----------
+    regime_id : str
+        The track, ``"dense"`` or ``"sparse"``.
+    version : int
+        Raised by every change that moves a score.
     n_members : int, optional
+        Of the ensemble; the track's by default.
     inflations : tuple of float, optional
-        Replace the track's.
+        The grid from which every entry's inflation is chosen; the track's by default.
     spin_up, duration : float
         Spin-up and sampled length of the climate run, in MTU.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("da-increment/dense-v1").miniature()
+    >>> isinstance(task, l96bench.DAIncrement), task.train.X.shape[1]
+    (True, 8)
+    >>> task.score(l96bench.NoClosure())
+    0.0
     """
 
     n_members: int | None = None

@@ -53,12 +53,27 @@ class EquationRecovery(Task):
 
     Parameters
     ----------
+    regime_id : str
+        The track, such as ``"single"``.
+    version : int
+        Raised by every change that moves a score.
     seed : int, optional
         None for the registered instances; any other number draws a new set.
-    noises, budgets : tuple of float, optional
-        Replace the track's.
+    noises : tuple of float, optional
+        Levels of the observation noise; the track's by default.
+    budgets : tuple of float, optional
+        Lengths of the training data in MTU; the track's by default.
     indices : tuple of int, optional
         Selects some instances.
+    source : Source, optional
+        Where the data come from; the registered instances by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("equation-recovery/single-v1").miniature()
+    >>> isinstance(task, l96bench.EquationRecovery), task.regime_id
+    (True, 'single')
     """
 
     seed: int | None = None

@@ -55,6 +55,10 @@ class ObservedClosure(Task):
 
     Parameters
     ----------
+    regime_id : str
+        The track, such as ``"wilks-f20-dense"``.
+    version : int
+        Raised by every change that moves a score.
     draw : int, optional
         A seed of observations that are drawn anew, instead of the registered ones.
     scorer : OnlineRollout, optional
@@ -63,6 +67,15 @@ class ObservedClosure(Task):
         MTU of the observations.
     alone : bool
         Whether there is nothing but the observations, as for entries.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature()
+    >>> isinstance(task, l96bench.ObservedClosure), type(task.train).__name__
+    (True, 'ObservedSeries')
     """
 
     draw: int | None = None

@@ -42,7 +42,7 @@ _FAMILIES: Registry[type[Task]] = Registry("family", "l96bench.tasks", _checked)
 
 
 def register_task(cls: type[Task]) -> type[Task]:
-    """Register a family of tasks, or decorate its class; raise `L96BenchError` if it is invalid or its name is taken.
+    """Register a family of tasks, or decorate its class.
 
     Installed packages can instead name families as entry points of the group ``l96bench.tasks``.
 
@@ -50,6 +50,23 @@ def register_task(cls: type[Task]) -> type[Task]:
     ----------
     cls : subclass of Task
         Its `family` is the first part of the ids of its tasks.
+
+    Returns
+    -------
+    type
+        The same class.
+
+    Raises
+    ------
+    L96BenchError
+        If the class is invalid, or its name is taken.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.tasks import SubgridForcing
+    >>> l96bench.register_task(SubgridForcing) is SubgridForcing  # which is registered already
+    True
     """
     return _FAMILIES.register(str(getattr(cls, "family", None)), cls)
 

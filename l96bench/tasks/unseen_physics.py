@@ -59,7 +59,7 @@ _DRAW_DIGITS = 12
 class SystemSamples:
     """X and U of one training system.
 
-    Attributes
+    Parameters
     ----------
     regime : Regime
         The system, with its F, h and c.
@@ -67,6 +67,13 @@ class SystemSamples:
         Resolved state, and the tendency that the fast variables add to it.
     interval : float
         MTU between samples.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> run = l96bench.simulate("wilks-f20", 1.0, spin_up=1.0)
+    >>> l96bench.SystemSamples(l96bench.get_regime("wilks-f20"), run.X, run.U).X.shape
+    (20, 8)
     """
 
     regime: Regime
@@ -90,6 +97,10 @@ class UnseenPhysics(Task):
 
     Parameters
     ----------
+    regime_id : str
+        The track, ``"interpolate"`` or ``"extrapolate"``.
+    version : int
+        Raised by every change that moves a score.
     n_training, n_test : int
         Systems to train on, and of the test.
     duration : float
@@ -97,11 +108,20 @@ class UnseenPhysics(Task):
     scorer : OnlineRollout
         The sizes of the test of a system: five cases of forecasts, of 10 members, in each of 20 trajectories of the
         truth, and climate runs of 20 members and, at F + 4, 10.
+    source : Source, optional
+        Where the data come from; the registered systems by default.
 
     Attributes
     ----------
     box : mapping of str to (float, float)
         The ranges of F, h and c of the training systems.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("unseen-physics/interpolate-v1").miniature()
+    >>> isinstance(task, l96bench.UnseenPhysics), sorted(task.box)
+    (True, ['F', 'c', 'h'])
     """
 
     n_training: int = N_TRAINING
