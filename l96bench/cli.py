@@ -150,63 +150,16 @@ def run_script(path: str) -> None:
 
     Examples
     --------
-    >>> import l96bench, sys
-    >>> sys.argv = ["quartic.py", "--help"]
+    >>> import sys
+    >>> import l96bench
+    >>> given, sys.argv = sys.argv, ["slope.py", "--no-such-option"]
     >>> try:
-    ...     l96bench.run_script("quartic")
+    ...     l96bench.run_script("slope.py")
     ... except SystemExit as end:
     ...     print(end.code)
     ...
-    <BLANKLINE>
-     Usage: quartic.py run [OPTIONS] [entries]...                                   
-    <BLANKLINE>
-     Train and score entries, and write a result file for each entry and task.      
-    <BLANKLINE>
-     Without entries: the quick baselines; with --all every baseline. Without tasks 
-     and regimes: those of the quick board                                          
-     of each entry's families. An interrupted run carries on where it stopped. A    
-     submission's folder is scored.                                                 
-    <BLANKLINE>
-    ╭─ Arguments ──────────────────────────────────────────────────────────────────╮
-    │   entries...      <list[str]>  Baselines (key or title), scripts, or         │
-    │                                MODULE:OBJECT; if none, the quick ones.       │
-    ╰──────────────────────────────────────────────────────────────────────────────╯
-    ╭─ Options ────────────────────────────────────────────────────────────────────╮
-    │ --task                        <list[str]>             Task id; repeat for    │
-    │                                                       several.               │
-    │ --regime                      <list[str]>             Regime or track;       │
-    │                                                       repeat for several.    │
-    │ --output                      <path>                  Folder of result       │
-    │                                                       files.                 │
-    │                                                       [default: results]     │
-    │ --all                         <bool>                  All baselines, not     │
-    │                                                       only the quick ones,   │
-    │                                                       on all regimes and     │
-    │                                                       tracks.                │
-    │ --slow          --no-slow     <bool>                  With those that train  │
-    │                                                       for minutes a seed.    │
-    │                                                       [default: slow]        │
-    │ --jobs                        <int range> [x>=1]      Processes; all         │
-    │                                                       processors if not      │
-    │                                                       given.                 │
-    │ --dask                        ADDRESS                 Dask scheduler,        │
-    │                                                       tcp://host:8786, whose │
-    │                                                       workers do it instead. │
-    │ --seeds                       <int range> [x>=1]      At most so many        │
-    │                                                       training seeds.        │
-    │ --fresh         --no-fresh    <bool>                  Train and score again  │
-    │                                                       what is already in the │
-    │                                                       cache.                 │
-    │                                                       [default: no-fresh]    │
-    │ --time-limit                  <float range> [x>=1.0]  Seconds for training a │
-    │                                                       seed, and for scoring  │
-    │                                                       it on a task.          │
-    │                                                       [default: 14400.0]     │
-    │ --help                        <bool>                  Show this message and  │
-    │                                                       exit.                  │
-    ╰──────────────────────────────────────────────────────────────────────────────╯
-    <BLANKLINE>
-    0
+    2
+    >>> sys.argv = given
     """
     main(["run", path, *sys.argv[1:]])
 

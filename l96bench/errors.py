@@ -108,13 +108,12 @@ class ResultError(L96BenchError):
     --------
     >>> import l96bench, pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pathlib.Path(folder, "a.json").write_text("{}")
+    ...     _ = pathlib.Path(folder, "a.json").write_text("{}")
     ...     try:
     ...         l96bench.read_results(folder)
     ...     except l96bench.ResultError as error:
     ...         print("refused")
     ...
-    2
     refused
     """
 

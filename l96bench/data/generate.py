@@ -59,6 +59,31 @@ def perfect_forecast(
 
     Each member's fast variables start at random `cases.memory` MTU before the case and are driven by the true X up to
     its start (X at every Runge-Kutta stage is recorded from the truth and prescribed); then the member runs free.
+
+    Parameters
+    ----------
+    regime : Regime
+        A system of two scales.
+    cases : Cases
+        The initial conditions, the leads and the number of members.
+    progress : bool, optional
+        Show a progress bar; by default when standard error is a terminal.
+    threads : int, optional
+        Threads over cases; all processors if not given. The bits do not depend on it.
+    seed_of : callable
+        From the regime and the name of a stream to seed words; see `split_seed`.
+
+    Returns
+    -------
+    (lead, case, member, K) array
+        X of every member; the first lead is `cases.interval`.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> cases = l96bench.Cases(per_trajectory=1, n_trajectories=1, first=0.1, lead=0.1, memory=0.1, members=2)
+    >>> l96bench.perfect_forecast(l96bench.get_regime("wilks-f20"), cases).shape
+    (2, 1, 2, 8)
     """
     states = _states_before(regime, cases, seed_of)
     n_driven = whole_multiple(cases.memory, TRUTH_DT)

@@ -183,8 +183,29 @@ def instances(track: str | RecoveryTrack, seed: InstanceSeed = None) -> tuple[In
 def textbook_instance(regime: str | Regime) -> Instance:
     """Return a regime as an instance, with its fast variables, if any, hidden.
 
-    ``"single"`` and ``"two-scale"`` give the systems around which the instances of these tracks are drawn. Raises
-    `UnknownIdError` for an unknown regime, `L96BenchError` for one with three scales or a coupling by fluxes.
+    Parameters
+    ----------
+    regime : str or Regime
+        Or ``"single"`` or ``"two-scale"``, for the systems around which the instances of these tracks are drawn.
+
+    Returns
+    -------
+    Instance
+        With its coefficients and its true equations.
+
+    Raises
+    ------
+    UnknownIdError
+        For an unknown regime.
+    L96BenchError
+        For one with three scales or a coupling by fluxes.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> instance = l96bench.textbook_instance("lorenz96-k40")
+    >>> instance.K, instance.coefficients.F
+    (40, 8.0)
     """
     found = _TEXTBOOK[regime] if isinstance(regime, str) and regime in _TEXTBOOK else get_regime(regime)
     coefficients = Coefficients.of(found)

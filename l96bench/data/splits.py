@@ -150,7 +150,24 @@ SPLITS: tuple[Split, ...] = (
 
 
 def splits_of(regime: str | Regime) -> tuple[Split, ...]:
-    """Return the splits of a regime: all for two-scale regimes; others have no `shift`."""
+    """Return the splits of a regime: all for two-scale regimes; others have no `shift`.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        The system.
+
+    Returns
+    -------
+    tuple of Split
+        With name, number and length of the trajectories.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> [split.name for split in l96bench.splits_of("wilks-f20")][:4]
+    ['train', 'train-fine', 'valid', 'test']
+    """
     two_scale = get_regime(regime).scales == 2
     return tuple(split for split in SPLITS if two_scale or split.name != "shift")
 
@@ -175,5 +192,25 @@ def split_regime(regime: str | Regime, split: Split) -> Regime:
 
 
 def split_seed(regime: Regime, stream: str) -> tuple[int, ...]:
-    """Return the seed words of a stream, which the trajectory's number follows."""
+    """Return the seed words of a stream, which the trajectory's number follows.
+
+    Parameters
+    ----------
+    regime : Regime
+        The system.
+    stream : str
+        Such as ``"train"``.
+
+    Returns
+    -------
+    tuple of int
+        Words of the seed of a PCG64 stream.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> regime = l96bench.get_regime("wilks-f20")
+    >>> l96bench.split_seed(regime, "train") == l96bench.split_seed(regime, "test")
+    False
+    """
     return regime.word, DATA_VERSION, seed_word(stream)

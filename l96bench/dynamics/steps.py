@@ -143,8 +143,8 @@ class SteppedClosure:
     Examples
     --------
     >>> import l96bench
-    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
     >>> from l96bench.estimators import MarkovChainRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
     >>> chain = MarkovChainRegressor(n_bins=4, n_states=2).fit(run.X, run.U)
     >>> closure = chain.closure(0.01)
     >>> isinstance(closure, l96bench.SteppedClosure), closure.deterministic

@@ -57,8 +57,9 @@ class Entry:
     seeds : sequence of int
         Training seeds: one if training is deterministic, five if it is random.
     families : sequence of str
+        Families of tasks that it enters.
     regimes : sequence of str, optional
-        All if not given.
+        The regimes (or tracks) that it enters; all if not given.
     source, description : str
         A citation, and one line.
     trained_on : str, optional
@@ -74,6 +75,15 @@ class Entry:
     ------
     ArgumentError
         If there is no name or seed, seeds are equal or no whole numbers from 0 on, or families or regimes are a string.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> entry = l96bench.Entry("slope", "polynomial", "X_k", lambda task, seed: l96bench.PolynomialRegressor(degree=1))
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> model, seconds = entry.train(task, 0)
+    >>> model.coef_.shape
+    (2,)
     """
 
     name: str

@@ -56,8 +56,11 @@ class SavitzkyGolay:
     Examples
     --------
     >>> import l96bench
-    >>> l96bench.SavitzkyGolay(degree=3, window=7)
-    SavitzkyGolay(degree=3, window=7)
+    >>> import numpy as np
+    >>> t = 0.01 * np.arange(50)
+    >>> derivative = l96bench.SavitzkyGolay(degree=3, window=7)
+    >>> sorted(name for name in dir(derivative) if not name.startswith("_"))
+    ['degree', 'schemes', 'window']
     """
 
     degree: int = 5
@@ -100,8 +103,9 @@ class WeakForm:
     Examples
     --------
     >>> import l96bench
-    >>> l96bench.WeakForm(half_width=10)
-    WeakForm(half_width=10, power=4)
+    >>> form = l96bench.WeakForm(half_width=10)
+    >>> sorted(name for name in dir(form) if not name.startswith("_"))
+    ['half_width', 'power', 'schemes']
     """
 
     half_width: int | None = None

@@ -57,8 +57,11 @@ class SymbolicRegression(BaseEstimator):
     Examples
     --------
     >>> import l96bench
-    >>> from sklearn.linear_model import LinearRegression
-    >>> l96bench.SymbolicRegression(LinearRegression(), radius=1).radius
+    >>> from gplearn.genetic import SymbolicRegressor
+    >>> run = l96bench.simulate("lorenz96-k40", 2.0, interval=0.01, spin_up=5.0)
+    >>> estimator = SymbolicRegressor(population_size=50, generations=1, random_state=0)
+    >>> model = l96bench.SymbolicRegression(estimator, radius=1, max_rows=100).fit(run.X, run.time)
+    >>> len(model.equations())
     1
     """
 

@@ -71,6 +71,18 @@ def combine_seeds(results: Sequence[Result]) -> Result:
     ------
     ResultError
         If the results are not of one entry on one task, or a seed is missing or repeated.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> def row(seed):
+    ...     info = l96bench.ModelInfo(name="slope", kind="polynomial", inputs="X_k", command="none", seeds=[seed])
+    ...     return task.evaluate(l96bench.Polynomial([0.0, -0.5 - 0.1 * seed]), info, progress=False)
+    ...
+    >>> both = l96bench.combine_seeds([row(0), row(1)])
+    >>> both.model.seeds, abs(both.score.value - (row(0).score.value + row(1).score.value) / 2) < 1e-9
+    ([0, 1], True)
     """
     _require_one_entry(results)
     first = results[0]
