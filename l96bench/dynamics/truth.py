@@ -56,6 +56,7 @@ class Trajectory:
     Parameters
     ----------
     regime : Regime
+        The system.
     time : (time,) array
         MTU since the end of the spin-up; the first sample is at 0.
     X : (time, K) or (trajectory, time, K) array

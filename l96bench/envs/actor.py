@@ -33,12 +33,26 @@ _LAYERS: dict[type[torch.nn.Module], str] = {
 class Actor:
     """A policy's most likely action, for inputs in their own units.
 
-    Attributes
+    Parameters
     ----------
     network : TorchRegressor
         From inputs that were cut off at `low` and `high` (width,) to the action before it is squashed.
     squashed : bool
         Whether actions end in a tanh (TD3, SAC) or are cut off at -1 and 1 (PPO).
+    low, high : (width,) array
+        Where inputs are cut off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from l96bench.estimators import TorchRegressor
+    >>> from l96bench.envs import Actor
+    >>> X = np.random.default_rng(0).standard_normal((50, 5))
+    >>> network = TorchRegressor(hidden=(4,), epochs=1, min_steps=1).fit(X, X[:, :1])
+    >>> actor = Actor(network, np.full(5, -2.0), np.full(5, 2.0), squashed=True)
+    >>> actor, actor.actions(X).shape
+    (5-4-1, (50, 1))
     """
 
     network: TorchRegressor
@@ -74,7 +88,7 @@ class Actor:
 class Learned:
     """A trained policy of fully connected layers, and the environment that it was trained in.
 
-    Attributes
+    Parameters
     ----------
     layers : list of (weight, bias)
         From what a row is shown, or from the memory's output, to its mean action, float64.
@@ -92,6 +106,18 @@ class Learned:
     spread : (weight, bias), optional
         The layer beside the last one of SAC and TQC, which gives the logarithm of the standard deviation of the action
         before it is squashed.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import Learned
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> learned = Learned.from_torch(torch.nn.Sequential(torch.nn.Linear(5, 1)), env)
+    >>> len(learned.layers), learned.squashed, learned.memory
+    (1, False, ())
     """
 
     layers: list[Layer]

@@ -42,8 +42,20 @@ class ClimateReward:
     task : ClosureTask
         Whose training data say how wide cells and standard deviations are.
     n_systems, episode_steps : int
+        Number of systems, and steps of an episode, at least 0.2 MTU.
     dt : float
         MTU of a step.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench.envs import ClimateReward
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> reward = ClimateReward(task, n_systems=2, episode_steps=100, dt=0.01)
+    >>> reward.begin(np.arange(2), task.train.X[:2])
+    >>> bool((reward.loss(np.array([True, False])) < 0.0).all())  # of an episode that ends at once
+    True
     """
 
     def __init__(self, task: ClosureTask, n_systems: int, episode_steps: int, dt: float) -> None:

@@ -60,6 +60,17 @@ class PointEnv(BatchedEnv):
         Of what a row sees, and of what its actions stand for.
     members : int
         Runs that a system consists of.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import PointEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=16, local=True)
+    ...
+    >>> isinstance(env.unwrapped, PointEnv), env.unwrapped.observed[0]
+    (True, array([6, 7, 0, 1, 2]))
     """
 
     regime: Regime
@@ -83,10 +94,37 @@ class PointEnv(BatchedEnv):
 class ClosureEnv(PointEnv):
     """Agents that see the resolved state and act the subgrid forcing, beside a truth (trajectory, time, K).
 
-    Rows are those of `PointEnv`. An episode begins at a random sample of the truth. With
-    `members` M above 1 a system is M runs from there, its rows those of the first member, then those of the second.
-    Behind X a row sees its `beside` values, which the family fills in. `options` are those of `BatchedEnv`; `num_envs`
-    counts rows, None standing for those of one system.
+    Rows are those of `PointEnv`. An episode begins at a random sample of the truth.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        The system.
+    scaling : Scaling
+        Of what a row sees, and of what its actions stand for.
+    num_envs : int, optional
+        Rows; None for those of one system.
+    local : bool
+        Whether every point is a row.
+    truth : (trajectory, time, K) array
+        The true X, at the times of the steps.
+    members : int
+        For M above 1 a system is M runs from one state, its rows those of the first member, then those of the second.
+    beside : int
+        Values that a row sees behind X, which the family fills in.
+    **options
+        Those of `BatchedEnv`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import ClosureEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=2)
+    ...
+    >>> isinstance(env.unwrapped, ClosureEnv), env.unwrapped.at.shape
+    (True, (2, 2))
     """
 
     def __init__(

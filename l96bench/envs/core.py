@@ -62,6 +62,7 @@ class BatchedEnv(VectorEnv):
     threads : int
         Threads that a step is divided among; the bits do not depend on it.
     render_mode : {None, "rgb_array"}
+        Whether `render` returns pictures.
     info : bool
         Whether `info` also holds ``truth``, ``error`` (the agent's less the truth), both (K,) of the row's system, and
         ``time`` since its start in MTU: for critics that may know more than the agent, and for learning curves.
@@ -102,6 +103,18 @@ class BatchedEnv(VectorEnv):
         For ``render_mode="rgb_array"``: the `EpisodePicture` of the environment; after every step and reset, the values
         (n_systems, K) of each of its panels, by default truth, agent's and error; and optionally a line and more lines
         of text for one system.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import BatchedEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=4, episode_steps=10)
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> isinstance(env.unwrapped, BatchedEnv), seen.shape
+    (True, (4, 8))
     """
 
     scale: float

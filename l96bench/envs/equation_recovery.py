@@ -80,14 +80,26 @@ class EquationRecoveryVectorEnv(BatchedEnv):
     ----------
     track : str
         ``single``, ``two-scale``, ``hidden``, or one of them with ``-coarse``.
-    num_envs, local, **options
+    num_envs : int, optional
+        As for `OnlineRolloutVectorEnv`.
+    local : bool
+        As for `OnlineRolloutVectorEnv`.
+    **options
         As for `OnlineRolloutVectorEnv`.
     episode_steps : int
+        Times that the agent writes the equations.
     split : {"train", "valid", "test"}
         The instances: ten that the task does not score, ten others, or the registered ones that it scores.
     scale : float
         What rewards are divided by. Doing nothing pays nothing here; under random actions of std 0.2 the returns have a
         std of about 0.5, and the true equations have a return of 2 or little less.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> env = gymnasium.make_vec("l96bench/EquationRecovery-v2", num_envs=2, track="single")
+    >>> env.action_space.shape  # a coefficient for each of the 21 terms
+    (2, 21)
     """
 
     def __init__(
@@ -230,7 +242,20 @@ class EquationRecoveryVectorEnv(BatchedEnv):
 
 
 class EquationRecoveryEnv(ScalarEnv):
-    """One trajectory whose equations the agent writes: `EquationRecoveryVectorEnv` with one system."""
+    """One trajectory whose equations the agent writes: `EquationRecoveryVectorEnv` with one system.
+
+    Parameters
+    ----------
+    **options
+        Those of `EquationRecoveryVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> env = gymnasium.make("l96bench/EquationRecovery-v2", track="single")
+    >>> env.action_space.shape
+    (21,)
+    """
 
     core_class: ClassVar[type[Any]] = EquationRecoveryVectorEnv
 

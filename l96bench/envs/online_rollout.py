@@ -76,6 +76,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     local : bool
         Make every point an agent that sees its stencil of 5 points and acts its own U.
     reward : {"forecast", "tendency", "ensemble", "climate"}
+        As above.
     split : {"train", "valid", "test"}
         Which trajectories the episodes begin on. The stored samples of the last two are 0.05 MTU apart: the same
         trajectories are integrated anew, which takes a second or two.
@@ -89,6 +90,18 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         (U = 0), so that a reward has the same size in every regime and for every length.
     **options
         `max_episode_steps`, `autoreset_mode`, `threads`, `render_mode` and `info`, see `BatchedEnv`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=16, local=True, scale=1.0)
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> seen, reward, terminated, truncated, info = env.step(env.action_space.sample())
+    >>> seen.shape, reward.shape  # two systems of 8 points, which see 5 points each
+    ((16, 5), (16,))
     """
 
     def __init__(
@@ -172,7 +185,24 @@ class OnlineRolloutVectorEnv(ClosureEnv):
 
 
 class OnlineRolloutEnv(ScalarEnv):
-    """One system of `OnlineRolloutVectorEnv`, with the same behaviour and arguments."""
+    """One system of `OnlineRolloutVectorEnv`, with the same behaviour and arguments.
+
+    Parameters
+    ----------
+    **options
+        Those of `OnlineRolloutVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/OnlineRollout-v2")
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> seen.shape, env.action_space.shape
+    ((8,), (8,))
+    """
 
     core_class: ClassVar[type[Any]] = OnlineRolloutVectorEnv
 

@@ -57,6 +57,17 @@ class ParallelPointsEnv(ParallelEnv[str, NDArray[np.float32], NDArray[np.float32
         For an id or an option that does not exist.
     L96BenchError
         For options that the environment refuses.
+
+    Examples
+    --------
+    >>> import pettingzoo
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import ParallelPointsEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = ParallelPointsEnv("l96bench/OnlineRollout-v2")
+    ...
+    >>> env.possible_agents[:2]
+    ['point_0', 'point_1']
     """
 
     def __init__(self, id: str = "l96bench/OnlineRollout-v2", **options: Any) -> None:

@@ -124,10 +124,27 @@ class SquashedPolicyClosure(PolicyClosure):
 
     Parameters
     ----------
-    actor, index, scaling
+    actor : Actor
         As for `PolicyClosure`.
+    index : (row, width) array of int
+        As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
     spread : TorchRegressor
         The logarithm of the standard deviation of an action before it is squashed, from the actor's inputs.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> import stable_baselines3
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import SB3VecEnv, SquashedPolicyClosure
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
+    ...
+    >>> model = stable_baselines3.SAC("MlpPolicy", env, policy_kwargs={"net_arch": [4]}, buffer_size=8)
+    >>> SquashedPolicyClosure.from_sb3(model).deterministic
+    False
     """
 
     deterministic = False

@@ -39,7 +39,7 @@ __all__ = ["BatchPPO", "PPOOptions"]
 class PPOOptions:
     """The options of `BatchPPO`, by the names of stable-baselines3.
 
-    Attributes
+    Parameters
     ----------
     gamma, gae_lambda : float
         Discount, and the decay of the generalized advantages.
@@ -48,6 +48,7 @@ class PPOOptions:
     learning_rate : float
         Of Adam at first; it falls linearly to zero.
     clip_range, ent_coef, vf_coef, max_grad_norm : float
+        Of the ratio of probabilities; weights of the entropy and of the loss of the values; largest norm of a gradient.
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
     activation : {"tanh", "relu"}
@@ -55,6 +56,13 @@ class PPOOptions:
         Logarithm of the actions' standard deviation at first.
     average : float
         The last part of the updates whose weights are averaged; 0 for none.
+
+    Examples
+    --------
+    >>> from l96bench.envs import PPOOptions
+    >>> options = PPOOptions(gamma=0.95, n_steps=10)
+    >>> options.gamma, options.n_steps
+    (0.95, 10)
     """
 
     gamma: float
@@ -92,7 +100,9 @@ class BatchPPO:
     env : VectorEnv
         One of ours, or with ``autoreset_mode="Disabled"``; with box observations (width,) and box actions from -1 to 1.
     options : PPOOptions
+        How it is trained.
     seed : int
+        Of everything that is random.
     device : str
         Where networks and buffer are, such as ``"cuda"``; the smallest networks are fastest on one core.
 
@@ -116,11 +126,15 @@ class BatchPPO:
 
     Examples
     --------
-    >>> import gymnasium
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
     >>> from l96bench.envs import BatchPPO, PolicyClosure, PPOOptions
-    >>> env = gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=1024, local=True)  # doctest: +SKIP
-    >>> agent = BatchPPO(env, PPOOptions(gamma=0.95), seed=0).learn(800_000)  # doctest: +SKIP
-    >>> closure = agent.closure(PolicyClosure)  # doctest: +SKIP
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=64, local=True, autoreset_mode="Disabled")
+    ...
+    >>> agent = BatchPPO(env, PPOOptions(gamma=0.0, n_steps=4, batch_size=128), seed=0).learn(512)
+    >>> agent.closure(PolicyClosure)
+    PolicyClosure(5-32-32-1, K=8)
     """
 
     def __init__(self, env: VectorEnv, options: PPOOptions, seed: int = 0, device: str = "cpu") -> None:

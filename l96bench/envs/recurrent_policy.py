@@ -22,10 +22,26 @@ class RecurrentPolicyClosure(PointPolicy):
     ----------
     actor : Actor
         From the output of the memory to an action.
-    index, scaling
+    index : (row, width) array of int
         As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
     memory : tuple of (weight, bias)
         The LSTM, as `Learned` has it, from the X that a row observes, in its own units.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> import sb3_contrib
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import RecurrentPolicyClosure, SB3VecEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
+    ...
+    >>> model = sb3_contrib.RecurrentPPO("MlpLstmPolicy", env, n_steps=2, policy_kwargs={"lstm_hidden_size": 4})
+    >>> closure = RecurrentPolicyClosure.from_sb3(model)
+    >>> len(closure.memory)
+    1
     """
 
     deterministic = True

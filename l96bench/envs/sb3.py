@@ -41,6 +41,17 @@ class SB3VecEnv(VecEnv):
     ----------
     venv : gymnasium.vector.VectorEnv
         Also an attribute.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import SB3VecEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
+    ...
+    >>> env.reset().shape
+    (8, 5)
     """
 
     def __init__(self, venv: VectorEnv) -> None:

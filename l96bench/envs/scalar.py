@@ -22,8 +22,23 @@ class ScalarEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     """A scalar Gymnasium environment around the batched environment `core` with one system.
 
     With ``local=True`` the rows of the system are laid side by side: the observation is that of all points, one after
-    the other, the action has one number for each point, and the reward is the mean of theirs. Options are those of the
-    family's vector environment, `core_class`, but for `num_envs`, `autoreset_mode` and `threads`.
+    the other, the action has one number for each point, and the reward is the mean of theirs.
+
+    Parameters
+    ----------
+    **options
+        Those of the family's vector environment, `core_class`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import ScalarEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> isinstance(env.unwrapped, ScalarEnv), env.observation_space.shape
+    (True, (40,))
     """
 
     observation_space: spaces.Box  # type: ignore[assignment]

@@ -29,6 +29,21 @@ class Scaling:
 
     X is what an agent sees, U what its actions stand for: the states and subgrid forcings of a regime, or the
     backgrounds and analysis increments of an archive.
+
+    Parameters
+    ----------
+    mean_X, std_X : float
+        Of X, which an agent sees.
+    mean_U, std_U : float
+        Of U, which its actions stand for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.envs import Scaling
+    >>> scaling = Scaling(mean_X=1.0, std_X=2.0, mean_U=0.0, std_U=1.0)
+    >>> scaling.observation(np.array([[1.0, 3.0]]))
+    array([[0., 1.]], dtype=float32)
     """
 
     mean_X: float

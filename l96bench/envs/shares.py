@@ -31,6 +31,19 @@ class MemberShares(VectorWrapper):
     env : VectorEnv
         ``l96bench/OnlineRollout-v2`` with ``local=True, reward="ensemble", autoreset_mode="Disabled"``; else
         `L96BenchError`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import MemberShares
+    >>> options = dict(local=True, reward="ensemble", scale=1.0, autoreset_mode="Disabled")
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = MemberShares(gymnasium.make_vec("l96bench/OnlineRollout-v2", num_envs=16, **options))
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> env.step(0.0 * env.action_space.sample())[1].shape
+    (16,)
     """
 
     def __init__(self, env: VectorEnv) -> None:

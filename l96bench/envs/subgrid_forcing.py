@@ -29,10 +29,31 @@ class SubgridForcingVectorEnv(ClosureEnv):
 
     Parameters
     ----------
-    regime, num_envs, local, episode_steps, scale, **options
+    regime : str
+        As for `OnlineRolloutVectorEnv`.
+    num_envs : int, optional
+        As for `OnlineRolloutVectorEnv`.
+    local : bool
         As for `OnlineRolloutVectorEnv`.
     split : {"train", "valid", "test"}
         Which trajectories the states come from.
+    episode_steps : int
+        Steps of an episode.
+    scale : float, optional
+        As for `OnlineRolloutVectorEnv`.
+    **options
+        As for `OnlineRolloutVectorEnv`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=4)
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> seen.shape
+    (4, 8)
     """
 
     def __init__(
@@ -93,6 +114,22 @@ class SubgridForcingVectorEnv(ClosureEnv):
 
 
 class SubgridForcingEnv(ScalarEnv):
-    """One system of `SubgridForcingVectorEnv`, with the same behaviour and arguments."""
+    """One system of `SubgridForcingVectorEnv`, with the same behaviour and arguments.
+
+    Parameters
+    ----------
+    **options
+        Those of `SubgridForcingVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2")
+    ...
+    >>> env.observation_space.shape, env.action_space.shape
+    ((8,), (8,))
+    """
 
     core_class: ClassVar[type[Any]] = SubgridForcingVectorEnv

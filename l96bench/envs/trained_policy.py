@@ -33,6 +33,18 @@ class TrainedPolicy:
     n_parameters : int
     learning_curve : dict of lists
         The curve of `l96bench.envs.training.train`; empty for other policies.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import PolicyClosure, TrainedPolicy
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> policy = PolicyClosure.from_torch(torch.nn.Sequential(torch.nn.Linear(5, 1)), env)
+    >>> isinstance(policy, TrainedPolicy), policy.n_parameters, policy.learning_curve
+    (True, 6, {})
     """
 
     def __init__(self, actor: Actor) -> None:
@@ -100,6 +112,18 @@ class PointPolicy(TrainedPolicy):
         The points that each row observes: stencils, or the whole state.
     scaling : Scaling
         Of the environment that the policy was trained in.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import PointPolicy, PolicyClosure
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> policy = PolicyClosure.from_torch(torch.nn.Sequential(torch.nn.Linear(5, 1)), env)
+    >>> isinstance(policy, PointPolicy), policy.index[0]
+    (True, array([6, 7, 0, 1, 2]))
     """
 
     def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling) -> None:

@@ -35,6 +35,31 @@ def training_rows(task: ClosureTask, reward: str, episode_steps: int = 20) -> Ve
     """Return the points of 128 runs of `l96bench/OnlineRollout-v2` on a task's regime as agents with one policy.
 
     The members of ensembles are paid by their shares, see `MemberShares`.
+
+    Parameters
+    ----------
+    task : ClosureTask
+        Whose regime it is.
+    reward : {"forecast", "tendency", "ensemble", "climate"}
+        As for `OnlineRolloutVectorEnv`.
+    episode_steps : int
+        Steps of an episode, of 0.01 MTU.
+
+    Returns
+    -------
+    VectorEnv
+        With 128 K rows.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import training_rows
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = training_rows(l96bench.make_task("subgrid-forcing/wilks-f20-v1"), "tendency")
+    ...
+    >>> env.num_envs
+    1024
     """
     env = gymnasium.make_vec(
         "l96bench/OnlineRollout-v2",
@@ -67,14 +92,34 @@ def train_ppo(
         Of closures, with about 1,000 rows.
     gamma : float
         Discount: 0 where what is done now changes nothing later.
-    steps, kind, looks
-        As for `train`.
+    steps : int
+        Of all rows together, as for `train`.
+    kind : type
+        The closure to make, as for `train`.
+    looks : int
+        Points of the learning curve, as for `train`.
     seed : int
         Of everything that is random.
     checkpoint : path, optional
         As for `BatchPPO.learn`.
     **options
         Others of `PPOOptions`.
+
+    Returns
+    -------
+    PolicyClosure or another of that `kind`
+        With its `learning_curve`.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import train_ppo
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=64, local=True, autoreset_mode="Disabled")
+    ...
+    >>> train_ppo(env, gamma=0.0, steps=512, seed=0, looks=0, n_steps=4, batch_size=128)
+    PolicyClosure(5-32-32-1, K=8)
     """
     agent = BatchPPO(env, PPOOptions(gamma=gamma, **options), seed)
     curve = ValidationSkill(env) if looks else None
@@ -93,14 +138,32 @@ def train(
 
     Parameters
     ----------
-    model : PPO, TD3, SAC, ...
-        In an l96bench environment about closures.
+    model : stable-baselines3 model
+        Such as PPO, TD3 or SAC, in an l96bench environment about closures.
     steps, looks : int
         Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`; 0 for
         none, where the true U is not known, or systems are many.
     kind : PolicyClosure, StochasticPolicyClosure, InformedPolicy or PastPolicyClosure
         The closure to make: with the policy's most likely actions, or with its randomness; of `UnseenPhysics`, that of
         a policy that is told h and c, or that observes the past.
+
+    Returns
+    -------
+    PolicyClosure or another of that `kind`
+        With its `learning_curve`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> import stable_baselines3
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import SB3VecEnv, train
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
+    ...
+    >>> model = stable_baselines3.PPO("MlpPolicy", env, n_steps=4, batch_size=32, n_epochs=1, seed=0)
+    >>> train(model, 32, looks=0)
+    PolicyClosure(5-64-64-1, K=8)
     """
     curve = LearningCurveCallback(-(-steps // looks), kind) if looks else None
     with one_thread():
@@ -118,6 +181,19 @@ class ValidationSkill:
     ----------
     env : gymnasium environment
         Of closures of one system; `L96BenchError` for others.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> import l96bench
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import ValidationSkill
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/OnlineRollout-v2")
+    ...     skill = ValidationSkill(env)
+    ...
+    >>> sorted(skill.look(l96bench.PUBLISHED["wilks2005_f20"].polynomial))
+    ['error', 'r2']
     """
 
     def __init__(self, env: Any) -> None:
@@ -152,12 +228,28 @@ class LearningCurveCallback(BaseCallback):
     every : int
         Steps of all rows together between two evaluations.
     kind : PolicyClosure or StochasticPolicyClosure
+        The closure that is evaluated.
 
     Attributes
     ----------
     curve : dict of lists
         By evaluation, the first before all training: ``steps``; ``seconds`` of processor time, without those of the
         evaluations; those of `ValidationSkill.look`. From the second on: ``reward``, its mean per step and row since.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> import stable_baselines3
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import LearningCurveCallback, SB3VecEnv
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
+    ...     callback = LearningCurveCallback(every=32)
+    ...     model = stable_baselines3.PPO("MlpPolicy", env, n_steps=4, batch_size=32, n_epochs=1, seed=0)
+    ...     _ = model.learn(32, callback=callback)
+    ...
+    >>> callback.curve["steps"]
+    [0.0, 32.0]
     """
 
     def __init__(self, every: int, kind: Any = PolicyClosure) -> None:

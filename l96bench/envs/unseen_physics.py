@@ -71,6 +71,7 @@ class UnseenPhysicsVectorEnv(SampledRolloutEnv):
     local : bool
         Make every point an agent that sees its stencil of 5 points and acts its own U.
     reward : {"forecast", "tendency"}
+        As above.
     told : bool
         Append h and c to the observation, less the centre of the training systems' box and over its half-width: they
         are in [-1, 1] here, and up to 2 in the test of `extrapolate`.
@@ -89,6 +90,17 @@ class UnseenPhysicsVectorEnv(SampledRolloutEnv):
         `max_episode_steps`, `autoreset_mode`, `threads`, `render_mode` and `info`, see `BatchedEnv`. With `info`, truth
         and error are those of the latest sample. In the option ``start`` of `reset` a trajectory is a training system,
         and a sample counts steps of 0.01 MTU from 10 MTU on, rounded down to a sample.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/UnseenPhysics-v1", num_envs=2, told=True, episode_steps=10, scale=1.0)
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> seen.shape  # X, h and c
+    (2, 10)
     """
 
     def __init__(
@@ -186,7 +198,23 @@ class UnseenPhysicsVectorEnv(SampledRolloutEnv):
 
 
 class UnseenPhysicsEnv(ScalarEnv):
-    """One system of `UnseenPhysicsVectorEnv`, with the same behaviour and arguments."""
+    """One system of `UnseenPhysicsVectorEnv`, with the same behaviour and arguments.
+
+    Parameters
+    ----------
+    **options
+        Those of `UnseenPhysicsVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/UnseenPhysics-v1", episode_steps=10, scale=1.0)
+    ...
+    >>> env.observation_space.shape, env.action_space.shape
+    ((8,), (8,))
+    """
 
     core_class: ClassVar[type[Any]] = UnseenPhysicsVectorEnv
 

@@ -27,10 +27,26 @@ class PastPolicyClosure(PointPolicy):
     ----------
     actor : Actor
         From what a row observes, in its own units, to its action.
-    index, scaling
+    index : (row, width) array of int
         As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
     n_past : int
         Observations of the past, the latest last.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> import numpy as np
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import PastPolicyClosure
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/UnseenPhysics-v1", past=2, episode_steps=10, scale=1.0)
+    ...
+    >>> closure = PastPolicyClosure.from_torch(torch.nn.Sequential(torch.nn.Linear(24, 8)), env)
+    >>> closure.remember(np.zeros((2, 1, 8)))
+    >>> closure.step(np.ones((1, 8))).shape
+    (1, 8)
     """
 
     deterministic = True
@@ -78,10 +94,25 @@ class InformedPolicy(PointPolicy):
     ----------
     actor : Actor
         From what a row observes, in its own units, h and c last, to its action.
-    index, scaling
+    index : (row, width) array of int
         As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
     n_past : int
         Observations of the past between X and h.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> import l96bench
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import InformedPolicy
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/UnseenPhysics-v1", told=True, episode_steps=10, scale=1.0)
+    ...
+    >>> policy = InformedPolicy.from_torch(torch.nn.Sequential(torch.nn.Linear(10, 8)), env)
+    >>> policy.closure(0.01, l96bench.get_regime("wilks-f20"))
+    PolicyClosure(8-8, K=8)
     """
 
     def __init__(self, actor: Actor, index: NDArray[np.int64], scaling: Scaling, n_past: int = 0) -> None:

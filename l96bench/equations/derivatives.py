@@ -56,11 +56,12 @@ class SavitzkyGolay:
     Examples
     --------
     >>> import l96bench
-    >>> import numpy as np
-    >>> t = 0.01 * np.arange(50)
-    >>> derivative = l96bench.SavitzkyGolay(degree=3, window=7)
-    >>> sorted(name for name in dir(derivative) if not name.startswith("_"))
-    ['degree', 'schemes', 'window']
+    >>> from sklearn.linear_model import LinearRegression
+    >>> run = l96bench.simulate("lorenz96-k40", 1.0, interval=0.01, spin_up=5.0)
+    >>> local = l96bench.SavitzkyGolay(degree=3, window=7)
+    >>> model = l96bench.SparseRegression(LinearRegression(), derivative=local, library=l96bench.RingLibrary(radius=2))
+    >>> len(model.fit(run.X, run.time).equations())
+    40
     """
 
     degree: int = 5
@@ -103,9 +104,12 @@ class WeakForm:
     Examples
     --------
     >>> import l96bench
-    >>> form = l96bench.WeakForm(half_width=10)
-    >>> sorted(name for name in dir(form) if not name.startswith("_"))
-    ['half_width', 'power', 'schemes']
+    >>> from sklearn.linear_model import LinearRegression
+    >>> run = l96bench.simulate("lorenz96-k40", 1.0, interval=0.01, spin_up=5.0)
+    >>> weak = l96bench.WeakForm(half_width=10)
+    >>> model = l96bench.SparseRegression(LinearRegression(), derivative=weak, library=l96bench.RingLibrary(radius=2))
+    >>> len(model.fit(run.X, run.time).equations())
+    40
     """
 
     half_width: int | None = None

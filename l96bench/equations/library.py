@@ -46,8 +46,12 @@ class RingLibrary:
     Examples
     --------
     >>> import l96bench
-    >>> l96bench.RingLibrary(degree=1, radius=1)
-    RingLibrary(degree=1, radius=1, J=0, pooled=False)
+    >>> from sklearn.linear_model import LinearRegression
+    >>> run = l96bench.simulate("lorenz96-k40", 1.0, interval=0.01, spin_up=5.0)
+    >>> library = l96bench.RingLibrary(degree=1, radius=1)
+    >>> model = l96bench.SparseRegression(LinearRegression(), library, symmetric=True).fit(run.X, run.time)
+    >>> model.coefficients_[0].shape  # 1, X[k-1], X[k], X[k+1]
+    (4,)
     """
 
     degree: int = 2

@@ -141,11 +141,11 @@ class ThresholdSelection(RegressorMixin, BaseEstimator):
     --------
     >>> import l96bench
     >>> import numpy as np
-    >>> features = np.random.default_rng(0).standard_normal((100, 3))
     >>> from sklearn.linear_model import Lasso
+    >>> features = np.random.default_rng(0).standard_normal((100, 3))
     >>> model = l96bench.ThresholdSelection(Lasso(), "alpha", (0.01, 0.1)).fit(features, 2.0 * features[:, 0])
-    >>> model.threshold_, model.coef_.round(1)
-    (0.01, array([1.9, 0. , 0. ]))
+    >>> int((model.coef_ != 0.0).sum())
+    1
     """
 
     def __init__(

@@ -90,11 +90,12 @@ class MultipleShooting(BaseEstimator):
     Examples
     --------
     >>> import l96bench
-    >>> from l96bench import MultipleShooting
-    >>> run = l96bench.simulate("lorenz96-k40", 0.3, interval=0.01, spin_up=5.0)
-    >>> model = MultipleShooting(degree=1, radius=1).fit(run.X[:, :8], run.time)
-    >>> len(model.equations())
-    1
+    >>> small = l96bench.Regime("small", K=8, J=0, F=8.0)
+    >>> run = l96bench.simulate(small, 1.0, interval=0.05, spin_up=5.0)
+    >>> model = l96bench.MultipleShooting(radius=2).fit(run.X, run.time)
+    >>> (found,) = model.equations()
+    >>> "X[k-2]*X[k-1]" in found and "X[k-1]*X[k+1]" in found
+    True
     """
 
     def __init__(

@@ -87,7 +87,7 @@ class LocalRegressor(RingRegressor):
     estimator : regressor of one output, default LinearRegression()
         It is cloned and trained on n K rows, one for each state and point (states first).
     radius : int
-        r, the number of neighbours on either side; 2 r + 1 <= K.
+        The number r of neighbours on either side; 2 r + 1 <= K.
     lags : sequence of float
         Earlier times in MTU whose stencil is seen as well, each a whole multiple of `interval`. The rows of X are then
         successive states of ONE trajectory: do not shuffle them (`sklearn.model_selection.TimeSeriesSplit` does not).

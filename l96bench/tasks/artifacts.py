@@ -18,15 +18,23 @@ ONNX, EQUATIONS, PREDICTIONS = "onnx", "equations", "predictions"
 class Content:
     """The content of a model file: an ONNX model, equations or predictions.
 
-    Attributes
+    Parameters
     ----------
     name : str
         The file's name, for messages.
     kind : {"onnx", "equations", "predictions"}
+        What `value` is.
     value : bytes, list of str, dict of str to list of str, or dict of str to array
         An ONNX model; equations for all problems, or by the id of the problem; predictions by split.
     described : Described
         How it is to be run.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> content = tasks.Content("closure.yaml", "equations", ["U[k] = 1 - 0.5*X[k]"])
+    >>> content.kind, content.described.said
+    ('equations', {})
     """
 
     name: str
@@ -39,12 +47,19 @@ class Content:
 class Expected:
     """The required contents of a file of predictions.
 
-    Attributes
+    Parameters
     ----------
     shapes : dict of str to tuple of int
         By array; only the first array is obligatory.
     digest : str
         SHA-256 of the states that the predictions are for.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> expected = tasks.Expected({"U": (2, 100, 8)}, "0" * 64)
+    >>> list(expected.shapes)
+    ['U']
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -55,12 +70,23 @@ class Expected:
 class Example:
     """A submission to begin with; the attributes are the fields of ``submission.yaml``.
 
-    Attributes
+    Parameters
     ----------
-    name, kind, inputs, description, task : str
+    name, kind, inputs, description : str
+        Of the model, as in an `Entry`.
+    task : str
+        Id of the task.
     content : Content
+        The file.
     training : sequence of dict
         The data that the model was fitted to.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> example = tasks.SubgridForcing.example()
+    >>> example.task, example.content.kind
+    ('subgrid-forcing/wilks-f20-v1', 'onnx')
     """
 
     name: str

@@ -57,12 +57,19 @@ _SIGN_ROWS = 500
 class Samples:
     """The X and U of one split, memory-mapped and read-only.
 
-    Attributes
+    Parameters
     ----------
     X, U : (time, K) array for one trajectory, (trajectory, time, K) for several
         Resolved state and the tendency that the fast variables add to it.
     interval : float
         MTU between samples.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> train = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature().train
+    >>> train.X.shape, train.U.shape, train.interval
+    ((1200, 8), (1200, 8), 0.05)
     """
 
     X: NDArray[np.float64]

@@ -251,7 +251,21 @@ PLACES: Mapping[str, type[BaseModel]] = {
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A description of how a file is run; every part of it is optional."""
+    """A description of how a file is run; every part of it is optional.
+
+    Parameters
+    ----------
+    assimilation : Assimilation, optional
+        For `da-increment`: the forecast model, the closure and the filter that the file is used in.
+    step : StepMap, optional
+        For a step with state or random numbers: what the inputs and outputs of the ONNX file are.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> tasks.Described().said
+    {}
+    """
 
     assimilation: Assimilation | None = None
     step: StepMap | None = None

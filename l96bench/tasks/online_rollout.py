@@ -84,6 +84,10 @@ class OnlineRollout(ClosureTask):
 
     Parameters
     ----------
+    regime_id : str
+        The regime whose data are used.
+    version : int
+        Raised by every change that moves a score.
     cases : Cases
         The initial conditions of the forecasts.
     n_members, n_shifted : int
@@ -92,6 +96,16 @@ class OnlineRollout(ClosureTask):
         Spin-up and sampled length of a climate run, in MTU.
     gives_past : bool
         Whether a closure is given the true past of a case; otherwise it is given the initial state, repeated.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("online-rollout/wilks-f20-v2").miniature()
+    >>> closure = l96bench.PUBLISHED["wilks2005_f20"].polynomial
+    >>> task.score(l96bench.NoClosure()) < task.score(closure)
+    True
     """
 
     version: int = 2

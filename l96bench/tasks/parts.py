@@ -41,7 +41,25 @@ COMMAND = "task.references"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table column: header, metric key and number format; `optional` ones are omitted if no row has the metric."""
+    """A table column.
+
+    Parameters
+    ----------
+    header : str
+        The head of the column.
+    key : str
+        Key of the metric.
+    format : str
+        Format of the number, such as ``".3f"``.
+    optional : bool
+        Whether it is left out if no row has the metric.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> [column.key for column in tasks.SubgridForcing.columns][:2]
+    ['r2_shift', 'r2_budget_10']
+    """
 
     header: str
     key: str
@@ -64,7 +82,25 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Options of an evaluation, as in `Task.evaluate`, and the training `seed` for families that fit models."""
+    """Options of an evaluation, as in `Task.evaluate`.
+
+    Parameters
+    ----------
+    seed : int
+        Training seed, for families that fit models.
+    progress : bool, optional
+        Show progress; by default when standard error is a terminal.
+    n_jobs : int, optional
+        Processes, for families that work in parallel themselves.
+    checkpoint : path, optional
+        File from which an evaluation that was ended goes on.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> tasks.Work(seed=1, progress=False).seed
+    1
+    """
 
     seed: int = 0
     progress: bool | None = None
@@ -76,21 +112,33 @@ class Work:
 class Parts:
     """The outcome of an evaluation, from which a `Result` is made.
 
-    Attributes
+    Parameters
     ----------
     score : float
+        Not above 100.
     replicates : (replicate,) array
         Of the score.
     method : str
         Name of the bootstrap.
     metrics : dict of str to Value
+        With intervals.
     failures : Failures
+        What was clipped or left out.
     digest : str
         SHA-256 of the predictions, in hex.
     series : dict of str to sequence of float
         Curves, such as skill by lead.
     training_seconds : float, optional
         CPU time, where the family fits the model itself.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench import tasks
+    >>> parts = tasks.Parts(50.0, np.full(1000, 50.0), "none", {}, l96bench.Failures(of=1), "0" * 64)
+    >>> parts.series
+    {}
     """
 
     score: float
@@ -132,7 +180,32 @@ def value_of(
     blocks: int | None = None,
     bounds: tuple[float, float] = (-inf, inf),
 ) -> Value:
-    """Return a metric with its interval; the number of `blocks` counts where they are few, as in `Task.blocks`."""
+    """Return a metric with its interval.
+
+    Parameters
+    ----------
+    estimate : float
+        The metric.
+    replicates : (replicate,) array
+        The metric of resampled data.
+    blocks : int, optional
+        Number of the blocks that are resampled, where they are few, as in `Task.blocks`.
+    bounds : (low, high)
+        What the metric lies between, whatever the data.
+
+    Returns
+    -------
+    Value
+        With `value`, `low` and `high`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import tasks
+    >>> value = tasks.value_of(0.5, np.linspace(0.0, 1.0, 1001))
+    >>> value.value, round(value.low, 3), round(value.high, 3)
+    (0.5, 0.025, 0.975)
+    """
     low, high = estimate_interval(estimate, replicates, LEVEL, Draws(blocks), bounds)
     return Value(value=estimate, low=low, high=high)
 

@@ -77,14 +77,47 @@ for _each in (*_OWN, UnseenPhysics):
 
 
 def families() -> dict[str, type[Task]]:
-    """Return every family by name: built-in ones, then those of other packages, without any that cannot be loaded."""
+    """Return every family by name: built-in ones, then those of other packages, without any that cannot be loaded.
+
+    Returns
+    -------
+    dict of str to type
+        The classes, subclasses of `Task`.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> tasks.families()["subgrid-forcing"] is tasks.SubgridForcing
+    True
+    """
     return _FAMILIES.working()
 
 
 def find_family(name: str) -> type[Task]:
     """Return the family of that name.
 
-    Raises `UnknownIdError`, naming the closest ones, or `L96BenchError` if it is ambiguous or cannot be loaded.
+    Parameters
+    ----------
+    name : str
+        Such as ``"online-rollout"``.
+
+    Returns
+    -------
+    type
+        The class, a subclass of `Task`.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is no such family; the message names the closest ones.
+    L96BenchError
+        If it is ambiguous or cannot be loaded.
+
+    Examples
+    --------
+    >>> from l96bench import tasks
+    >>> tasks.find_family("online-rollout").default_regimes
+    ('wilks-f20', 'arnold-c4')
     """
     return _FAMILIES[name]
 
@@ -191,7 +224,27 @@ def make_task(id: str) -> Any:
 
 @contextlib.contextmanager
 def tasks_given_as(change: Callable[[Task], Task]) -> Iterator[None]:
-    """Within this context, `make_task` returns ``change(task)``, such as its miniature."""
+    """Within this context, `make_task` returns ``change(task)``, such as its miniature.
+
+    Parameters
+    ----------
+    change : (Task) -> Task
+        What is made of a task.
+
+    Yields
+    ------
+    None
+        Until the end of the context.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):
+    ...     print(l96bench.make_task("subgrid-forcing/wilks-f20-v1").train.X.shape)
+    ...
+    (1200, 8)
+    """
     _given_as.append(change)
     try:
         yield

@@ -43,7 +43,15 @@ T = TypeVar("T", bound="Task")
 
 
 class Source(Protocol):
-    """Base class of what provides the arrays of a task's splits."""
+    """Base class of what provides the arrays of a task's splits.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1")
+    >>> task.source.label, task.source.has_shift
+    ('test', True)
+    """
 
     @property
     def label(self) -> str:

@@ -72,8 +72,22 @@ class SubgridForcing(ClosureTask):
 
     Parameters
     ----------
+    regime_id : str
+        The regime whose data are used.
+    version : int
+        Raised by every change that moves a score.
     training_budgets : tuple of float
         Shorter training sets for learning curves: prefixes of the training trajectory, in MTU.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> model = l96bench.PolynomialRegressor(degree=1).fit(task.train.X, task.train.U)
+    >>> 0.0 < task.score(model) < 100.0
+    True
     """
 
     training_budgets: tuple[float, ...] = (10.0, 100.0, 1000.0)
@@ -362,6 +376,25 @@ class SubgridForcingMemory(SubgridForcing):
     ``predict`` of an estimator that has ``closure(dt)`` gets one whole trajectory ``(time, K)`` in time order and may
     use every row up to its own, as its closure does, which is given one state after another. All other models have no
     memory, and get single states in random order. The first 10 MTU of a trajectory are not scored.
+
+    Parameters
+    ----------
+    regime_id : str
+        The regime whose data are used.
+    version : int
+        Raised by every change that moves a score.
+    training_budgets : tuple of float
+        As for `SubgridForcing`.
+    source : Source, optional
+        Where the data come from; the registered data sets by default.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> task = l96bench.make_task("subgrid-forcing-memory/wilks-f20-v1").miniature()
+    >>> lagged = l96bench.LocalRegressor(lags=(0.05,)).fit(task.train.X, task.train.U)
+    >>> 0.0 < task.score(lagged) < 100.0
+    True
     """
 
     family: ClassVar[str] = "subgrid-forcing-memory"
