@@ -89,6 +89,22 @@ def example_subjects(kind: str | None = None) -> tuple[Subject, ...]:
     """Return small trained entries in miniature: closures, an increment and equations; those of one kind if given.
 
     Those of a family without one are the model of its `Task.example`.
+
+    Parameters
+    ----------
+    kind : str, optional
+        A `Task.kind` or a family; all if not given.
+
+    Returns
+    -------
+    tuple of Subject
+        They take seconds to make, once in a process.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> [subject.kind for subject in diagnostics.example_subjects("equations")]
+    ['equations']
     """
     found = []
     for entry, id in _example_entries():

@@ -52,7 +52,22 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Use matplotlib's own defaults with the changes above; the caller's settings return afterwards."""
+    """Use matplotlib's own defaults with the changes above; the caller's settings return afterwards.
+
+    Yields
+    ------
+    None
+        Until the end of the context.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> from l96bench import diagnostics
+    >>> with diagnostics.style():
+    ...     matplotlib.rcParams["font.size"]
+    ...
+    10.0
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -60,14 +75,49 @@ def style() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure of that size in inches, on a canvas of its own."""
+    """Return an empty figure of that size in inches, on a canvas of its own.
+
+    Parameters
+    ----------
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Without axes.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> picture = diagnostics.figure(4.0, 3.0)
+    >>> picture.get_size_inches()
+    array([4., 3.])
+    """
     made = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(made)
     return made
 
 
 def png(picture: Figure) -> bytes:
-    """Return a PNG file without date or version of a program, so that equal pictures are equal bytes."""
+    """Return a PNG file without date or version of a program, so that equal pictures are equal bytes.
+
+    Parameters
+    ----------
+    picture : matplotlib.figure.Figure
+        Such as from `figure`.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> diagnostics.png(diagnostics.figure(4.0, 3.0))[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
     picture.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
@@ -83,27 +133,111 @@ def band(
     dashes: str = "-",
     scale: float = 1.0,
 ) -> None:
-    """Draw a line with its interval, estimate, low and high, each (n,), over a scale."""
+    """Draw a line with its interval.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    x : (n,) array
+        Places along the axis.
+    curve : (estimate, low, high)
+        Each (n,).
+    color, label : str
+        Of the line.
+    dashes : str
+        As matplotlib writes them.
+    scale : float
+        What the curve is divided by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> ax = diagnostics.figure(4.0, 3.0).subplots()
+    >>> x = np.arange(3.0)
+    >>> diagnostics.band(ax, x, (x, x - 1.0, x + 1.0), color="k", label="error")
+    >>> len(ax.lines), len(ax.collections)
+    (1, 1)
+    """
     value, low, high = (part / scale for part in curve)
     ax.fill_between(x, low, high, color=color, alpha=0.2, lw=0)
     ax.plot(x, value, color=color, ls=dashes, label=label)
 
 
 def plain(text: str, length: int = 48) -> str:
-    """Return untrusted text as a picture may show it: one short line, in which a dollar sign is a dollar sign."""
+    """Return untrusted text as a picture may show it: one short line, in which a dollar sign is a dollar sign.
+
+    Parameters
+    ----------
+    text : str
+        Such as an entry's name.
+    length : int
+        The most characters.
+
+    Returns
+    -------
+    str
+        Without line breaks, dots standing for the rest of a long one.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> diagnostics.plain("one\nline"), len(diagnostics.plain("x" * 100))
+    ('one line', 48)
+    """
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split()).lstrip("_")
     short = line if len(line) <= length else line[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
     return short.replace("$", r"\$")
 
 
 def bin_edges(values: Array, ends: tuple[float, float], n_bins: int) -> Array:
-    """Return the edges of equal bins between two percentiles of the values, (n_bins + 1,)."""
+    """Return the edges of equal bins between two percentiles of the values.
+
+    Parameters
+    ----------
+    values : array
+        Of any shape.
+    ends : (float, float)
+        The percentiles, from 0 to 100.
+    n_bins : int
+        Number of bins.
+
+    Returns
+    -------
+    (n_bins + 1,) array
+        In the units of the values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> diagnostics.bin_edges(np.arange(101.0), (0.0, 100.0), 4)
+    array([  0.,  25.,  50.,  75., 100.])
+    """
     low, high = np.percentile(values, ends)
     return np.linspace(float(low), float(high), n_bins + 1)
 
 
 def integer_ticks(ax: Axes, values: NDArray[np.int64]) -> None:
-    """Put ticks of the horizontal axis on whole numbers, few enough to be read."""
+    """Put ticks of the horizontal axis on whole numbers, few enough to be read.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Whose axis it is.
+    values : (n,) array of int
+        The whole numbers on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> ax = diagnostics.figure(4.0, 3.0).subplots()
+    >>> diagnostics.integer_ticks(ax, np.arange(-9, 10))
+    >>> [int(tick) for tick in ax.get_xticks()]
+    [-9, -6, -3, 0, 3, 6, 9]
+    """
     step = max(1, -(-len(values) // 9))
     ax.set_xticks([int(value) for value in values if value % step == 0])
 

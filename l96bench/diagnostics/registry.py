@@ -25,7 +25,21 @@ _PACKAGE = "l96bench.diagnostics"
 
 
 class LeftOutError(L96BenchError):
-    """A diagnostic makes no sense for an entry, or lacks what it needs; the message says why."""
+    """A diagnostic makes no sense for an entry, or lacks what it needs; the message says why.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> def lags(model):
+    ...     raise diagnostics.LeftOutError("the model has no memory")
+    ...
+    >>> try:
+    ...     lags(None)
+    ... except diagnostics.LeftOutError as reason:
+    ...     print(reason)
+    ...
+    the model has no memory
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,13 @@ class Diagnostic:
         The `Task.kind` that it is for (closure, increment or equations), or a family of tasks; any entry if not given.
     order : int
         Its place on the page; those of this package lie between 0 and 1000.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> found = diagnostics.find_diagnostic("skill")
+    >>> found.name, found.title
+    ('skill', 'Forecast skill by lead')
     """
 
     name: str
@@ -147,8 +168,28 @@ def register_diagnostic(
 def find_diagnostic(name: str | Diagnostic) -> Diagnostic:
     """Return the diagnostic of that name; a diagnostic is returned as it is.
 
-    Raises `UnknownIdError`, which names the closest ones, if there is none; `L96BenchError` if two packages offer it,
-    or it cannot be loaded.
+    Parameters
+    ----------
+    name : str or Diagnostic
+        One of `list_diagnostics`.
+
+    Returns
+    -------
+    Diagnostic
+        It is called with a subject and results.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none; the message names the closest ones.
+    L96BenchError
+        If two packages offer it, or it cannot be loaded.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> diagnostics.find_diagnostic("skill").kind
+    'closure'
     """
     return name if isinstance(name, Diagnostic) else _all()[name]
 
@@ -157,6 +198,22 @@ def list_diagnostics(subject: Subject | None = None) -> list[str]:
     """Return the names of the diagnostics for such an entry, or of all, in the order of the page.
 
     Those of other packages that cannot be loaded are left out with a warning.
+
+    Parameters
+    ----------
+    subject : Subject, optional
+        An entry; all diagnostics if not given.
+
+    Returns
+    -------
+    list of str
+        What `find_diagnostic` takes.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> "skill" in diagnostics.list_diagnostics()
+    True
     """
     for error in _all().broken().values():
         warnings.warn(str(error), stacklevel=2)
@@ -165,9 +222,32 @@ def list_diagnostics(subject: Subject | None = None) -> list[str]:
 
 
 def diagnose(diagnostic: str | Diagnostic, subject: Subject, results: Results = ()) -> Section:
-    """Return the section of one diagnostic of a subject, made by `train`; see `find_diagnostic` for errors.
+    """Return the section of one diagnostic of a subject.
 
-    It has no picture, and says why, where it makes no sense for the entry. Diagnostics that compare entries need the
-    rows of the board as `results`.
+    It has no picture, and says why, where it makes no sense for the entry.
+
+    Parameters
+    ----------
+    diagnostic : str or Diagnostic
+        Its name, or itself; see `find_diagnostic` for errors.
+    subject : Subject
+        A trained entry, made by `train`.
+    results : sequence of Result
+        Rows of the board, for diagnostics that compare entries.
+
+    Returns
+    -------
+    Section
+        With caption, numbers and picture.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure())
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> section = diagnostics.diagnose("skill", diagnostics.Subject(entry, entry.model(task, 0), task))
+    >>> section.caption.startswith("Left out: ")
+    True
     """
     return find_diagnostic(diagnostic)(subject, results)

@@ -89,7 +89,42 @@ def write_report(
     only: Sequence[str | Diagnostic] | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> tuple[Path, list[Section]]:
-    """Write the report of a trained entry; see `make_report`. The same subject and results give the same bytes."""
+    """Write the report of a trained entry. The same subject and results give the same bytes.
+
+    Parameters
+    ----------
+    subject : Subject
+        A trained entry.
+    output : Path
+        The folder, as for `make_report`.
+    results : sequence of Result
+        As for `make_report`.
+    only : sequence of str or Diagnostic, optional
+        As for `make_report`.
+    advance : callable
+        Called with 1 after each section.
+
+    Returns
+    -------
+    path : Path
+        The page's file.
+    sections : list of Section
+        What is on it.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure())
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> subject = diagnostics.Subject(entry, entry.model(task, 0), task)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, sections = diagnostics.write_report(subject, pathlib.Path(folder), only=["skill"])
+    ...     print(path.name, sections[0].caption[:8])
+    ...
+    skill.html Left out
+    """
     chosen = [find_diagnostic(each) for each in (list_diagnostics(subject) if only is None else only)]
     sections, pictures = [], {}
     for each in chosen:

@@ -15,7 +15,28 @@ from l96bench.tasks.base import Task
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained entry, with its model for a task and its training seed; subclasses make its runs on demand."""
+    """A trained entry, with its model for a task; subclasses make its runs on demand.
+
+    Parameters
+    ----------
+    entry : Entry
+        What was trained.
+    model : model
+        What it made.
+    task : Task
+        What it was trained for.
+    seed : int
+        Training seed.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure())
+    >>> task = l96bench.make_task("subgrid-forcing/wilks-f20-v1").miniature()
+    >>> diagnostics.Subject(entry, entry.model(task, 0), task).entry.name
+    'none'
+    """
 
     kind: ClassVar[str] = "any"
     """The `Task.kind` whose diagnostics it gets besides those for any entry."""

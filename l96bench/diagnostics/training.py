@@ -21,6 +21,8 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None, kind:
 
     Parameters
     ----------
+    entry : Entry
+        What to train.
     place : str, optional
         A regime, or a track; for an entry that enters none of that name, the system of a track. A default one of the
         family that the entry enters if not given.
@@ -29,10 +31,26 @@ def train(entry: Entry, place: str | None = None, seed: int | None = None, kind:
     kind : str, optional
         The `Diagnostic.kind` that the subject should have, where the entry enters tasks of several.
 
+    Returns
+    -------
+    Subject
+        The kind of subject that its task has.
+
     Raises
     ------
     UnknownIdError, L96BenchError, ModelError
         If there is no such regime or track; if the entry enters no task there; if the entry's own code raises.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics, tasks
+    >>> entry = l96bench.Entry("slope", "polynomial", "X_k", lambda task, seed: l96bench.PolynomialRegressor(degree=1))
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     subject = diagnostics.train(entry, "wilks-f20")
+    ...
+    >>> subject.kind, subject.model.coef_.shape
+    ('closure', (2,))
     """
     tasks = [make_task(id) for id in list_tasks()]
     entered = [task for task in tasks if entry.accepts(task)]
@@ -58,7 +76,37 @@ def _at(tasks: list[Task], place: str | None) -> list[Task]:
 
 
 def subject_of(entry: Entry, model: Any, task: Task, tasks: list[Task], seed: int = 0) -> Subject:
-    """Return a trained model as a subject of diagnostics; `tasks` are those among which its system's are found."""
+    """Return a trained model as a subject of diagnostics.
+
+    Parameters
+    ----------
+    entry : Entry
+        What was trained.
+    model : model
+        What it made.
+    task : Task
+        What it was trained for.
+    tasks : list of Task
+        Those among which the subject's systems are found.
+    seed : int
+        Training seed.
+
+    Returns
+    -------
+    Subject
+        The kind of subject that the task has.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure())
+    >>> ids = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2")
+    >>> small = [l96bench.make_task(id).miniature() for id in ids]
+    >>> subject = diagnostics.subject_of(entry, l96bench.NoClosure(), small[0], small)
+    >>> subject.online.id
+    'online-rollout/wilks-f20-v2'
+    """
     others = {each.family: each for each in tasks if each.regime_id == _system(task)}
     kind = _SUBJECTS.get(task.kind, Subject)
     return kind.of(entry, model, task, seed, others) or Subject(entry, model, task, seed=seed)

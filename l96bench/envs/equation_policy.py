@@ -49,12 +49,10 @@ class EquationPolicy(TrainedPolicy):
     Examples
     --------
     >>> import gymnasium, torch
-    >>> import l96bench
     >>> from l96bench.envs import EquationPolicy
     >>> env = gymnasium.make("l96bench/EquationRecovery-v2", track="single", episode_steps=2)
     >>> network = torch.nn.Sequential(torch.nn.Linear(*env.observation_space.shape, *env.action_space.shape))
     >>> policy = EquationPolicy.from_torch(network, env)
-    >>> run = l96bench.simulate("lorenz96-k40", 10.0, interval=0.01, spin_up=5.0)
     >>> policy.n_steps, policy.local
     (2, False)
     """

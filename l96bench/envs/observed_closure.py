@@ -60,6 +60,7 @@ class ObservedClosureVectorEnv(SampledRolloutEnv):
     local : bool
         Make every point an agent that sees its stencil of 5 points and acts its own U.
     split : {"train", "valid"}
+        The observations.
     episode_steps : int
         Steps of an episode.
     observations : ObservedSeries, optional
@@ -69,6 +70,17 @@ class ObservedClosureVectorEnv(SampledRolloutEnv):
     **options
         `max_episode_steps`, `autoreset_mode`, `threads` and `render_mode`, see `BatchedEnv`. Raises `L96BenchError` if
         an argument cannot be used.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make_vec("l96bench/ObservedClosure-v2", num_envs=2, episode_steps=10, scale=1.0)
+    ...
+    >>> seen, info = env.reset(seed=0)
+    >>> seen.shape
+    (2, 8)
     """
 
     def __init__(
@@ -135,7 +147,23 @@ class ObservedClosureVectorEnv(SampledRolloutEnv):
 
 
 class ObservedClosureEnv(ScalarEnv):
-    """One system of `ObservedClosureVectorEnv`, with the same behaviour and arguments."""
+    """One system of `ObservedClosureVectorEnv`, with the same behaviour and arguments.
+
+    Parameters
+    ----------
+    **options
+        Those of `ObservedClosureVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> from l96bench import tasks
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/ObservedClosure-v2", episode_steps=10, scale=1.0)
+    ...
+    >>> env.observation_space.shape, env.action_space.shape
+    ((8,), (8,))
+    """
 
     core_class: ClassVar[type[Any]] = ObservedClosureVectorEnv
 

@@ -34,8 +34,22 @@ class PolicyClosure(PointPolicy, Stateless):
     ----------
     actor : Actor
         From the X that a row observes, in its own units, to its action.
-    index, scaling
+    index : (row, width) array of int
         As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import PolicyClosure
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    >>> PolicyClosure.from_torch(network, env)
+    PolicyClosure(5-8-1, K=8)
     """
 
     @classmethod
@@ -64,7 +78,28 @@ class PolicyClosure(PointPolicy, Stateless):
 class StochasticPolicyClosure(PolicyClosure):
     """A trained policy as it acts: `PolicyClosure` plus normal noise, new in every step of the model.
 
-    `std` is the standard deviation of the noise, in units of actions.
+    Parameters
+    ----------
+    actor : Actor
+        From the X that a row observes, in its own units, to its action.
+    index : (row, width) array of int
+        As for `PointPolicy`, with its attributes.
+    scaling : Scaling
+        As for `PointPolicy`.
+    std : float
+        Standard deviation of the noise, in units of actions.
+
+    Examples
+    --------
+    >>> import gymnasium, torch
+    >>> from l96bench import tasks
+    >>> from l96bench.envs import StochasticPolicyClosure
+    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
+    ...     env = gymnasium.make("l96bench/SubgridForcing-v2", local=True)
+    ...
+    >>> closure = StochasticPolicyClosure.from_torch(torch.nn.Sequential(torch.nn.Linear(5, 1)), env, std=[0.1])
+    >>> closure.deterministic, round(float(closure.std), 3)
+    (False, 0.1)
     """
 
     deterministic = False

@@ -34,9 +34,29 @@ def _run(X: ArrayLike) -> FloatArray:
 
 
 def quantity(name: Quantity, X: FloatArray, interval: float) -> FloatArray:
-    """One of the three quantities whose distributions make up the climate distance, of X (time, ..., K).
+    """Return one of the three quantities whose distributions make up the climate distance.
 
-    It has the shape of X, with fewer times for ``change``, whose lag of 0.2 MTU the sampling interval must divide.
+    Parameters
+    ----------
+    name : {"value", "change", "difference"}
+        Of X itself, of its change over 0.2 MTU, or of the difference of neighbours.
+    X : (time, ..., K) array
+        A run.
+    interval : float
+        MTU between samples, which must divide 0.2 MTU for the change.
+
+    Returns
+    -------
+    array of the shape of X
+        In units of X; with fewer times for the change.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> X = np.arange(12.0).reshape(6, 2)
+    >>> metrics.quantity("change", X, interval=0.1)[:, 0]
+    array([4., 4., 4., 4.])
     """
     if name == "value":
         return X
@@ -58,12 +78,23 @@ class DistanceGrid:
     changes and differences within 20 standard deviations of X, which is all that a run that counts as surviving can
     reach. Whatever lies outside counts as if it lay on the nearer end.
 
-    Attributes
+    Parameters
     ----------
-    mean, std, low, high : tuple of 3 floats
-        Of the truth's value, change and difference; the last two are the range of the cells.
+    mean, std : tuple of 3 floats
+        Of the truth's value, change and difference.
+    low, high : tuple of 3 floats
+        The range of the cells.
     cells : int
-        For each quantity.
+        Number of cells for each quantity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.random.default_rng(0).standard_normal((400, 2, 8))
+    >>> grid = metrics.DistanceGrid.from_truth(truth, interval=0.05)
+    >>> grid.low[0] < -9.0, grid.cells > 100
+    (True, True)
     """
 
     mean: tuple[float, ...]
@@ -108,11 +139,35 @@ def _cell_means(values: FloatArray, low: float, width: float, cells: int) -> Flo
 
 
 def member_cdfs(X: ArrayLike, interval: float, grid: DistanceGrid) -> FloatArray:
-    """Every member's empirical distribution functions of the three quantities, on the grid: (member, 3, cells).
+    """Return every member's empirical distribution functions of the three quantities, on the grid.
 
-    What is kept is the function's mean over each cell, not its value at points: then the integral of F - G over a cell
-    is exact, whatever the cell's width. Functions of pooled or resampled members are (weighted) means over the first
+    What is kept is the functions' mean over each cell, not its value at points: then the integral of F - G over a cell
+    is exact, whatever the cells' width. Functions of pooled or resampled members are (weighted) means over the first
     axis.
+
+    Parameters
+    ----------
+    X : (time, member, K) array
+        A run.
+    interval : float
+        MTU between samples.
+    grid : DistanceGrid
+        The cells.
+
+    Returns
+    -------
+    (member, 3, cells) array
+        From 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.random.default_rng(0).standard_normal((400, 2, 8))
+    >>> grid = metrics.DistanceGrid.from_truth(truth, interval=0.05)
+    >>> cdfs = metrics.member_cdfs(truth, 0.05, grid)
+    >>> cdfs.shape == (2, 3, grid.cells), float(cdfs.max())
+    (True, 1.0)
     """
     run = _run(X)
     cdfs = np.empty((run.shape[1], len(QUANTITIES), grid.cells))
@@ -127,13 +182,34 @@ def member_cdfs(X: ArrayLike, interval: float, grid: DistanceGrid) -> FloatArray
 
 
 def wasserstein(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> FloatArray:
-    """1-Wasserstein distance of each quantity (..., 3), divided by the truth's standard deviation of that quantity.
+    """Return the 1-Wasserstein distance of each quantity, divided by the truth's standard deviation of that quantity.
 
     In one dimension it is the integral of ``|F - G|`` (Vallender 1974). The sum over cells of ``|integral of F - G|``
     equals it but for the cells in which F - G changes sign. It is never larger, and smaller by at most half a cell's
     width for a run that stays at one value; for chaotic runs the two differ by less than 1e-4 standard deviations. At
-    most it is the width of the grid's range. The functions (..., 3, cells) are from `member_cdfs` on that grid, usually
-    pooled over members; leading axes broadcast.
+    most it is the width of the grid's range.
+
+    Parameters
+    ----------
+    cdf_a, cdf_b : (..., 3, cells) array
+        From `member_cdfs` on that grid, usually pooled over members; leading axes broadcast.
+    grid : DistanceGrid
+        The cells, and the standard deviations.
+
+    Returns
+    -------
+    (..., 3) array
+        At least 0, without unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.random.default_rng(0).standard_normal((400, 2, 8))
+    >>> grid = metrics.DistanceGrid.from_truth(truth, interval=0.05)
+    >>> a, b = (metrics.member_cdfs(truth + shift, 0.05, grid).mean(axis=0) for shift in (0.0, 0.5))
+    >>> metrics.wasserstein(a, b, grid).round(2)  # a shift changes neither changes nor differences
+    array([0.5, 0. , 0. ])
     """
     gap = np.subtract(cdf_a, cdf_b)
     if gap.shape[-2:] != (len(QUANTITIES), grid.cells):
@@ -142,13 +218,51 @@ def wasserstein(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> Flo
 
 
 def climate_distance(cdf_a: FloatArray, cdf_b: FloatArray, grid: DistanceGrid) -> FloatArray:
-    """Mean of the three distances of `wasserstein`: the climate distance D of a run from the truth; array (...)."""
+    """Return the mean of the three distances of `wasserstein`: the climate distance D of a run from the truth.
+
+    Parameters
+    ----------
+    cdf_a, cdf_b : (..., 3, cells) array
+        As for `wasserstein`.
+    grid : DistanceGrid
+        The cells, and the standard deviations.
+
+    Returns
+    -------
+    (...) array
+        At least 0, without unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.random.default_rng(0).standard_normal((400, 2, 8))
+    >>> grid = metrics.DistanceGrid.from_truth(truth, interval=0.05)
+    >>> a, b = (metrics.member_cdfs(truth + shift, 0.05, grid).mean(axis=0) for shift in (0.0, 0.5))
+    >>> round(float(metrics.climate_distance(a, b, grid)), 2)
+    0.17
+    """
     return np.asarray(wasserstein(cdf_a, cdf_b, grid).mean(axis=-1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Mean, standard deviation, 0.1 and 99.9 percentiles, in units of X."""
+    """Mean, standard deviation, 0.1 and 99.9 percentiles, in units of X.
+
+    Parameters
+    ----------
+    mean, std : float
+        Mean and standard deviation, in units of X.
+    percentile_0_1, percentile_99_9 : float
+        The 0.1 and 99.9 percentiles, in units of X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> metrics.moments(np.arange(1001.0).reshape(1001, 1, 1)).percentile_99_9
+    999.0000000000001
+    """
 
     mean: float
     std: float
@@ -157,7 +271,26 @@ class Moments:
 
 
 def moments(X: ArrayLike) -> Moments:
-    """Moments and extreme percentiles of a run (time, member, K), pooled over everything."""
+    """Return moments and extreme percentiles of a run, pooled over everything.
+
+    Parameters
+    ----------
+    X : (time, member, K) array
+        A run.
+
+    Returns
+    -------
+    Moments
+        In units of X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> found = metrics.moments(np.arange(1001.0).reshape(1001, 1, 1))
+    >>> found.mean, found.percentile_0_1
+    (500.0, 1.0)
+    """
     run = _run(X)
     low, high = np.percentile(run, (0.1, 99.9))
     with np.errstate(over="ignore"):
@@ -165,11 +298,38 @@ def moments(X: ArrayLike) -> Moments:
 
 
 def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> FloatArray:
-    """Autocovariance in time of every member (member, lag), pooled over points, about the mean of the whole run, in X².
+    """Return the autocovariance in time of every member, pooled over points, about the mean of the whole run.
 
     At each lag, the mean of the products of all pairs of samples that far apart. Means over members are those of the
-    pooled run, so that members can be resampled. `max_lag` is in MTU, a whole number of intervals and shorter than the
-    run; `ValueError` otherwise.
+    pooled run, so that members can be resampled.
+
+    Parameters
+    ----------
+    X : (time, member, K) array
+        A run.
+    interval : float
+        MTU between samples.
+    max_lag : float
+        The longest lag in MTU, a whole number of intervals and shorter than the run.
+
+    Returns
+    -------
+    (member, lag) array
+        In units of X².
+
+    Raises
+    ------
+    ValueError
+        If the longest lag is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> X = np.random.default_rng(0).standard_normal((400, 2, 8))
+    >>> found = metrics.autocovariance(X, interval=0.05, max_lag=1.0)
+    >>> found.shape, bool(np.isclose(found[:, 0].mean(), X.var()))
+    ((2, 21), True)
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
@@ -190,12 +350,32 @@ def autocovariance(X: ArrayLike, interval: float, max_lag: float = 10.0) -> Floa
 
 
 def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tuple[FloatArray, FloatArray]:
-    """Autocorrelation in time, pooled over members and points, about the pooled mean; see `autocovariance`.
+    """Return the autocorrelation in time, pooled over members and points, about the pooled mean; see `autocovariance`.
+
+    Parameters
+    ----------
+    X : (time, member, K) array
+        A run.
+    interval : float
+        MTU between samples.
+    max_lag : float
+        The longest lag in MTU, as for `autocovariance`.
 
     Returns
     -------
-    lags, correlation : array (n_lags,)
-        0, interval, ..., max_lag, in MTU; and 1 at lag 0, and at every lag of a run that does not vary.
+    lags : (lag,) array
+        0, interval, ..., max_lag, in MTU.
+    correlation : (lag,) array
+        1 at lag 0, and at every lag of a run that does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> X = np.sin(2 * np.pi * np.arange(400) / 40).reshape(400, 1, 1)
+    >>> lags, correlation = metrics.autocorrelation(X, interval=0.05, max_lag=1.0)
+    >>> lags[-1], round(float(correlation[-1]), 2)  # half a period
+    (np.float64(1.0), -1.0)
     """
     covariance = autocovariance(X, interval, max_lag).mean(axis=0)
     correlation = covariance / covariance[0] if covariance[0] > 0 else np.ones_like(covariance)
@@ -203,7 +383,7 @@ def autocorrelation(X: ArrayLike, interval: float, max_lag: float = 10.0) -> tup
 
 
 def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[FloatArray, FloatArray]:
-    """Power spectral density in time, averaged over members and points (Welch 1967).
+    """Return the power spectral density in time, averaged over members and points (Welch 1967).
 
     Segments of the anomalies about the pooled mean, `segment` MTU long (a whole number of intervals; a shorter run is
     one segment), overlap by half and are tapered by a Hann window: without a taper, leakage from the slow, strong
@@ -211,10 +391,30 @@ def spectrum(X: ArrayLike, interval: float, segment: float = 50.0) -> tuple[Floa
     spacing, the density of a segment is its mean square, weighted by the squared window; for a long run that is its
     variance, to sampling error.
 
+    Parameters
+    ----------
+    X : (time, member, K) array
+        A run.
+    interval : float
+        MTU between samples.
+    segment : float
+        Length of a segment in MTU.
+
     Returns
     -------
-    frequency, density : array (n_frequencies,)
-        0 to ``1 / (2 interval)``, in cycles per MTU; and the one-sided density, in units of X² MTU.
+    frequency : (n_frequencies,) array
+        0 to ``1 / (2 interval)``, in cycles per MTU.
+    density : (n_frequencies,) array
+        The one-sided density, in units of X² MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> X = np.sin(2 * np.pi * 0.05 * np.arange(1000)).reshape(1000, 1, 1)  # one cycle per MTU
+    >>> frequency, density = metrics.spectrum(X, interval=0.05)
+    >>> round(float(frequency[density.argmax()]), 3)
+    1.0
     """
     from scipy.signal import welch
 

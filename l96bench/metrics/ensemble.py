@@ -22,12 +22,31 @@ def _checked(truth: ArrayLike, forecast: ArrayLike) -> tuple[FloatArray, FloatAr
 
 
 def crps(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """Continuous ranked probability score (lead, case) of every forecast, averaged over points: 0 is perfect.
+    """Return the continuous ranked probability score of every forecast, averaged over points: 0 is perfect.
 
     ``mean |x_i - y| - mean |x_i - x_j| / 2`` over all members and pairs of members, a member with itself included: the
-    score of the ensemble as a distribution (Gneiting and Raftery 2007, section 4.2), in the units of the truth. With
-    one member it is the absolute error. The "fair" variant, which estimates the score of an infinite ensemble, does not
-    exist for one member.
+    score of the ensemble as a distribution (Gneiting and Raftery 2007, section 4.2). With one member it is the absolute
+    error. The "fair" variant, which estimates the score of an infinite ensemble, does not exist for one member.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+        What came.
+    forecast : (lead, case, member, K) array
+        What was forecast.
+
+    Returns
+    -------
+    (lead, case) array
+        In the units of the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.zeros((1, 1, 2))
+    >>> metrics.crps(truth, np.array([-1.0, 1.0]).reshape(1, 1, 2, 1) * np.ones((1, 1, 2, 2)))
+    array([[0.5]])
     """
     truth, forecast = _checked(truth, forecast)
     score = np.empty(truth.shape[:2])
@@ -51,7 +70,27 @@ def _crps_of_members(truth: FloatArray, forecast: FloatArray) -> FloatArray:
 
 
 def rmse_by_lead(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """RMSE of the ensemble mean at each lead, pooled over cases and points; array (lead,)."""
+    """Return the RMSE of the ensemble mean at each lead, pooled over cases and points.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+        What came.
+    forecast : (lead, case, member, K) array
+        What was forecast.
+
+    Returns
+    -------
+    (lead,) array
+        In the units of the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> metrics.rmse_by_lead(np.zeros((2, 3, 8)), np.ones((2, 3, 5, 8)))
+    array([1., 1.])
+    """
     truth, forecast = _checked(truth, forecast)
     with np.errstate(over="ignore"):
         error = np.square(forecast.mean(axis=2) - truth).mean(axis=(1, 2))
@@ -59,12 +98,30 @@ def rmse_by_lead(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 
 
 def spread_by_lead(forecast: ArrayLike) -> FloatArray:
-    """Ensemble spread (lead,) of a forecast (lead, case, member, K), on the scale of the RMSE of the ensemble mean.
+    """Return the spread of an ensemble, on the scale of the RMSE of its mean.
 
     ``sqrt((m + 1) / m * mean variance)`` for m members, the variance being the unbiased one (divided by m - 1) and
     averaged over cases and points before the root; zero for one member. With the factor, which accounts for the
     sampling error of the mean of m members, a reliable ensemble of any size has a spread equal to the RMSE of its mean
     (Fortin et al. 2014, Journal of Hydrometeorology 15, 1708).
+
+    Parameters
+    ----------
+    forecast : (lead, case, member, K) array
+        What was forecast.
+
+    Returns
+    -------
+    (lead,) array
+        In the units of the forecast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> rng = np.random.default_rng(0)
+    >>> metrics.spread_by_lead(rng.standard_normal((1, 1000, 5, 8))).round(1)  # sqrt(6 / 5)
+    array([1.1])
     """
     forecast = finite("forecast", forecast)
     if forecast.ndim != 4:
@@ -78,9 +135,30 @@ def spread_by_lead(forecast: ArrayLike) -> FloatArray:
 
 
 def spread_skill_ratio(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """Spread over RMSE of the ensemble mean at each lead; array (lead,).
+    """Return the spread over the RMSE of the ensemble mean at each lead.
 
     1 is reliable, less is overconfident; 0 for one member, infinity for a spread around a mean without error.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+        What came.
+    forecast : (lead, case, member, K) array
+        What was forecast.
+
+    Returns
+    -------
+    (lead,) array
+        Without unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> rng = np.random.default_rng(0)
+    >>> truth, members = rng.standard_normal((1, 2000, 8)), rng.standard_normal((1, 2000, 5, 8))
+    >>> metrics.spread_skill_ratio(truth, members).round(1)  # the truth is one more member
+    array([1.])
     """
     spread, error = spread_by_lead(forecast), rmse_by_lead(truth, forecast)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,11 +186,31 @@ def anomaly_correlation_by_lead(
 
 
 def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
-    """Return how often the truth takes each rank among the members, from below to above all; array (member + 1,).
+    """Return how often the truth takes each rank among the members, from below to above all.
 
     Counts are pooled over leads, cases and points. A reliable ensemble fills all ranks alike (Hamill 2001). Where the
     truth equals e members, its count is shared evenly among the e + 1 ranks that it could take: no random draw, and no
     preference for high or low ranks.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+        What came.
+    forecast : (lead, case, member, K) array
+        What was forecast.
+
+    Returns
+    -------
+    (member + 1,) array
+        They add up to the number of values of the truth.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> members = np.array([-1.0, 1.0]).reshape(1, 1, 2, 1)
+    >>> metrics.rank_histogram(np.array([[[-2.0]]]), members), metrics.rank_histogram(np.array([[[1.0]]]), members)
+    (array([1., 0., 0.]), array([0. , 0.5, 0.5]))
     """
     truth, forecast = _checked(truth, forecast)
     n_ranks = forecast.shape[2] + 1
@@ -129,23 +227,36 @@ def rank_histogram(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 def valid_prediction_time(
     rmse: ArrayLike, leads: ArrayLike, climatological_std: float, threshold: float = 0.4
 ) -> float:
-    """The first lead at which the RMSE exceeds a fraction of the climatological standard deviation, in MTU.
+    """Return the first lead at which the RMSE exceeds a fraction of the climatological standard deviation.
 
     A forecast that never exceeds the threshold gets the last lead: its value is censored there, a lower bound.
 
     Parameters
     ----------
-    rmse, leads : array (lead,)
-        From `rmse_by_lead`, where infinity is allowed, and increasing lead times in MTU.
+    rmse : (lead,) array
+        From `rmse_by_lead`; infinity is allowed.
+    leads : (lead,) array
+        Increasing lead times in MTU.
     climatological_std : float
         Standard deviation of the training data.
     threshold : float
         The fraction.
 
+    Returns
+    -------
+    float
+        In MTU.
+
     Raises
     ------
     ValueError
         If the shapes differ, a value is NaN, the leads do not increase, or the standard deviation is not positive.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.valid_prediction_time([0.1, 0.3, 0.9], [0.05, 0.1, 0.15], climatological_std=1.0)
+    0.15
     """
     error, times = np.asarray(rmse, dtype=np.float64), finite("leads", leads)
     if error.ndim != 1 or error.shape != times.shape:

@@ -93,12 +93,53 @@ class Metric:
 
 
 def find_metric(metrics: Iterable[Metric], key: str, *, curve: bool = False) -> Metric | None:
-    """Return the metric (or the curve) of a key among some, its numbers filled in; None if there is none."""
+    """Return the metric (or the curve) of a key among some, its numbers filled in; None if there is none.
+
+    Parameters
+    ----------
+    metrics : iterable of Metric
+        Such as a `glossary`.
+    key : str
+        As results have it, such as ``"r2_budget_10"``.
+    curve : bool
+        Whether to look among the curves.
+
+    Returns
+    -------
+    Metric or None
+        With that key.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import metrics
+    >>> metrics.find_metric(l96bench.glossary("subgrid-forcing"), "r2_budget_10").key
+    'r2_budget_10'
+    """
     return next((own for each in metrics if bool(each.axis) == curve and (own := each.at(key))), None)
 
 
 def with_shift(*metrics: Metric) -> tuple[Metric, ...]:
-    """Return metrics, each followed by the same one with the suffix ``_shift``: at the forcing F + 4."""
+    """Return metrics, each followed by the same one with the suffix ``_shift``: at the forcing F + 4.
+
+    Parameters
+    ----------
+    *metrics : Metric
+        At the regime's forcing.
+
+    Returns
+    -------
+    tuple of Metric
+        Twice as many.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import metrics
+    >>> rmse = metrics.find_metric(l96bench.glossary("subgrid-forcing"), "rmse")
+    >>> [metric.key for metric in metrics.with_shift(rmse)]
+    ['rmse', 'rmse_shift']
+    """
     return tuple(
         each
         for own in metrics

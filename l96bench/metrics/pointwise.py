@@ -40,13 +40,47 @@ def r2(truth: ArrayLike, prediction: ArrayLike, reference_mean: float) -> float:
 
 
 def rmse(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Root of the mean squared error, pooled, in the units of the truth (infinity where the squares overflow)."""
+    """Return the root of the mean squared error, pooled.
+
+    Parameters
+    ----------
+    truth, prediction : (..., K) array
+        Of one shape.
+
+    Returns
+    -------
+    float
+        In the units of the truth; infinity where the squares overflow.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.rmse([1.0, 3.0], [1.0, 3.0]), metrics.rmse([0.0, 0.0], [2.0, -2.0])
+    (0.0, 2.0)
+    """
     truth, prediction = finite_pair(truth, prediction)
     return float(np.sqrt(_sum_of_squares(truth, prediction) / truth.size))
 
 
 def bias(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Mean of prediction minus truth, pooled, in the units of the truth."""
+    """Return the mean of prediction minus truth, pooled.
+
+    Parameters
+    ----------
+    truth, prediction : (..., K) array
+        Of one shape.
+
+    Returns
+    -------
+    float
+        In the units of the truth.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.bias([1.0, 3.0], [2.0, 3.0])
+    0.5
+    """
     truth, prediction = finite_pair(truth, prediction)
     # Divided before it is summed: huge errors of both signs must not become infinity minus infinity.
     return float(((prediction - truth) / truth.size).sum())
@@ -80,8 +114,12 @@ def block_sums_by_quantile(
 
     Parameters
     ----------
-    truth, prediction, reference_mean, block
-        As for `block_sums`.
+    truth, prediction : (..., time, K) array
+        Of one shape.
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
+    block : int
+        Samples in a block, as for `block_sums`.
     X : array of their shape, (..., time, K)
         The resolved variable at the point and time of the truth.
     edges : sequence of float
@@ -96,6 +134,15 @@ def block_sums_by_quantile(
     ------
     ValueError
         As `block_sums`; if the edges do not rise from 0 to 1, or a bin is empty or holds only the reference mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> X = np.random.default_rng(0).standard_normal((100, 8))
+    >>> sums = metrics.block_sums_by_quantile(X**2, X, X, reference_mean=1.0, block=20)
+    >>> list(sums)[:2], sums["0-5%"][0].shape
+    (['0-5%', '5-25%'], (5,))
     """
     truth, prediction = finite_pair(truth, prediction)
     bins, names = _quantile_bins(truth, X, edges)
@@ -114,11 +161,12 @@ def block_sums_by_quantile(
 def block_sums(
     truth: ArrayLike, prediction: ArrayLike, reference_mean: float, block: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums of squares over consecutive blocks of every trajectory: what a bootstrap of R² resamples.
+    """Return sums of squares over consecutive blocks of every trajectory: what a bootstrap of R² resamples.
 
     Parameters
     ----------
-    truth, prediction : array of one shape, (..., time, K)
+    truth, prediction : (..., time, K) array
+        Of one shape.
     reference_mean : float
         Mean of the training data, in the units of the truth.
     block : int
@@ -126,14 +174,23 @@ def block_sums(
 
     Returns
     -------
-    sse, sst : array (n_blocks,)
-        Sums of ``(t - p)²`` and ``(t - m)²``: all blocks of the first trajectory in time order, then the next
-        trajectory's. ``1 - sse.sum() / sst.sum()`` is `r2`.
+    sse : (n_blocks,) array
+        Sums of ``(t - p)²``: all blocks of the first trajectory in time order, then the next trajectory's.
+    sst : (n_blocks,) array
+        Sums of ``(t - m)²`` in that order; ``1 - sse.sum() / sst.sum()`` is `r2`.
 
     Raises
     ------
     ValueError
         If the shapes differ, a value is not finite, or the blocks do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.arange(8.0).reshape(4, 2)
+    >>> metrics.block_sums(truth, truth + 1.0, reference_mean=0.0, block=2)
+    (array([4., 4.]), array([ 14., 126.]))
     """
     truth, prediction = finite_pair(truth, prediction)
     if truth.ndim < 2:
@@ -148,9 +205,29 @@ def block_sums(
 
 
 def r2_replicates(weights: FloatArray, sse: FloatArray, sst: FloatArray) -> FloatArray:
-    """R² (n_replicates,) of resampled blocks, from `block_sums` and `l96bench.metrics.uncertainty.resampling_weights`.
+    """Return R² of resampled blocks.
 
     It is ``-inf`` for a replicate that holds a block whose squared errors overflowed.
+
+    Parameters
+    ----------
+    weights : (n_replicates, n_blocks) array
+        From `resampling_weights`.
+    sse, sst : (n_blocks,) array
+        From `block_sums`.
+
+    Returns
+    -------
+    (n_replicates,) array
+        At most 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> weights = np.array([[1.0, 1.0], [2.0, 0.0]])
+    >>> metrics.r2_replicates(weights, np.array([1.0, 3.0]), np.array([4.0, 4.0]))
+    array([0.5 , 0.75])
     """
     overflowed = np.isinf(sse)
     with np.errstate(over="ignore"):

@@ -52,11 +52,30 @@ def _share(part: int, whole: int) -> float:
 
 
 def coefficient_error(found: Mapping[Term, float], true: Mapping[Term, float], groups: Sequence[range]) -> float:
-    """Relative error of the coefficients, ``||c_hat - c||_2 / ||c||_2`` over the union of the terms of both.
+    """Return the relative error of the coefficients, ``||c_hat - c||_2 / ||c||_2`` over the union of the terms of both.
 
     The normalized coefficient error of the literature on sparse regression (Kaptanoglu et al. 2023, Nonlinear Dyn. 111,
     13143-13164, doi:10.1007/s11071-023-08525-4; Messenger and Bortz 2021, Multiscale Model. Simul. 19, 1474-1497,
     doi:10.1137/20M1343166), averaged over groups of targets: 0 for the true coefficients, 1 for none; not bounded.
+
+    Parameters
+    ----------
+    found, true : mapping of (target, monomial) to float
+        The coefficients.
+    groups : sequence of range
+        The targets of each group.
+
+    Returns
+    -------
+    float
+        At least 0.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> true = {(0, "1"): 8.0, (0, "X[0]"): -1.0}
+    >>> metrics.coefficient_error({}, true, [range(1)]), metrics.coefficient_error(true, true, [range(1)])
+    (1.0, 0.0)
     """
     errors = []
     for group in groups:
@@ -67,10 +86,34 @@ def coefficient_error(found: Mapping[Term, float], true: Mapping[Term, float], g
 
 
 def operator_residual(predicted: NDArray[np.float64], truth: NDArray[np.float64], groups: Sequence[range]) -> float:
-    """Relative error of the right-hand side, ``||f_hat - f||_2 / ||f||_2`` over states, averaged over groups.
+    """Return the relative error of the right-hand side, ``||f_hat - f||_2 / ||f||_2`` over states, averaged over groups.
 
-    Both are tendencies (state, target) at the same states, finite or a ValueError. It is 0 for the true equations, 1
-    for ``f_hat = 0``; not bounded.
+    It is 0 for the true equations, 1 for ``f_hat = 0``; not bounded.
+
+    Parameters
+    ----------
+    predicted, truth : (state, target) array
+        Tendencies at the same states.
+    groups : sequence of range
+        The targets of each group.
+
+    Returns
+    -------
+    float
+        At least 0.
+
+    Raises
+    ------
+    ValueError
+        If a tendency is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.ones((10, 4))
+    >>> metrics.operator_residual(0.5 * truth, truth, [range(4)])
+    0.5
     """
     predicted, truth = finite("predicted", predicted), finite("truth", truth)
     columns = [slice(group.start, group.stop) for group in groups]
@@ -95,11 +138,36 @@ def _norm(values: FloatArray) -> float:
 def best_coefficients(
     features: NDArray[np.float64], tendency: NDArray[np.float64], support: NDArray[np.bool_]
 ) -> FloatArray:
-    """The least-squares coefficients (target, monomial) of the best equations that have just the terms of a support.
+    """Return the least-squares coefficients of the best equations that have just the terms of a support.
 
-    The support (target, monomial) says which of the features (state, monomial) explain each tendency (state, target).
     Outside of it coefficients are 0; where terms are linearly dependent on these states they are the shortest ones.
-    Raises `ValueError` if a feature or tendency is not finite.
+
+    Parameters
+    ----------
+    features : (state, monomial) array
+        The values of the monomials.
+    tendency : (state, target) array
+        What they explain.
+    support : (target, monomial) array of bool
+        Which of them explain each tendency.
+
+    Returns
+    -------
+    (target, monomial) array
+        The coefficients.
+
+    Raises
+    ------
+    ValueError
+        If a feature or tendency is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> features = np.random.default_rng(0).standard_normal((50, 3))
+    >>> metrics.best_coefficients(features, 2.0 * features[:, :1], np.array([[True, True, False]])).round(6)
+    array([[ 2., -0.,  0.]])
     """
     n = features.shape[1]
     coefficients = np.zeros(support.shape)
@@ -118,11 +186,38 @@ def best_coefficients(
 def forecast_rmse(
     tendency: Tendency, truth: NDArray[np.float64], *, interval: float, dt: float, K: int, stop: float
 ) -> FloatArray:
-    """RMSE (lead,) over cases and the first `K` variables of forecasts from the first true states, 0 at the first lead.
+    """Return the RMSE over cases and the first `K` variables of forecasts from the first true states.
 
     The equations are integrated by classical RK4, all cases in one batch, to the first lead at which the RMSE exceeds
-    `stop`, or is not finite; it is infinite from there on. The truth is (case, lead, n_state), with `interval` MTU
-    between leads, a whole number of steps `dt`.
+    `stop`, or is not finite; it is infinite from there on.
+
+    Parameters
+    ----------
+    tendency : states (case, n_state) -> tendencies (case, n_state)
+        The equations.
+    truth : (case, lead, n_state) array
+        Begins with the initial states.
+    interval : float
+        MTU between leads, a whole number of steps.
+    dt : float
+        Step in MTU.
+    K : int
+        Variables that are compared.
+    stop : float
+        The RMSE at which to stop, in units of X.
+
+    Returns
+    -------
+    (lead,) array
+        In units of X, 0 at the first lead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.exp(-0.1 * np.arange(3))[None, :, None] * np.ones((2, 3, 4))
+    >>> metrics.forecast_rmse(lambda X: -X, truth, interval=0.1, dt=0.01, K=4, stop=1.0).round(6)
+    array([0., 0., 0.])
     """
     state, n_steps = np.array(truth[:, 0]), round(interval / dt)
     rmse = np.full(truth.shape[1], np.inf)

@@ -35,7 +35,7 @@ def _check_level(level: float) -> None:
 def bootstrap_indices(
     n_blocks: int, n_replicates: int = 1000, seed: int | Sequence[int] = 0, block_length: int = 1
 ) -> NDArray[np.int64]:
-    """Which blocks each bootstrap replicate is made of: integers (n_replicates, n_blocks) from 0 to ``n_blocks - 1``.
+    """Return which blocks each bootstrap replicate is made of.
 
     Parameters
     ----------
@@ -46,7 +46,23 @@ def bootstrap_indices(
     block_length : int
         1 draws blocks independently (Efron 1979). More draws runs of that many consecutive blocks, the last being
         followed by the first (circular block bootstrap, Politis and Romano 1992), for blocks that are not independent.
-        Runs longer than the sample are a ValueError.
+
+    Returns
+    -------
+    (n_replicates, n_blocks) array of int
+        From 0 to ``n_blocks - 1``.
+
+    Raises
+    ------
+    ValueError
+        If runs are longer than the sample, or a number is below 1.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> indices = metrics.bootstrap_indices(n_blocks=5, n_replicates=100)
+    >>> indices.shape, int(indices.min()), int(indices.max())
+    ((100, 5), 0, 4)
     """
     if n_blocks < 1 or n_replicates < 1 or not 1 <= block_length <= n_blocks:
         raise ValueError(
@@ -60,10 +76,26 @@ def bootstrap_indices(
 
 
 def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
-    """How often each replicate holds each block, ready for a matrix product with sums over blocks.
+    """Return how often each replicate holds each block, ready for a matrix product with sums over blocks.
 
-    The indices (n_replicates, n_drawn) are from `bootstrap_indices`; whole numbers come as float64 (n_replicates,
-    n_blocks), and every row sums to ``n_drawn``.
+    Parameters
+    ----------
+    indices : (n_replicates, n_drawn) array of int
+        From `bootstrap_indices`.
+    n_blocks : int
+        Blocks of the sample.
+
+    Returns
+    -------
+    (n_replicates, n_blocks) array
+        Whole numbers as float64; every row sums to ``n_drawn``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> metrics.resampling_weights(np.array([[0, 0, 2]]), n_blocks=3)
+    array([[2., 0., 1.]])
     """
     indices = np.asarray(indices)
     if indices.ndim != 2 or indices.size == 0 or indices.min() < 0 or indices.max() >= n_blocks:
@@ -75,11 +107,29 @@ def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
 
 
 def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
-    """The replicates (n_replicates,) shifted so that their mean is the estimate, the score of the sample itself.
+    """Return the replicates shifted so that their mean is the estimate, the score of the sample itself.
 
     A distance between resampled samples is larger than that between the samples, and a score made from it smaller; the
     shift takes this bias of the bootstrap out of the interval. Replicates that are not all finite have no mean and are
     returned as they are.
+
+    Parameters
+    ----------
+    replicates : (n_replicates,) array
+        The score of resampled samples.
+    estimate : float
+        The score of the sample.
+
+    Returns
+    -------
+    (n_replicates,) array
+        In the units of the score.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.recentre([1.0, 2.0, 3.0], 5.0)
+    array([4., 5., 6.])
     """
     values = _without_nan("replicates", replicates)
     if not (np.isfinite(values).all() and np.isfinite(estimate)):
@@ -104,12 +154,18 @@ def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 class Draws:
     """The few independent draws of which bootstrap replicates are made.
 
-    Attributes
+    Parameters
     ----------
     blocks : int, optional
         Number of blocks of the sample; None for so many that the percentile interval needs no correction.
     seeds : tuple of tuple of float
         The estimate of each training seed, for each of the entries that were trained with several.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.Draws(blocks=6), metrics.Draws().blocks
+    (Draws(blocks=6, seeds=()), None)
     """
 
     blocks: int | None = None
@@ -152,7 +208,31 @@ MANY = Draws()
 
 
 def drawn_seeds(name: str, n: int, n_replicates: int) -> tuple[int, NDArray[np.int64]]:
-    """Return the seed that follows from an entry's name, and which of n training seeds (n - 1, replicate) it draws."""
+    """Return the seed that follows from an entry's name, and which of n training seeds (n - 1, replicate) it draws.
+
+    Parameters
+    ----------
+    name : str
+        The entry's name.
+    n : int
+        Number of training seeds.
+    n_replicates : int
+        Number of replicates.
+
+    Returns
+    -------
+    seed : int
+        Seed of a PCG64 generator that follows from the name.
+    drawn : (n - 1, n_replicates) array of int
+        The training seeds, from 0 to n - 1, that each replicate draws.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> seed, drawn = metrics.drawn_seeds("GRU", n=5, n_replicates=10)
+    >>> drawn.shape, bool((drawn < 5).all())
+    ((4, 10), True)
+    """
     entropy = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)
     return entropy, np.random.Generator(np.random.PCG64(entropy)).integers(n, size=(n - 1, n_replicates))
 
@@ -160,7 +240,30 @@ def drawn_seeds(name: str, n: int, n_replicates: int) -> tuple[int, NDArray[np.i
 def stretched(
     ends: tuple[float, float], estimate: float, factor: float, bounds: tuple[float, float] = (-inf, inf)
 ) -> tuple[float, float]:
-    """The ends of an interval, moved away from the estimate by a factor of at least 1; within bounds if they were."""
+    """Return the ends of an interval, moved away from the estimate; within bounds if they were.
+
+    Parameters
+    ----------
+    ends : (low, high)
+        The interval.
+    estimate : float
+        What it is moved away from.
+    factor : float
+        At least 1.
+    bounds : (low, high)
+        Of what is estimated.
+
+    Returns
+    -------
+    low, high : float
+        In the units of the estimate.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.stretched((1.0, 4.0), 2.0, 1.5, bounds=(0.0, 4.5))
+    (0.5, 4.5)
+    """
     low, high = ends
     if factor == 1.0 or not isfinite(estimate):
         return ends
@@ -175,18 +278,65 @@ def estimate_interval(
     draws: Draws = MANY,
     bounds: tuple[float, float] = (-inf, inf),
 ) -> tuple[float, float]:
-    """The interval of an estimate: that of its replicates, stretched about it where they are made of few draws.
+    """Return the interval of an estimate: that of its replicates, stretched about it where they are made of few draws.
 
     It holds the estimate. What the percentile interval has within the bounds of what is estimated stays within.
+
+    Parameters
+    ----------
+    estimate : float
+        Such as a score.
+    replicates : (n_replicates,) array
+        The estimate from resampled samples.
+    level : float
+        The fraction between the ends.
+    draws : Draws
+        What the replicates are made of.
+    bounds : (low, high)
+        What the estimate lies between, whatever the sample.
+
+    Returns
+    -------
+    low, high : float
+        In the units of the estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> replicates = np.random.default_rng(0).normal(50.0, 1.0, 1000)
+    >>> low, high = metrics.estimate_interval(50.0, replicates)
+    >>> few = metrics.estimate_interval(50.0, replicates, draws=metrics.Draws(blocks=4))
+    >>> few[0] < low < 50.0 < high < few[1]
+    True
     """
     low, high = stretched(interval(replicates, level), estimate, draws.stretch(replicates, level), bounds)
     return min(low, estimate), max(high, estimate)
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's (1927) score interval of a proportion, such as the fraction of runs that survive.
+    """Return Wilson's (1927) score interval of a proportion, such as the fraction of runs that survive.
 
-    Its ends, low and high, are within 0 and 1, and apart even when all or none succeed.
+    Its ends are apart even when all or none succeed.
+
+    Parameters
+    ----------
+    successes, trials : int
+        Numbers.
+    level : float
+        The fraction of samples whose interval holds the true proportion.
+
+    Returns
+    -------
+    low, high : float
+        Within 0 and 1.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> low, high = metrics.wilson(120, 120)
+    >>> round(low, 3), high
+    (0.969, 1.0)
     """
     from scipy.stats import binomtest
 
@@ -199,9 +349,27 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """The difference of two entries' estimates, first minus second, and its interval of a level.
+    """The difference of two entries' estimates, first minus second, and its interval.
 
-    They are distinguishable if the interval leaves 0 out.
+    Parameters
+    ----------
+    difference : float
+        Of the estimates, in their units.
+    low, high : float
+        The ends of the interval.
+    level : float
+        Of the interval.
+    distinguishable : bool
+        Whether the interval leaves 0 out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> replicates = np.random.default_rng(0).normal(0.0, 1.0, 1000)
+    >>> gain = metrics.compare_paired(replicates + 51.0, 51.0, replicates + 50.0, 50.0)
+    >>> gain.difference, gain.distinguishable
+    (1.0, True)
     """
 
     difference: float
@@ -229,10 +397,33 @@ def compare_paired(
     level: float = 0.95,
     draws: Draws = MANY,
 ) -> PairedComparison:
-    """Whether two entries that were resampled with the same indices can be told apart.
+    """Return whether two entries that were resampled with the same indices can be told apart.
 
-    The replicates (n_replicates,) of each score are from the same indices, recentred on its estimate; `draws` are those
-    behind the difference (`Draws.beside`), whose interval is stretched like that of a score.
+    Parameters
+    ----------
+    replicates_a, replicates_b : (n_replicates,) array
+        Of each score, from the same indices, recentred on its estimate.
+    estimate_a, estimate_b : float
+        The scores.
+    level : float
+        Of the interval.
+    draws : Draws
+        Those behind the difference (`Draws.beside`), whose interval is stretched like that of a score.
+
+    Returns
+    -------
+    PairedComparison
+        The first less the second.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> replicates = np.random.default_rng(0).normal(0.0, 1.0, 1000)
+    >>> metrics.compare_paired(replicates + 51.0, 51.0, replicates + 50.0, 50.0).distinguishable  # they vary together
+    True
+    >>> metrics.compare_paired(replicates + 51.0, 51.0, replicates[::-1] + 50.0, 50.0).distinguishable
+    False
     """
     a, b = _without_nan("replicates_a", replicates_a), _without_nan("replicates_b", replicates_b)
     if a.shape != b.shape:
@@ -264,15 +455,39 @@ def compare_independent(
 def tied_ranks(
     estimates: ArrayLike, replicates: ArrayLike, level: float = 0.95, draws: Sequence[Draws] | None = None
 ) -> list[int]:
-    """Ranks of entries in the order given, 1 for the best: any two entries with different ranks can be told apart.
+    """Return ranks of entries in the order given, 1 for the best: any two with different ranks can be told apart.
 
     From the largest estimate down, an entry opens a group, whose rank is its position (1, 1, 3, ...), if it and all
     entries below it can be told apart from all entries above it, each pair by the paired interval of their difference.
-    Otherwise it shares the rank of the entry above. Entries with equal estimates keep their order. The replicates
-    (n_entries, n_replicates) are from the same indices, recentred on the estimates (n_entries,), and made of the draws.
+    Otherwise it shares the rank of the entry above. Entries with equal estimates keep their order.
 
     Clusters of significance are the practice of machine translation's shared tasks (Bojar et al. 2013,
     Findings of the 2013 Workshop on Statistical Machine Translation, section 3).
+
+    Parameters
+    ----------
+    estimates : (n_entries,) array
+        The scores.
+    replicates : (n_entries, n_replicates) array
+        From the same indices, recentred on the estimates.
+    level : float
+        Of the intervals.
+    draws : sequence of Draws, optional
+        What the replicates of each entry are made of.
+
+    Returns
+    -------
+    list of int
+        A rank for each entry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> estimates = np.array([50.0, 60.0, 50.1])
+    >>> replicates = estimates[:, None] + np.random.default_rng(0).normal(0.0, 1.0, (3, 1000))
+    >>> metrics.tied_ranks(estimates, replicates)
+    [2, 1, 2]
     """
     scores, samples = _without_nan("estimates", estimates), _without_nan("replicates", replicates, ndim=2)
     if len(scores) != len(samples):

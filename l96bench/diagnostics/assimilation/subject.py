@@ -13,7 +13,28 @@ from l96bench.tasks.da_increment import Cycles
 
 @dataclass(frozen=True, eq=False)
 class AssimilationSubject(Subject):
-    """A trained model of increments, or an `AssimilationSystem`, and the filter that is cycled with it."""
+    """A trained model of increments, or an `AssimilationSystem`, and the filter that is cycled with it.
+
+    Parameters
+    ----------
+    entry : Entry
+        What was trained.
+    model : model
+        Of increments, or an `AssimilationSystem`.
+    task : DAIncrement
+        What it was trained for.
+    seed : int
+        Training seed.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure(), families=("da-increment",))
+    >>> task = l96bench.make_task("da-increment/dense-v1").miniature()
+    >>> diagnostics.AssimilationSubject(entry, entry.model(task, 0), task).kind
+    'increment'
+    """
 
     kind: ClassVar[str] = "increment"
     needs: ClassVar[tuple[str, ...]] = ("cycles", "system", "without_correction", "perfect", "track")

@@ -25,7 +25,29 @@ N_STATES = 400
 def instant_forcing(model: Any) -> Forcing:
     """Return the model's mean U as a function of the present state.
 
-    Raises `LeftOutError` if U depends on the past, or is random without a mean that can be asked for.
+    Parameters
+    ----------
+    model : model
+        Anything that `l96bench.as_closure` takes.
+
+    Returns
+    -------
+    X (n, K) -> U (n, K)
+        In X a MTU.
+
+    Raises
+    ------
+    LeftOutError
+        If U depends on the past, or is random without a mean that can be asked for.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> forcing = diagnostics.instant_forcing(l96bench.Polynomial([1.0, -0.5]))
+    >>> forcing(np.ones((1, 3)))
+    array([[0.5, 0.5, 0.5]])
     """
     closure = as_closure(model)
     if _has_memory(closure):
@@ -52,23 +74,80 @@ def _has_memory(closure: Any) -> bool:
 
 
 def offsets_of(K: int) -> NDArray[np.int64]:
-    """Return the offsets r of a ring of K points, X_{k+r} being seen from point k: from -(K-1)//2 to K//2."""
+    """Return the offsets r of a ring of K points, X_{k+r} being seen from point k: from -(K-1)//2 to K//2.
+
+    Parameters
+    ----------
+    K : int
+        Points of the ring.
+
+    Returns
+    -------
+    (K,) array of int
+        In increasing order.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> diagnostics.offsets_of(4)
+    array([-1,  0,  1,  2])
+    """
     return np.arange(K) - (K - 1) // 2
 
 
 def by_offset(values: Array) -> Array:
-    """Return values (..., k, j) of pairs of points as (..., k, r), r the offset j - k in the order of `offsets_of`."""
+    """Return values of pairs of points by the offset of the second from the first.
+
+    Parameters
+    ----------
+    values : (..., K, K) array
+        Of the points k and j.
+
+    Returns
+    -------
+    (..., K, r) array
+        With r the offset j - k in the order of `offsets_of`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> diagnostics.by_offset(np.eye(4))[:, 1]  # the offset 0
+    array([1., 1., 1., 1.])
+    """
     K = values.shape[-1]
     index = (np.arange(K)[:, None] + offsets_of(K)) % K
     return np.take_along_axis(values, np.broadcast_to(index, values.shape), axis=-1)
 
 
 def jacobian(forcing: Forcing, X: Array, step: float = 0.1) -> Array:
-    """Return the Jacobian dU_k / dX_j at states X (n, K), (n, K, K), by finite differences.
+    """Return the Jacobian dU_k / dX_j by finite differences.
 
     ``(8 (U(+h) - U(-h)) - (U(+2h) - U(-2h))) / (12 h)``: exact for polynomials up to degree 4, and wide enough that
     closures in single precision lose nothing. Of a closure that is constant in pieces, such as a forest, it is the
-    slope over 4 steps. The step h is in units of X.
+    slope over 4 steps.
+
+    Parameters
+    ----------
+    forcing : X (n, K) -> U (n, K)
+        Such as from `instant_forcing`.
+    X : (n, K) array
+        States.
+    step : float
+        The step h, in units of X.
+
+    Returns
+    -------
+    (n, K, K) array
+        In 1 / MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> diagnostics.jacobian(lambda X: X**2, np.array([[1.0, 2.0]])).round(6)
+    array([[[2., 0.],
+            [0., 4.]]])
     """
     n, K = X.shape
     out = np.empty((n, K, K))
@@ -86,7 +165,29 @@ def gradient_times_input(gradient: Array, X: Array, mean: float = 0.0) -> Array:
 
 
 def locality(weight: Array, offsets: NDArray[np.int64], radius: int) -> float:
-    """Return the share of the absolute weight (..., r) that lies within `radius` points; 0 where there is no weight."""
+    """Return the share of the absolute weight that lies near a point.
+
+    Parameters
+    ----------
+    weight : (..., r) array
+        By offset.
+    offsets : (r,) array of int
+        From `offsets_of`.
+    radius : int
+        Points on either side that count as near.
+
+    Returns
+    -------
+    float
+        Within 0 and 1; 0 where there is no weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> diagnostics.locality(np.array([1.0, 2.0, 1.0, 0.0]), diagnostics.offsets_of(4), radius=0)
+    0.5
+    """
     size = np.abs(weight).reshape(-1, len(offsets)).sum(axis=0)
     total = float(size.sum())
     return float(size[np.abs(offsets) <= radius].sum() / total) if total > 0 else 0.0
@@ -94,7 +195,22 @@ def locality(weight: Array, offsets: NDArray[np.int64], radius: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Mean and standard deviation over points and repetitions of a measure of each offset, (r,)."""
+    """Mean and standard deviation over points and repetitions of a measure of each offset.
+
+    Parameters
+    ----------
+    mean, std : (r,) array
+        In the order of `offsets_of`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> X = np.random.default_rng(0).standard_normal((200, 4))
+    >>> found = diagnostics.permutation_importance(lambda X: X, X, X, reference_mean=0.0)
+    >>> found.std.shape
+    (4,)
+    """
 
     mean: Array
     std: Array
@@ -105,9 +221,35 @@ def permutation_importance(
 ) -> Importance:
     """Return the R² that is lost when one input is shuffled among states (Breiman 2001, doi:10.1023/A:1010933404324).
 
-    scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k, at states X with the true
-    tendency U, both (n, K). R² is about the reference, the training mean of U (`l96bench.metrics.pointwise.r2`); each
-    input is shuffled `n_repeats` times.
+    scikit-learn's permutation importance of each X_j for each U_k, by the offset j - k. R² is about the reference
+    (`l96bench.metrics.r2`).
+
+    Parameters
+    ----------
+    forcing : X (n, K) -> U (n, K)
+        Such as from `instant_forcing`.
+    X, U : (n, K) array
+        States, and the true tendency there.
+    reference_mean : float
+        The training mean of U.
+    n_repeats : int
+        Times that each input is shuffled.
+    seed : int
+        Of the shuffling.
+
+    Returns
+    -------
+    Importance
+        By offset.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import diagnostics
+    >>> X = np.random.default_rng(0).standard_normal((200, 4))
+    >>> found = diagnostics.permutation_importance(lambda X: X, X, X, reference_mean=0.0)
+    >>> (found.mean > 0.01).astype(int)  # U_k depends on X_k alone
+    array([0, 1, 0, 0])
     """
     from sklearn.inspection import permutation_importance as shuffled
 

@@ -29,7 +29,30 @@ _N_TRAJECTORIES = 2
 class ClosureSubject(Subject):
     """A trained closure with the offline and the online task of one regime.
 
-    The model is anything that `l96bench.as_closure` takes; the other parameters are those of `Subject`.
+    Parameters
+    ----------
+    entry : Entry
+        What was trained.
+    model : model
+        Anything that `l96bench.as_closure` takes.
+    task : Task
+        What it was trained for.
+    offline : SubgridForcing
+        The offline task of the regime.
+    online : OnlineRollout
+        The online task of the regime.
+    seed : int
+        Training seed.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("none", "none", "", lambda task, seed: l96bench.NoClosure())
+    >>> ids = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2")
+    >>> offline, online = (l96bench.make_task(id).miniature() for id in ids)
+    >>> diagnostics.ClosureSubject(entry, entry.model(offline, 0), offline, offline, online).kind
+    'closure'
     """
 
     kind: ClassVar[str] = "closure"
