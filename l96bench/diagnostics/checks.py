@@ -22,15 +22,31 @@ def check_diagnostic(
     """Check a diagnostic by running it twice on each of some small examples.
 
     Its sections have a caption in words and cells of text that match the header; the same entry gives the same text and
-    picture to the last byte; where it draws nothing it says why, and it draws at least one of the examples. Raises
-    `L96BenchError`, with a line for each thing that is wrong.
+    picture to the last byte; where it draws nothing it says why, and it draws at least one of the examples.
 
     Parameters
     ----------
+    diagnostic : str or Diagnostic
+        Its name, or itself.
     subjects : sequence of Subject, optional
         What it is run on; `example_subjects` of its kind, which take seconds to make, if not given.
     results : sequence of Result, optional
         Rows of the board; those of the examples if not given.
+
+    Raises
+    ------
+    L96BenchError
+        If something is wrong, with a line for each thing.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> entry = l96bench.Entry("slope", "none", "X_k", lambda task, seed: l96bench.Polynomial([0.0, -0.5]))
+    >>> ids = ("subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2")
+    >>> small = [l96bench.make_task(id).miniature() for id in ids]
+    >>> subject = diagnostics.subject_of(entry, entry.model(small[0], 0), small[0], small)
+    >>> diagnostics.check_diagnostic("density", [subject])  # nothing is wrong
     """
     diagnostic = find_diagnostic(diagnostic)
     subjects = example_subjects(diagnostic.kind) if subjects is None else subjects

@@ -46,15 +46,26 @@ class LeftOutError(L96BenchError):
 class Section:
     """The picture and the numbers of one diagnostic of one entry.
 
-    Attributes
+    Parameters
     ----------
     caption : str
         What the picture shows and how it was computed; of a diagnostic that was left out, why.
-    header, rows : sequences
-        The columns of the table, and the key numbers as text, a cell for each column.
-    figure : Figure or None
+    header : sequence of str
+        The columns of the table.
+    rows : sequence of sequence of str
+        The key numbers as text, a cell for each column.
+    figure : Figure, optional
         None when the diagnostic was left out.
-    name, title : str, filled in by the diagnostic
+    name, title : str
+        Of the diagnostic, which fills them in.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> picture = diagnostics.figure(4.0, 3.0)
+    >>> section = diagnostics.Section("The error in time.", ("lead", "error"), [("1", "0.3")], picture)
+    >>> section.header
+    ('lead', 'error')
     """
 
     caption: str
@@ -153,8 +164,37 @@ def register_diagnostic(
     """Turn the decorated function into a diagnostic and add it to all pages of the entries that it is for.
 
     An installed package names its diagnostics as entry points of the group ``l96bench.diagnostics`` as well, and they
-    are found without an import. The arguments are those of `Diagnostic`. Raises `L96BenchError` if another has the
-    name.
+    are found without an import.
+
+    Parameters
+    ----------
+    name, title : str
+        As of a `Diagnostic`.
+    kind : str, optional
+        As of a `Diagnostic`.
+    order : int
+        As of a `Diagnostic`.
+
+    Returns
+    -------
+    function -> Diagnostic
+        The decorator.
+
+    Raises
+    ------
+    L96BenchError
+        If another has the name.
+
+    Examples
+    --------
+    >>> from l96bench import diagnostics
+    >>> @diagnostics.register_diagnostic("training-seed", "Training seed")
+    ... def training_seed(subject, results):
+    ...     picture = diagnostics.figure(4.0, 3.0)
+    ...     return diagnostics.Section("The seed of the training.", ("seed",), [(str(subject.seed),)], picture)
+    ...
+    >>> training_seed.title
+    'Training seed'
     """
 
     def decorated(make: Make) -> Diagnostic:

@@ -46,8 +46,10 @@ def make_report(
     entry : str or Entry
         An entry, or what `l96bench.submissions.names.resolve` takes: an entry, a submission's folder, an artifact or a
         result file.
-    place, seed : str and int, optional
-        See `l96bench.diagnostics.train`.
+    place : str, optional
+        As for `train`.
+    seed : int, optional
+        As for `train`.
     output : Path, optional
         The folder; files of the same names are replaced, each all or nothing. See `default_folder`.
     results : sequence of Result
@@ -59,13 +61,27 @@ def make_report(
 
     Returns
     -------
-    path, sections : Path, list of Section
-        The page's file, and its sections.
+    path : Path
+        The page's file.
+    sections : list of Section
+        What is on it.
 
     Raises
     ------
     UnknownIdError, L96BenchError
         For an unknown entry or diagnostic; if the folder cannot be written. See also `l96bench.diagnostics.train`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import l96bench
+    >>> from l96bench import diagnostics, tasks
+    >>> entry = l96bench.Entry("slope", "polynomial", "X_k", lambda task, seed: l96bench.PolynomialRegressor(degree=1))
+    >>> with tempfile.TemporaryDirectory() as folder, tasks.tasks_given_as(lambda task: task.miniature()):
+    ...     path, sections = diagnostics.make_report(entry, "wilks-f20", pathlib.Path(folder), only=["density"])
+    ...     print(path.name, len(sections))
+    ...
+    density.html 1
     """
     chosen = None if only is None else [find_diagnostic(each) for each in only]
     if isinstance(entry, Entry):

@@ -65,7 +65,12 @@ class DAIncrementVectorEnv(PointEnv):
     Parameters
     ----------
     track : {"dense", "sparse"}
-    num_envs, local, **options
+        The setting of the cycle.
+    num_envs : int, optional
+        As for `OnlineRolloutVectorEnv`.
+    local : bool
+        As for `OnlineRolloutVectorEnv`.
+    **options
         As for `OnlineRolloutVectorEnv`.
     episode_steps : int
         Windows of an episode.
@@ -74,6 +79,13 @@ class DAIncrementVectorEnv(PointEnv):
     scale : float, optional
         What rewards are divided by; by default the standard deviation of the sums of e² / e_archive² over all pieces
         of the training archive, which is a cycle without correction, of `episode_steps` windows.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> env = gymnasium.make_vec("l96bench/DAIncrement-v2", num_envs=2)  # doctest: +SKIP
+    >>> gymnasium.spec("l96bench/DAIncrement-v2").vector_entry_point
+    'l96bench.envs.da_increment:DAIncrementVectorEnv'
     """
 
     def __init__(
@@ -207,7 +219,20 @@ class DAIncrementVectorEnv(PointEnv):
 
 
 class DAIncrementEnv(ScalarEnv):
-    """One filter cycle whose forecast model the agent corrects: `DAIncrementVectorEnv` with one system."""
+    """One filter cycle whose forecast model the agent corrects: `DAIncrementVectorEnv` with one system.
+
+    Parameters
+    ----------
+    **options
+        Those of `DAIncrementVectorEnv`, but for `num_envs`, `autoreset_mode` and `threads`.
+
+    Examples
+    --------
+    >>> import gymnasium
+    >>> env = gymnasium.make("l96bench/DAIncrement-v2", track="dense")  # doctest: +SKIP
+    >>> gymnasium.spec("l96bench/DAIncrement-v2").entry_point
+    'l96bench.envs.da_increment:DAIncrementEnv'
+    """
 
     core_class: ClassVar[type[Any]] = DAIncrementVectorEnv
 

@@ -168,11 +168,33 @@ def spread_skill_ratio(truth: ArrayLike, forecast: ArrayLike) -> FloatArray:
 def anomaly_correlation_by_lead(
     truth: ArrayLike, forecast: ArrayLike, climatological_mean: float | FloatArray
 ) -> FloatArray:
-    """Correlation of forecast and true anomalies at each lead, pooled over cases and points; array (lead,).
+    """Return the correlation of forecast and true anomalies at each lead, pooled over cases and points.
 
     ``sum f t / sqrt(sum f² sum t²)`` with f and t the anomalies of the ensemble mean and of the truth about the
-    climatological mean, a number or (K,), of the training data; the anomalies' own means are not removed (the uncentred
-    form; Wilks 2011, chapter 8). It is 0 for a forecast that equals the climatological mean everywhere.
+    climatological mean; the anomalies' own means are not removed (the uncentred form; Wilks 2011, chapter 8). It is 0
+    for a forecast that equals the climatological mean everywhere.
+
+    Parameters
+    ----------
+    truth : (lead, case, K) array
+        What came.
+    forecast : (lead, case, member, K) array
+        What was forecast.
+    climatological_mean : float or (K,) array
+        Of the training data.
+
+    Returns
+    -------
+    (lead,) array
+        From -1 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> truth = np.random.default_rng(0).standard_normal((2, 3, 8))
+    >>> metrics.anomaly_correlation_by_lead(truth, 0.5 * truth[:, :, None], 0.0).round(6)
+    array([1., 1.])
     """
     truth, forecast = _checked(truth, forecast)
     predicted = forecast.mean(axis=2) - climatological_mean

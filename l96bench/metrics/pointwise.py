@@ -24,13 +24,35 @@ def _sum_of_squares(truth: FloatArray, prediction: FloatArray | float) -> float:
 
 
 def r2(truth: ArrayLike, prediction: ArrayLike, reference_mean: float) -> float:
-    """Coefficient of determination, pooled over everything, about the training mean.
+    """Return the coefficient of determination, pooled over everything, about the training mean.
 
-    ``1 - sum (t - p)² / sum (t - m)²``, for truth and prediction of one shape (..., K) and the training mean ``m``, the
-    `reference_mean`. It is 1 for the truth itself, 0 for the training mean, and ``-inf`` where the squared errors
-    exceed the range of a float64 (predictions beyond 1e150). The ``r2_score`` of scikit-learn takes the mean of the
-    test truth as its reference, which no model can know. Raises `ValueError` if the shapes differ, a value is not
-    finite, or the truth equals the reference mean everywhere.
+    ``1 - sum (t - p)² / sum (t - m)²``, for truth t, prediction p and training mean ``m``. It is 1 for the truth
+    itself, 0 for the training mean, and ``-inf`` where the squared errors exceed the range of a float64 (predictions
+    beyond 1e150). The ``r2_score`` of scikit-learn takes the mean of the test truth as its reference, which no model
+    can know.
+
+    Parameters
+    ----------
+    truth, prediction : (..., K) array
+        Of one shape.
+    reference_mean : float
+        Mean of the training data, in the units of the truth.
+
+    Returns
+    -------
+    float
+        At most 1.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a value is not finite, or the truth equals the reference mean everywhere.
+
+    Examples
+    --------
+    >>> from l96bench import metrics
+    >>> metrics.r2([1.0, 3.0], [1.0, 2.0], reference_mean=1.0)
+    0.75
     """
     truth, prediction = finite_pair(truth, prediction)
     total = _sum_of_squares(truth, reference_mean)

@@ -138,11 +138,31 @@ def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
 
 
 def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of bootstrap replicates (Efron and Tibshirani 1993, chapter 13).
+    """Return the percentile interval of bootstrap replicates (Efron and Tibshirani 1993, chapter 13).
 
-    Its ends, low and high, have the fraction `level` between them. They are replicates themselves, the outer ones where
-    a quantile lies between two: nothing is interpolated, so that ``-inf`` is a possible end. It is too short where the
-    replicates are made of few draws; `estimate_interval` is not.
+    Its ends are replicates themselves, the outer ones where a quantile lies between two: nothing is interpolated, so
+    that ``-inf`` is a possible end. It is too short where the replicates are made of few draws; `estimate_interval` is
+    not.
+
+    Parameters
+    ----------
+    replicates : (n_replicates,) array
+        An estimate from resampled samples.
+    level : float
+        The fraction between the ends.
+
+    Returns
+    -------
+    low, high : float
+        In the units of the estimate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> low, high = metrics.interval(np.arange(1001.0), level=0.9)
+    >>> float(low), float(high)
+    (49.0, 951.0)
     """
     _check_level(level)
     ordered = np.sort(_without_nan("replicates", replicates))

@@ -17,7 +17,29 @@ from l96bench.tasks.recovery_scores import InstanceScorer, Scores
 
 @dataclass(frozen=True, eq=False)
 class RecoverySubject(Subject):
-    """A method that finds equations, and what it finds for one instance; `seed` is that of the discovery."""
+    """A method that finds equations, and what it finds for one instance.
+
+    Parameters
+    ----------
+    entry : Entry
+        The method.
+    model : model
+        With ``fit(X, t)`` and ``equations()``.
+    task : EquationRecovery
+        The task with the instance.
+    seed : int
+        Seed of the discovery.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import diagnostics
+    >>> model = l96bench.KnownEquations(["dX[k]/dt = X[k-1]*(X[k+1] - X[k-2]) - X[k] + 8"])
+    >>> entry = l96bench.Entry("known", "none", "X", lambda task, seed: model, families=("equation-recovery",))
+    >>> task = l96bench.make_task("equation-recovery/single-v1").miniature()
+    >>> diagnostics.RecoverySubject(entry, model, task).kind
+    'equations'
+    """
 
     kind: ClassVar[str] = "equations"
     needs: ClassVar[tuple[str, ...]] = ("instances", "problems", "track", "time_limit")
