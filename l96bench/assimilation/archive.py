@@ -40,9 +40,23 @@ SPIN_UP = 100
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """One part of an archive: segments, each with its own seed, and the number of cycles that are kept of each.
+    """One part of an archive.
 
-    `words` are seed words in place of the registered ones, for archives that are drawn anew.
+    Parameters
+    ----------
+    name : str
+        Such as ``"train"``.
+    n_segments : int
+        Segments, each with its own seed.
+    n_cycles : int
+        Cycles that are kept of each.
+    words : tuple of int, optional
+        Seed words in place of the registered ones, for archives that are drawn anew.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.ArchivePart("train", n_segments=1, n_cycles=10).words
     """
 
     name: str
@@ -62,17 +76,27 @@ PARTS = {
 class Track:
     """One setting in which increments are learned and corrected models assimilate.
 
-    Attributes
+    Parameters
     ----------
     id, regime_id : str
         The track's name, and that of the two-scale truth.
     network : Network
+        How the truth is observed.
     filter : Filter
+        The filter of the cycle.
     archive_inflation : float
         The inflation of the archive's cycles: the best of `inflations` for the model without closure.
     n_members : int
+        Ensemble size.
     inflations : tuple of float
         The grid from which every entry's inflation is chosen, on the validation segment.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> track = da.get_track("dense")
+    >>> track.regime_id, track.window, type(track.filter).__name__
+    ('wilks-f20', 0.05, 'ETKF')
     """
 
     id: str
@@ -105,7 +129,29 @@ TRACKS = {
 
 
 def get_track(id: str) -> Track:
-    """Return the track of that id; UnknownIdError, which names the closest ones, if there is none."""
+    """Return the track of that id.
+
+    Parameters
+    ----------
+    id : str
+        ``"dense"`` or ``"sparse"``.
+
+    Returns
+    -------
+    Track
+        Network, filter and sizes.
+
+    Raises
+    ------
+    UnknownIdError
+        If there is none; the message names the closest ones.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.get_track("sparse").network.n_random
+    20
+    """
     if id not in TRACKS:
         raise UnknownIdError(f"no track {id!r}." + nearest(id, TRACKS))
     return TRACKS[id]
@@ -127,10 +173,38 @@ def run_cycle(
     inflations: tuple[float, ...] | None = None,
     progress: bool | None = False,
 ) -> Cycled:
-    """Cycle a model over the segments of a part, with truth (segment, time, K) or its beginning.
+    """Cycle a model over the segments of a part.
 
-    With `inflations`, each segment is run once with each of them, as experiments (inflation, segment); otherwise with
-    the inflation of the archive.
+    Parameters
+    ----------
+    track : Track
+        Network, filter and sizes.
+    part : ArchivePart
+        Whose seeds are used.
+    truth : (segment, time, K) array
+        The true X of the part's segments, or of the first ones, or their beginning.
+    model : ForecastModel
+        Such as `ResolvedModel`.
+    filter : Filter, optional
+        Replaces the track's.
+    inflations : tuple of float, optional
+        Run each segment once with each of them, as experiments (inflation, segment); by default with the inflation of
+        the archive.
+    progress : bool, optional
+        Show a progress bar; None for when standard error is a terminal.
+
+    Returns
+    -------
+    Cycled
+        After 100 cycles of spin-up.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> track, part = da.get_track("dense"), da.ArchivePart("train", 1, 10)
+    >>> truth = da.make_archive(track, part)["truth"]
+    >>> da.run_cycle(track, part, truth, da.ResolvedModel("wilks-f20"), inflations=(1.2, 1.6)).background_mean.shape
+    (2, 10, 8)
     """
     chosen = (track.archive_inflation,) if inflations is None else inflations
     words = seeds(track, part)[: len(truth)]
@@ -148,7 +222,29 @@ def run_cycle(
 
 
 def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """Cycle the resolved model without closure in the track's filter, and return the arrays of a part."""
+    """Cycle the resolved model without closure in the track's filter, and return the arrays of a part.
+
+    Parameters
+    ----------
+    track : Track
+        Network, filter and sizes.
+    part : ArchivePart
+        Its size and seeds.
+    progress : bool, optional
+        Show a progress bar; by default when standard error is a terminal.
+
+    Returns
+    -------
+    dict of str to array
+        ``truth`` (segment, 1 + 100 + cycle, K); ``background``, ``spread`` and ``increment`` (segment, cycle, K).
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> arrays = da.make_archive(da.get_track("dense"), da.ArchivePart("train", 1, 10), progress=False)
+    >>> {name: array.shape for name, array in arrays.items()}
+    {'truth': (1, 111, 8), 'background': (1, 10, 8), 'spread': (1, 10, 8), 'increment': (1, 10, 8)}
+    """
     n_samples = 1 + SPIN_UP + part.n_cycles
     about: dict[str, Any] = {"interval": track.window, "seed": seeds(track, part)[0][:-1], "progress": progress}
     n, duration = part.n_segments, n_samples * track.window
@@ -164,5 +260,28 @@ def make_archive(track: Track, part: ArchivePart, progress: bool | None = None) 
 
 
 def load_archive(track: Track, part: str, progress: bool | None = None) -> dict[str, NDArray[np.float64]]:
-    """Return the arrays of a part, read-only and memory-mapped, with checked digests; made when first needed."""
+    """Return the arrays of a part, with checked digests; they are made when first needed, which takes a minute.
+
+    Parameters
+    ----------
+    track : Track
+        Network, filter and sizes.
+    part : {"train", "valid", "test"}
+        The part.
+    progress : bool, optional
+        Show a progress bar; by default when standard error is a terminal.
+
+    Returns
+    -------
+    dict of str to array
+        As `make_archive` returns them; read-only and memory-mapped.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> arrays = da.load_archive(da.get_track("dense"), "train")  # doctest: +SKIP
+    >>> arrays["increment"].shape  # doctest: +SKIP
+    >>> (1, 6000, 8)
+    (1, 6000, 8)
+    """
     return fetch(f"{track.id}/{part}", ARRAYS, lambda: make_archive(track, PARTS[part], progress))

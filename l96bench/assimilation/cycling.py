@@ -104,6 +104,16 @@ def cycle(
         For shapes, sizes or numbers that do not match.
     ModelError
         If the model's own code raises, or returns something of the wrong shape.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> truth = l96bench.simulate("wilks-f20", 10.0, spin_up=5.0).X
+    >>> network = da.Network(K=8, window=0.05, std=1.0)
+    >>> run = da.cycle(truth, da.ResolvedModel("wilks-f20"), da.ETKF(), network, spin_up_cycles=50, inflation=1.5)
+    >>> run.analysis_mean.shape, bool(abs(run.analysis_mean - run.truth).mean() < 1.0)
+    ((1, 149, 8), True)
     """
     if isinstance(filter, type) or not isinstance(filter, Filter):
         raise L96BenchError(f"expected a filter such as ETKF(), got {_described(filter)}")

@@ -41,6 +41,17 @@ class ETKF(BatchFilter):
     rotate : bool
         Multiply the analysis anomalies, at each analysis, by a random orthogonal matrix that keeps their mean (Sakov
         and Oke 2008, Mon. Wea. Rev. 136, 1042), which keeps members from becoming outliers.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0).draw(np.ones((1, 2, 8))).at(0)
+    >>> background = np.random.default_rng(0).standard_normal((20, 8))
+    >>> analysis = da.ETKF().analyse(background, observed)
+    >>> bool((analysis.std(axis=0) < background.std(axis=0)).all())
+    True
     """
 
     rotate: bool = False
@@ -63,6 +74,15 @@ class LETKF(BatchFilter):
         In grid points, the positive c of `gaspari_cohn`: no influence from 2 c on. Infinity makes it the ETKF.
     rotate : bool
         As for `ETKF`; one rotation for all points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0).draw(np.ones((1, 2, 8))).at(0)
+    >>> background = np.random.default_rng(0).standard_normal((5, 8))
+    >>> da.LETKF(radius=2.0).analyse(background, observed).shape
+    (5, 8)
     """
 
     radius: float
@@ -101,6 +121,15 @@ class EnKF(BatchFilter):
     radius : float
         Localize: multiply P H' and H P H' by ``gaspari_cohn(distance, radius)`` (Houtekamer and Mitchell 2001, Mon.
         Wea. Rev. 129, 123); positive, infinity for none. Components that belong to no point are not localized.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0).draw(np.ones((1, 2, 8))).at(0)
+    >>> background = np.random.default_rng(0).standard_normal((20, 8))
+    >>> da.EnKF(radius=2.0).analyse(background, observed, np.random.default_rng(1)).shape
+    (20, 8)
     """
 
     radius: float = math.inf
@@ -117,8 +146,7 @@ class EnKF(BatchFilter):
 class HybridEnKF(BatchFilter):
     """The stochastic ensemble Kalman filter whose covariance is partly climatological.
 
-    P = (1 - weight) P_ensemble + weight B (Hamill and Snyder 2000, Mon. Wea. Rev. 128, 2905). Raises `L96BenchError` if
-    B is no covariance, the weight is outside [0, 1], or the radius is not positive.
+    P = (1 - weight) P_ensemble + weight B (Hamill and Snyder 2000, Mon. Wea. Rev. 128, 2905).
 
     Parameters
     ----------
@@ -128,6 +156,20 @@ class HybridEnKF(BatchFilter):
         0 (the `EnKF`) to 1 (the mean's analysis is that of `OptimalInterpolation`).
     radius : float
         Localization of the ensemble's part, as for `EnKF`.
+
+    Raises
+    ------
+    L96BenchError
+        If B is no covariance, the weight is outside [0, 1], or the radius is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0).draw(np.ones((1, 2, 8))).at(0)
+    >>> background = np.random.default_rng(0).standard_normal((20, 8))
+    >>> da.HybridEnKF(np.eye(8), weight=0.5).analyse(background, observed, np.random.default_rng(1)).shape
+    (20, 8)
     """
 
     covariance: Array

@@ -27,8 +27,7 @@ class Inflation:
 
     The background is multiplied by `prior`; the analysis is relaxed by `rtpp`, then by `rtps`, then multiplied by
     `posterior`. Means never change. Factors are of anomalies, not of variances. A cycle does not inflate components
-    that belong to no grid point, such as coefficients of a closure. Raises `L96BenchError` if a factor is not positive,
-    a relaxation is negative, or rtpp is above 1.
+    that belong to no grid point, such as coefficients of a closure.
 
     Parameters
     ----------
@@ -40,6 +39,17 @@ class Inflation:
     rtps : float or (experiment,) array
         Relaxation to prior spread, 0 (none) and more: A = A_analysis (1 + rtps (s_background - s_analysis) /
         s_analysis), component by component (Whitaker and Hamill 2012, Mon. Wea. Rev. 140, 3078, equation 2).
+
+    Raises
+    ------
+    L96BenchError
+        If a factor is not positive, a relaxation is negative, or rtpp is above 1.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.Inflation(posterior=1.1).posterior
+    array(1.1)
     """
 
     prior: ArrayLike = 1.0

@@ -19,9 +19,26 @@ GLOBAL = -1
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The grid point of every component of a state, `GLOBAL` for none; the first K are X_0 .. X_{K-1}, in every model.
+    """The grid point of every component of a state; the first K are X_0 .. X_{K-1}, in every model.
 
-    Raises `L96BenchError` if the first K positions are not 0 .. K - 1, or another is neither a point nor `GLOBAL`.
+    Parameters
+    ----------
+    K : int
+        Points of the ring.
+    positions : tuple of int
+        The point of every component, `GLOBAL` for none.
+
+    Raises
+    ------
+    L96BenchError
+        If the first K positions are not 0 .. K - 1, or another is neither a point nor `GLOBAL`.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> layout = da.ResolvedModel("wilks-f20").layout
+    >>> layout.K, layout.n, da.TruthModel("wilks-f20").layout.n
+    (8, 8, 264)
     """
 
     K: int
@@ -68,8 +85,7 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
     """Return the compactly supported, fifth-order correlation function of Gaspari and Cohn (1999, equation 4.10).
 
     Q. J. R. Meteorol. Soc. 125, 723-757. `radius` is their c: 1 at distance 0, 0 at distance 2 c and beyond. Other
-    programs give the length L of the Gaussian exp(-d² / 2 L²) that it resembles: c = sqrt(10 / 3) L, or 1.82 L. Raises
-    `L96BenchError` if the radius is not positive.
+    programs give the length L of the Gaussian exp(-d² / 2 L²) that it resembles: c = sqrt(10 / 3) L, or 1.82 L.
 
     Parameters
     ----------
@@ -77,6 +93,22 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
         Not negative.
     radius : float
         In the same units; infinity gives 1 everywhere.
+
+    Returns
+    -------
+    array of the shape of `distance`
+        Within 0 and 1.
+
+    Raises
+    ------
+    L96BenchError
+        If the radius is not positive.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.gaspari_cohn([0.0, 1.0, 2.0], radius=1.0).round(3)
+    array([1.   , 0.208, 0.   ])
     """
     if not radius > 0:
         raise L96BenchError(f"expected a positive localization radius (infinity for none), got {radius}")
@@ -89,7 +121,26 @@ def gaspari_cohn(distance: ArrayLike, radius: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def ring_taper(K: int, radius: float) -> NDArray[np.float64]:
-    """Return the Gaspari-Cohn taper for the distances along the ring of offsets 0 .. K - 1, read-only, (K,)."""
+    """Return the Gaspari-Cohn taper for the distances along the ring of offsets 0 .. K - 1.
+
+    Parameters
+    ----------
+    K : int
+        Points of the ring.
+    radius : float
+        As for `gaspari_cohn`, in grid points.
+
+    Returns
+    -------
+    (K,) array
+        Within 0 and 1; read-only.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.ring_taper(4, radius=1.0).round(3)
+    array([1.   , 0.208, 0.   , 0.208])
+    """
     offset = np.arange(K)
     taper = gaspari_cohn(np.minimum(offset, K - offset), radius)
     taper.flags.writeable = False

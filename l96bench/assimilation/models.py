@@ -33,6 +33,12 @@ class ForecastModel(Protocol):
     The first K components are X; `layout` says where the others are. A model may also offer ``constrain(ensembles)``,
     which replaces every analysis (experiment, member, n). A `stateful` model remembers something of its rows between
     calls (a closure with memory, a random stream), and the state of a cycle then holds a copy of it.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> isinstance(da.ResolvedModel("wilks-f20"), da.ForecastModel)
+    True
     """
 
     layout: Layout
@@ -67,12 +73,22 @@ class ResolvedModel:
     Parameters
     ----------
     regime : str or Regime
+        The system.
     closure : model, optional
         Whatever `as_closure` takes; none (U = 0) by default.
     F : float, optional
         Forcing instead of the regime's.
     dt : float
         Step in MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> model = da.ResolvedModel("wilks-f20", lambda X: -0.5 * X)
+    >>> model.start(3, np.random.default_rng(0))
+    >>> model.advance(np.ones((3, 8)), 0.05).shape
+    (3, 8)
     """
 
     def __init__(
@@ -118,13 +134,13 @@ class AugmentedModel(_Memoryless):
     covariance with the observed X. They belong to no grid point, and are neither localized nor inflated (an inflated
     quartic diverges on `wilks-f20`). After every analysis their spread is kept above `floor` times that of the prior
     (conditional covariance inflation; Aksoy, Zhang and Nielsen-Gammon 2006, Geophys. Res. Lett. 33, L12801), and the
-    members inside the bounds. Raises `L96BenchError` for a prior without spread, a negative floor, or bounds that
-    exclude the mean.
+    members inside the bounds.
 
     Parameters
     ----------
     regime : str or Regime
-    mean, std : (degree + 1,) arrays
+        The system.
+    mean, std : (degree + 1,) array
         Prior of the coefficients of U = sum_i c_i X^i, lowest first; members start from independent normal draws.
     floor : float
         The smallest spread of a coefficient, as a fraction of `std`; 0 for none.
@@ -134,6 +150,19 @@ class AugmentedModel(_Memoryless):
         Forcing instead of the regime's.
     dt : float
         Step in MTU.
+
+    Raises
+    ------
+    L96BenchError
+        For a prior without spread, a negative floor, or bounds that exclude the mean.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> model = da.AugmentedModel("wilks-f20", mean=[0.0, -0.5], std=[1.0, 0.1])
+    >>> model.layout.n, model.advance(np.ones((3, 10)), 0.05).shape
+    (10, (3, 10))
     """
 
     def __init__(
@@ -194,8 +223,27 @@ class TruthModel(_Memoryless):
     """The full equations as forecast model, X observed: the state is (X, Y) or (X, Y, Z), flattened.
 
     Fast variables are updated by their covariance with the observed X, at the grid point of their sector. They start
-    random and are spun up for `drive` MTU with X held constant. `dt` is the step in MTU; rows are shared among
-    `threads`, by default all processors, without an effect on the results.
+    random and are spun up with X held constant.
+
+    Parameters
+    ----------
+    regime : str or Regime
+        The system.
+    dt : float
+        Step in MTU.
+    drive : float
+        MTU for which the fast variables are spun up.
+    threads : int, optional
+        Threads that rows are shared among; all processors if not given. The bits do not depend on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> model = da.TruthModel("wilks-f20", drive=0.1)
+    >>> states = model.embed(np.ones((1, 2, 8)), [np.random.default_rng(0)])
+    >>> states.shape, model.advance(states[0], 0.05).shape
+    ((1, 2, 264), (2, 264))
     """
 
     def __init__(
@@ -260,9 +308,24 @@ class TruthModel(_Memoryless):
 
 
 class FunctionModel(_Memoryless):
-    """A plain function (states (row, n), duration) -> states (row, n) as a forecast model without memory.
+    """A plain function as a forecast model without memory.
 
-    The ring has `K` points; `layout` gives the positions of the components, if there are more than X.
+    Parameters
+    ----------
+    function : (states (row, n), duration) -> states (row, n)
+        The states after `duration` MTU.
+    K : int
+        Points of the ring.
+    layout : Layout, optional
+        Positions of the components, if there are more than X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> model = da.FunctionModel(lambda states, duration: states * np.exp(-duration), K=4)
+    >>> model.advance(np.ones((1, 4)), 0.1).round(3)
+    array([[0.905, 0.905, 0.905, 0.905]])
     """
 
     def __init__(self, function: Callable[[Array, float], ArrayLike], K: int, layout: Layout | None = None) -> None:

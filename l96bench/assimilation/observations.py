@@ -21,9 +21,24 @@ SUBSETS, ERRORS = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The observations (experiment, p) of one analysis time: values (NaN if missing), points of X, and error std.
+    """The observations of one analysis time.
 
-    Errors are independent; their standard deviation is infinite for an empty place.
+    Parameters
+    ----------
+    values : (experiment, p) array
+        In units of X; NaN if missing.
+    points : (experiment, p) array of int
+        The observed points of X.
+    std : (experiment, p) array
+        Standard deviations of the independent errors; infinite for an empty place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0, n_random=3).draw(np.ones((1, 2, 8))).at(0)
+    >>> observed.values.shape, observed.points.shape
+    ((1, 3), (1, 3))
     """
 
     values: NDArray[np.float64]
@@ -45,9 +60,6 @@ class Observed:
 class Observations:
     """Observations of one or many experiments, one row a cycle; cycle i ends at (i + 1) `window` after the start.
 
-    Raises `L96BenchError` for shapes that do not match, points outside the ring, a standard deviation or window that is
-    not positive, or an infinite value.
-
     Parameters
     ----------
     values : (cycle, p) or (experiment, cycle, p) array
@@ -62,6 +74,19 @@ class Observations:
         MTU between analyses.
     scheduled : (cycle,) array of bool, optional
         Whether there is an analysis at all; everywhere by default.
+
+    Raises
+    ------
+    L96BenchError
+        For shapes that do not match, points outside the ring, a standard deviation or window that is not positive, or
+        an infinite value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> da.Observations(values=np.ones((3, 2)), points=np.array([0, 4]), std=1.0, K=8, window=0.05)
+    Observations(values=(1, 3, 2), points=int64 (1, 3, 2), std=(1, 3, 2), K=8, window=0.05, scheduled=bool (3,))
     """
 
     values: NDArray[np.float64]
@@ -170,8 +195,6 @@ class Observations:
 class Network:
     """The positions, times and errors of observations of the truth.
 
-    Raises `L96BenchError` for points outside the ring, a standard deviation that is not positive, or invalid numbers.
-
     Parameters
     ----------
     K : int
@@ -186,6 +209,19 @@ class Network:
         Number of points observed, drawn anew for every cycle (and experiment); all by default.
     every : int
         Observe only at the end of every that many windows.
+
+    Raises
+    ------
+    L96BenchError
+        For points outside the ring, a standard deviation that is not positive, or invalid numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> network = da.Network(K=8, window=0.05, std=1.0, points=(0, 2, 4, 6))
+    >>> network.draw(np.ones((1, 5, 8)))
+    Observations(values=(1, 4, 4), points=int64 (1, 4, 4), std=(1, 4, 4), K=8, window=0.05, scheduled=bool (4,))
     """
 
     K: int

@@ -34,11 +34,18 @@ _STD = 1.0
 class ObservedTrack:
     """A system, and the network that observes it.
 
-    Attributes
+    Parameters
     ----------
     id, regime_id : str
         The track's name, and that of the two-scale truth.
     network : Network
+        How the truth is observed.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.OBSERVED_TRACKS["wilks-f20-fixed"].network.points
+    (0, 4)
     """
 
     id: str
@@ -93,6 +100,14 @@ class ObservedSeries:
     ------
     L96BenchError
         If the shape does not fit the network, or a value is infinite; and for `X` and `U`, which nobody has observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> series = da.ObservedSeries(np.ones((5, 8)), da.Network(K=8, window=0.05, std=1.0), F=20.0)
+    >>> series.values.shape, series.F
+    ((5, 8), 20.0)
     """
 
     values: Array
@@ -173,13 +188,27 @@ def observe(
     Parameters
     ----------
     track : ObservedTrack
+        The system, and the network.
     part : str
         The name of the data set.
     duration : float
         MTU.
     draw : int, optional
+        Seed of observations that are drawn anew; the registered ones if not given.
     progress : bool, optional
         Show progress; by default when standard error is a terminal.
+
+    Returns
+    -------
+    dict of str to array
+        ``values`` (time, p) and, where they change, ``points`` (time, p).
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> arrays = da.observe(da.OBSERVED_TRACKS["wilks-f20-dense"], "trial", duration=1.0)
+    >>> {name: array.shape for name, array in arrays.items()}
+    {'values': (20, 8)}
     """
     words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part}"), *([] if draw is None else [draw])]
     window = track.network.window

@@ -48,6 +48,12 @@ class ClimateInversion(RedNoiseLearner):
     ----------
     Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
+
+    Examples
+    --------
+    >>> from l96bench import assimilation as da
+    >>> da.ClimateInversion(degree=3).get_params()
+    {'degree': 3, 'random_state': 0}
     """
 
     def __init__(self, degree: int = 4, random_state: int | None = 0) -> None:

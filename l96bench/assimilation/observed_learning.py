@@ -70,6 +70,7 @@ class IncrementPolynomial(_LearnedPolynomial):
     Parameters
     ----------
     degree, n_members : int
+        Highest power of X, and members of the filter.
     inflation : float, optional
         Of the forecast anomalies, as the ensemble does not know that the model lacks U; by default the one of a few, up
         to 1.5, that makes the observations most likely.
@@ -90,6 +91,15 @@ class IncrementPolynomial(_LearnedPolynomial):
     ----------
     Leith (1978), Annu. Rev. Fluid Mech. 10, 107-128: increments as a sample of the model's error, linear in
     the state.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> series = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature().train
+    >>> model = da.IncrementPolynomial(degree=1, n_members=10, inflation=1.3, length=5.0).fit(series)
+    >>> model.coef_.shape
+    (2,)
     """
 
     def __init__(
@@ -160,6 +170,15 @@ class AugmentedPolynomial(_LearnedPolynomial):
     References
     ----------
     Aksoy, Zhang and Nielsen-Gammon (2006), Geophys. Res. Lett. 33, L12801.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> series = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature().train
+    >>> model = da.AugmentedPolynomial(std=(1.0, 0.5), n_members=20, inflation=1.1).fit(series)
+    >>> model.coef_.shape
+    (2,)
     """
 
     def __init__(

@@ -50,11 +50,12 @@ class CycleState:
 class Cycled:
     """The cycles of a batch of experiments after the spin-up; NaN from the cycle on in which an experiment diverged.
 
-    Attributes
+    Parameters
     ----------
     time : (cycle,) array
         MTU since the start, at the end of each window.
     truth : (experiment, cycle, K) array
+        The true X.
     background_mean, background_spread, analysis_mean, analysis_spread : (experiment, cycle, K) array
         Ensemble mean and standard deviation (divided by m - 1) of X, after inflation.
     coefficient_mean, coefficient_spread : (experiment, cycle, coefficient) array
@@ -70,11 +71,24 @@ class Cycled:
     ranks : (experiment, cycle, K) array of int
         Number of background members below the truth; -1 after a divergence.
     n_members : int
-    diverged, limit : (experiment,) array, float
-        MTU since the start at which an experiment diverged, infinity for none, and the RMSE that counts as divergence.
+        Ensemble size.
+    diverged : (experiment,) array
+        MTU since the start at which an experiment diverged, infinity for none.
+    limit : float
+        The RMSE that counts as divergence.
     state : CycleState
         For resuming the cycle.
-    background_ensembles, analysis_ensembles : (experiment, cycle, member, n) array, or None
+    background_ensembles, analysis_ensembles : (experiment, cycle, member, n) array, optional
+        All members, if they were stored.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> truth = l96bench.simulate("wilks-f20", 2.0, spin_up=5.0).X
+    >>> run = da.cycle(truth, da.ResolvedModel("wilks-f20"), da.ETKF(), da.Network(8, 0.05, 1.0), inflation=1.5)
+    >>> run.background_mean.shape, run.diverged
+    ((1, 39, 8), array([inf]))
     """
 
     time: Array

@@ -24,7 +24,7 @@ _RIDGE = 1e-6
 class Smoothed:
     """The result of `ensemble_smoother`.
 
-    Attributes
+    Parameters
     ----------
     states : (time, series, member, n) array
         Members given all observations of their series, or those up to `lag` times later. One member is one path: its
@@ -33,6 +33,16 @@ class Smoothed:
         Members before the observations of their time are used.
     log_likelihood : (time, series) array
         Logarithm of the density of the observations of each time, given those before it, under a normal forecast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> rng = np.random.default_rng(0)
+    >>> still = lambda states, time: states
+    >>> smoothed = da.ensemble_smoother(still, rng.standard_normal((1, 50, 1)), np.ones((4, 1, 1)), 1.0, rng=rng)
+    >>> smoothed.states.shape, smoothed.log_likelihood.shape
+    ((4, 1, 50, 1), (4, 1))
     """
 
     states: Array
@@ -83,11 +93,26 @@ def ensemble_smoother(
     lag : int, optional
         How many times an analysis reaches back: 0 for a filter.
 
+    Returns
+    -------
+    Smoothed
+        Members at all times, and the likelihood of the observations.
+
     References
     ----------
     Burgers, van Leeuwen and Evensen (1998), Mon. Wea. Rev. 126, 1719: perturbed observations. Evensen and van
     Leeuwen (2000), Mon. Wea. Rev. 128, 1852: the ensemble Kalman smoother. Raanes (2016), Q. J. R. Meteorol. Soc. 142,
     1259: the pass back with an ensemble.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> rng = np.random.default_rng(0)
+    >>> start, values = rng.standard_normal((1, 500, 1)), np.ones((4, 1, 1))
+    >>> smoothed = da.ensemble_smoother(lambda states, time: states, start, values, std=1.0, rng=rng, lag=4)
+    >>> round(float(smoothed.states[0].mean()), 1)  # 4 / 5: four observations of 1, and the prior mean 0
+    0.8
     """
     first, seen = np.array(initial, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if first.ndim != 3 or seen.ndim != 3 or seen.shape[1] != len(first) or not 0 < seen.shape[2] <= first.shape[2]:

@@ -24,8 +24,7 @@ class ThreeDVar(BatchFilter):
 
     Conjugate gradients in the control variable v, of all members and experiments at once (Courtier, Thepaut and
     Hollingsworth 1994; Bannister 2008, Q. J. R. Meteorol. Soc. 134, 1951). Its minimum is the analysis of
-    `OptimalInterpolation`; what differs is how it is found. Raises `L96BenchError` if B is no covariance, or the
-    tolerance is not between 0 and 1.
+    `OptimalInterpolation`; what differs is how it is found.
 
     Parameters
     ----------
@@ -33,6 +32,21 @@ class ThreeDVar(BatchFilter):
         B; `static_covariance` makes one.
     tolerance : float
         Stop when every gradient is below this fraction of its first length.
+
+    Raises
+    ------
+    L96BenchError
+        If B is no covariance, or the tolerance is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> observed = da.Network(K=8, window=0.05, std=1.0).draw(np.ones((1, 2, 8))).at(0)
+    >>> B, background = da.static_covariance(np.random.default_rng(0).standard_normal((100, 8))), np.zeros((1, 8))
+    >>> same = da.OptimalInterpolation(B).analyse(background, observed)
+    >>> bool(np.allclose(da.ThreeDVar(B).analyse(background, observed), same))
+    True
     """
 
     covariance: Array
