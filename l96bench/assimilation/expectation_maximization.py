@@ -84,6 +84,15 @@ class ExpectationMaximization(RedNoiseLearner):
     Rev. 128, 1852-1867: the smoother with an ensemble. Tandeo et al. (2020), Mon. Wea. Rev. 148, 3973-3994: a review of
     its use for the noise of models. Brajard et al. (2020), J. Comput. Sci. 44, 101171, and Bocquet et al. (2020),
     Found. Data Sci. 2, 55-80, arXiv:2001.06270: for what models lack.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> series = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature().train
+    >>> learner = da.ExpectationMaximization(degree=1, first_rounds=1, rounds=1, n_members=20, length=5.0)
+    >>> learner.fit(series).model_.coefficients.shape
+    (2, 1)
     """
 
     def __init__(

@@ -51,9 +51,11 @@ class ClimateInversion(RedNoiseLearner):
 
     Examples
     --------
+    >>> import l96bench
     >>> from l96bench import assimilation as da
-    >>> da.ClimateInversion(degree=3).get_params()
-    {'degree': 3, 'random_state': 0}
+    >>> series = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature().train
+    >>> da.ClimateInversion(degree=1).fit(series).model_.coefficients.shape
+    (2, 1)
     """
 
     def __init__(self, degree: int = 4, random_state: int | None = 0) -> None:

@@ -54,6 +54,14 @@ class RedNoiseModel:
     memory : float
         MTU; 0 for none.
     low, high, slope, reach : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import assimilation as da
+    >>> model = da.RedNoiseModel(np.array([[0.0], [-0.5]]), sigma=1.0, phi=0.9)
+    >>> model.closure(K=8).deterministic, model.mean(np.ones(3), np.ones(3))
+    (False, array([-0.5, -0.5, -0.5]))
     """
 
     coefficients: Array

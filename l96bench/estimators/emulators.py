@@ -34,8 +34,17 @@ class EmulatorClosure(Stateless):
     Parameters
     ----------
     step_map : function X (n, K) -> X one step later (n, K)
+        The emulator.
     F, dt : float
         Forcing of the map's training data, and its step in MTU, that of the resolved model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import EmulatorClosure
+    >>> closure = EmulatorClosure(lambda X: X, F=20.0)  # the emulator says that nothing moves
+    >>> closure.predict(np.zeros((1, 4))).round(6) + 0.0
+    array([[-20., -20., -20., -20.]])
     """
 
     def __init__(self, step_map: Callable[[NDArray], ArrayLike], F: float, dt: float = 0.01) -> None:
@@ -98,6 +107,15 @@ class EmulatorRegressor(BaseEstimator):
     References
     ----------
     Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, doi:10.5194/gmd-11-3999-2018.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import EmulatorRegressor
+    >>> run = l96bench.simulate("wilks-f20", 5.0, interval=0.01, spin_up=5.0)
+    >>> emulator = EmulatorRegressor(l96bench.LocalRegressor(), F=20.0).fit(run.X[:-1], run.X[1:])
+    >>> emulator.predict(run.X).shape
+    (500, 8)
     """
 
     def __init__(self, estimator: Any = None, F: float = 0.0, dt: float = 0.01) -> None:

@@ -26,17 +26,52 @@ CONSTRAINTS = ("none", "penalty", "flux", "staggered flux")
 
 
 def flux_divergence(S: ArrayLike) -> NDArray:
-    """Return U_k = S_{k-1} - S_{k+1} (..., K) of fluxes S (..., K); its sum over the ring is zero to rounding."""
+    """Return U_k = S_{k-1} - S_{k+1} of fluxes; its sum over the ring is zero to rounding.
+
+    Parameters
+    ----------
+    S : (..., K) array
+        Fluxes.
+
+    Returns
+    -------
+    (..., K) array
+        In the units of the fluxes.
+
+    Examples
+    --------
+    >>> from l96bench.estimators import flux_divergence
+    >>> flux_divergence([1.0, 2.0, 4.0])
+    array([ 2., -3.,  1.])
+    """
     flux = np.asarray(S, dtype=np.float64)
     return np.asarray(np.roll(flux, 1, axis=-1) - np.roll(flux, -1, axis=-1))
 
 
 def minimal_flux(U: ArrayLike) -> NDArray:
-    """Return the smallest flux S (..., K) whose divergence S_{k-1} - S_{k+1} is closest to U (..., K).
+    """Return the smallest flux S whose divergence S_{k-1} - S_{k+1} is closest to U.
 
     The gauge is what leaves divergences as they are: a constant added to S at all points or, on an even ring, at every
     second one. In Fourier space S_q = i U_q / (2 sin(2 pi q / K)), and 0 where the sine is: S has no part in the gauge,
     and U is met exactly where it sums to zero over all points or, on an even ring, over those of each parity.
+
+    Parameters
+    ----------
+    U : (..., K) array
+        Tendencies, X a MTU.
+
+    Returns
+    -------
+    (..., K) array
+        Fluxes in the same units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import flux_divergence, minimal_flux
+    >>> U = np.array([1.0, -3.0, 2.0])
+    >>> flux_divergence(minimal_flux(U)).round(6)
+    array([ 1., -3.,  2.])
     """
     forcing = np.asarray(U, dtype=np.float64)
     K = forcing.shape[-1]
@@ -49,7 +84,23 @@ def minimal_flux(U: ArrayLike) -> NDArray:
 class FluxClosure(StencilClosure):
     """U_k = S_{k-1} - S_{k+1} (or between edges), S being a shared regressor's output at every point's stencil.
 
-    `index` and `estimator` are as for `StencilClosure`, for edges those of k + 1/2; `constraint` is in `CONSTRAINTS`.
+    Parameters
+    ----------
+    estimator : regressor of one output
+        As for `StencilClosure`, fitted.
+    index : (K, width) array of int
+        As for `StencilClosure`; for edges, the points in the stencil of k + 1/2.
+    constraint : {"none", "penalty", "flux", "staggered flux"}
+        As for `ConservativeNetwork`.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import FluxRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> closure = FluxRegressor().fit(run.X, run.U).closure(0.01)
+    >>> closure.constraint, bool(abs(closure.predict(run.X).sum(axis=1)).max() < 1e-9)
+    ('flux', True)
     """
 
     def __init__(self, estimator: Any, index: NDArray, constraint: str) -> None:
@@ -84,8 +135,18 @@ class FluxRegressor(RingRegressor):
     Parameters
     ----------
     estimator : regressor of one output, default LinearRegression()
+        A clone of it is fitted to the flux.
     radius : int
-        Of the stencil that s sees.
+        Of the stencil that s sees, in points on either side.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import FluxRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = FluxRegressor(radius=1).fit(run.X, run.U)
+    >>> bool(abs(model.predict(run.X).sum(axis=1)).max() < 1e-9)  # momentum is conserved
+    True
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2) -> None:
@@ -124,9 +185,18 @@ class ConservativeNetwork(RingRegressor):
     Parameters
     ----------
     constraint : {"none", "penalty", "flux", "staggered flux"}
+        As above.
     weight : float
         Of the penalty.
-    hidden, activation, epochs, learning_rate, weight_decay, min_steps, random_state
+    hidden : sequence of int
+        As for `TorchRegressor`.
+    activation : str
+        As for `TorchRegressor`.
+    epochs, min_steps : int
+        As for `TorchRegressor`.
+    learning_rate, weight_decay : float
+        As for `TorchRegressor`.
+    random_state : int or None
         As for `TorchRegressor`.
     radius, batch_size : int
         Points on either side in the stencil of a point or edge, and whole states in a batch.
@@ -140,6 +210,15 @@ class ConservativeNetwork(RingRegressor):
     ----------
     Beucler et al. (2021), Phys. Rev. Lett. 126, 098302, doi:10.1103/PhysRevLett.126.098302: conservation as a
     penalty and by architecture; Yuval, O'Gorman and Hill (2021), Geophys. Res. Lett. 48, e2020GL091363: subgrid fluxes.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import ConservativeNetwork
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = ConservativeNetwork(hidden=(8,), epochs=1, min_steps=1).fit(run.X, run.U)
+    >>> bool(abs(model.predict(run.X).sum(axis=1)).max() < 1e-3)
+    True
     """
 
     def __init__(

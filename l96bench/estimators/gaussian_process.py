@@ -226,6 +226,7 @@ class SampledGaussianProcess(RingRegressor):
     Parameters
     ----------
     process : SparseGaussianProcess, optional
+        A clone of it is fitted to the stencils; the default one if not given.
     radius : int
         Neighbours seen on either side.
     interval : float
@@ -241,6 +242,15 @@ class SampledGaussianProcess(RingRegressor):
     References
     ----------
     Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, for noise with memory.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import SampledGaussianProcess, SparseGaussianProcess
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = SampledGaussianProcess(SparseGaussianProcess(n_inducing=20, subset=50), radius=1).fit(run.X, run.U)
+    >>> 0.0 <= model.phi_ < 1.0, model.closure(0.01).deterministic
+    (True, False)
     """
 
     def __init__(self, process: SparseGaussianProcess | None = None, radius: int = 2, interval: float = 0.05) -> None:
@@ -276,7 +286,26 @@ class SampledGaussianProcess(RingRegressor):
 class GaussianProcessClosure(NoisyClosure):
     """One function and one red noise for each member, drawn at the start; see `SampledGaussianProcess`.
 
-    `index` (K, width) holds the points in the stencil of each point; the noise has variance 1.
+    Parameters
+    ----------
+    process : SparseGaussianProcess
+        The fitted process.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+    noise : AR1Noise
+        Of variance 1.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench.estimators import SampledGaussianProcess, SparseGaussianProcess
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = SampledGaussianProcess(SparseGaussianProcess(n_inducing=20, subset=50), radius=1).fit(run.X, run.U)
+    >>> closure = model.closure(0.01)
+    >>> closure.start(3, np.random.default_rng(0))
+    >>> closure.step(run.X[:3]).shape
+    (3, 8)
     """
 
     graph_is_exact = False

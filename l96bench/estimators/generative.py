@@ -27,7 +27,15 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
 
     Parameters
     ----------
-    units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, random_state, infer_past
+    units, radius, epochs : int
+        As for `RecurrentRegressor`.
+    warm_up, length, batch_size, min_steps : int
+        As for `RecurrentRegressor`.
+    learning_rate : float
+        As for `RecurrentRegressor`.
+    random_state : int or None
+        As for `RecurrentRegressor`.
+    infer_past : bool
         As for `RecurrentRegressor`.
     n_noise, n_draws : int
         Random numbers for a point every 0.05 MTU, and paths drawn for every piece in training, at least 2.
@@ -37,6 +45,15 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
     Parthipan et al. (2023), Geosci. Model Dev. 16, 4501-4519, doi:10.5194/gmd-16-4501-2023, for recurrent
     networks as stochastic closures (there trained by likelihood); Gneiting and Raftery (2007), J. Am. Stat. Assoc. 102,
     359-378, for the energy score.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import ProbabilisticRecurrentRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = ProbabilisticRecurrentRegressor(units=4, epochs=1, min_steps=2).fit(run.X, run.U)
+    >>> model.closure(0.01).deterministic
+    False
     """
 
     def __init__(
@@ -75,9 +92,28 @@ class ProbabilisticRecurrentRegressor(DrawnPaths, RecurrentRegressor):
 
 
 def energy_score(draws: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Return the unbiased energy score (...) of draws (..., draw, d) about a truth (..., 1, d); for d = 1, the CRPS.
+    """Return the unbiased energy score of draws about a truth; for d = 1, the CRPS.
 
     ``mean_i |x_i - y| - mean_{i<j} |x_i - x_j| / 2`` (Gneiting and Raftery 2007, J. Am. Stat. Assoc. 102, 359-378).
+
+    Parameters
+    ----------
+    draws : (..., draw, d) tensor
+        At least two draws.
+    truth : (..., 1, d) tensor
+        What came.
+
+    Returns
+    -------
+    (...) tensor
+        In the units of the truth.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from l96bench.estimators import energy_score
+    >>> energy_score(torch.tensor([[-1.0], [1.0]]), torch.tensor([[0.0]]))
+    tensor(0.)
     """
     n_draws = draws.shape[-2]
     first, second = torch.triu_indices(n_draws, n_draws, offset=1)
@@ -121,6 +157,15 @@ class GANRegressor(TrainedLayers, DrawnPaths):
     ----------
     Gagne, Christensen, Subramanian and Monahan (2020), J. Adv. Model. Earth Syst. 12, e2019MS001896;
     Goodfellow et al. (2014), arXiv:1406.2661 (non-saturating loss); Yazici et al. (2019), arXiv:1806.04498 (averaging).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import GANRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = GANRegressor(hidden=(8,), epochs=1, min_steps=2).fit(run.X, run.U)
+    >>> model.closure(0.01).deterministic
+    False
     """
 
     def __init__(

@@ -33,7 +33,9 @@ class HeteroscedasticRegressor(RingRegressor):
     Parameters
     ----------
     estimator : regressor of X (n, K) -> U (n, K), default LocalRegressor(TorchRegressor())
+        Of the mean m.
     noise_estimator : regressor of X (n, K) -> log size (n, K), default that of the mean
+        Of the logarithm of the residual's size.
     interval : float
         Time in MTU between the rows of X, which are successive states of a trajectory.
 
@@ -47,6 +49,15 @@ class HeteroscedasticRegressor(RingRegressor):
     ----------
     Harvey (1976), Econometrica 44, 461-465, for the regression of log sizes; Arnold, Moroz and Palmer (2013),
     Phil. Trans. R. Soc. A 371, 20110479, for state-dependent red noise as a closure.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import HeteroscedasticRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = HeteroscedasticRegressor(l96bench.PolynomialRegressor(degree=1)).fit(run.X, run.U)
+    >>> model.scale_ > 0.0, 0.0 <= model.phi_ < 1.0
+    (True, True)
     """
 
     def __init__(self, estimator: Any = None, noise_estimator: Any = None, interval: float = 0.05) -> None:
@@ -89,7 +100,26 @@ class HeteroscedasticRegressor(RingRegressor):
 
 
 class HeteroscedasticClosure(NoisyClosure):
-    """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1."""
+    """The closure U = mean(X) + scale exp(log_size(X)) e with red noise e of variance 1.
+
+    Parameters
+    ----------
+    mean, log_size : Closure
+        Deterministic.
+    scale : float
+        Factor on the size.
+    noise : Noise
+        Red or white, of variance 1.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import HeteroscedasticRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> closure = HeteroscedasticRegressor(l96bench.PolynomialRegressor(degree=1)).fit(run.X, run.U).closure(0.01)
+    >>> type(closure).__name__, closure.deterministic
+    ('HeteroscedasticClosure', False)
+    """
 
     def __init__(self, mean: Closure, log_size: Closure, scale: float, noise: Noise) -> None:
         super().__init__(noise, mean, log_size)

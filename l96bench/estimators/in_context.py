@@ -59,6 +59,7 @@ class InContextRegressor(BaseEstimator):
     steps, batch_size : int
         Steps of the training, and pasts in each.
     learning_rate : float
+        Of the training.
     error : float
         Standard deviation of the errors of the observations.
     random_state : int or None
@@ -68,6 +69,16 @@ class InContextRegressor(BaseEstimator):
     ----------
     Cranmer, Brehmer and Louppe (2020), Proc. Natl. Acad. Sci. 117, 30055-30062, for estimates that are learned
     from simulations; Zaheer et al. (2017), arXiv:1703.06114, for networks of means.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import InContextRegressor, SimilarityRecurrentRegressor
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> closure_model = SimilarityRecurrentRegressor(units=4, epochs=1, min_steps=2)
+    >>> model = InContextRegressor(closure_model, n_systems=4, duration=12.0, steps=2).fit(systems)
+    >>> model.closure(0.01).deterministic
+    False
     """
 
     def __init__(

@@ -65,6 +65,16 @@ class InvertedPolynomial(PolynomialFit):
     ----------
     Iglesias, Law and Stuart (2013), Inverse Problems 29, 045001; Schneider, Lan, Stuart and Teixeira (2017),
     Geophys. Res. Lett. 44, 12396-12417, doi:10.1002/2017GL076101.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import InvertedPolynomial
+    >>> run = l96bench.simulate("wilks-f20", 100.0, spin_up=5.0)
+    >>> short = dict(n_ensemble=6, n_iterations=1, n_runs=2, spin_up=2.0, duration=5.0)
+    >>> model = InvertedPolynomial(degree=1, **short).fit(run.X, run.U)
+    >>> model.coef_.shape
+    (2,)
     """
 
     def __init__(

@@ -50,6 +50,15 @@ class MarkovChainRegressor(RingRegressor):
     References
     ----------
     Crommelin and Vanden-Eijnden (2008), J. Atmos. Sci. 65, 2661-2675, doi:10.1175/2008JAS2566.1.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import MarkovChainRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = MarkovChainRegressor(n_bins=4, n_states=2).fit(run.X, run.U)
+    >>> model.transitions_.shape, model.transitions_.sum(axis=-1).round(6).min()
+    ((4, 4, 2, 2), np.float64(1.0))
     """
 
     def __init__(self, n_bins: int = 16, n_states: int = 8, prior: float = 1.0, interval: float = 0.05) -> None:
@@ -154,10 +163,29 @@ class MarkovChainRegressor(RingRegressor):
 
 
 class MarkovChainStep:
-    """The step of a chain at every point, `dt` MTU long, of which one in `every` jumps.
+    """The step of a chain at every point.
 
     Its state holds the bin of X at the last jump and the state of the chain, for every point, and the number of steps
     since that jump, -1 before the first, at which all states are equally likely.
+
+    Parameters
+    ----------
+    chain : MarkovChainRegressor
+        The fitted chain.
+    every : int
+        Steps from one jump to the next.
+    dt : float
+        Step in MTU.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import MarkovChainRegressor, MarkovChainStep
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> chain = MarkovChainRegressor(n_bins=4, n_states=2).fit(run.X, run.U)
+    >>> step = MarkovChainStep(chain, every=5, dt=0.01)
+    >>> [block.size for block in step.form.state], [block.size for block in step.form.uniform]
+    ([17], [8])
     """
 
     dtype = np.float64

@@ -66,6 +66,15 @@ class MemoryPolynomialRegressor(RingRegressor):
     ----------
     Chorin and Lu (2015), Proc. Natl. Acad. Sci. 112, 9804-9809, doi:10.1073/pnas.1512080112; Lu, Lin and
     Chorin (2017), Physica D 340, 46-57. Hannan and Rissanen (1982), Biometrika 69, 81-94: the fit.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import MemoryPolynomialRegressor
+    >>> run = l96bench.simulate("wilks-f20", 50.0, spin_up=5.0)
+    >>> model = MemoryPolynomialRegressor(degree=1).fit(run.X, run.U)
+    >>> model.ar_.shape, model.coef_.shape, model.sigma_ > 0.0
+    ((1,), (2, 1), True)
     """
 
     def __init__(
@@ -189,6 +198,20 @@ class MemoryPolynomialStep:
 
     and v at the start is that of a past that has always been the first X. The noise has the same form with d_j xi in
     place of g_j; the state is a transformation of it that is standard normal when the noise is stationary.
+
+    Parameters
+    ----------
+    polynomial : MemoryPolynomialRegressor
+        The fitted polynomial.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import MemoryPolynomialRegressor, MemoryPolynomialStep
+    >>> run = l96bench.simulate("wilks-f20", 50.0, spin_up=5.0)
+    >>> step = MemoryPolynomialStep(MemoryPolynomialRegressor(degree=1).fit(run.X, run.U))
+    >>> step.K, [block.size for block in step.form.noise]
+    (8, [8])
     """
 
     dtype = np.float64

@@ -239,7 +239,22 @@ def _whitening(scaled: NDArray) -> NDArray:
 
 
 class NetworkClosure(Stateless):
-    """A fitted network of all points in, all points out as a deterministic closure without memory."""
+    """A fitted network of all points in, all points out as a deterministic closure without memory.
+
+    Parameters
+    ----------
+    network : TorchRegressor or RingNetwork
+        The fitted network.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import NetworkClosure
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1).fit(run.X, run.U)
+    >>> NetworkClosure(model).predict(run.X).shape
+    (400, 8)
+    """
 
     def __init__(self, network: Any) -> None:
         self.network = network

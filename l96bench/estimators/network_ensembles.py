@@ -36,6 +36,7 @@ class DeepEnsembleRegressor(RingRegressor):
         Cloned `n_networks` times, each with seeds of its own. A stochastic one (with ``sample`` and a closure of its
         own) makes a mixture.
     n_networks : int
+        Number of networks.
     random_state : int or None
         Source of the networks' seeds; None draws new ones.
 
@@ -47,6 +48,16 @@ class DeepEnsembleRegressor(RingRegressor):
     ----------
     Lakshminarayanan, Pritzel and Blundell (2017), "Simple and scalable predictive uncertainty estimation using
     deep ensembles", arXiv:1612.01474: random starts and shuffling, no bootstrap; the mixture's mean and members.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import DeepEnsembleRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> network = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1)
+    >>> model = DeepEnsembleRegressor(network, n_networks=2).fit(run.X, run.U)
+    >>> len(model.estimators_), model.predict(run.X).shape
+    (2, (400, 8))
     """
 
     def __init__(self, estimator: Any = None, n_networks: int = 5, random_state: int | None = 0) -> None:
@@ -91,7 +102,23 @@ class DeepEnsembleRegressor(RingRegressor):
 
 
 class DeepEnsembleClosure:
-    """An ensemble of closures; each member draws one of them at its start, and keeps it."""
+    """An ensemble of closures; each member draws one of them at its start, and keeps it.
+
+    Parameters
+    ----------
+    closures : sequence of Closure
+        All alike likely.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> import numpy as np
+    >>> from l96bench.estimators import DeepEnsembleClosure
+    >>> closure = DeepEnsembleClosure([l96bench.Polynomial([1.0]), l96bench.Polynomial([2.0])])
+    >>> closure.start(100, np.random.default_rng(0))
+    >>> np.unique(closure.step(np.zeros((100, 4))))
+    array([1., 2.])
+    """
 
     deterministic = False
     graph_is_exact = False
@@ -148,6 +175,7 @@ class DropoutRegressor(RingRegressor):
     Parameters
     ----------
     estimator : TorchRegressor with ``dropout``, default TorchRegressor(dropout=0.1)
+        A clone of it is fitted to the stencils.
     radius : int
         Neighbours seen on either side; 2 radius + 1 <= K.
     masks : {"run", "step"}
@@ -161,6 +189,15 @@ class DropoutRegressor(RingRegressor):
     ----------
     Gal and Ghahramani (2016), "Dropout as a Bayesian approximation", arXiv:1506.02142. The variance of the
     noise that they add to the spread of the networks is left out.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import DropoutRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> network = l96bench.TorchRegressor(hidden=(8,), dropout=0.2, epochs=1, min_steps=1)
+    >>> DropoutRegressor(network).fit(run.X, run.U).closure(0.01).deterministic
+    False
     """
 
     def __init__(self, estimator: Any = None, radius: int = 2, masks: str = "run") -> None:

@@ -98,7 +98,13 @@ class CoupledOnlineRegressor(StencilRegressor):
     ----------
     regime : str or Regime
         The truth that is run.
-    network, radius, start, learning_rate
+    network : TorchRegressor, optional
+        As for `OnlineNetworkRegressor`.
+    radius : int
+        As for `OnlineNetworkRegressor`.
+    start : {"least squares", "random"} or mapping
+        As for `OnlineNetworkRegressor`.
+    learning_rate : float
         As for `OnlineNetworkRegressor`.
     pairs, every : int
         Pairs of runs, and steps of the model, of 0.01 MTU, for each step of the optimizer.
@@ -123,6 +129,16 @@ class CoupledOnlineRegressor(StencilRegressor):
     References
     ----------
     Rasp (2020), Geosci. Model Dev. 13, 2185-2196, doi:10.5194/gmd-13-2185-2020.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import CoupledOnlineRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> network = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1)
+    >>> model = CoupledOnlineRegressor("wilks-f20", network, pairs=2, duration=0.2, spin_up=1.0).fit(run.X, run.U)
+    >>> model.predict(run.X).shape
+    (400, 8)
     """
 
     def __init__(

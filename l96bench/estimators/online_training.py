@@ -149,6 +149,16 @@ class OnlineNetworkRegressor(_OnlineRegressor):
     ----------
     Frezat et al. (2022), J. Adv. Model. Earth Syst. 14, e2022MS003124 ("a posteriori learning"); Brenowitz and
     Bretherton (2018), Geophys. Res. Lett. 45, 6289-6298 (a loss over several steps).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import OnlineNetworkRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> network = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1)
+    >>> model = OnlineNetworkRegressor(20.0, network, steps=2, batch_size=4).fit(run.X, run.U)
+    >>> len(model.loss_curve_), model.n_skipped_
+    (2, 0)
     """
 
     def _prepared(
@@ -181,7 +191,19 @@ class OnlineStochasticRegressor(_OnlineRegressor):
 
     Parameters
     ----------
-    F, network, radius, horizon, start, steps, batch_size, learning_rate, interval, dt, random_state, device
+    F, horizon : float
+        As for `OnlineNetworkRegressor`.
+    network : TorchRegressor, default TorchRegressor()
+        As for `OnlineNetworkRegressor`.
+    radius, steps, batch_size : int
+        As for `OnlineNetworkRegressor`.
+    start : {"least squares", "random"} or mapping
+        As for `OnlineNetworkRegressor`.
+    learning_rate, interval, dt : float
+        As for `OnlineNetworkRegressor`.
+    random_state : int or None
+        As for `OnlineNetworkRegressor`.
+    device : str
         As for `OnlineNetworkRegressor`.
     offline_weight : float
         Weight of the squared error of the mean of U over its variance, added to the loss.
@@ -201,6 +223,16 @@ class OnlineStochasticRegressor(_OnlineRegressor):
     ----------
     Ferro (2014), Q. J. R. Meteorol. Soc. 140, 1917-1923 (fair CRPS); Arnold, Moroz and Palmer (2013), Phil.
     Trans. R. Soc. A 371, 20110479 (state-dependent red noise).
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import OnlineStochasticRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> network = l96bench.TorchRegressor(hidden=(8,), epochs=1, min_steps=1)
+    >>> model = OnlineStochasticRegressor(20.0, network, horizon=0.1, steps=2, batch_size=4).fit(run.X, run.U)
+    >>> model.memory_ > 0.0, model.closure(0.01).deterministic
+    (True, False)
     """
 
     def __init__(

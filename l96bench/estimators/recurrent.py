@@ -56,6 +56,15 @@ class RecurrentRegressor(PathRegressor):
     ----------
     Cho et al. (2014), arXiv:1406.1078; as a closure with memory, Parthipan et al. (2023), Geosci. Model Dev.
     16, 4501-4519.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import RecurrentRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = RecurrentRegressor(units=4, epochs=1, min_steps=2).fit(run.X, run.U)
+    >>> model.predict(run.X).shape
+    (400, 8)
     """
 
     def __init__(

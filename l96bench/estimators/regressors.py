@@ -163,7 +163,24 @@ class LocalRegressor(RingRegressor):
 
 
 class StencilClosure(Stateless):
-    """A fitted regressor of one output applied to the stencils of all points, which `index` (K, width) holds."""
+    """A fitted regressor of one output applied to the stencils of all points.
+
+    Parameters
+    ----------
+    estimator : regressor of one output
+        Fitted to the stencils.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import StencilClosure
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> closure = l96bench.LocalRegressor(radius=1).fit(run.X, run.U).closure(0.01)
+    >>> isinstance(closure, StencilClosure), closure.index[0]
+    (True, array([7, 0, 1]))
+    """
 
     def __init__(self, estimator: Any, index: NDArray) -> None:
         self.estimator, self.index = estimator, index

@@ -46,10 +46,23 @@ class RingNetwork(TrainedLayers, RingRegressor):
     kernel : int
         Points that a hidden layer sees, odd and at most K.
     activation : {"gelu", "relu", "silu", "tanh"}
+        Between the layers.
     residual : bool
         Add its inputs to the outputs of every hidden layer that follows one of as many channels.
-    epochs, batch_size, learning_rate, weight_decay, min_steps, random_state, dropout, batch_norm, schedule
-        As for `TorchRegressor`; `batch_size` counts states, and batch norm takes moments over states and points.
+    epochs, min_steps : int
+        As for `TorchRegressor`.
+    batch_size : int
+        States in a batch.
+    learning_rate : float or "find"
+        As for `TorchRegressor`.
+    weight_decay, dropout : float
+        As for `TorchRegressor`.
+    random_state : int or None
+        As for `TorchRegressor`.
+    batch_norm : bool
+        As for `TorchRegressor`, with moments over states and points.
+    schedule : {"one-cycle", "constant"}
+        As for `TorchRegressor`.
 
     Attributes
     ----------
@@ -63,6 +76,15 @@ class RingNetwork(TrainedLayers, RingRegressor):
     ----------
     Dueben and Bauer (2018), Geosci. Model Dev. 11, 3999-4009, and Scher and Messori (2019), Geosci. Model Dev.
     12, 2797-2809: networks for Lorenz-96, and convolutional ones for the atmosphere.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import RingNetwork
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = RingNetwork(channels=(4,), epochs=1, min_steps=1).fit(run.X, run.U)
+    >>> model.predict(run.X).shape
+    (400, 8)
     """
 
     def __init__(

@@ -43,10 +43,27 @@ class SimilarityRecurrentRegressor(ProbabilisticRecurrentRegressor):
 
     Parameters
     ----------
-    units, radius, epochs, warm_up, length, batch_size, learning_rate, min_steps, n_noise, n_draws, random_state
+    units, radius, epochs : int
+        As for `ProbabilisticRecurrentRegressor`.
+    warm_up, length, batch_size, min_steps : int
+        As for `ProbabilisticRecurrentRegressor`.
+    learning_rate : float
+        As for `ProbabilisticRecurrentRegressor`.
+    n_noise, n_draws : int
+        As for `ProbabilisticRecurrentRegressor`.
+    random_state : int or None
         As for `ProbabilisticRecurrentRegressor`.
     error : float
         Standard deviation of the errors of the observed past.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import SimilarityRecurrentRegressor
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> model = SimilarityRecurrentRegressor(units=4, epochs=1, min_steps=2).fit(systems)
+    >>> model.closure(0.01, systems[0].regime).deterministic
+    False
     """
 
     def __init__(
@@ -128,8 +145,18 @@ class SimilarityPolynomial(BaseEstimator):
     Parameters
     ----------
     degree : int
+        Highest power of h X.
     noise : bool
         With the noise.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import SimilarityPolynomial
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> model = SimilarityPolynomial(degree=1, noise=False).fit(systems)
+    >>> model.closure(0.01, systems[0].regime).deterministic
+    True
     """
 
     def __init__(self, degree: int = 4, noise: bool = True) -> None:
@@ -161,11 +188,22 @@ class SimilarityNetwork(BaseEstimator):
     Parameters
     ----------
     hidden : sequence of int
+        Units of each hidden layer.
     radius : int
         Neighbours seen on either side.
     noise : bool
         With the noise of `SimilarityPolynomial`.
     random_state : int or None
+        Seed of the network; None draws a new one.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import SimilarityNetwork
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> model = SimilarityNetwork(hidden=(4,), noise=False).fit(systems)
+    >>> model.closure(0.01, systems[0].regime).deterministic
+    True
     """
 
     def __init__(
@@ -205,6 +243,15 @@ class OneForAll(BaseEstimator):
     Parameters
     ----------
     estimator : estimator of U (n, K) from X (n, K) in time order
+        A clone of it is fitted.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import OneForAll
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> model = OneForAll(l96bench.PolynomialRegressor(degree=1)).fit(systems)
+    >>> l96bench.check_closure(model.closure(0.01))
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -229,6 +276,14 @@ class NearestSystem(BaseEstimator):
     ----------
     estimator : estimator of U (n, K) from X (n, K) in time order
         A clone of it is fitted to each system.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import NearestSystem
+    >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
+    >>> model = NearestSystem(l96bench.PolynomialRegressor(degree=1)).fit(systems)
+    >>> l96bench.check_closure(model.closure(0.01, systems[0].regime))
     """
 
     def __init__(self, estimator: Any) -> None:

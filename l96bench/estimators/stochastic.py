@@ -44,6 +44,7 @@ class StochasticRegressor(RingRegressor):
     Parameters
     ----------
     estimator : deterministic regressor of X (n, K) -> U (n, K), default PolynomialRegressor(degree=3)
+        Of the mean of U.
     form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
         The form of s(X); see the module's docstring.
     white : bool
@@ -64,6 +65,15 @@ class StochasticRegressor(RingRegressor):
     ----------
     Arnold, Moroz and Palmer (2013), Phil. Trans. R. Soc. A 371, 20110479, doi:10.1098/rsta.2011.0479: the
     forms, with a cubic mean and white or AR(1) noise.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import StochasticRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = StochasticRegressor(form="state dependent").fit(run.X, run.U)
+    >>> model.closure(0.01).deterministic, 0.0 <= model.phi_ < 1.0
+    (False, True)
     """
 
     def __init__(
@@ -104,7 +114,30 @@ def unit_noise(phi: float, interval: float, dt: float) -> Noise:
 
 
 class StochasticClosure(NoisyClosure):
-    """The closure U = mean(X) + s(X) e of a deterministic model, (s_0, s_1), and the noise e; `dt` is in MTU."""
+    """The closure U = mean(X) + s(X) e of a deterministic model and the noise e.
+
+    Parameters
+    ----------
+    mean : model
+        Whatever `as_closure` accepts, deterministic.
+    form : {"additive", "state dependent", "multiplicative", "multiplicative and additive"}
+        As for `StochasticRegressor`.
+    scale : (s_0, s_1)
+        As `StochasticRegressor.scale_`.
+    noise : Noise
+        Of variance 1.
+    dt : float
+        Step of the resolved model in MTU.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import StochasticClosure, StochasticRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> closure = StochasticRegressor().fit(run.X, run.U).closure(0.01)
+    >>> isinstance(closure, StochasticClosure), closure.form
+    (True, 'additive')
+    """
 
     def __init__(self, mean: Any, form: NoiseForm, scale: tuple[float, float], noise: Noise, dt: float) -> None:
         _check_form(form)

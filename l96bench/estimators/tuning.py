@@ -54,6 +54,15 @@ class TunedPolynomial(PolynomialFit):
     References
     ----------
     Powell (1964), Comput. J. 7, 155-162, as in `scipy.optimize`.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import TunedPolynomial
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> model = TunedPolynomial(degree=1, max_evaluations=20).fit(run.X, run.U)
+    >>> model.coef_.shape, model.error_ < 1.0
+    ((2,), True)
     """
 
     def __init__(
