@@ -45,7 +45,7 @@ class RedNoiseModel:
     x is kept between `low` and `high`, beyond which f goes on as a line, and y between -`reach` and `reach`: a quartic
     that fits all there is falls to any depth outside of it.
 
-    Attributes
+    Parameters
     ----------
     coefficients : (degree + 1, q + 1) array
         c_{pq}; with q = 0 there is no memory.
@@ -53,7 +53,12 @@ class RedNoiseModel:
         Standard deviation of the noise, and its autocorrelation over 0.05 MTU.
     memory : float
         MTU; 0 for none.
-    low, high, slope, reach : float
+    low, high : float
+        What x is kept between.
+    slope : float
+        Of the line beyond `low` and `high`.
+    reach : float
+        What y is kept between, on either side of 0.
 
     Examples
     --------

@@ -43,7 +43,7 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
     length_scale : array-like of shape (features,) or float, optional
         The l_i; with `variance` and `noise`, all three in the inputs' and targets' own units, instead of the search.
     variance, noise : float, optional
-        v, and s² (which then stays as it is).
+        The kernel's variance v, and s² (which then stays as it is).
     random_state : int or None
         Seed of the subsets and the clusters.
 
@@ -61,6 +61,17 @@ class SparseGaussianProcess(RegressorMixin, BaseEstimator):
     ----------
     Silverman (1985), J. R. Stat. Soc. B 47, 1-52; Quinonero-Candela and Rasmussen (2005), J. Mach. Learn. Res.
     6, 1939-1959 (the subset of regressors).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import SparseGaussianProcess
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(0.0, 6.0, (200, 1))
+    >>> y = np.sin(x[:, 0]) + 0.1 * rng.standard_normal(200)
+    >>> process = SparseGaussianProcess(n_inducing=20, subset=100).fit(x, y)
+    >>> bool(abs(process.predict(x) - np.sin(x[:, 0])).max() < 0.2)
+    True
     """
 
     noise_: float

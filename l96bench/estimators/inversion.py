@@ -179,16 +179,37 @@ def ensemble_kalman_inversion(
     ----------
     forward : (parameter,) -> (datum,)
         The model; NaN where it blew up.
-    data, noise : (datum,) and (datum, datum) arrays
+    data : (datum,) array
+        What the model should give.
+    noise : (datum, datum) array
+        Covariance of the data's errors.
     draw : () -> (parameter,)
         A draw from the prior.
     n_members, n_iterations : int
+        Members of the ensemble, and updates.
     rng : numpy Generator
         Source of the perturbations eta.
     tempered : bool
         Multiply the noise, in each update, by the mean squared misfit a datum while that is above 1: the steps of a
         model that is far from linear are smaller, and its ensemble does not collapse before it has arrived (in the
         spirit of Iglesias and Yang 2021, Inverse Problems 37, 025008).
+
+    Returns
+    -------
+    Inversion
+        The last ensemble `members` (member, parameter) and its `data`, the misfits before each update, and the number
+        of parameters for which the model blew up.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import ensemble_kalman_inversion
+    >>> rng = np.random.default_rng(0)
+    >>> draw = lambda: rng.standard_normal(1)
+    >>> data, noise = np.array([4.0]), np.array([[0.01]])
+    >>> found = ensemble_kalman_inversion(lambda theta: 2.0 * theta, data, noise, draw, 100, 5, rng)
+    >>> round(float(found.members.mean()), 1)
+    2.0
     """
     found = _first_ensemble(forward, draw, n_members)
     for _ in range(n_iterations):

@@ -236,9 +236,31 @@ class DropoutRegressor(RingRegressor):
 
 
 class DropoutStep:
-    """The step of a network at the stencils `index` (K, width) of all points, with a dropout mask for each member.
+    """The step of a network at the stencils of all points, with a dropout mask for each member.
 
     The masks come from uniform numbers, one for each hidden unit: state that never changes, or new ones in every step.
+
+    Parameters
+    ----------
+    network : TorchRegressor
+        The fitted network of a stencil.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+    masks : {"run", "step"}
+        Whether a mask is for the whole run, or new in every step.
+    dt : float
+        Step in MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import DropoutStep, TorchRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> network = TorchRegressor(hidden=(4,), dropout=0.2, epochs=1, min_steps=1)
+    >>> network = network.fit(rng.standard_normal((50, 3)), rng.standard_normal((50, 1)))
+    >>> index = (np.arange(8)[:, None] + [-1, 0, 1]) % 8
+    >>> [block.size for block in DropoutStep(network, index, "run", dt=0.01).form.state]
+    [4]
     """
 
     dtype = np.float32

@@ -88,7 +88,24 @@ class GatedUnit:
 
 
 class RecurrentStep:
-    """A recurrence at the stencils `index` (K, width) of all points as a step of 0.05 MTU; its state begins at zero."""
+    """A recurrence at the stencils of all points as a step of 0.05 MTU; its state begins at zero.
+
+    Parameters
+    ----------
+    recurrence : Recurrence
+        Of one point, such as a gated unit.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench.estimators import RecurrentRegressor
+    >>> run = l96bench.simulate("wilks-f20", 20.0, spin_up=5.0)
+    >>> closure = RecurrentRegressor(units=4, epochs=1, min_steps=2).fit(run.X, run.U).closure(0.01)
+    >>> [block.size for block in closure.form.state]  # of its RecurrentStep: 4 units at each of 8 points
+    [32]
+    """
 
     dtype = np.float32
 

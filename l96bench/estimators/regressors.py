@@ -240,7 +240,29 @@ class LaggedStep:
     """The step of a `StencilClosure` that sees earlier states as well; its state holds them, newest first.
 
     After a start without a past, the start state stands in for it. States are kept every 0.05 MTU, or every `dt` where
-    a lag in `lags` (MTU) is no multiple of 0.05.
+    a lag is no multiple of 0.05.
+
+    Parameters
+    ----------
+    estimator : regressor of one output
+        Fitted to the stencils, now and at each lag.
+    index : (K, width) array of int
+        The points in the stencil of each point.
+    lags : sequence of float
+        In MTU.
+    dt : float
+        Step in MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from l96bench.estimators import LaggedStep
+    >>> rng = np.random.default_rng(0)
+    >>> regressor = LinearRegression().fit(rng.standard_normal((50, 6)), rng.standard_normal(50))
+    >>> index = (np.arange(8)[:, None] + [-1, 0, 1]) % 8
+    >>> LaggedStep(regressor, index, lags=(0.1,), dt=0.01).slots  # in steps of 0.05 MTU
+    (2,)
     """
 
     dtype = np.float64

@@ -144,8 +144,25 @@ class StochasticNetworkClosure(NoisyClosure):
         From the stencil of a point to the mean of U and log(sigma / u_std).
     index : (K, width) array of int
         The points in the stencil of each point.
-    memory, dt, u_std : float
-        e-folding time of the noise and step of the resolved model in MTU, and the unit of sigma.
+    memory : float
+        The e-folding time of the noise in MTU.
+    u_std : float
+        The unit of sigma, X a MTU.
+    dt : float
+        Step of the resolved model in MTU.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench.estimators import StochasticNetworkClosure, TorchRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> network = TorchRegressor(hidden=(4,), epochs=1, min_steps=1)
+    >>> network = network.fit(rng.standard_normal((50, 3)), rng.standard_normal((50, 2)))
+    >>> index = (np.arange(8)[:, None] + [-1, 0, 1]) % 8
+    >>> closure = StochasticNetworkClosure(network, index, memory=0.1, u_std=1.0)
+    >>> closure.start(3, rng)
+    >>> closure.step(np.ones((3, 8))).shape
+    (3, 8)
     """
 
     graph_is_exact = False

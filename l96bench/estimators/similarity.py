@@ -251,7 +251,7 @@ class OneForAll(BaseEstimator):
     >>> from l96bench.estimators import OneForAll
     >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
     >>> model = OneForAll(l96bench.PolynomialRegressor(degree=1)).fit(systems)
-    >>> l96bench.check_closure(model.closure(0.01))
+    >>> l96bench.check_closure(model.closure(0.01))  # nothing is wrong
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -283,7 +283,7 @@ class NearestSystem(BaseEstimator):
     >>> from l96bench.estimators import NearestSystem
     >>> systems = l96bench.make_task("unseen-physics/interpolate-v1").miniature().train
     >>> model = NearestSystem(l96bench.PolynomialRegressor(degree=1)).fit(systems)
-    >>> l96bench.check_closure(model.closure(0.01, systems[0].regime))
+    >>> l96bench.check_closure(model.closure(0.01, systems[0].regime))  # nothing is wrong
     """
 
     def __init__(self, estimator: Any) -> None:

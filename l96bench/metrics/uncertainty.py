@@ -153,8 +153,10 @@ def interval(replicates: ArrayLike, level: float = 0.95) -> tuple[float, float]:
 
     Returns
     -------
-    low, high : float
+    low : float
         In the units of the estimate.
+    high : float
+        Not below `low`.
 
     Examples
     --------
@@ -275,8 +277,10 @@ def stretched(
 
     Returns
     -------
-    low, high : float
+    low : float
         In the units of the estimate.
+    high : float
+        Not below `low`.
 
     Examples
     --------
@@ -317,8 +321,10 @@ def estimate_interval(
 
     Returns
     -------
-    low, high : float
+    low : float
         In the units of the estimate.
+    high : float
+        Not below `low`.
 
     Examples
     --------
@@ -348,8 +354,10 @@ def wilson(successes: int, trials: int, level: float = 0.95) -> tuple[float, flo
 
     Returns
     -------
-    low, high : float
-        Within 0 and 1.
+    low : float
+        At least 0.
+    high : float
+        At most 1.
 
     Examples
     --------
