@@ -40,6 +40,7 @@ PURPOSES = {
         **{"members_shift": 60, "truth_shift": 50, "twin_shift": 50},
     },
 }
+PURPOSES["observed-closure"] = PURPOSES["online-rollout"]
 """What the bootstrap of each family resamples, and how many blocks of it; the first are in the order of time."""
 
 
@@ -65,14 +66,28 @@ def covered(samples: Array, replicates: Array, truth: float, draws: Sequence[Dra
 @lru_cache(maxsize=32)
 def weights_of(task: str, purpose: str, n: int) -> Array:
     """Return the weight (replicate, block) of each block in the means that the replicates of a task are made of."""
-    return np.asarray(l96bench.make_task(task).weights(n, purpose) / n)
+    made = l96bench.make_task(task)
+    return np.asarray(getattr(made, "online", made).weights(n, purpose) / n)
 
 
-def of_instances(draw: Callable[[np.random.Generator, int], Array], truth: float, task: str, n_samples: int) -> Covered:
-    """Return the coverage for samples (sample, instance) of a recovery track that `draw` makes."""
-    rng, n = np.random.default_rng(0), 10
-    weights, samples = weights_of(task, "instances", n), draw(rng, n_samples)
-    return covered(samples.mean(axis=1), samples @ weights.T, truth, [Draws(n)] * len(samples))
+def of_instances(
+    draw: Callable[[np.random.Generator, int], Array],
+    truth: float,
+    task: str,
+    n_samples: int,
+    purpose: str = "instances",
+    within: float = 0.0,
+) -> Covered:
+    """Return the coverage for samples (sample, instance) of a task that `draw` makes.
+
+    The replicates have normal noise of the standard deviation `within` on top.
+    """
+    rng = np.random.default_rng(0)
+    samples = draw(rng, n_samples)
+    n = samples.shape[1]
+    made = samples @ weights_of(task, purpose, n).T
+    made = made + within * rng.standard_normal(made.shape)
+    return covered(samples.mean(axis=1), made, truth, [Draws(n)] * len(samples))
 
 
 def hall(samples: Array) -> tuple[Array, Array]:
@@ -124,15 +139,35 @@ def of_recovery(row: l96bench.Result) -> Covered | None:
     if min(group.std() for group in groups) == 0.0:
         return None
 
-    def beta(group: Array, rng: np.random.Generator, n: int) -> Array:
-        mean, variance = group.mean() / 100.0, group.var(ddof=1) / 1e4
-        size = mean * (1.0 - mean) / variance - 1.0
-        return 100.0 * rng.beta(mean * size, (1.0 - mean) * size, (n, len(group)))
-
     def draw(rng: np.random.Generator, n: int) -> Array:
         return np.hstack([beta(group, rng, n) for group in groups])
 
     return of_instances(draw, float(scores.mean()), row.task, N_SIMULATED)
+
+
+def of_systems(row: l96bench.Result) -> Covered | None:
+    """Return the coverage for systems whose scores are beta distributed with mean and spread of a row's.
+
+    The replicates also resample within each system, which is the part of their variance that weights of systems leave.
+    """
+    scores = np.array(row.series["system_score"])
+    if scores.std() == 0.0:
+        return None
+    weights = weights_of(row.task, "systems", len(scores))
+    design = np.hstack([weights, np.ones((len(weights), 1))])
+    replicates = np.array(row.score.replicates)
+    found, *_ = np.linalg.lstsq(design, replicates, rcond=None)
+    within = float(np.std(replicates - design @ found))
+    return of_instances(
+        lambda rng, n: beta(scores, rng, n), float(scores.mean()), row.task, N_SIMULATED, "systems", within
+    )
+
+
+def beta(scores: Array, rng: np.random.Generator, n: int) -> Array:
+    """Return samples (n, score) of beta distributed scores with the mean and the spread of those given."""
+    mean, variance = scores.mean() / 100.0, scores.var(ddof=1) / 1e4
+    size = mean * (1.0 - mean) / variance - 1.0
+    return 100.0 * rng.beta(mean * size, (1.0 - mean) * size, (n, len(scores)))
 
 
 def seed_weights(row: l96bench.Result) -> Array:
@@ -219,7 +254,9 @@ def like(values: Array, rng: np.random.Generator, phi: float) -> Array:
 def of_row(path: str, numbers: str, correlation: float) -> Covered | None:
     """Return the coverage for the row in a file; `numbers`, a digest of what counts, tells a changed one apart."""
     row = l96bench.Result.read(RESULTS / path)
-    return of_recovery(row) if row.family == "equation-recovery" else of_blocks(row, correlation)
+    if row.family == "equation-recovery":
+        return of_recovery(row)
+    return of_systems(row) if row.family == "unseen-physics" else of_blocks(row, correlation)
 
 
 def percent(values: Sequence[float]) -> str:
@@ -304,7 +341,7 @@ def coverage() -> str:
         f"{on_fresh()}\n\n"
         f"All families, from the committed rows: mean over rows (smallest and largest), {N_SIMULATED:,} samples a row. "
         "In `equation-recovery`, an instance's score has a beta distribution with mean and spread "
-        "of the row's ten (of *hidden*, of the five of each coupling). In the other families, the contributions of "
+        "of the row's ten (XX the contributions of "
         "blocks and members to the score are found from the row's replicates and the recorded draws. A sample has "
         "their distribution and, between consecutive blocks of time, their lag-1 correlation (mean over the family's "
         "rows, in the table); training seeds are normal with the row's spread. What is not a sum over blocks (of "

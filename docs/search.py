@@ -1,17 +1,20 @@
 """The search for the best closure and what limited it, as docs/search.md and docs/search.png. Run by `make figures`.
 
-Every trained closure is kept in the cache folder, so that a run that was stopped carries on where it was.
+Every trained closure is kept in the cache folder, so that a run that was stopped carries on where it was; what all of
+them reached is docs/measured/search.json.
 """
 
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import joblib
 import matplotlib
 import numpy as np
+from measured import measured
 from numpy.typing import NDArray
 from search_trials import BLOCKS, BUDGETS, LAGS, experiments, rows
 
@@ -69,6 +72,15 @@ class Trial:
     distance: float = np.nan
     spread: float = np.nan
 
+    @classmethod
+    def of(cls, sse: Sequence[float], sst: Sequence[float], seconds: float, *online: Any) -> "Trial":
+        """From plain values; a climate that blew up has no distance."""
+        if not online:
+            return cls(np.array(sse), np.array(sst), seconds)
+        blocks, distance, spread = online
+        distance = np.inf if distance is None else distance
+        return cls(np.array(sse), np.array(sst), seconds, np.array(blocks), distance, spread)
+
     @property
     def r2(self) -> tuple[float, float, float]:
         """100 R² and the ends of its interval."""
@@ -114,8 +126,8 @@ class Found:
     def of(cls, regime: str, values: dict[str, list[tuple[Any, ...]]]) -> "Found":
         """From plain values."""
         perfect, floor = values["ceiling"][0]
-        trials = {title: [Trial(*each) for each in own] for title, own in values.items() if title != "ceiling"}
-        return cls(regime, trials, perfect, floor)
+        trials = {title: [Trial.of(*each) for each in own] for title, own in values.items() if title != "ceiling"}
+        return cls(regime, trials, np.array(perfect), floor)
 
     def named(self, title: str) -> list[tuple[str, float, Trial]]:
         """Label, budget and trial."""
@@ -306,8 +318,9 @@ FINDINGS = """## What limits closures
 """
 
 
-def page(found: Sequence[Found]) -> str:
+def page() -> str:
     """The page as Markdown."""
+    found = trials()
     parts = [INTRODUCTION + "\nMade by `make figures` (`docs/search.py`).", "## The best rows, on the test data"]
     offline, online = ("r2_shift",), ("forecast_part", "climate_part", "climate_part_shift")
     for title, task, metrics in (
@@ -345,12 +358,21 @@ def page(found: Sequence[Found]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@cache
+def trials() -> list[Found]:
+    """The trials of each regime."""
+
+    def measure() -> dict[str, Any]:
+        values = joblib.Parallel(n_jobs=len(REGIMES))(joblib.delayed(experiments)(regime) for regime in REGIMES)
+        return dict(zip(REGIMES, values, strict=True))
+
+    return [Found.of(regime, own) for regime, own in measured("search", measure).items()]
+
+
 def main() -> None:
     """Write docs/search.md and its picture."""
-    values = joblib.Parallel(n_jobs=len(REGIMES))(joblib.delayed(experiments)(regime) for regime in REGIMES)
-    found = [Found.of(regime, own) for regime, own in zip(REGIMES, values, strict=True)]
-    picture(found)
-    PAGE.write_text(page(found), encoding="utf-8")
+    picture(trials())
+    PAGE.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

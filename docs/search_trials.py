@@ -114,7 +114,7 @@ def ceiling(regime: str) -> tuple[NDArray[np.float64], float]:
     """CRPS by block of perfect physics from the validation starts, and the distance of a second sample of the truth."""
 
     def seed_of(regime: l96bench.Regime, stream: str) -> tuple[int, ...]:
-        return l96bench.split_seed(regime, "valid" if stream == "test" else stream)
+        return l96bench.split_seed(regime, "valid" if stream == "climate" else stream)
 
     task = l96bench.make_task(f"online-rollout/{regime}-v2")
     X = l96bench.perfect_forecast(task.regime, CASES, progress=False, threads=1, seed_of=seed_of)
@@ -223,13 +223,19 @@ def rows(regime: str) -> dict[str, list[Row]]:
     }
 
 
-def experiments(regime: str) -> dict[str, list[tuple[Any, ...]]]:
+def plain(values: tuple[Any, ...]) -> list[Any]:
+    """The values of a trial as JSON has them: lists, and none for the climate distance of a closure that blew up."""
+    numbers = [np.asarray(value, dtype=float).tolist() for value in values]
+    return [None if each == np.inf else each for each in numbers]
+
+
+def experiments(regime: str) -> dict[str, list[list[Any]]]:
     """The values of all trials of a regime, by title, and of perfect physics."""
     keep = joblib.Memory(l96bench.cache_folder() / "search", verbose=0)
-    run, found = keep.cache(tried), {"ceiling": [keep.cache(ceiling)(regime)]}
+    run, found = keep.cache(tried), {"ceiling": [plain(keep.cache(ceiling)(regime))]}
     for title, trials in rows(regime).items():
         found[title] = []
         for name, model, budget, online in trials:
-            found[title].append(run(regime, model, budget, online))
+            found[title].append(plain(run(regime, model, budget, online)))
             print(f"{regime}, {title}: {name}, {budget:g} MTU", flush=True)
     return found

@@ -14,6 +14,7 @@ from .dynamics.resolved import Rollout, rollout
 from .dynamics.steps import Block, StepForm, SteppedClosure
 from .dynamics.truth import Trajectory, advance, random_state, simulate
 from .entries.entry import Entry, baseline_names, find_code, find_entry
+from .entries.sweep import sweep
 from .entries.units import Unit, run_unit
 from .equations import EquationClosure, EquationSet
 from .equations.closure_regression import EquationRegressor
@@ -158,6 +159,7 @@ __all__ = [
     "slug_of",
     "split_seed",
     "splits_of",
+    "sweep",
     "tasks",
     "textbook_instance",
 ]

@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from l96bench.board.commands import app as seasons
+from l96bench.entries.commands import Fresh, Limit, Seeds, Tasks
+from l96bench.entries.commands import app as entries
 from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning, is_users, place_of
 from l96bench.extras import pip_line
 from l96bench.processes import ended_by_signals
 from l96bench.results.load import find_board, read_results
 from l96bench.submissions.commands import Entry
 from l96bench.submissions.commands import app as submissions
-from l96bench.tasks.commands import Dask, Jobs
+from l96bench.tasks.commands import Dask, Jobs, Regimes
 from l96bench.tasks.commands import app as data
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(data, name="data")
+app.add_typer(entries)
 app.add_typer(submissions)
 app.add_typer(seasons)
 
@@ -46,8 +49,6 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 """The exit code of a command whose output nobody reads any more."""
 
-Regimes = Annotated[list[str] | None, typer.Option("--regime", help="Regime or track; repeat for several.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task id; repeat for several.")]
 Results = Annotated[Path, typer.Option(help="Folder of result files.")]
 Compared = Annotated[
     Path | None, typer.Option("--results", help="Folder of result files; those of the board if there is one.")
@@ -187,12 +188,9 @@ def run(
     slow: Annotated[bool, typer.Option(help="With those that train for minutes a seed.")] = True,
     jobs: Jobs = None,
     dask: Dask = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="At most so many training seeds.")] = None,
-    fresh: Annotated[bool, typer.Option(help="Train and score again what is already in the cache.")] = False,
-    limit: Annotated[
-        float,
-        typer.Option("--time-limit", min=1.0, help="Seconds for training a seed, and for scoring it on a task."),
-    ] = 4 * 3600.0,
+    seeds: Seeds = None,
+    fresh: Fresh = False,
+    limit: Limit = 4 * 3600.0,
 ) -> None:
     """Train and score entries, and write a result file for each entry and task.
 

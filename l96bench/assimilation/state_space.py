@@ -48,7 +48,7 @@ class RedNoiseModel:
     Parameters
     ----------
     coefficients : (degree + 1, q + 1) array
-        c_{pq}; with q = 0 there is no memory.
+        The numbers c_{pq}; with q = 0 there is no memory.
     sigma, phi : float
         Standard deviation of the noise, and its autocorrelation over 0.05 MTU.
     memory : float

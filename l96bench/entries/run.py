@@ -18,7 +18,7 @@ from l96bench.data.store import cache_errors, cache_folder, digests, require_wri
 from l96bench.dynamics.truth import available_processors
 from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
 from l96bench.entries.fingerprint import fingerprint
-from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
+from l96bench.entries.units import CEILING, Options, Unit, configured, discoveries, run_unit
 from l96bench.errors import DataError, L96BenchError, MissingExtraError, UnknownIdError, nearest
 from l96bench.files import read_checked, write_checked
 from l96bench.parallel import Outcome, in_parallel
@@ -26,7 +26,7 @@ from l96bench.processes import fault_of
 from l96bench.progress import progress as show_progress
 from l96bench.results.combine import combine_seeds
 from l96bench.results.record import Result
-from l96bench.tasks.base import Task
+from l96bench.tasks.base import Task, shared
 from l96bench.tasks.registry import families, list_tasks, make_task
 
 __all__ = ["CEILING", "Job", "broken_entries", "plan", "result_path", "run_jobs", "units_of"]
@@ -56,10 +56,15 @@ def broken_entries(names: Sequence[str], limit: float) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One entry (as `find_entry` takes it, or `CEILING`) on one task, by its id."""
+    """One entry (as `find_entry` takes it, or `CEILING`) on one task, by its id.
+
+    It may have `options` (see `configured`), and be scored on test data drawn anew from the seed `draw`.
+    """
 
     entry: str
     task: str
+    options: Options = ()
+    draw: int | None = None
 
 
 def plan(
@@ -122,7 +127,7 @@ def _require_entered(entry: Entry, tasks: Sequence[Task], regimes: Sequence[str]
 
 def run_jobs(
     jobs: Sequence[Job],
-    output: Path,
+    output: Path | None,
     *,
     n_jobs: int | None = None,
     n_seeds: int | None = None,
@@ -134,7 +139,7 @@ def run_jobs(
     progress: bool | None = None,
     report: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
-    """Train and score; write one result file a job below `output`, and return the results in the order of the jobs.
+    """Train and score; write one result file a job below `output`, if there is one, and return the results in order.
 
     `n_jobs` processes are used (all processors if not given), or with `dask` the workers of the scheduler at that
     address. `n_seeds` limits each entry's training seeds, `fresh` ignores cached results, and `report` gets a line a
@@ -143,6 +148,41 @@ def run_jobs(
     Raises ClusterError if the cluster is lost, and L96BenchError at the end if entries failed, naming each and its
     error, after `faults` that are known already. The results of all others are written in both cases.
     """
+    finished, failed = attempt_jobs(
+        jobs,
+        output,
+        n_jobs=n_jobs,
+        n_seeds=n_seeds,
+        fresh=fresh,
+        dask=dask,
+        limit=limit,
+        apart=apart,
+        progress=progress,
+        report=report,
+    )
+    faults = [*faults, *(f"{unit}: {outcome.fault}" for unit, outcome in failed)]
+    if faults:
+        error = L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
+        for _, outcome in failed:
+            error.add_note(outcome.trace)
+        raise error
+    return [finished[job] for job in jobs]
+
+
+def attempt_jobs(
+    jobs: Sequence[Job],
+    output: Path | None,
+    *,
+    n_jobs: int | None,
+    n_seeds: int | None,
+    fresh: bool,
+    dask: str | None,
+    limit: float | None,
+    apart: bool,
+    progress: bool | None,
+    report: Callable[[str], None],
+) -> tuple[dict[Job, Result], list[tuple[Unit, Outcome]]]:
+    """Do what `run_jobs` does, and return the results of the jobs that were finished, and what failed."""
     units = units_of(jobs, n_seeds)
     todo = _todo(units, fresh, report)
     if todo:
@@ -151,31 +191,26 @@ def run_jobs(
     for key in missing if fresh else ():
         shutil.rmtree(discoveries(key), ignore_errors=True)
     if dask is None:
-        for task in dict.fromkeys(task for unit in todo for task in unit.tasks):
+        for task in dict.fromkeys(task.training_task for unit in todo for task in unit.tasks):
             task.prepare(progress)
     rows = _Rows(units, missing, output, report)
     rows.collect(jobs)
-    faults = list(faults)
-    traces: list[str] = []
+    failed = []
     with show_progress("training and scoring", len(todo), progress) as advance:
         for outcome in _outcomes(todo, n_jobs or available_processors(), dask, limit, apart):
             rows.keep(outcome.value or {})
             if outcome.fault:
-                faults.append(f"{todo[outcome.index]}: {outcome.fault}")
-                traces.append(outcome.trace)
+                failed.append((todo[outcome.index], outcome))
             advance(1)
-    if faults:
-        error = L96BenchError("these failed; everything else is scored and kept:\n  " + "\n  ".join(faults))
-        for trace in traces:
-            error.add_note(trace)
-        raise error
-    return [rows.finished[job] for job in jobs]
+    return rows.finished, failed
 
 
 class _Rows:
     """The rows of jobs, each written when the results of all its seeds are available."""
 
-    def __init__(self, units: Iterable[Unit], missing: set[str], output: Path, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, units: Iterable[Unit], missing: set[str], output: Path | None, report: Callable[[str], None]
+    ) -> None:
         self.finished: dict[Job, Result] = {}
         self._missing, self._output, self._report = missing, output, report
         self._keys_of, self._jobs_of = _links(units)
@@ -224,19 +259,21 @@ def result_path(output: Path, result: Result) -> Path:
 
 def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
     """Return the units of work of jobs, grouping tasks of one regime, for at most `n_seeds` of each entry's seeds."""
-    tasks: dict[tuple[str, str], list[Task]] = {}
+    grouped: dict[tuple[str, str, Options, int | None], list[Task]] = {}
     for job in jobs:
         task = make_task(job.task)
-        tasks.setdefault((task.regime_id, job.entry), []).append(task)
+        grouped.setdefault((task.regime_id, job.entry, job.options, job.draw), []).append(task)
     data = {task: _data_of(task) for task in dict.fromkeys(make_task(job.task) for job in jobs)}
     units = []
-    for (_, name), own in sorted(tasks.items(), key=lambda item: item[0][0]):
+    for (_, name, options, draw), own in sorted(grouped.items(), key=lambda item: item[0][0]):
         code = None if name == CEILING else find_code(name)
-        entry = None if code is None else code.load()
-        digest = CEILING if code is None else code.digest
+        entry = None if code is None else configured(code.load(), options)
+        digest = (CEILING if code is None else code.digest) + (repr(options) if options else "")
+        tasks = own if draw is None else [shared(task.fresh(draw)) for task in own]
+        slow = entry is not None and entry.slow
         for seed in list(entry.seeds)[:n_seeds] if entry else (0,):
-            keys = tuple(fingerprint(digest, task, data[task], seed) for task in own)
-            units.append(Unit(name, code, tuple(own), keys, seed, entry is not None and entry.slow))
+            keys = tuple(fingerprint(digest, task, data[known], seed) for task, known in zip(tasks, own, strict=True))
+            units.append(Unit(name, code, tuple(tasks), keys, seed, slow, options=options, draw=draw))
     return units
 
 
@@ -246,7 +283,7 @@ def _links(units: Iterable[Unit]) -> tuple[dict[Job, list[str]], dict[str, list[
     jobs_of: dict[str, list[Job]] = {}
     for unit in units:
         for task, key in zip(unit.tasks, unit.keys, strict=True):
-            job = Job(unit.entry, task.id)
+            job = Job(unit.entry, task.id, unit.options, unit.draw)
             keys_of.setdefault(job, []).append(key)
             jobs_of.setdefault(key, []).append(job)
     return keys_of, jobs_of
@@ -278,12 +315,12 @@ def _is_intact(key: str) -> bool:
         return False
 
 
-def _collect(job: Job, keys: Sequence[str], output: Path, report: Callable[[str], None]) -> Result:
+def _collect(job: Job, keys: Sequence[str], output: Path | None, report: Callable[[str], None]) -> Result:
     """Combine the cached results of a job's seeds into one row, and write it into the output folder."""
     kept = [_read(key) for key in keys]
     result = kept[0] if job.entry == CEILING else combine_seeds(kept)
-    path = result_path(output, result)
-    result.write(path)
+    if output is not None:
+        result.write(result_path(output, result))
     report(
         f"{result.score.value:7.2f} [{result.score.low:.2f}, {result.score.high:.2f}]  {job.task}  {result.model.name}"
     )

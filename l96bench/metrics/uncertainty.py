@@ -106,6 +106,16 @@ def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
     return counts.reshape(n_replicates, n_blocks).astype(np.float64)
 
 
+def correlated_weights(weights: FloatArray, correlation: float) -> FloatArray:
+    """Weights for blocks whose neighbours are correlated, from those of `resampling_weights`.
+
+    A bootstrap draws blocks as if they were independent. With deviations from 1 that are longer by the square root of
+    (1 + r) / (1 - r), means have the standard deviation of those of blocks with the lag-1 correlation r (Wilks 2011,
+    Statistical Methods in the Atmospheric Sciences, section 5.2.4). Weights may be a little below 0 then.
+    """
+    return np.asarray(1.0 + sqrt((1.0 + correlation) / (1.0 - correlation)) * (weights - 1.0))
+
+
 def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
     """Return the replicates shifted so that their mean is the estimate, the score of the sample itself.
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ForecastModel, ResolvedModel
+from l96bench.assimilation.record import Cycled
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.errors import ModelError
 from l96bench.regimes import Regime
 from l96bench.tasks.described import Assimilation, describe_filter
 
-__all__ = ["AssimilationSystem", "parts_in_file"]
+__all__ = ["AssimilationSystem", "Cycles", "parts_in_file"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +49,15 @@ class AssimilationSystem:
     filter: Filter | None = None
     closure: Any = None
     increments: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Cycles:
+    """A system's cycled test segments, the chosen inflation, and the squared background errors (segment, cycle)."""
+
+    run: Cycled
+    inflation: float
+    squared: NDArray[np.float64] = field(repr=False)
 
 
 def parts_in_file(system: AssimilationSystem, regime: Regime) -> tuple[Any, Assimilation | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,7 +15,6 @@ from l96bench.assimilation.archive import PARTS, SPIN_UP, TRACKS, Track, get_tra
 from l96bench.assimilation.corrections import corrected
 from l96bench.assimilation.filters import Filter
 from l96bench.assimilation.models import ResolvedModel, TruthModel
-from l96bench.assimilation.record import Cycled
 from l96bench.data.store import array_digest
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.predictions import check_repeatable, predict, within_reach
@@ -24,12 +23,12 @@ from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
 from l96bench.metrics.glossary import Metric
-from l96bench.metrics.uncertainty import recentre
+from l96bench.metrics.uncertainty import correlated_weights, recentre
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.results.record import STRETCHED, Cost, Failures, ModelInfo, Result, Value
 from l96bench.tasks.artifacts import Content, Example
-from l96bench.tasks.assimilation_system import AssimilationSystem, parts_in_file
+from l96bench.tasks.assimilation_system import AssimilationSystem, Cycles, parts_in_file
 from l96bench.tasks.closure_task import ClosureTask, Samples, example_quartic, quartic_example
 from l96bench.tasks.definitions import ASSIMILATION
 from l96bench.tasks.described import Described
@@ -40,23 +39,16 @@ from l96bench.tasks.sources import CLIMATE
 if TYPE_CHECKING:
     import xarray
 
-__all__ = ["AssimilationSystem", "Cycles", "DAIncrement"]
+__all__ = ["DAIncrement"]
 
 _BLOCK = 40
 """Cycles per bootstrap block."""
+_CORRELATION = 0.07
+"""Correlation of consecutive blocks, the mean over rows (docs/measurements.md)."""
 _TUNING_CYCLES = 300
 """Cycles of the validation segment, after the spin-up, on which the inflation is chosen."""
-_METHOD = f"paired bootstrap over 100 blocks of 40 cycles of the test segments; recentred; {STRETCHED}"
+_METHOD = f"paired bootstrap over 100 correlated blocks of 40 cycles of the test segments; recentred; {STRETCHED}"
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Cycles:
-    """A system's cycled test segments, the chosen inflation, and the squared background errors (segment, cycle)."""
-
-    run: Cycled
-    inflation: float
-    squared: Array = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -160,6 +152,11 @@ class DAIncrement(ClosureTask):
         """The number of blocks of cycles of the test segments."""
         part = self.source.part(self.track, "test")
         return part.n_segments * part.n_cycles // _BLOCK
+
+    def weights(self, n_blocks: int, purpose: str) -> NDArray[np.float64]:
+        """Return how often each replicate draws each block; for blocks of cycles, see `correlated_weights`."""
+        drawn = super().weights(n_blocks, purpose)
+        return correlated_weights(drawn, _CORRELATION) if purpose == "cycles" else drawn
 
     def samples(self, name: str) -> Samples:
         """Return a part of the archive as samples with backgrounds as X and increments as U."""
@@ -327,7 +324,7 @@ class DAIncrement(ClosureTask):
         none, perfect = self.without_correction, self.perfect
         diverged = np.isfinite(own.run.diverged)
         squared = np.where(diverged[:, None], none.squared, own.squared)
-        blocks = [each.reshape(-1, _BLOCK).mean(axis=1) for each in (none.squared, squared, perfect.squared)]
+        blocks = [_over_blocks(each) for each in (none.squared, squared, perfect.squared)]
         weights = self.weights(len(blocks[0]), "cycles")
         weights = weights / weights.sum(axis=1, keepdims=True)
         estimates = [float(np.sqrt(block.mean())) for block in blocks]
@@ -335,11 +332,11 @@ class DAIncrement(ClosureTask):
         score = 100.0 * (estimates[0] - estimates[1]) / (estimates[0] - estimates[2])
         score_replicates = 100.0 * (replicates[0] - replicates[1]) / (replicates[0] - replicates[2])
         run = own.run
-        errors = np.square(np.nan_to_num(run.analysis_mean - run.truth, nan=run.limit)).mean(axis=2)
-        analysis = errors.reshape(-1, _BLOCK).mean(axis=1)
+        errors = np.square(np.nan_to_num(run.analysis_mean - run.truth, nan=run.limit))
+        analysis = _over_blocks(errors.mean(axis=2))
         # As for forecasts: with this factor a reliable ensemble's spread is the error of its mean.
         variance = (run.n_members + 1) / run.n_members * np.square(np.nan_to_num(run.background_spread))
-        spread = variance.mean(axis=2).reshape(-1, _BLOCK).mean(axis=1)
+        spread = _over_blocks(variance.mean(axis=2))
         metrics = {
             "background_rmse": value_of(estimates[1], replicates[1]),
             "analysis_rmse": value_of(float(np.sqrt(analysis.mean())), np.sqrt(weights @ analysis)),
@@ -402,6 +399,10 @@ class DAIncrement(ClosureTask):
 
     def _evaluate_ceiling(self) -> Result:
         return self.result(_CEILING, self._parts(self.perfect, AssimilationSystem(TruthModel(self.regime))))
+
+
+def _over_blocks(squared: Array) -> Array:
+    return np.asarray(squared.reshape(-1, _BLOCK).mean(axis=1))
 
 
 _FLOOR = ModelInfo(name="no correction (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)

@@ -16,7 +16,7 @@ from l96bench.diagnostics import AssimilationSubject, diagnose, write_report
 from l96bench.diagnostics.assimilation.increments import Increments
 from l96bench.diagnostics.assimilation.innovations import innovation_correlation, normalized_innovations
 from l96bench.diagnostics.assimilation.reliability import BLOCK, binned_spread, blocked_rmse, ranks
-from l96bench.tasks.da_increment import AssimilationSystem
+from l96bench.tasks.assimilation_system import AssimilationSystem
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom", "rewards")
+NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom", "rewards", "search")
 
 
 @pytest.mark.slow

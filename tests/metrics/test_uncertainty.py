@@ -273,3 +273,21 @@ def test_stretched_intervals_cover_the_mean(seed_share: float) -> None:
     narrow = [uncertainty.interval(own) for own in replicates]
     assert np.mean([low <= 0 <= high for low, high in wide]) == pytest.approx(0.945, abs=0.02)
     assert np.mean([low <= 0 <= high for low, high in narrow]) < 0.935
+
+
+def test_weights_of_correlated_blocks_give_means_the_spread_that_they_have() -> None:
+    n, r, rng = 100, 0.3, np.random.default_rng(7)
+    series = np.empty((4000, n))
+    series[:, 0] = rng.standard_normal(4000)
+    for i in range(1, n):
+        series[:, i] = r * series[:, i - 1] + np.sqrt(1.0 - r**2) * rng.standard_normal(4000)
+    weights = uncertainty.resampling_weights(uncertainty.bootstrap_indices(n, 500, 3), n)
+    spreads = [
+        np.sqrt(((series @ each.T / n).var(axis=1)).mean())
+        for each in (weights, uncertainty.correlated_weights(weights, r))
+    ]
+    independent, correlated = np.array(spreads) / series.mean(axis=1).std()
+    assert independent == pytest.approx(np.sqrt(0.7 / 1.3), rel=0.03)
+    assert correlated == pytest.approx(1.0, rel=0.03)
+    np.testing.assert_allclose(uncertainty.correlated_weights(weights, r).sum(axis=1), n)
+    np.testing.assert_array_equal(uncertainty.correlated_weights(weights, 0.0), weights)

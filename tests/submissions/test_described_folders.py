@@ -23,8 +23,8 @@ from l96bench.submissions.folder import SubmissionFolder, check_folder, submit_f
 from l96bench.submissions.fresh import fresh_seed
 from l96bench.submissions.names import resolve
 from l96bench.submissions.verify import verify_rows
+from l96bench.tasks.assimilation_system import AssimilationSystem
 from l96bench.tasks.base import Task
-from l96bench.tasks.da_increment import AssimilationSystem
 from l96bench.tasks.registry import make_task, tasks_given_as
 
 CYCLES = "da-increment/dense-v1"

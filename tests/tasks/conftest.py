@@ -13,7 +13,8 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.results.record import Result
-from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
+from l96bench.tasks.assimilation_system import AssimilationSystem
+from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 

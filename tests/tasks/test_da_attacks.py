@@ -18,7 +18,8 @@ from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
-from l96bench.tasks.da_increment import AssimilationSystem, DAIncrement
+from l96bench.tasks.assimilation_system import AssimilationSystem
+from l96bench.tasks.da_increment import DAIncrement
 
 Array = NDArray[np.float64]
 

@@ -22,7 +22,8 @@ from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.metrics.uncertainty import compare_paired
 from l96bench.results.record import Result
-from l96bench.tasks.da_increment import _TUNING_CYCLES, AssimilationSystem, Cycles, DAIncrement
+from l96bench.tasks.assimilation_system import AssimilationSystem, Cycles
+from l96bench.tasks.da_increment import _TUNING_CYCLES, DAIncrement
 from l96bench.tasks.registry import make_task
 
 Array = NDArray[np.float64]

@@ -16,7 +16,7 @@ from l96bench.diagnostics.registry import LeftOutError, Results, Section, regist
 from l96bench.dynamics.predictions import predict, within_reach
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
-from l96bench.tasks.da_increment import AssimilationSystem
+from l96bench.tasks.assimilation_system import AssimilationSystem
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from l96bench.assimilation.record import Cycled
 from l96bench.diagnostics.subject import Subject
-from l96bench.tasks.da_increment import Cycles
+from l96bench.tasks.assimilation_system import Cycles
 
 
 @dataclass(frozen=True, eq=False)
