@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
-from l96bench.metrics.uncertainty import PairedComparison
+from l96bench.metrics.comparison import PairedComparison
 from l96bench.results.combine import require_comparable, require_paired
 from l96bench.results.frame import make_frame, result_record
 from l96bench.results.load import DATA, find_board, read_results, written_records

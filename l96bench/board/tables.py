@@ -11,8 +11,8 @@ from l96bench.board.flags import Flag, doubts, flags, is_reference, is_sealed, m
 from l96bench.board.seasons import SeasonRows, difference, is_apart, revealed_seasons
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
+from l96bench.metrics.comparison import tied_ranks
 from l96bench.metrics.glossary import Metric, find_metric
-from l96bench.metrics.uncertainty import tied_ranks
 from l96bench.results.combine import require_comparable, require_paired
 from l96bench.results.load import is_boards, read_results
 from l96bench.results.origin import FRESH_LEVEL, FreshDraw, Origin

@@ -1,16 +1,5 @@
-from .climate import (
-    QUANTITIES,
-    DistanceGrid,
-    Moments,
-    autocorrelation,
-    autocovariance,
-    climate_distance,
-    member_cdfs,
-    moments,
-    quantity,
-    spectrum,
-    wasserstein,
-)
+from .climate import QUANTITIES, DistanceGrid, climate_distance, member_cdfs, quantity, wasserstein
+from .comparison import PairedComparison, compare_paired, tied_ranks
 from .conservation import momentum_source, rms_replicates, root_mean_square
 from .ensemble import (
     anomaly_correlation_by_lead,
@@ -31,11 +20,10 @@ from .symbolic import (
     operator_residual,
     support_scores,
 )
+from .time_series import Moments, autocorrelation, autocovariance, moments, spectrum
 from .uncertainty import (
     Draws,
-    PairedComparison,
     bootstrap_indices,
-    compare_paired,
     correlated_weights,
     drawn_seeds,
     estimate_interval,
@@ -43,7 +31,6 @@ from .uncertainty import (
     recentre,
     resampling_weights,
     stretched,
-    tied_ranks,
     wilson,
 )
 

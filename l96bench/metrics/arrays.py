@@ -31,3 +31,21 @@ def finite_pair(truth: ArrayLike, prediction: ArrayLike) -> tuple[FloatArray, Fl
     if truth.shape != prediction.shape:
         raise ValueError(f"prediction must have the shape of truth, {truth.shape}, got {prediction.shape}.")
     return truth, prediction
+
+
+def without_nan(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
+    """The values as a float64 array of `ndim` dimensions without NaN; ValueError otherwise."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(f"{name} must have {ndim} dimension(s) and at least one value, got shape {array.shape}.")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} holds {np.isnan(array).sum()} NaN of {array.size}: a score must be a number or -inf.")
+    return array
+
+
+def checked_run(X: ArrayLike) -> FloatArray:
+    """A run (time, member, K) as a finite float64 array; ValueError otherwise."""
+    run = finite("X", X)
+    if run.ndim != 3:
+        raise ValueError(f"expected a run (time, member, K), got shape {run.shape}.")
+    return run

@@ -27,7 +27,8 @@ from pydantic import (
 from l96bench.display import axes_for
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
-from l96bench.metrics.uncertainty import Draws, PairedComparison, compare_independent, compare_paired, estimate_interval
+from l96bench.metrics.comparison import PairedComparison, compare_independent, compare_paired
+from l96bench.metrics.uncertainty import Draws, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.display import axes_for, brief
-from l96bench.metrics import climate, conservation, ensemble
+from l96bench.metrics import climate, conservation, ensemble, time_series
 from l96bench.metrics.uncertainty import recentre, wilson
 from l96bench.results.record import Value
 from l96bench.tasks.definitions import RESTART
@@ -255,7 +255,7 @@ def climate_metrics(
     """Return survival with Wilson's interval, and moments, extremes and autocorrelation error with bootstrap ones."""
     n, n_members = int(run.survived.sum()), len(run.survived)
     low, high = wilson(n, n_members, LEVEL)
-    moments = climate.moments(run.X)
+    moments = time_series.moments(run.X)
     means = weights @ run.X.mean(axis=(0, 2))
     variances = weights @ np.square(run.X - moments.mean).mean(axis=(0, 2)) - np.square(means - moments.mean)
     values = _pooled(run, weights)[:, 0]
@@ -362,10 +362,10 @@ def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
 
 def climate_series(run: ClimateRun) -> dict[str, Array]:
     """Return the autocorrelation every 0.5 MTU and the spectrum up to 2 cycles per MTU."""
-    frequency, power = climate.spectrum(run.X, INTERVAL, segment=10.0)
+    frequency, power = time_series.spectrum(run.X, INTERVAL, segment=10.0)
     kept = frequency <= 2.0
     return {
-        "autocorrelation": climate.autocorrelation(run.X, INTERVAL)[1][::10],
+        "autocorrelation": time_series.autocorrelation(run.X, INTERVAL)[1][::10],
         "spectrum_frequency": frequency[kept],
         "spectrum": power[kept],
     }
@@ -373,7 +373,7 @@ def climate_series(run: ClimateRun) -> dict[str, Array]:
 
 def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
     """Return the pooled autocorrelation (lag,) and its replicates (replicate, lag)."""
-    covariance = climate.autocovariance(run.X, INTERVAL)
+    covariance = time_series.autocovariance(run.X, INTERVAL)
     pooled, resampled = covariance.mean(axis=0), weights @ covariance
     if pooled[0] == 0.0:
         return np.ones_like(pooled), np.ones_like(resampled)

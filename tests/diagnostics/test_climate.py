@@ -5,7 +5,7 @@ import pytest
 
 from l96bench.diagnostics.closure.climate import climate_curves
 from l96bench.diagnostics.closure.regimes import joint_density, leading_waves, wave_amplitudes, wave_regimes
-from l96bench.metrics import climate
+from l96bench.metrics import time_series
 
 
 @pytest.mark.parametrize("K", [8, 9])
@@ -65,5 +65,5 @@ def test_curves_are_those_of_the_metrics_and_the_density_adds_up() -> None:
     X = np.random.default_rng(0).standard_normal((600, 3, 4))
     found = climate_curves(X, 0.05, np.linspace(-6, 6, 61), max_lag=2.0, segment=10.0)
     assert (found.density * 0.2).sum() == pytest.approx(1.0)
-    np.testing.assert_array_equal(found.autocorrelation, climate.autocorrelation(X, 0.05, 2.0)[1])
-    np.testing.assert_array_equal(found.spectrum, climate.spectrum(X, 0.05, 10.0)[1])
+    np.testing.assert_array_equal(found.autocorrelation, time_series.autocorrelation(X, 0.05, 2.0)[1])
+    np.testing.assert_array_equal(found.spectrum, time_series.spectrum(X, 0.05, 10.0)[1])

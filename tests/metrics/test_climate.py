@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from l96bench.metrics import climate
+from l96bench.metrics import climate, time_series
 from l96bench.metrics.climate import DistanceGrid
 
 Array = NDArray[np.float64]
@@ -165,7 +165,7 @@ def test_grid_holds_the_scales_of_the_truth(truth: Array, grid: DistanceGrid) ->
 
 def test_moments_of_a_gaussian() -> None:
     run = 2 + 3 * np.random.default_rng(0).standard_normal((5000, 20, 8))
-    result = climate.moments(run)
+    result = time_series.moments(run)
     assert result.mean == pytest.approx(2, abs=0.02)
     assert result.std == pytest.approx(3, rel=0.01)
     # Normal quantiles: -+ 3.0902 standard deviations.
@@ -174,14 +174,14 @@ def test_moments_of_a_gaussian() -> None:
 
 
 def test_autocorrelation_of_an_autoregression() -> None:
-    lags, correlation = climate.autocorrelation(1e3 + ar1(0.9, 4000), INTERVAL, max_lag=1.0)
+    lags, correlation = time_series.autocorrelation(1e3 + ar1(0.9, 4000), INTERVAL, max_lag=1.0)
     np.testing.assert_allclose(lags, np.arange(21) * INTERVAL)
     np.testing.assert_allclose(correlation, 0.9 ** np.arange(21), atol=0.03)
 
 
 def test_autocorrelation_against_its_definition(truth: Array) -> None:
     run = truth[:50]
-    _, correlation = climate.autocorrelation(run, INTERVAL, max_lag=49 * INTERVAL)
+    _, correlation = time_series.autocorrelation(run, INTERVAL, max_lag=49 * INTERVAL)
     anomaly = run - run.mean()
     expected = [(anomaly[: 50 - lag] * anomaly[lag:]).mean() / anomaly.var() for lag in range(50)]
     np.testing.assert_allclose(correlation, expected, atol=1e-12)
@@ -191,13 +191,13 @@ def test_autocorrelation_against_its_definition(truth: Array) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1])
 def test_statistics_of_a_constant_run_are_numbers(value: float) -> None:
     run = np.full((300, 3, 8), value)
-    np.testing.assert_allclose(climate.autocorrelation(run, INTERVAL, max_lag=1.0)[1], 1, rtol=1e-9)
-    np.testing.assert_allclose(climate.spectrum(run, INTERVAL, segment=5.0)[1], 0, atol=1e-25)
-    assert climate.moments(run).std == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(time_series.autocorrelation(run, INTERVAL, max_lag=1.0)[1], 1, rtol=1e-9)
+    np.testing.assert_allclose(time_series.spectrum(run, INTERVAL, segment=5.0)[1], 0, atol=1e-25)
+    assert time_series.moments(run).std == pytest.approx(0, abs=1e-12)
 
 
 def test_parseval_of_one_segment(truth: Array) -> None:
-    frequency, density = climate.spectrum(truth, INTERVAL, segment=1000 * INTERVAL)
+    frequency, density = time_series.spectrum(truth, INTERVAL, segment=1000 * INTERVAL)
     weight = np.sin(np.pi * np.arange(1000) / 1000) ** 4  # the squared (periodic) Hann window
     expected = (weight[:, None, None] * (truth - truth.mean()) ** 2).sum(axis=0).mean() / weight.sum()
     assert density.sum() * frequency[1] == pytest.approx(expected, rel=1e-12)
@@ -206,7 +206,7 @@ def test_parseval_of_one_segment(truth: Array) -> None:
 
 def test_spectrum_of_an_autoregression() -> None:
     run = ar1(0.9, 8000)
-    frequency, density = climate.spectrum(run, INTERVAL, segment=10.0)
+    frequency, density = time_series.spectrum(run, INTERVAL, segment=10.0)
     assert density.sum() * frequency[1] == pytest.approx(run.var(), rel=0.01)
     expected = 2 * INTERVAL * (1 - 0.9**2) / np.abs(1 - 0.9 * np.exp(-2j * np.pi * frequency * INTERVAL)) ** 2
     inner = slice(5, -2)  # the window mixes the ends with their mirror images
@@ -216,7 +216,7 @@ def test_spectrum_of_an_autoregression() -> None:
 def test_spectrum_finds_a_wave_and_accepts_a_short_run() -> None:
     times = np.arange(200) * INTERVAL
     run = np.broadcast_to(np.sin(2 * np.pi * 1.5 * times)[:, None, None], (200, 2, 8))
-    frequency, density = climate.spectrum(run, INTERVAL)
+    frequency, density = time_series.spectrum(run, INTERVAL)
     assert frequency[density.argmax()] == pytest.approx(1.5)
     assert density.sum() * frequency[1] == pytest.approx(0.5, rel=1e-3)
 
@@ -227,14 +227,14 @@ def test_bad_arguments(truth: Array, grid: DistanceGrid) -> None:
     for call in (
         lambda: DistanceGrid.from_truth(broken, INTERVAL),
         lambda: climate.member_cdfs(broken, INTERVAL, grid),
-        lambda: climate.moments(broken),
-        lambda: climate.autocorrelation(broken, INTERVAL),
-        lambda: climate.spectrum(broken, INTERVAL),
+        lambda: time_series.moments(broken),
+        lambda: time_series.autocorrelation(broken, INTERVAL),
+        lambda: time_series.spectrum(broken, INTERVAL),
     ):
         with pytest.raises(ValueError, match="X must be finite"):
             call()
     with pytest.raises(ValueError, match=r"run \(time, member, K\)"):
-        climate.moments(truth[0])
+        time_series.moments(truth[0])
     with pytest.raises(ValueError, match="whole multiple"):
         climate.member_cdfs(truth, 0.03, grid)
     with pytest.raises(ValueError, match="change needs more than"):
@@ -242,7 +242,7 @@ def test_bad_arguments(truth: Array, grid: DistanceGrid) -> None:
     with pytest.raises(ValueError, match="the truth must vary"):
         DistanceGrid.from_truth(np.ones((20, 2, 8)), INTERVAL)
     with pytest.raises(ValueError, match="is not shorter than the run"):
-        climate.autocorrelation(truth[:100], INTERVAL, max_lag=5.0)
+        time_series.autocorrelation(truth[:100], INTERVAL, max_lag=5.0)
     with pytest.raises(ValueError, match="of this grid"):
         climate.wasserstein(np.zeros((3, 10)), np.zeros((3, 10)), grid)
     with pytest.raises(ValueError, match="unknown quantity"):

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from l96bench.metrics import uncertainty
+from l96bench.metrics import comparison, uncertainty
 
 
 @pytest.mark.parametrize("block_length", [1, 5])
@@ -126,18 +126,18 @@ def test_pairing_tells_apart_what_single_intervals_do_not() -> None:
     shared = rng.standard_normal(1000)
     a, b = 50 + shared + 0.05 * rng.standard_normal(1000), 49.5 + shared
     assert uncertainty.interval(a)[0] < uncertainty.interval(b)[1]
-    paired = uncertainty.compare_paired(a, 50.0, b, 49.5)
+    paired = comparison.compare_paired(a, 50.0, b, 49.5)
     assert paired.distinguishable
     assert paired.difference == pytest.approx(0.5)
     assert (paired.low, paired.high) == (pytest.approx(0.4, abs=0.03), pytest.approx(0.6, abs=0.03))
-    mirrored = uncertainty.compare_paired(b, 49.5, a, 50.0)
+    mirrored = comparison.compare_paired(b, 49.5, a, 50.0)
     assert (mirrored.low, mirrored.high) == (-paired.high, -paired.low)
-    assert not uncertainty.compare_paired(a, 50.0, rng.permutation(b), 49.5).distinguishable
+    assert not comparison.compare_paired(a, 50.0, rng.permutation(b), 49.5).distinguishable
 
 
 def test_an_entry_equals_itself_even_when_it_is_hopeless() -> None:
     for replicates, estimate in ((np.arange(5.0), 2.0), (np.full(5, -np.inf), -np.inf)):
-        same = uncertainty.compare_paired(replicates, estimate, replicates, estimate)
+        same = comparison.compare_paired(replicates, estimate, replicates, estimate)
         assert (same.difference, same.low, same.high, same.distinguishable) == (0, 0, 0, False)
 
 
@@ -146,11 +146,11 @@ def test_tied_ranks() -> None:
     estimates = np.array([10.0, 50.0, 49.0, 47.0, -np.inf])
     replicates = estimates[:, None] + noise
     # 49 cannot be told from 50; 47 - 50 has the interval -3 +- 2.8 and can, but not from 49, whose rank it shares.
-    assert uncertainty.tied_ranks(estimates, replicates) == [4, 1, 1, 1, 5]
+    assert comparison.tied_ranks(estimates, replicates) == [4, 1, 1, 1, 5]
     shuffled = [3, 0, 4, 2, 1]
-    ranks = uncertainty.tied_ranks(estimates[shuffled], replicates[shuffled])
+    ranks = comparison.tied_ranks(estimates[shuffled], replicates[shuffled])
     assert ranks == [1, 4, 5, 1, 1]
-    assert uncertainty.tied_ranks([1.0], [[1.0, 1.1]]) == [1]
+    assert comparison.tied_ranks([1.0], [[1.0, 1.1]]) == [1]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -159,11 +159,11 @@ def test_entries_with_different_ranks_are_told_apart(seed: int) -> None:
     rng = np.random.default_rng(seed)
     estimates = np.sort(rng.normal(0.0, 12.0, 25))[::-1]
     replicates = estimates[:, None] + rng.normal(size=(25, 400)) * rng.uniform(0.2, 2.0, (25, 1))
-    ranks = uncertainty.tied_ranks(estimates, replicates)
+    ranks = comparison.tied_ranks(estimates, replicates)
     apart = np.array(
         [
             [
-                uncertainty.compare_paired(b, b0, a, a0).distinguishable
+                comparison.compare_paired(b, b0, a, a0).distinguishable
                 for a0, a in zip(estimates, replicates, strict=True)
             ]
             for b0, b in zip(estimates, replicates, strict=True)
@@ -186,9 +186,9 @@ def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="successes <= trials"):
         uncertainty.wilson(4, 3)
     with pytest.raises(ValueError, match="equally many"):
-        uncertainty.compare_paired([1.0], 1.0, [1.0, 2.0], 1.0)
+        comparison.compare_paired([1.0], 1.0, [1.0, 2.0], 1.0)
     with pytest.raises(ValueError, match="one row of replicates"):
-        uncertainty.tied_ranks([1.0, 2.0], [[1.0]])
+        comparison.tied_ranks([1.0, 2.0], [[1.0]])
 
 
 def normal_samples(n: int, n_samples: int, n_replicates: int = 1000) -> tuple[np.ndarray, np.ndarray]:
@@ -243,10 +243,10 @@ def test_stretched_ends_stay_within_bounds() -> None:
 def test_few_blocks_tie_what_many_tell_apart() -> None:
     replicates = np.random.default_rng(0).normal(0.0, 1.0, 1000)
     estimates, samples = [2.2, 0.0], np.array([2.2 + replicates, np.zeros(1000)])
-    assert uncertainty.tied_ranks(estimates, samples) == [1, 2]
-    assert uncertainty.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)] * 2) == [1, 1]
+    assert comparison.tied_ranks(estimates, samples) == [1, 2]
+    assert comparison.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)] * 2) == [1, 1]
     with pytest.raises(ValueError, match="draws for each estimate"):
-        uncertainty.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)])
+        comparison.tied_ranks(estimates, samples, draws=[uncertainty.Draws(10)])
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task

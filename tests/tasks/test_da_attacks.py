@@ -16,7 +16,7 @@ from l96bench.assimilation.models import ResolvedModel
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.assimilation_system import AssimilationSystem
 from l96bench.tasks.da_increment import DAIncrement

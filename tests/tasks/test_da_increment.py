@@ -20,7 +20,7 @@ from l96bench.data.store import digests
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import PolynomialRegressor
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.assimilation_system import AssimilationSystem, Cycles
 from l96bench.tasks.da_increment import _TUNING_CYCLES, DAIncrement

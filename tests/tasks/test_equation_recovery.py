@@ -20,7 +20,7 @@ from l96bench.data.recovery import load_instance
 from l96bench.data.store import digests
 from l96bench.errors import EquationError, L96BenchError, ModelError, ModelWarning
 from l96bench.files import read_checked
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.discovery import Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery, Problem

@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import rollout
 from l96bench.estimators.regressors import AR1Regressor
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import make_task

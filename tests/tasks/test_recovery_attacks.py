@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.equation_recovery import EquationRecovery, Problem
 

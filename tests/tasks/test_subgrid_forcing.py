@@ -10,7 +10,7 @@ from scipy.stats import norm
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import AR1Regressor, PolynomialRegressor
-from l96bench.metrics.uncertainty import compare_paired
+from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.sources import MINIATURE

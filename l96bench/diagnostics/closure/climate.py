@@ -12,6 +12,7 @@ from l96bench.diagnostics.closure.subject import ClosureSubject
 from l96bench.diagnostics.figures import BLACK, BLUE, GREY, Array, figure, legend_above
 from l96bench.diagnostics.registry import Results, Section, register_diagnostic
 from l96bench.metrics import climate as metrics
+from l96bench.metrics import time_series
 from l96bench.tasks.online_runs import INTERVAL
 
 
@@ -32,8 +33,8 @@ def climate_curves(
 ) -> ClimateCurves:
     """Return density, autocorrelation and spectrum of a run X (time, member, K), sampled every `interval` MTU."""
     counts, _ = np.histogram(X, edges)
-    lag, correlation = metrics.autocorrelation(X, interval, max_lag)
-    frequency, power = metrics.spectrum(X, interval, segment)
+    lag, correlation = time_series.autocorrelation(X, interval, max_lag)
+    frequency, power = time_series.spectrum(X, interval, segment)
     centres = 0.5 * (edges[1:] + edges[:-1])
     return ClimateCurves(centres, counts / (X.size * np.diff(edges)), lag, correlation, frequency, power)
 
@@ -49,7 +50,7 @@ def climate(subject: ClosureSubject, results: Results) -> Section:
     curves = {name: climate_curves(run.X, INTERVAL, edges) for name, run in runs.items()}
     table = []
     for name, run in runs.items():
-        own = metrics.moments(run.X)
+        own = time_series.moments(run.X)
         pooled = (run.cdfs.mean(axis=0), truth.cdfs.mean(axis=0))
         distances = metrics.wasserstein(*pooled, task.grids[""])
         cells = [f"{value:.2f}" for value in (own.mean, own.std, own.percentile_0_1, own.percentile_99_9)]
