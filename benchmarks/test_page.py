@@ -12,7 +12,8 @@ import pytest
 
 from l96bench.board.page import page
 from l96bench.board.tables import make_tables
-from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result
+from l96bench.results.score import Score, Value
 
 if TYPE_CHECKING:
     from benchmarks.conftest import Measured

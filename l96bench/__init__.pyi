@@ -13,7 +13,8 @@ from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClos
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.steps import Block, StepForm, SteppedClosure
 from .dynamics.truth import Trajectory, advance, random_state, simulate
-from .entries.entry import Entry, baseline_names, find_code, find_entry
+from .entries.entry import Entry
+from .entries.lookup import baseline_names, find_code, find_entry
 from .entries.sweep import sweep
 from .entries.units import Unit, run_unit
 from .equations import EquationClosure, EquationSet

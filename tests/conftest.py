@@ -23,7 +23,8 @@ from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import tasks_given_as
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 TIERS = ("real_data", "training", "cluster", "browser")
 PROGRAMS = {"cluster": "distributed", "browser": "chrom"}

@@ -16,7 +16,7 @@ import pytest
 import l96bench
 from l96bench.cli import main
 from l96bench.dynamics.polynomial import Polynomial
-from l96bench.entries.entry import baselines_folder
+from l96bench.entries.lookup import baselines_folder
 from l96bench.errors import TRACEBACK
 from l96bench.results.record import Result
 from l96bench.tasks.subgrid_forcing import SubgridForcing

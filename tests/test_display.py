@@ -15,7 +15,7 @@ from l96bench.assimilation.record import joined
 from l96bench.display import brief
 from l96bench.errors import L96BenchError, ResultError
 from l96bench.metrics import crps
-from l96bench.results.record import Value
+from l96bench.results.score import Value
 from l96bench.tasks.online_scores import Forecasts
 from tests.results.test_record import make_result
 

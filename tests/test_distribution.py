@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import l96bench
-from l96bench.entries.entry import baseline_names
+from l96bench.entries.lookup import baseline_names
 from l96bench.results.load import read_results
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def test_the_wheel_answers_in_an_empty_folder(installed: Path, tmp_path: Path) -
     program = """
 import json, sys
 import l96bench
-from l96bench.entries.entry import baseline_names
+from l96bench.entries.lookup import baseline_names
 from l96bench.results.load import find_board
 assert l96bench.__file__.startswith(sys.argv[1])
 frame = l96bench.load_results()

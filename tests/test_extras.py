@@ -184,7 +184,7 @@ def test_without_onnx_a_model_runs_as_it_is_and_a_warning_says_so(
 
 def test_a_plan_leaves_out_what_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
     from l96bench.entries import run
-    from l96bench.entries.entry import EntryCode
+    from l96bench.entries.lookup import EntryCode
 
     load = EntryCode.load
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import Closure, GraphBuilder, as_closure, checked_start, checked_step
+from l96bench.dynamics.closures import Closure, as_closure, checked_start, checked_step
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.errors import L96BenchError

@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator
 from l96bench.assimilation import kernels
 from l96bench.checks import whole_multiple
 from l96bench.dynamics import resolved_kernels
-from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, GraphBuilder
+from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import L96BenchError, ModelError

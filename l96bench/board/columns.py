@@ -10,7 +10,7 @@ from l96bench.board.tables import Family, Row, Table
 from l96bench.board.text import one_line
 from l96bench.metrics.glossary import find_metric
 from l96bench.results.frame import COLUMNS, metric_columns
-from l96bench.results.record import Score, Value
+from l96bench.results.score import Score, Value
 
 __all__ = ["SEASON", "PageColumn", "columns_of", "shared_columns", "significant"]
 

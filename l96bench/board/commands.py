@@ -177,7 +177,7 @@ def _write_pages(board: Path) -> None:
 
 def _all_entries(board: Path) -> list[str]:
     """Return the names of the quick baselines and of the board's submissions."""
-    from l96bench.entries.entry import baseline_names, find_entry
+    from l96bench.entries.lookup import baseline_names, find_entry
 
     quick = [name for name in baseline_names() if find_entry(name)[0].quick]
     return quick + sorted(path.parent.name for path in (board / "submissions").glob("*/submission.yaml"))

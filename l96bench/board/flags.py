@@ -9,7 +9,8 @@ from itertools import groupby
 import numpy as np
 
 from l96bench.results.origin import Origin
-from l96bench.results.record import Result, Score, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Score, Value
 from l96bench.tasks.registry import families
 
 __all__ = ["KINDS", "Flag", "Key", "Kind", "doubts", "flags", "is_reference", "is_sealed", "marks"]

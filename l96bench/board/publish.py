@@ -12,7 +12,8 @@ from l96bench.board.page import THUMBNAILS, page, report_names, thumbnails
 from l96bench.board.rows import find_slug
 from l96bench.board.season_page import check_season_pages, season_pages
 from l96bench.board.tables import Table, make_tables, read_tables
-from l96bench.entries.entry import Entry, baseline_names, find_entry
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import baseline_names, find_entry
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import locked, replace_all, write_atomic
 from l96bench.results.load import is_boards, read_results

@@ -37,7 +37,7 @@ from l96bench.board.text import (
 )
 from l96bench.errors import ResultError
 from l96bench.results.origin import Origin
-from l96bench.results.record import Value
+from l96bench.results.score import Value
 from l96bench.tasks.registry import families
 
 CARDS = "cards"

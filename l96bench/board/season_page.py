@@ -12,7 +12,8 @@ from l96bench.board.tables import change_markdown, family, score_markdown
 from l96bench.board.text import NONE, Markdown, escape, markdown_table
 from l96bench.files import write_atomic
 from l96bench.results.combine import require_comparable
-from l96bench.results.record import Result, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Value
 from l96bench.seasons.data import RANGES
 from l96bench.seasons.record import SeasonRecord, record_path, season_names
 from l96bench.seasons.scoring import results_folder

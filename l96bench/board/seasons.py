@@ -10,7 +10,8 @@ from l96bench.board.flags import Key
 from l96bench.errors import ResultError
 from l96bench.results.combine import require_comparable
 from l96bench.results.load import read_results
-from l96bench.results.record import Result, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Value
 from l96bench.seasons.record import SeasonRecord, record_path, season_names
 from l96bench.seasons.scoring import results_folder
 

@@ -16,7 +16,8 @@ from l96bench.metrics.glossary import Metric, find_metric
 from l96bench.results.combine import require_comparable, require_paired
 from l96bench.results.load import is_boards, read_results
 from l96bench.results.origin import FRESH_LEVEL, FreshDraw, Origin
-from l96bench.results.record import Result, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Value
 from l96bench.tasks.parts import Column
 from l96bench.tasks.registry import families
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from l96bench.board.seasons import is_apart
 from l96bench.board.tables import Row, Table
 from l96bench.board.text import NONE, interval, number
-from l96bench.results.record import Value
+from l96bench.results.score import Value
 
 __all__ = ["Winner", "winners"]
 

@@ -166,7 +166,7 @@ def band(
 
 
 def plain(text: str, length: int = 48) -> str:
-    """Return untrusted text as a picture may show it: one short line, in which a dollar sign is a dollar sign.
+    r"""Return untrusted text as a picture may show it: one short line, in which a dollar sign is a dollar sign.
 
     Parameters
     ----------

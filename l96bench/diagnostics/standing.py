@@ -10,7 +10,8 @@ from l96bench.diagnostics.figures import BLUE, GREY, VERMILION, figure, plain
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.diagnostics.subject import Subject
 from l96bench.metrics.glossary import Metric, find_metric
-from l96bench.results.record import Result, Score, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Score, Value
 
 
 def row_of(results: Results, task: str, name: str) -> Result | None:

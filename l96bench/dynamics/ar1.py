@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, Closure, GraphBuilder, as_closure, name_of
+from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT, Closure, as_closure, name_of
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import ModelError, NoGraphError
 
 __all__ = ["AR1Closure", "AR1Noise", "Noise", "NoisyClosure", "WhiteNoise", "ar1_noise", "require_model_step"]

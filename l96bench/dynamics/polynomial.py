@@ -10,7 +10,8 @@ from numpy.polynomial import Polynomial as Series
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.dynamics.ar1 import AR1Closure
-from l96bench.dynamics.closures import GraphBuilder, Stateless
+from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import UnknownIdError, nearest
 
 

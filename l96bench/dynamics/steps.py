@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL, GraphBuilder
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.errors import ModelError, NoGraphError
 

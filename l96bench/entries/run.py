@@ -16,8 +16,9 @@ from pathlib import Path
 
 from l96bench.data.store import cache_errors, cache_folder, digests, require_writable
 from l96bench.dynamics.truth import available_processors
-from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, find_code
+from l96bench.entries.entry import QUICK_REGIMES, Entry
 from l96bench.entries.fingerprint import fingerprint
+from l96bench.entries.lookup import baseline_names, find_code
 from l96bench.entries.units import CEILING, Options, Unit, configured, discoveries, run_unit
 from l96bench.errors import DataError, L96BenchError, MissingExtraError, UnknownIdError, nearest
 from l96bench.files import read_checked, write_checked

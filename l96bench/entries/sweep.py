@@ -10,7 +10,7 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from l96bench.entries.entry import find_code
+from l96bench.entries.lookup import find_code
 from l96bench.entries.run import Job, attempt_jobs
 from l96bench.entries.units import configured
 from l96bench.errors import ArgumentError, L96BenchError, ModelWarning

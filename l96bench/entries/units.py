@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from l96bench.data.store import cache_folder
-from l96bench.entries.entry import Entry, EntryCode
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import EntryCode
 from l96bench.errors import ArgumentError, nearest
 from l96bench.tasks.base import Task, shared
 from l96bench.workers import time_limit

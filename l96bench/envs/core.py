@@ -107,14 +107,10 @@ class BatchedEnv(VectorEnv):
     Examples
     --------
     >>> import gymnasium
-    >>> from l96bench import tasks
     >>> from l96bench.envs import BatchedEnv
-    >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
-    ...     env = gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=4, episode_steps=10)
-    ...
-    >>> seen, info = env.reset(seed=0)
-    >>> isinstance(env.unwrapped, BatchedEnv), seen.shape
-    (True, (4, 8))
+    >>> env = gymnasium.make_vec("l96bench/EquationRecovery-v2", num_envs=4)
+    >>> isinstance(env.unwrapped, BatchedEnv), env.unwrapped.n_systems
+    (True, 4)
     """
 
     scale: float

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import MODEL_DT, GraphBuilder, Stateless
+from l96bench.dynamics.closures import MODEL_DT, Stateless
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Learned
 from l96bench.envs.closure_env import PointEnv
 from l96bench.envs.equation_policy import EquationPolicy

@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
+from l96bench.dynamics.closures import MODEL_DT
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Layer, Learned
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.trained_policy import PointPolicy

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Learned
 from l96bench.envs.closure_env import PointEnv
 from l96bench.envs.scaling import REACH, Scaling

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l96bench.dynamics.closures import GraphBuilder, Stateless
+from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.equations.equation_set import EquationSet
 from l96bench.errors import ModelError
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import Closure, GraphBuilder, Stateless, as_closure
+from l96bench.dynamics.closures import Closure, Stateless, as_closure
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.inverse_kernels import solve_forcing
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import PolynomialRegressor

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilClosure
 from l96bench.estimators.ring import RingRegressor, stencil_index, stencil_rows

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from l96bench.checks import checked_random_state
 from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure, ar1_noise
-from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
+from l96bench.dynamics.closures import MODEL_DT
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import LocalRegressor
 from l96bench.estimators.ring import RingRegressor, lag_one_correlation, stencil_index, stencil_rows

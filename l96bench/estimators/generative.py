@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional
 
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.estimators.recurrences import DrawnPaths
 from l96bench.estimators.recurrent import RecurrentRegressor, pooled_moments
 from l96bench.estimators.ring import stencil_index

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.ar1 import Noise, NoisyClosure, ar1_noise
-from l96bench.dynamics.closures import Closure, GraphBuilder, as_closure
+from l96bench.dynamics.closures import Closure, as_closure
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import LocalRegressor

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from l96bench.dynamics.closures import HISTORY_INTERVAL, GraphBuilder
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.estimators.recurrences import Recurrence
 
 __all__ = ["SEEN", "WithPastForcing", "past_forcing"]

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import MODEL_DT, GraphBuilder
+from l96bench.dynamics.closures import MODEL_DT
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.estimators.ring import RingRegressor, check_whole
 

@@ -12,7 +12,8 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.signal import lfilter, lfiltic
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import HISTORY_INTERVAL, GraphBuilder
+from l96bench.dynamics.closures import HISTORY_INTERVAL
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import ModelError

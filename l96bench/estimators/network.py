@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from l96bench.dynamics.closures import GraphBuilder, Stateless
+from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import ModelError
 from l96bench.estimators.training_loop import (
     ACTIVATIONS,

@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.closures import MODEL_DT, Closure, GraphBuilder, as_closure
+from l96bench.dynamics.closures import MODEL_DT, Closure, as_closure
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import ModelError, NoGraphError
 from l96bench.estimators.network import TorchRegressor

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.estimators.ring import RingRegressor
 from l96bench.parallel import one_thread

@@ -18,14 +18,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import whole_multiple
 from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
-from l96bench.dynamics.closures import (
-    HISTORY_INTERVAL,
-    Closure,
-    GraphBuilder,
-    Stateless,
-    as_closure,
-    unchecked_sklearn,
-)
+from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, Stateless, as_closure, unchecked_sklearn
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import fitted_coefficients, ten_digits
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.errors import ModelError

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.estimators.network import NetworkClosure
 from l96bench.estimators.ring import RingRegressor
 from l96bench.estimators.training_loop import (

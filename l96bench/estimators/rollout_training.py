@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from l96bench.dynamics.ar1 import AR1Noise, NoisyClosure
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.ring import stencil_rows

@@ -26,7 +26,8 @@ from scipy.optimize import nnls
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.dynamics.ar1 import AR1Noise, Noise, NoisyClosure, WhiteNoise, ar1_noise
-from l96bench.dynamics.closures import GraphBuilder, as_closure
+from l96bench.dynamics.closures import as_closure
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import ten_digits
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.estimators.ring import RingRegressor

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.closures import GraphBuilder
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.errors import ModelError
 
 ACTIVATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {

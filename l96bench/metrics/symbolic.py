@@ -120,7 +120,7 @@ def coefficient_error(found: Mapping[Term, float], true: Mapping[Term, float], g
 
 
 def operator_residual(predicted: NDArray[np.float64], truth: NDArray[np.float64], groups: Sequence[range]) -> float:
-    """Return the relative error of the right-hand side, ``||f_hat - f||_2 / ||f||_2`` over states, averaged over groups.
+    """Return the relative error of the right-hand side, ``||f_hat - f||_2 / ||f||_2`` over states, a mean over groups.
 
     It is 0 for the true equations, 1 for ``f_hat = 0``; not bounded.
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from l96bench.errors import ResultError
 from l96bench.metrics.uncertainty import drawn_seeds
-from l96bench.results.record import STRETCHED, Cost, Result, Score, SeedScore, Value
+from l96bench.results.record import Cost, Result
+from l96bench.results.score import STRETCHED, Score, SeedScore, Value
 
 __all__ = ["combine_seeds", "require_comparable", "require_paired"]
 

@@ -9,27 +9,19 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 
 from l96bench.display import axes_for
 from l96bench.errors import ResultError, faulty_fields
 from l96bench.files import read_json, read_plain, write_atomic
-from l96bench.metrics.comparison import PairedComparison, compare_independent, compare_paired
-from l96bench.metrics.uncertainty import Draws, estimate_interval
 from l96bench.results.origin import FreshDraw, Origin, SubmissionInfo, slug_of
+from l96bench.results.score import Curve, FrozenRecord, Score, Value
 
 if TYPE_CHECKING:
     import pandas
@@ -43,130 +35,13 @@ _N_SHOWN = 12
 _LIST_OF_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
 
 
-def _check_order(low: float | None, high: float | None) -> None:
-    if (low is None) != (high is None):
-        raise ValueError(f"expected both ends of the interval or none, got low={low}, high={high}")
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"expected low <= high, got low={low}, high={high}")
-
-
-def _six_digits(values: list[float], info: ValidationInfo) -> list[float]:
-    # Rounded when the record is made, not when it is written: a record equals what is read back from its file.
-    return values if info.mode == "json" else [float(f"{value:.6g}") for value in values]
-
-
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-Curve = Annotated[list[float], AfterValidator(_six_digits)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 
 
-class _Record(BaseModel):
-    """Frozen; unknown keys, NaN and infinity are errors that name their field."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)
-
-
-SCALE = (0.0, 100.0)
-"""Scores of the floor and the ceiling of a task."""
-STRETCHED = "interval stretched by Student's t"
-"""The words in the method of a score whose replicates are made of few draws."""
-
-
-class Value(_Record):
-    """One metric: its estimate and, where there is one, its confidence interval."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @model_validator(mode="after")
-    def _check_interval(self) -> Self:
-        _check_order(self.low, self.high)
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.value:.6g}" + ("" if self.low is None else f" [{self.low:.6g}, {self.high:.6g}]")
-
-
-class SeedScore(_Record):
-    """The score that one training seed reached."""
-
-    seed: int
-    value: float
-
-
-class Score(_Record):
-    """The score of a task (100 is the ceiling), its interval, and the bootstrap replicates behind the interval.
-
-    All entries of a task are resampled with the same indices, so that the element-wise difference of two entries'
-    ``replicates`` is the paired bootstrap of their difference.  ``seeds`` is empty for what is not trained.  ``blocks``
-    is the number of blocks that are resampled where they are few, and absent otherwise.
-    """
-
-    value: float
-    low: float
-    high: float
-    level: float = Field(default=0.95, gt=0, lt=1)
-    method: str
-    replicates: Curve = Field(min_length=1, repr=False)
-    seeds: list[SeedScore] = []
-    blocks: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _check_interval(self) -> Self:
-        _check_order(self.low, self.high)
-        return self
-
-    @classmethod
-    def of(
-        cls,
-        value: float,
-        replicates: NDArray[np.float64],
-        *,
-        level: float,
-        method: str,
-        seeds: Sequence[SeedScore] = (),
-        blocks: int | None = None,
-    ) -> Self:
-        """Return a score with the interval that follows from the replicates and the draws behind them."""
-        own = cls(
-            value=value,
-            low=value,
-            high=value,
-            level=level,
-            method=method,
-            replicates=replicates.tolist(),
-            seeds=list(seeds),
-            blocks=blocks,
-        )
-        low, high = own.interval_of(replicates)
-        return own.model_copy(update={"low": low, "high": high})
-
-    @property
-    def draws(self) -> Draws:
-        """The few draws, blocks and training seeds, of which the replicates are made."""
-        seeds = tuple(seed.value for seed in self.seeds)
-        return Draws(self.blocks, (seeds,) if len(seeds) > 1 else ())
-
-    def interval_of(self, replicates: ArrayLike) -> tuple[float, float]:
-        """Return the interval of the score with these replicates."""
-        return estimate_interval(self.value, replicates, self.level, self.draws, SCALE)
-
-    def compare(self, other: Score) -> PairedComparison:
-        """Return the difference from another score on the same task, by the paired bootstrap."""
-        draws = self.draws.beside(other.draws)
-        return compare_paired(self.replicates, self.value, other.replicates, other.value, self.level, draws)
-
-    def compare_independent(self, other: Score, level: float | None = None) -> PairedComparison:
-        """Return the difference from a score on other test data, at a level, by default that of this score."""
-        draws = self.draws.beside(other.draws)
-        a, b = self.replicates, other.replicates
-        return compare_independent(a, self.value, b, other.value, level or self.level, draws)
-
-
-class ModelInfo(_Record):
+class ModelInfo(FrozenRecord):
     """Description of a scored model, enough to know it and to make it again.
 
     Parameters
@@ -199,7 +74,7 @@ class ModelInfo(_Record):
     inputs: str
     parameters: Count | None = None
     trained_on: str | None = None
-    seeds: list[int] = []
+    seeds: list[int] = Field(default=[])
     command: str
     source: str = ""
     description: str = ""
@@ -214,7 +89,7 @@ class ModelInfo(_Record):
         return words[2] if words[:2] == ["l96bench", "run"] and len(words) > 2 else ""
 
 
-class Failures(_Record):
+class Failures(FrozenRecord):
     """Number of predictions or runs, out of ``of``, that were not finite or left the attractor.
 
     Parameters
@@ -247,7 +122,7 @@ class Failures(_Record):
         return self
 
 
-class Cost(_Record):
+class Cost(FrozenRecord):
     """Cost of an entry; ``None`` where nothing was measured.
 
     ``training_seconds`` are of all processors together, whatever else the machine did meanwhile.
@@ -259,7 +134,7 @@ class Cost(_Record):
     kernel_steps_per_call: Amount | None = None
 
 
-class Environment(_Record):
+class Environment(FrozenRecord):
     """Versions and processor that a result was made with."""
 
     python: str
@@ -282,7 +157,7 @@ class Environment(_Record):
         )
 
 
-class Result(_Record):
+class Result(FrozenRecord):
     """One row of the leaderboard: one entry on one task.
 
     A quantity that is not finite has no place here: the caller clips it, or counts it in ``failures``.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from l96bench.entries.entry import EntryCode, baseline_names, find_code
+from l96bench.entries.lookup import EntryCode, baseline_names, find_code
 from l96bench.entries.units import CEILING, Unit, run_unit
 from l96bench.errors import DataError, L96BenchError, faulty_fields
 from l96bench.files import write_atomic

@@ -13,10 +13,11 @@ from statistics import fmean, median
 
 import numpy as np
 
-from l96bench.entries.entry import baseline_titles
+from l96bench.entries.lookup import baseline_titles
 from l96bench.errors import ResultError
 from l96bench.results.origin import FRESH_LEVEL
-from l96bench.results.record import Result, Score, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Score, Value
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.fresh import fresh_seed
 from l96bench.submissions.reserved import name_faults

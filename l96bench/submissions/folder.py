@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.errors import L96BenchError, SubmissionError, shortened
 from l96bench.files import finish_writing, locked, replace_all
 from l96bench.results.record import Result

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from l96bench.results.origin import FRESH_LEVEL, FreshDraw
-from l96bench.results.record import Result, Score
+from l96bench.results.record import Result
+from l96bench.results.score import Score
 
 __all__ = ["fresh_draw", "fresh_moved", "fresh_seed", "fresh_text"]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from l96bench.entries.entry import Entry, EntryCode, find_code
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import EntryCode, find_code
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.results.load import find_board
 from l96bench.results.origin import slug_of

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 
-from l96bench.entries.entry import baseline_titles
+from l96bench.entries.lookup import baseline_titles
 from l96bench.results.origin import slug_of
 from l96bench.results.record import ModelInfo
 from l96bench.tasks.registry import families

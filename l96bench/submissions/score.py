@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.errors import ModelError
 from l96bench.results.record import ModelInfo, Result
 from l96bench.submissions.artifacts import SUFFIXES, Artifact, read_content

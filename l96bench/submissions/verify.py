@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from l96bench.entries.entry import Entry, baseline_names, find_code
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import baseline_names, find_code
 from l96bench.entries.run import CEILING, Job, units_of
 from l96bench.entries.units import Unit, run_unit
 from l96bench.errors import L96BenchError, UnknownIdError

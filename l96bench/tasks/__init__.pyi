@@ -11,7 +11,8 @@ from .online_rollout import OnlineRollout
 from .parts import Column, Parts, Reference, Work, value_of
 from .registry import families, find_family, glossary, list_tasks, make_task, register_task, tasks_given_as
 from .sources import MINIATURE, REGISTERED, Source
-from .subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from .subgrid_forcing import SubgridForcing
+from .subgrid_forcing_memory import SubgridForcingMemory
 from .unseen_physics import SystemSamples, UnseenPhysics
 
 __all__ = [

@@ -21,7 +21,8 @@ from l96bench.errors import L96BenchError, ModelWarning
 from l96bench.metrics.glossary import Metric
 from l96bench.metrics.uncertainty import bootstrap_indices, resampling_weights
 from l96bench.regimes import other_regimes, register_regime, seed_word
-from l96bench.results.record import Cost, Environment, ModelInfo, Result, Score, SeedScore
+from l96bench.results.record import Cost, Environment, ModelInfo, Result
+from l96bench.results.score import Score, SeedScore
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, Content, Example, Expected
 from l96bench.tasks.parts import LEVEL, N_REPLICATES, SCORER_VERSION, Aligned, Column, Parts, Reference, Work, describe
 from l96bench.tasks.sources import MINIATURE, REGISTERED, Fresh, Source, shared
@@ -42,10 +43,8 @@ class Task(ABC):
 
     Parameters
     ----------
-    regime_id : str
-        The regime (or track) whose data are used.
-    version : int
-        Raised by every change that moves a score.
+    regime_id, version : str, int
+        The regime (or track) whose data are used, and a number that is raised by every change that moves a score.
     source : Source, optional
         Where the data come from; the registered data sets by default.
 
@@ -55,28 +54,23 @@ class Task(ABC):
         The first part of the task ids.
     kind : {"closure", "increment", "equations"}
         What a model is: a closure of the resolved model, a model of analysis increments, or a discoverer of equations.
-    title, question : str
-        Heading and text of the family's tables; the text says what scores 0 and what scores 100.
+    title, question, training_set : str
+        Heading and text of the family's tables, which says what scores 0 and 100; what models are fitted to, in words.
     columns : tuple of Column
         The metrics in the tables.
     glossary : tuple of Metric
         The definitions of all metrics and curves that results may have; `l96bench.glossary` reads them.
     splits, default_regimes : tuple of str
         The data sets that the tasks read; the regimes (or tracks) of a run that names none.
-    training_set : str
-        What models are fitted to, in words.
-    artifact_kinds : tuple of {"onnx", "equations", "predictions"}
-        The kinds of files that can be scored.
     seconds : float
         Rough duration of an evaluation; the longest are started first.
-    env_id : str or None
-        Id of the family's Gymnasium environment, if any.
-    env_option : str
-        The environment's argument that names the regime (or track).
+    env_id, env_option : str or None, str
+        Id of the family's Gymnasium environment, if any, and its argument that names the regime (or track).
     redrawn : bool
         Whether test data are the source's, which can then draw them anew: from a seed, or the secret of a season.
-    heeds : tuple of str
-        What a submission may say of how its file is run: names of fields of `Described`.
+    artifact_kinds, heeds : tuple of str
+        The kinds of files that can be scored (onnx, equations, predictions), and what a submission may say of how its
+        file is run: names of fields of `Described`.
 
     Examples
     --------

@@ -26,10 +26,11 @@ from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.base import Task
 from l96bench.tasks.definitions import RECOVERY
 from l96bench.tasks.discovery import Discovery, discover_all
-from l96bench.tasks.parts import COMMAND, Column, Parts, Reference, Work
+from l96bench.tasks.parts import Column, Parts, Reference, Work
 from l96bench.tasks.recovery_problems import Problem, equations_for, problem_id
 from l96bench.tasks.recovery_scores import UNPARSEABLE, InstanceScorer, Scores, require_readable, warn_of_unusable
 from l96bench.tasks.recovery_summary import summarize
+from l96bench.tasks.reference_models import EMPTY_EQUATION, TEXTBOOK, TRUE_EQUATIONS
 
 if TYPE_CHECKING:
     import xarray
@@ -49,20 +50,16 @@ class EquationRecovery(Task):
     ``prepare()``, such as to compile, takes no time of a problem. A fresh copy is fitted to every problem: 10 instances
     x 4 levels of noise x 3 budgets. Its equations are scored by their terms, and by their right-hand side on unseen
     states of the same attractor. A problem without equations, or with any that are not finite, scores 0 and is counted.
-    ``regime_id`` is the track; where Y is hidden, the equations are the resolved ones with a closure.
+    Where Y is hidden, the equations are the resolved ones with a closure.
 
     Parameters
     ----------
-    regime_id : str
-        The track, such as ``"single"``.
-    version : int
-        Raised by every change that moves a score.
+    regime_id, version : str, int
+        The track, such as ``"single"``, and a number that is raised by every change that moves a score.
     seed : int, optional
         None for the registered instances; any other number draws a new set.
-    noises : tuple of float, optional
-        Levels of the observation noise; the track's by default.
-    budgets : tuple of float, optional
-        Lengths of the training data in MTU; the track's by default.
+    noises, budgets : tuple of float, optional
+        Levels of the observation noise, and lengths of the training data in MTU; the track's by default.
     indices : tuple of int, optional
         Selects some instances.
     source : Source, optional
@@ -71,9 +68,8 @@ class EquationRecovery(Task):
     Examples
     --------
     >>> import l96bench
-    >>> task = l96bench.make_task("equation-recovery/single-v1").miniature()
-    >>> isinstance(task, l96bench.EquationRecovery), task.regime_id
-    (True, 'single')
+    >>> l96bench.make_task("equation-recovery/single-v1").miniature().track.id
+    'single'
     """
 
     seed: int | None = None
@@ -369,10 +365,11 @@ class EquationRecovery(Task):
         """Reference equations: empty (0), true (100; with the best closure where Y is hidden), and the textbook's."""
         return MappingProxyType(
             {
-                "floor": Reference(_FLOOR, lambda: self.evaluate_equations(["0"], _FLOOR)),
-                "literature": Reference(_TEXTBOOK, lambda: self.evaluate_equations(_textbook, _TEXTBOOK)),
+                "floor": Reference(EMPTY_EQUATION, lambda: self.evaluate_equations(["0"], EMPTY_EQUATION)),
+                "literature": Reference(TEXTBOOK, lambda: self.evaluate_equations(_textbook, TEXTBOOK)),
                 "ceiling": Reference(
-                    _CEILING, lambda: self.evaluate_equations(lambda each: self._exact[each.instance], _CEILING)
+                    TRUE_EQUATIONS,
+                    lambda: self.evaluate_equations(lambda each: self._exact[each.instance], TRUE_EQUATIONS),
                 ),
             }
         )
@@ -396,20 +393,3 @@ def _textbook(problem: Problem) -> Sequence[str]:
 
 
 _EQUATIONS = ModelInfo(name="equations", kind="equations", inputs="unknown", command="task.evaluate_equations")
-_FLOOR = ModelInfo(name="empty equation (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
-_TEXTBOOK = ModelInfo(
-    name="textbook equation (reference)",
-    kind="reference",
-    inputs="none",
-    parameters=0,
-    command=COMMAND,
-    source="Lorenz 1996",
-    description="The right terms with the textbook's coefficients: what can be recalled.",
-)
-_CEILING = ModelInfo(
-    name="true equations",
-    kind="reference",
-    inputs="the instance",
-    command=COMMAND,
-    description="Where Y is hidden: the resolved terms with the coefficients that fit the full tendency best.",
-)

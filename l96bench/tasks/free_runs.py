@@ -18,7 +18,7 @@ from l96bench.metrics import climate
 from l96bench.metrics.bounds import bounds
 from l96bench.metrics.uncertainty import recentre
 from l96bench.regimes import Regime
-from l96bench.results.record import Value
+from l96bench.results.score import Value
 from l96bench.tasks.parts import value_of
 
 __all__ = ["FreeRuns"]

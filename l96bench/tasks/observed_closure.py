@@ -25,7 +25,8 @@ from l96bench.dynamics.closures import Closure
 from l96bench.errors import L96BenchError
 from l96bench.metrics.glossary import Metric
 from l96bench.regimes import Regime
-from l96bench.results.record import Cost, ModelInfo, Result, Value
+from l96bench.results.record import Cost, ModelInfo, Result
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.base import Task, shared
 from l96bench.tasks.definitions import OBSERVED, ONLINE

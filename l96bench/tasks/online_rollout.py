@@ -22,7 +22,8 @@ from l96bench.metrics import climate, ensemble
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.metrics.glossary import Metric
 from l96bench.regimes import seed_word
-from l96bench.results.record import Cost, Failures, ModelInfo, Result, Value
+from l96bench.results.record import Cost, Failures, ModelInfo, Result
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
@@ -57,10 +58,11 @@ from l96bench.tasks.online_scores import (
     restart_of,
     score_of,
 )
-from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.parts import Aligned, Column, Parts, Reference, Work, value_of
+from l96bench.tasks.reference_models import BARE, PERFECT_PHYSICS
 from l96bench.tasks.sources import CLIMATE, fewer
 
-__all__ = ["CEILING", "FLOOR", "ClimateRun", "Forecasts", "OnlineRollout"]
+__all__ = ["ClimateRun", "Forecasts", "OnlineRollout"]
 
 WATCHED = 3
 """Times, besides the middle, at which a closure is started again from its own free run."""
@@ -84,18 +86,14 @@ class OnlineRollout(ClosureTask):
 
     Parameters
     ----------
-    regime_id : str
-        The regime whose data are used.
-    version : int
-        Raised by every change that moves a score.
-    cases : Cases
-        The initial conditions of the forecasts.
+    regime_id, version : str, int
+        The regime whose data are used, and a number that is raised by every change that moves a score.
+    cases, gives_past : Cases, bool
+        The forecasts' initial conditions, and whether a closure is given their true past; if not, the state, repeated.
     n_members, n_shifted : int
         Members of a climate run at the regime's forcing and at a shifted one, which are the rows of every batch.
     spin_up, duration : float
         Spin-up and sampled length of a climate run, in MTU.
-    gives_past : bool
-        Whether a closure is given the true past of a case; otherwise it is given the initial state, repeated.
     source : Source, optional
         Where the data come from; the registered data sets by default.
 
@@ -103,8 +101,7 @@ class OnlineRollout(ClosureTask):
     --------
     >>> import l96bench
     >>> task = l96bench.make_task("online-rollout/wilks-f20-v2").miniature()
-    >>> closure = l96bench.PUBLISHED["wilks2005_f20"].polynomial
-    >>> task.score(l96bench.NoClosure()) < task.score(closure)
+    >>> 0.0 < task.score(l96bench.PUBLISHED["wilks2005_f20"].polynomial) < 100.0
     True
     """
 
@@ -387,9 +384,9 @@ class OnlineRollout(ClosureTask):
         """Reference closures: none (0), perfect physics (100) and a fitted quartic, as in the literature."""
         return MappingProxyType(
             {
-                "floor": Reference(FLOOR, lambda: self._reference(FLOOR, "floor", self.cost(NoClosure(), None))),
+                "floor": Reference(BARE, lambda: self._reference(BARE, "floor", self.cost(NoClosure(), None))),
                 "literature": Reference(LITERATURE, self.evaluate_literature),
-                "ceiling": Reference(CEILING, lambda: self._reference(CEILING, "ceiling")),
+                "ceiling": Reference(PERFECT_PHYSICS, lambda: self._reference(PERFECT_PHYSICS, "ceiling")),
             }
         )
 
@@ -401,14 +398,3 @@ class OnlineRollout(ClosureTask):
         if name == "floor":
             return self._parts(self.without_closure)
         return self._parts(Runs(self.perfect, {key: pair[1] for key, pair in self.truth_climates.items()}))
-
-
-FLOOR = ModelInfo(name="no closure (reference)", kind="reference", inputs="none", parameters=0, command=COMMAND)
-CEILING = ModelInfo(
-    name="perfect physics",
-    kind="reference",
-    inputs="X and its past",
-    command=COMMAND,
-    description="The truth model started from the exact X and from fast variables that only the past X explains; its "
-    "climate is a second sample of the truth.",
-)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from l96bench.display import axes_for, brief
 from l96bench.metrics import climate, conservation, ensemble, time_series
 from l96bench.metrics.uncertainty import recentre, wilson
-from l96bench.results.record import Value
+from l96bench.results.score import Value
 from l96bench.tasks.definitions import RESTART
 from l96bench.tasks.online_runs import INTERVAL
 from l96bench.tasks.parts import LEVEL, seed_spread, value_of

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.metrics.uncertainty import Draws, estimate_interval
-from l96bench.results.record import Failures, ModelInfo, Result, Value
+from l96bench.results.record import Failures, ModelInfo, Result
+from l96bench.results.score import Value
 from l96bench.tasks.cost import count_parameters
 
 __all__ = [

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.data.instances import Instance, RecoveryTrack
-from l96bench.results.record import STRETCHED, Failures, Value
+from l96bench.results.record import Failures
+from l96bench.results.score import STRETCHED, Value
 from l96bench.tasks.parts import Parts, value_of
 from l96bench.tasks.recovery_problems import percent
 from l96bench.tasks.recovery_scores import CAP, METRICS, Scores

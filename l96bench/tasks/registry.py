@@ -15,7 +15,8 @@ from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.observed_closure import ObservedClosure
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 from l96bench.tasks.unseen_physics import UnseenPhysics
 
 __all__ = ["families", "find_family", "glossary", "list_tasks", "make_task", "register_task", "tasks_given_as"]

@@ -21,12 +21,8 @@ from l96bench.dynamics.predictions import (
     MEMBERS,
     FreshCopy,
     check_alone,
-    check_causal,
-    check_same,
-    mean_alone,
     mean_of,
     predict,
-    predict_along,
     within_reach,
 )
 from l96bench.dynamics.steps import SteppedClosure
@@ -38,21 +34,22 @@ from l96bench.metrics.bounds import BOUND
 from l96bench.metrics.glossary import Metric
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import seed_word
-from l96bench.results.record import Failures, ModelInfo, Result, Value
+from l96bench.results.record import Failures, ModelInfo, Result
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import EQUATIONS, ONNX, PREDICTIONS, Content, Expected
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, Samples, sign_fault
 from l96bench.tasks.definitions import LEARNING, OFFLINE
 from l96bench.tasks.parts import COMMAND, Aligned, Column, Parts, Reference, Work, seed_spread, value_of
 from l96bench.tasks.sources import MINIATURE
 
-__all__ = ["SubgridForcing", "SubgridForcingMemory"]
+__all__ = ["Prediction", "SubgridForcing"]
 
 _BATCH = 4000
 _METHOD = "block bootstrap over 200 blocks of 10 MTU of the test trajectories, percentile interval"
 
 
 @dataclass(frozen=True)
-class _Prediction:
+class Prediction:
     """Predicted U in the layout of a split, the number of unusable values, and members of a stochastic model."""
 
     mean: NDArray[np.float64]
@@ -142,7 +139,7 @@ class SubgridForcing(ClosureTask):
         """The scored splits, and the suffixes of their metrics."""
         return (("test", ""), ("shift", "_shift")) if self.has_shift else (("test", ""),)
 
-    def _all_parts(self, found: Mapping[str, _Prediction]) -> Parts:
+    def _all_parts(self, found: Mapping[str, Prediction]) -> Parts:
         parts = self._parts(found[""])
         if "_shift" in found:
             parts.metrics.update(self._pooled(self.shift, found["_shift"], "_shift"))
@@ -167,7 +164,7 @@ class SubgridForcing(ClosureTask):
             warnings.warn(fault, ModelWarning, stacklevel=2)
         return self.result(info or _PREDICTIONS, parts)
 
-    def _parts(self, prediction: _Prediction) -> Parts:
+    def _parts(self, prediction: Prediction) -> Parts:
         truth, mean = self._scored(self.test.U), self._scored(prediction.mean)
         sse, sst = self._blocks(truth, mean)
         weights = self.weights(len(sse), "offline")
@@ -188,7 +185,7 @@ class SubgridForcing(ClosureTask):
         digest = array_digest(prediction.mean)
         return Parts(100.0 * metrics["r2"].value, replicates, _METHOD, metrics, failures, digest)
 
-    def _pooled(self, samples: Samples, prediction: _Prediction, suffix: str) -> dict[str, Value]:
+    def _pooled(self, samples: Samples, prediction: Prediction, suffix: str) -> dict[str, Value]:
         """Return R², RMSE, bias and, for stochastic models, CRPS and spread-skill ratio, with intervals."""
         truth, mean = self._scored(samples.U), self._scored(prediction.mean)
         sse, sst = self._blocks(truth, mean)
@@ -214,7 +211,7 @@ class SubgridForcing(ClosureTask):
             metrics["conservation_error"] = self._conservation_error(prediction, weights)
         return {name + suffix: value for name, value in metrics.items()}
 
-    def _conservation_error(self, prediction: _Prediction, weights: NDArray[np.float64]) -> Value:
+    def _conservation_error(self, prediction: Prediction, weights: NDArray[np.float64]) -> Value:
         """Return the RMS of the mean of U over the ring, over the standard deviation of U, by member if any."""
         drawn = prediction.mean[None] if prediction.members is None else prediction.members
         squares = np.square(conservation.momentum_source(drawn[:, :, self._skipped :])).mean(axis=0)
@@ -265,7 +262,7 @@ class SubgridForcing(ClosureTask):
         """Samples per bootstrap block."""
         return round(self.block / self.test.interval)
 
-    def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
+    def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> Prediction:
         """Predict every sample of a split, in a fixed random order, in batches of one size.
 
         With a copy of the model, raise `ModelError` if U of a state depends on more than that state.
@@ -303,7 +300,7 @@ class SubgridForcing(ClosureTask):
     def _members_rng(self) -> np.random.Generator:
         return np.random.default_rng([self.regime.word, self.version, seed_word("members")])
 
-    def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> _Prediction:
+    def _finished(self, mean: NDArray[np.float64], members: NDArray[np.float64] | None) -> Prediction:
         """Count and replace unusable values."""
         reach = BOUND * self.std_U
         mean, wrong, far = within_reach(mean, self.mean_U, reach)
@@ -311,7 +308,7 @@ class SubgridForcing(ClosureTask):
             members = members.reshape(len(members), *mean.shape)
             members, wrong_member, far_member = within_reach(members, self.mean_U, reach)
             wrong, far = wrong | wrong_member.any(axis=0), far | far_member.any(axis=0)
-        return _Prediction(mean, members, int(wrong.sum()), int(far.sum()))
+        return Prediction(mean, members, int(wrong.sum()), int(far.sum()))
 
     def in_miniature(self) -> Self:
         """Return a copy with the data and the training budgets of the miniature."""
@@ -360,68 +357,13 @@ class SubgridForcing(ClosureTask):
         return self.evaluate(lambda X: np.full_like(X, self.mean_U), _FLOOR)
 
     def _evaluate_ceiling(self) -> Result:
-        exact = {suffix: _Prediction(np.array(getattr(self, name).U)) for name, suffix in self._scored_splits}
+        exact = {suffix: Prediction(np.array(getattr(self, name).U)) for name, suffix in self._scored_splits}
         return self.result(_CEILING, self._all_parts(exact))
 
 
 _FLOOR = ModelInfo(name="climatological mean of U", kind="reference", inputs="none", parameters=1, command=COMMAND)
 _CEILING = ModelInfo(name="U exactly", kind="reference", inputs="U", command=COMMAND)
 _PREDICTIONS = ModelInfo(name="predictions", kind="predictions", inputs="unknown", command="l96bench score")
-
-
-@dataclass(frozen=True)
-class SubgridForcingMemory(SubgridForcing):
-    """Offline skill as in `SubgridForcing`, for models that also see the past: lags of 0.05 MTU and more.
-
-    ``predict`` of an estimator that has ``closure(dt)`` gets one whole trajectory ``(time, K)`` in time order and may
-    use every row up to its own, as its closure does, which is given one state after another. All other models have no
-    memory, and get single states in random order. The first 10 MTU of a trajectory are not scored.
-
-    Parameters
-    ----------
-    regime_id : str
-        The regime whose data are used.
-    version : int
-        Raised by every change that moves a score.
-    training_budgets : tuple of float
-        As for `SubgridForcing`.
-    source : Source, optional
-        Where the data come from; the registered data sets by default.
-
-    Examples
-    --------
-    >>> import l96bench
-    >>> task = l96bench.make_task("subgrid-forcing-memory/wilks-f20-v1").miniature()
-    >>> lagged = l96bench.LocalRegressor(lags=(0.05,)).fit(task.train.X, task.train.U)
-    >>> 0.0 < task.score(lagged) < 100.0
-    True
-    """
-
-    family: ClassVar[str] = "subgrid-forcing-memory"
-    title: ClassVar[str] = "Subgrid forcing with memory"
-    question: ClassVar[str] = (
-        "Predict the subgrid forcing U from the resolved state X and its past. "
-        "0 points: the climatological mean of U. 100 points: U exactly."
-    )
-    miniature_budgets: ClassVar[tuple[float, ...]] = (10.0,)
-    env_id: ClassVar[str | None] = None
-    warm_up: ClassVar[float] = 10.0
-
-    def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> _Prediction:
-        if isinstance(model, SteppedClosure) and model.form.has_memory:
-            return self._finished(*predict_along(model, samples.X, self._members_rng()))
-        if not callable(getattr(model, "closure", None)) or not callable(getattr(model, "predict", None)):
-            return super()._predict(model, samples, copy)
-        rng = self._members_rng()
-        pairs = [predict(model, np.array(X), rng) for X in samples.X]
-        mean = np.stack([each for each, _ in pairs])
-        if copy is not None and samples is self.test:
-            check_same(copy.name, mean[-1], copy.ask(mean_alone, np.array(samples.X[-1])))
-            ask = partial(check_causal, truth=np.array(samples.U), mean=mean, skipped=self._skipped)
-            copy.ask(partial(ask, interval=samples.interval), np.array(samples.X))
-        drawn = [members for _, members in pairs if members is not None]
-        members = np.concatenate(drawn, axis=1) if drawn else None
-        return self._finished(mean, members)
 
 
 def _keeps_nothing(model: Any) -> bool:

@@ -20,7 +20,8 @@ from l96bench.graphs.onnx_file import given_parameters
 from l96bench.metrics import climate
 from l96bench.metrics.uncertainty import recentre
 from l96bench.regimes import Regime
-from l96bench.results.record import Failures, Value
+from l96bench.results.record import Failures
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import ONNX, Content
 from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.online_rollout import CLIMATES, OnlineRollout

@@ -20,15 +20,17 @@ from l96bench.dynamics.truth import available_processors
 from l96bench.errors import L96BenchError
 from l96bench.metrics.glossary import Metric
 from l96bench.regimes import Regime, seed_word
-from l96bench.results.record import Cost, ModelInfo, Result, Value
+from l96bench.results.record import Cost, ModelInfo, Result
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import Content, Example
 from l96bench.tasks.base import Task, shared
 from l96bench.tasks.closure_task import LITERATURE
 from l96bench.tasks.cost import measure_cost
 from l96bench.tasks.definitions import ONLINE, UNSEEN
 from l96bench.tasks.isolation import fit_out_of_reach
-from l96bench.tasks.online_rollout import CEILING, FLOOR, OnlineRollout
+from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.parts import LEVEL, Column, Parts, Reference, Work
+from l96bench.tasks.reference_models import BARE, PERFECT_PHYSICS
 from l96bench.tasks.sources import TRAINING_SPLITS, fewer
 from l96bench.tasks.system_rollout import (
     PAST,
@@ -307,9 +309,9 @@ class UnseenPhysics(Task):
         """Reference closures: none (0), a quartic fitted to all training systems, and perfect physics (100)."""
         return MappingProxyType(
             {
-                "floor": Reference(FLOOR, lambda: self._reference(FLOOR, "floor")),
+                "floor": Reference(BARE, lambda: self._reference(BARE, "floor")),
                 "literature": Reference(LITERATURE, self._literature),
-                "ceiling": Reference(CEILING, lambda: self._reference(CEILING, "ceiling")),
+                "ceiling": Reference(PERFECT_PHYSICS, lambda: self._reference(PERFECT_PHYSICS, "ceiling")),
             }
         )
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import l96bench
-from l96bench.entries.entry import Entry, baselines_folder, find_entry
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import baselines_folder, find_entry
 from l96bench.results.record import Result
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.registry import list_tasks, make_task

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.results.record import ModelInfo, Result
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.subgrid_forcing import SubgridForcing

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.tasks.registry import make_task
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import l96bench
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.tasks.registry import make_task
 
 pytestmark = pytest.mark.real_data

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.estimators import SimilarityRecurrentRegressor
 from l96bench.tasks.parts import Work
 from l96bench.tasks.registry import make_task

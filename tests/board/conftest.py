@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, SeedScore, Value
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result
+from l96bench.results.score import Score, SeedScore, Value
 
 
 def _make_result(

@@ -14,7 +14,8 @@ from l96bench.board.render import render
 from l96bench.board.tables import make_tables
 from l96bench.results.load import read_results
 from l96bench.results.origin import FreshDraw, SubmissionInfo
-from l96bench.results.record import Result, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Value
 
 TASK, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,8 @@ import pytest
 from l96bench.board.seasons import SeasonRows, difference, is_apart, revealed_seasons, summary
 from l96bench.board.tables import make_tables
 from l96bench.errors import ResultError
-from l96bench.results.record import Result, Score, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Score, Value
 from l96bench.seasons.data import Season
 from l96bench.seasons.record import SeasonRecord, record_path
 from l96bench.seasons.scoring import results_folder

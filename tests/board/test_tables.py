@@ -11,7 +11,8 @@ from l96bench.board.render import compact_tables, render
 from l96bench.board.tables import compact_markdown, make_tables, table_markdown
 from l96bench.board.text import NONE
 from l96bench.errors import ResultError
-from l96bench.results.record import Result, Score, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Score, Value
 
 
 def cells(markdown: str) -> list[list[str]]:

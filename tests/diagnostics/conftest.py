@@ -12,7 +12,8 @@ from l96bench.entries.entry import Entry
 from l96bench.equations.discoverers import KnownEquations
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import AR1Regressor, LocalRegressor, PolynomialRegressor
-from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result
+from l96bench.results.score import Score, Value
 from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.equation_recovery import EquationRecovery
 from l96bench.tasks.online_rollout import OnlineRollout

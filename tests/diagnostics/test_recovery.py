@@ -15,7 +15,8 @@ from l96bench.diagnostics.recovery.recovery import METRICS, grids_of
 from l96bench.entries.entry import Entry
 from l96bench.equations import EquationSet
 from l96bench.equations.discoverers import KnownEquations
-from l96bench.results.record import Result, Value
+from l96bench.results.record import Result
+from l96bench.results.score import Value
 from l96bench.tasks.discovery import RAISED, Discovery
 from l96bench.tasks.equation_recovery import EquationRecovery
 

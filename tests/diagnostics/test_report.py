@@ -12,7 +12,8 @@ from matplotlib import rcParams
 from l96bench.cli import main
 from l96bench.diagnostics import ClosureSubject, diagnose, make_report, train, write_report
 from l96bench.diagnostics.report import default_folder
-from l96bench.entries.entry import Entry, baselines_folder
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import baselines_folder
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.results.record import Result
 

@@ -15,7 +15,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from l96bench.dynamics.polynomial import NoClosure
-from l96bench.entries.entry import QUICK_REGIMES, Entry, baseline_names, baselines_folder, find_code, find_entry
+from l96bench.entries.entry import QUICK_REGIMES, Entry
+from l96bench.entries.lookup import baseline_names, baselines_folder, find_code, find_entry
 from l96bench.errors import ArgumentError, L96BenchError, UnknownIdError
 from l96bench.estimators.regressors import PolynomialRegressor
 from l96bench.tasks.base import Task

@@ -13,7 +13,7 @@ import pytest
 
 from l96bench.data.splits import DATA_REGIMES
 from l96bench.data.store import cache_folder
-from l96bench.entries.entry import baseline_names, find_entry
+from l96bench.entries.lookup import baseline_names, find_entry
 from l96bench.entries.run import CEILING, Job, broken_entries, plan, result_path, run_jobs
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import read_checked

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from l96bench.entries import scripts
-from l96bench.entries.entry import Entry, find_code, find_entry
+from l96bench.entries.entry import Entry
+from l96bench.entries.lookup import find_code, find_entry
 from l96bench.errors import ModelError
 from l96bench.parallel import in_parallel
 from l96bench.tasks.registry import make_task

@@ -19,7 +19,7 @@ from l96bench.estimators.generative import GANRegressor, GeneratorNetwork, Proba
 from l96bench.estimators.recurrences import GatedUnit, RecurrentStep, along
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.subgrid_forcing import SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 pytestmark = pytest.mark.training
 

@@ -19,7 +19,7 @@ from l96bench.estimators.recurrences import GatedUnit, along
 from l96bench.estimators.recurrent import RecurrentRegressor
 from l96bench.tasks.cost import count_parameters
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.subgrid_forcing import SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 K, UNITS = 8, 5
 INDEX = (np.arange(K)[:, None] + np.arange(-1, 2)) % K

@@ -20,7 +20,8 @@ from sklearn.preprocessing import StandardScaler
 
 import l96bench.estimators
 from l96bench.assimilation.corrections import CorrectedClosure
-from l96bench.dynamics.closures import GraphBuilder, as_closure, checked_start, checked_step
+from l96bench.dynamics.closures import as_closure, checked_start, checked_step
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.equations.closure import EquationClosure
 from l96bench.errors import ModelError, NoGraphError, SubmissionError

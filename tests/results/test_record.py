@@ -17,7 +17,8 @@ from scipy.stats import t as student
 from l96bench.errors import ResultError
 from l96bench.files import write_atomic
 from l96bench.results.combine import combine_seeds
-from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result, Score, Value
+from l96bench.results.record import Cost, Environment, Failures, ModelInfo, Result
+from l96bench.results.score import Score, Value
 
 
 def make_result(**changes: Any) -> Result:

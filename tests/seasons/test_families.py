@@ -14,7 +14,7 @@ import yaml
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import make_tables
 from l96bench.data.store import array_digest
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.errors import DataError, SubmissionError
 from l96bench.results.load import read_results
 from l96bench.results.origin import Origin

@@ -13,7 +13,7 @@ import pytest
 
 from l96bench.cli import main
 from l96bench.dynamics.closures import as_closure, checked_step
-from l96bench.entries.entry import find_entry
+from l96bench.entries.lookup import find_entry
 from l96bench.errors import L96BenchError, ModelError, UnknownIdError
 from l96bench.submissions.artifacts import read_content, read_equations
 from l96bench.submissions.entry_export import export_entry

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from l96bench.entries.entry import baseline_titles
+from l96bench.entries.lookup import baseline_titles
 from l96bench.errors import SubmissionError
 from l96bench.submissions.reserved import name_faults, skeleton
 from l96bench.submissions.submission import Submission

@@ -49,7 +49,7 @@ def verdicts(*, train: Train = Train.FIRST, slow: bool = False) -> dict[str, Ver
 @pytest.fixture
 def board(miniature_registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("l96bench.entries.entry.baselines_folder", lambda: tmp_path / "baselines")
+    monkeypatch.setattr("l96bench.entries.lookup.baselines_folder", lambda: tmp_path / "baselines")
     write_script("(3, 4)")
     run_jobs(plan(["line"], [OFFLINE, ONLINE], ()), Path("leaderboard/results"), n_jobs=1)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l96bench.dynamics.closures import GraphBuilder, Stateless
+from l96bench.dynamics.closures import Stateless
+from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.tasks.registry import make_task
 
 

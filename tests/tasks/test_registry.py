@@ -11,7 +11,8 @@ from l96bench.errors import UnknownIdError
 from l96bench.regimes import other_regimes
 from l96bench.tasks.online_rollout import OnlineRollout
 from l96bench.tasks.registry import families, list_tasks, make_task
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*-v[1-9][0-9]*")
 

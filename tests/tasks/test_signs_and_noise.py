@@ -22,7 +22,8 @@ from l96bench.tasks.artifacts import Content
 from l96bench.tasks.closure_task import sign_fault
 from l96bench.tasks.da_increment import DAIncrement
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 Array = NDArray[np.float64]
 LINE = Polynomial([-2.0, -0.5])

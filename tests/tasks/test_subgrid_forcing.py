@@ -14,7 +14,8 @@ from l96bench.metrics.comparison import compare_paired
 from l96bench.results.record import Result
 from l96bench.tasks.registry import make_task
 from l96bench.tasks.sources import MINIATURE
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 Array = NDArray[np.float64]
 

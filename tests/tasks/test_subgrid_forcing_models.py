@@ -13,7 +13,8 @@ from sklearn.linear_model import LinearRegression
 from l96bench.dynamics.polynomial import Polynomial
 from l96bench.errors import ModelError
 from l96bench.estimators.regressors import LocalRegressor, PolynomialRegressor
-from l96bench.tasks.subgrid_forcing import SubgridForcing, SubgridForcingMemory
+from l96bench.tasks.subgrid_forcing import SubgridForcing
+from l96bench.tasks.subgrid_forcing_memory import SubgridForcingMemory
 
 Array = NDArray[np.float64]
 

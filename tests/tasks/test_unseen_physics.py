@@ -16,7 +16,8 @@ from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients
 from l96bench.errors import L96BenchError, ModelError, SubmissionError, UnknownIdError
 from l96bench.graphs.onnx_graph import Graph
 from l96bench.regimes import Regime, seed_word
-from l96bench.results.record import ModelInfo, Value
+from l96bench.results.record import ModelInfo
+from l96bench.results.score import Value
 from l96bench.tasks.artifacts import Content
 from l96bench.tasks.checks import check_task
 from l96bench.tasks.parts import Work
