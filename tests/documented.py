@@ -6,9 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
-from l96bench.errors import MissingExtraError
-
-__all__ = ["documented"]
+__all__ = ["DOORS", "documented"]
 
 DOORS = ("", ".assimilation", ".diagnostics", ".envs", ".equations", ".estimators", ".metrics", ".tasks")
 
@@ -21,7 +19,7 @@ def documented() -> dict[str, Any]:
         for name in module.__all__:
             try:
                 thing = getattr(module, name)
-            except MissingExtraError:
+            except ModuleNotFoundError:
                 continue
             if inspect.isclass(thing) or inspect.isroutine(thing):
                 found.setdefault(id(thing), (f"{module.__name__}.{name}", thing))

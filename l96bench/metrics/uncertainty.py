@@ -98,11 +98,30 @@ def resampling_weights(indices: NDArray[np.int64], n_blocks: int) -> FloatArray:
 
 
 def correlated_weights(weights: FloatArray, correlation: float) -> FloatArray:
-    """Weights for blocks whose neighbours are correlated, from those of `resampling_weights`.
+    """Return weights for blocks whose neighbours are correlated, from those of `resampling_weights`.
 
     A bootstrap draws blocks as if they were independent. With deviations from 1 that are longer by the square root of
     (1 + r) / (1 - r), means have the standard deviation of those of blocks with the lag-1 correlation r (Wilks 2011,
-    Statistical Methods in the Atmospheric Sciences, section 5.2.4). Weights may be a little below 0 then.
+    Statistical Methods in the Atmospheric Sciences, section 5.2.4).
+
+    Parameters
+    ----------
+    weights : (n_replicates, n_blocks) array
+        How often each replicate holds each block.
+    correlation : float
+        The correlation r of neighbouring blocks, below 1.
+
+    Returns
+    -------
+    (n_replicates, n_blocks) array
+        They may be a little below 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from l96bench import metrics
+    >>> metrics.correlated_weights(np.array([[0.0, 2.0, 1.0]]), correlation=0.6)
+    array([[-1.,  3.,  1.]])
     """
     return np.asarray(1.0 + sqrt((1.0 + correlation) / (1.0 - correlation)) * (weights - 1.0))
 

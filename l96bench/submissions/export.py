@@ -114,7 +114,8 @@ def export_equations(model: Any, path: str | os.PathLike[str]) -> Path:
     --------
     >>> import l96bench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     print(l96bench.export_equations(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.yaml").read_text())
+    ...     path = l96bench.export_equations(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.yaml")
+    ...     print(path.read_text().strip())
     ...
     - U[k] = (1.0) + (-0.5)*X[k]
     """

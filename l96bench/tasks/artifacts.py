@@ -83,6 +83,7 @@ class Example:
 
     Examples
     --------
+    >>> import onnx
     >>> from l96bench import tasks
     >>> example = tasks.SubgridForcing.example()
     >>> example.task, example.content.kind

@@ -37,6 +37,7 @@ def check_task(task: Task) -> None:
 
     Examples
     --------
+    >>> import onnx
     >>> import l96bench
     >>> l96bench.check_task(l96bench.make_task("subgrid-forcing/wilks-f20-v1"))  # nothing is wrong
     """
