@@ -44,6 +44,7 @@ class SubgridForcingMemory(SubgridForcing):
 
     Examples
     --------
+    >>> import onnx
     >>> import l96bench
     >>> task = l96bench.make_task("subgrid-forcing-memory/wilks-f20-v1").miniature()
     >>> lagged = l96bench.LocalRegressor(lags=(0.05,)).fit(task.train.X, task.train.U)
