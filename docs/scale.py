@@ -7,6 +7,7 @@ work on the machine does not count.
 import json
 import math
 import operator
+import os
 import pickle
 import tempfile
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from measured import measured
 
@@ -89,13 +91,12 @@ def driver(sent: int, texts: dict[str, str]) -> dict[str, float]:
 
     Scheduler and workers are processes of their own; the workers have nothing to do but to return a text.
     """
-    import dask
     from distributed.deploy.subprocess import SubprocessCluster
 
     returned = sum(len(text.encode()) for text in texts.values())
     work = operator.methodcaller("__mul__", math.ceil(returned / sent))
     with (
-        dask.config.set({"distributed.worker.daemon": False}),
+        patch.dict(os.environ, {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}),
         tempfile.TemporaryDirectory() as folder,
         SubprocessCluster(
             host="127.0.0.1",
