@@ -58,7 +58,7 @@ def differentiable_step(X: Array, U: Array, F: float | Array, dt: float = MODEL_
     >>> import l96bench
     >>> X = np.array([[1.0, 2.0, 3.0, 4.0]])
     >>> l96bench.differentiable_step(X, -0.5 * X, 8.0).round(3)
-    array([[1.065, 2.03 , 3.074, 4.018]])
+    array([[1.024, 2.04 , 3.095, 3.989]])
 
     The derivatives of the first point by all points, in PyTorch:
 
@@ -66,6 +66,7 @@ def differentiable_step(X: Array, U: Array, F: float | Array, dt: float = MODEL_
     >>> X = torch.tensor([[1.0, 2.0, 3.0, 4.0]], requires_grad=True)
     >>> l96bench.differentiable_step(X, -0.5 * X, 8.0)[0, 0].backward()
     >>> X.grad.numpy().round(3)
+    array([[ 0.985,  0.039, -0.039, -0.011]], dtype=float32)
     """
     xp = _namespace(X, U, F)
     _check_states(X, xp)
