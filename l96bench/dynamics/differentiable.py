@@ -54,19 +54,18 @@ def differentiable_step(X: Array, U: Array, F: float | Array, dt: float = MODEL_
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import torch
     >>> import l96bench
-    >>> X = np.array([[1.0, 2.0, 3.0, 4.0]])
-    >>> l96bench.differentiable_step(X, -0.5 * X, 8.0).round(3)
+    >>> X = torch.tensor([[1.0, 2.0, 3.0, 4.0]], dtype=torch.float64, requires_grad=True)
+    >>> ahead = l96bench.differentiable_step(X, -0.5 * X, 8.0)
+    >>> ahead.detach().numpy().round(3)
     array([[1.024, 2.04 , 3.095, 3.989]])
 
-    The derivatives of the first point by all points, in PyTorch:
+    The derivatives of the first point by all points:
 
-    >>> import torch
-    >>> X = torch.tensor([[1.0, 2.0, 3.0, 4.0]], requires_grad=True)
-    >>> l96bench.differentiable_step(X, -0.5 * X, 8.0)[0, 0].backward()
+    >>> ahead[0, 0].backward()
     >>> X.grad.numpy().round(3)
-    array([[ 0.985,  0.039, -0.039, -0.011]], dtype=float32)
+    array([[ 0.985,  0.039, -0.039, -0.011]])
     """
     xp = _namespace(X, U, F)
     _check_states(X, xp)

@@ -243,7 +243,7 @@ def test_errors_say_what_was_expected(library: str) -> None:
             differentiable_rollout(linear, LIBRARIES[library](X0), n_steps, F=20.0, every=every)
 
 
-@pytest.mark.parametrize(("library", "other"), permutations(LIBRARIES, 2))
+@pytest.mark.parametrize(("library", "other"), list(permutations(LIBRARIES, 2)))
 def test_two_libraries_do_not_mix(library: str, other: str) -> None:
     X, U = LIBRARIES[library](attractor(2)), LIBRARIES[other](attractor(2))
     F = LIBRARIES[other]([[20.0], [18.0]])

@@ -134,8 +134,8 @@ def test_the_code_of_a_family_of_another_package_counts(tmp_path: Path, monkeypa
 
 NO_NUMBERS = """
     array-api-compat captum cloudpickle dask distributed filelock h5netcdf h5py jinja2 joblib lazy-loader markupsafe
-    matplotlib moviepy onnxscript pandas pebble pettingzoo pillow platformdirs pyarrow pydantic pyyaml rich threadpoolctl
-    typer xarray
+    matplotlib moviepy onnxscript pandas pebble pettingzoo pillow platformdirs pyarrow pydantic pyyaml rich
+    threadpoolctl typer xarray
 """
 """Dependencies that only draw, write, read, distribute or look up functions: another version gives the same score."""
 
