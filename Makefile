@@ -86,7 +86,7 @@ measurements: $(READY)  ## Remake docs/measurements.md.
 	$(BIN)/python docs/measurements.py
 
 scale: $(READY)  ## Remake docs/scale.md: what a sweep of 10,000 models on 100 workers costs.
-	$(BIN)/python docs/scale.py
+	$(BIN)/python docs/scale.py --again
 
 clean:  ## Remove the environment and local results; the data cache stays.
 	rm -rf $(VENV) results results-quick

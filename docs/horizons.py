@@ -119,7 +119,7 @@ def picture(found: list[Point]) -> None:
 INTRODUCTION = """# The horizon of online training
 
 A stencil network 5-64-64-1 is fitted to U, and then trained through the resolved model: gradients of the error of X
-along forecasts flow back through every step of the differentiable twin (`l96bench.dynamics.torch_resolved`) into the
+along forecasts flow back through every step of the differentiable twin (`l96bench.differentiable_rollout`) into the
 weights. The horizon is the length of these forecasts. Every horizon gets the same 500 steps of
 the optimizer, so that long ones cost more; one seed, one processor thread, the training split of 2,000 MTU.
 

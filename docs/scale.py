@@ -1,14 +1,22 @@
-"""What a sweep of 10,000 models on 100 workers costs, measured, as docs/scale.md. Run by `make scale`."""
+"""What a sweep of 10,000 models on 100 workers costs, as docs/scale.md. Run by `make scale`.
+
+What was measured is docs/measured/scale.json; `--again` measures anew. All seconds are of processor time, so that other
+work on the machine does not count.
+"""
 
 import json
 import math
 import operator
+import os
 import pickle
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from measured import measured
 
 import l96bench
 
@@ -25,82 +33,82 @@ UNITS = (
 )
 """What the cost of a unit is measured on: one entry and one task each."""
 TRIVIAL = 1000
-"""Units without work, by which the driver and the scheduler are measured."""
+"""Units without work, by which the driver is measured."""
+ROWS = 20
+"""Rows of five seeds and two tasks that it makes of results."""
+DURATION, SPIN_UP = 200.0, 100.0
+"""MTU of a simulation whose speed is measured."""
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
-    """How long a call takes, and what it gives."""
-    start = time.perf_counter()
+    """Processor seconds of a call, here and in processes that end within it, and what it gives."""
+    start = sum(os.times()[:4])
     value = function()
-    return time.perf_counter() - start, value
+    return sum(os.times()[:4]) - start, value
 
 
-def unit(name: str, *tasks: str) -> l96bench.Unit:
+def unit(name: str, *ids: str) -> l96bench.Unit:
     """The unit of an entry's first seed on some tasks."""
-    return l96bench.Unit(name, l96bench.find_code(name), tasks, tuple(f"key {i}" for i in range(len(tasks))), 0)
+    tasks = tuple(map(l96bench.make_task, ids))
+    return l96bench.Unit(name, l96bench.find_code(name), tasks, tuple(f"key {i}" for i in range(len(ids))), 0)
 
 
-def costs() -> tuple[list[tuple[str, ...]], dict[tuple[str, str], float], dict[str, str]]:
-    """Rows of the cost of each unit; its seconds; and the texts of the results of the network."""
-    rows, spent, texts = [], {}, {}
+def costs() -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """What each unit costs, and the texts of the results of the network."""
+    found, texts = [], {}
     for name, id in UNITS:
         one = unit(name, id)
         l96bench.make_task(id).prepare(progress=False)
         l96bench.run_unit(
             unit("linear" if "increment" not in id and "recovery" not in id else name, id)
         )  # compiles and reads
-        total, results = seconds(lambda one=one: l96bench.run_unit(one))
+        total, results = seconds(partial(l96bench.run_unit, one))
         (text,) = results.values()
-        training = l96bench.Result.model_validate_json(text).cost.training_seconds or 0.0
-        spent[name, id] = total
         if name == "stencil_network":
             texts[id] = text
-        sizes = (f"{len(pickle.dumps(one)):,}", f"{len(text.encode()):,}")
-        rows.append((name, id, f"{training:.2f}", f"{total - training:.2f}", *sizes))
-    return rows, spent, texts
+        training = l96bench.Result.model_validate_json(text).cost.training_seconds or 0.0
+        sizes = {"sent": len(pickle.dumps(one)), "returned": len(text.encode())}
+        found.append({"entry": name, "task": id, "training": training, "scoring": total - training, **sizes})
+    return found, texts
 
 
-def data() -> tuple[float, float, str]:
-    """Seconds of one core to make a regime's data, from the measured speed; their bytes; and a sentence about both."""
-    regime = l96bench.get_regime(REGIME)
-    duration = 200.0
-    took, _ = seconds(lambda: l96bench.simulate(regime, duration, seed=0, store_fast=False, progress=False, threads=1))
-    splits, cases = l96bench.splits_of(regime), l96bench.Cases()
-    simulated = sum(each.n_trajectories * (each.duration + 100.0) for each in splits if each.name != "perfect")
-    simulated += len(cases) * cases.members * (cases.memory + max(cases.leads))
-    whole = took * simulated / (duration + 100.0)
-    size = sum(path.stat().st_size for path in (l96bench.cache_folder() / "v1" / REGIME).rglob("*.npy"))
-    text = (
-        f"The data of `{REGIME}` are {size / 1e6:.0f} MB, and {simulated:,.0f} MTU of simulation: {whole:.0f} s on one "
-        f"core, from {took:.2f} s for {duration + 100.0:g} MTU. Each cache makes them once; they are not moved. "
-        "Workers on one machine, or on a shared disk, share a cache: set `L96BENCH_CACHE` to the same folder for them. "
-        "One makes a data set, the others wait for it."
+def data() -> dict[str, float]:
+    """Seconds of one core for a simulation, and to make a regime's data, computed from it; and their bytes."""
+    regime, threads = l96bench.get_regime(REGIME), 1
+    took, _ = seconds(
+        lambda: l96bench.simulate(regime, DURATION, seed=0, store_fast=False, progress=False, threads=threads)
     )
-    return whole, size, text
+    splits, cases = l96bench.splits_of(regime), l96bench.Cases()
+    simulated = sum(each.n_trajectories * (each.duration + SPIN_UP) for each in splits if each.name != "perfect")
+    simulated += len(cases) * cases.members * (cases.memory + max(cases.leads))
+    size = sum(path.stat().st_size for path in (l96bench.cache_folder() / "v1" / REGIME).rglob("*.npy"))
+    return {"took": took, "simulated": simulated, "bytes": size}
 
 
-def overhead(sent: int, returned: int) -> float:
-    """Seconds a unit costs the driver, the scheduler and a worker when there is nothing to compute."""
-    import dask
-    from distributed import LocalCluster
+def driver(sent: int, texts: dict[str, str]) -> dict[str, float]:
+    """Seconds that a unit costs this process, the driver: to send and to collect it, and to keep what it found.
 
-    items, repeat = ["x" * sent] * TRIVIAL, math.ceil(returned / sent)
+    Scheduler and workers are processes of their own; the workers have nothing to do but to return a text.
+    """
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    returned = sum(len(text.encode()) for text in texts.values())
+    work = operator.methodcaller("__mul__", math.ceil(returned / sent))
     with (
-        dask.config.set({"distributed.worker.daemon": False}),
+        patch.dict(os.environ, {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}),
         tempfile.TemporaryDirectory() as folder,
-        LocalCluster(
+        SubprocessCluster(
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
             n_workers=2,
             threads_per_worker=1,
-            host="127.0.0.1",
-            protocol="tcp",
-            dashboard_address="127.0.0.1:0",
-            local_directory=folder,
+            worker_kwargs={"local_directory": folder},
         ) as cluster,
     ):
-        work = operator.methodcaller("__mul__", repeat)
+        items = ["x" * sent] * TRIVIAL
         list(l96bench.in_parallel(work, items[:20], dask=cluster.scheduler_address))
-        took, _ = seconds(lambda: list(l96bench.in_parallel(work, items, dask=cluster.scheduler_address)))
-    return took / TRIVIAL
+        sending, _ = seconds(lambda: list(l96bench.in_parallel(work, items, dask=cluster.scheduler_address)))
+    return {"sending": sending / TRIVIAL, "keeping": bookkeeping(texts)}
 
 
 def bookkeeping(texts: dict[str, str]) -> float:
@@ -109,7 +117,7 @@ def bookkeeping(texts: dict[str, str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
 
         def keep() -> None:
-            for seeds in five:
+            for seeds in five * ROWS:
                 paths = [Path(folder) / f"{seed}.json" for seed in range(5)]
                 for path, text in zip(paths, seeds, strict=True):
                     path.write_text(text, encoding="utf-8")
@@ -117,7 +125,7 @@ def bookkeeping(texts: dict[str, str]) -> float:
 
         keep()
         took, _ = seconds(keep)
-    return took / 5
+    return took / 5 / ROWS
 
 
 def with_seed(text: str, seed: int) -> str:
@@ -146,8 +154,8 @@ def plan(cost: float, making: float, serial: float, sent: float, returned: float
 
 HEAD = """# A sweep of 10,000 models on 100 workers
 
-Made by `make scale` (`docs/scale.py`): every number is measured on the machine that made this page, with one thread a
-process, or computed from such numbers.
+Made by `make scale` (`docs/scale.py`): every number is measured on one machine, in seconds of a processor, with one
+thread a process, or computed from such numbers.
 
 ## Commands
 
@@ -159,6 +167,7 @@ DASK_DISTRIBUTED__WORKER__DAEMON=False dask worker tcp://HOST:8786 --nworkers 16
 # anywhere: all baselines (or make baselines DASK=tcp://HOST:8786), one's own models, the data alone
 l96bench run --all --dask tcp://HOST:8786
 l96bench run models/*.py --dask tcp://HOST:8786
+l96bench sweep stencil_network --option radius=1,2,3 --dask tcp://HOST:8786
 l96bench data make --dask tcp://HOST:8786
 ```
 
@@ -179,30 +188,45 @@ finds goes back to the driver, which alone writes it into its cache and its fold
 """
 
 
-def main() -> None:
-    """Write docs/scale.md."""
-    rows, spent, texts = costs()
-    sent = len(pickle.dumps(unit("stencil_network", *texts)))
-    returned = sum(len(text.encode()) for text in texts.values())
-    training = l96bench.Result.model_validate_json(next(iter(texts.values()))).cost.training_seconds or 0.0
-    cost = sum(spent["stencil_network", id] for id in texts) - training
-    cheap = sum(spent["quartic", id] for id in texts)
-    making, size, about_data = data()
-    network, driver = overhead(sent, returned), bookkeeping(texts)
-    serial = network + driver
+def measure() -> dict[str, Any]:
+    """All that is measured."""
+    units, texts = costs()
+    return {"units": units, "data": data(), "driver": driver(len(pickle.dumps(unit("stencil_network", *texts))), texts)}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    found = measured("scale", measure)
+    units, about, own = found["units"], found["data"], found["driver"]
+    networks = [each for each in units if each["entry"] == "stencil_network"]
+    cost = networks[0]["training"] + sum(each["scoring"] for each in networks)
+    cheap = sum(each["training"] + each["scoring"] for each in units if each["entry"] == "quartic")
+    sent, returned = max(each["sent"] for each in networks), sum(each["returned"] for each in networks)
+    making = about["took"] * about["simulated"] / (DURATION + SPIN_UP)
+    serial = own["sending"] + own["keeping"]
     header = ("entry", "task", "training (s)", "scoring (s)", "bytes sent", "bytes of the result")
     share, limit = MODELS / WORKERS * cost, cost / serial
+    rows = [
+        (
+            *(each["entry"], each["task"], f"{each['training']:.2f}", f"{each['scoring']:.2f}"),
+            *(f"{each['sent']:,}", f"{each['returned']:,}"),
+        )
+        for each in units
+    ]
     parts = [
         HEAD.rstrip(),
         "## Cost of a unit",
         "Scoring offline includes training on three smaller budgets.",
         l96bench.markdown_table(header, rows, left=header[:2]),
         "## Data",
-        about_data,
-        "## Driver and scheduler",
-        f"{TRIVIAL:,} units without work, of the size of a network's ({sent:,} bytes there, {returned:,} back), on "
-        f"two workers that share the cores with scheduler and driver: {1e3 * network:.1f} ms each. Keeping the "
-        f"results, and making a row of every five seeds, takes {1e3 * driver:.1f} ms more: "
+        f"The data of `{REGIME}` are {about['bytes'] / 1e6:.0f} MB, and {about['simulated']:,.0f} MTU of simulation: "
+        f"{making:.0f} s on one core, from {about['took']:.2f} s for {DURATION + SPIN_UP:g} MTU. Each cache makes them "
+        "once; they are not moved. Workers on one machine, or on a shared disk, share a cache: set `L96BENCH_CACHE` "
+        "to the same folder for them. One makes a data set, the others wait for it.",
+        "## The driver",
+        f"{TRIVIAL:,} units without work, of the size of a network's ({sent:,} bytes there, {returned:,} back), whose "
+        f"scheduler and two workers are other processes: {1e3 * own['sending']:.1f} ms of the driver's processor each. "
+        f"Keeping the results, and making a row of every five seeds, takes {1e3 * own['keeping']:.1f} ms more: "
         f"{1.0 / serial:.0f} units a second.",
         "## The sweep",
         plan(cost, making, serial, sent, returned),
@@ -211,12 +235,13 @@ def main() -> None:
         f"saturate it; with {WORKERS} it is busy {100.0 * WORKERS / limit:.0f} % of the time. Cheap units meet "
         f"this limit first: quartics, of {cheap:.1f} s, at {cheap / serial:,.0f} workers.\n"
         f"- *Data*: {making:.0f} s at the start of every cache, {100.0 * making / (making + share):.0f} % of the time "
-        f"of {WORKERS} workers that share nothing. Moving them instead would be {WORKERS * size / 1e9:.0f} GB.\n"
+        f"of {WORKERS} workers that share nothing. Moving them instead would be {WORKERS * about['bytes'] / 1e9:.0f} "
+        "GB.\n"
         "- *The longest unit*: those that train for minutes begin first; the end is ragged by the last ones, here "
         f"{cost:.0f} s of {share / 60:.0f} min.",
     ]
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(page(), encoding="utf-8")

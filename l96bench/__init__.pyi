@@ -9,6 +9,7 @@ from .data.store import array_digest, cache_folder
 from .data.systems import draw_systems
 from .dynamics.ar1 import AR1Closure
 from .dynamics.closures import Closure, as_closure
+from .dynamics.differentiable import differentiable_rollout, differentiable_step
 from .dynamics.polynomial import PUBLISHED, NoClosure, Polynomial, PublishedClosure
 from .dynamics.resolved import Rollout, rollout
 from .dynamics.steps import Block, StepForm, SteppedClosure
@@ -129,6 +130,8 @@ __all__ = [
     "combine_seeds",
     "compare",
     "diagnostics",
+    "differentiable_rollout",
+    "differentiable_step",
     "draw_systems",
     "envs",
     "equations",

@@ -29,7 +29,7 @@ __all__ = ["Outcome", "in_parallel", "installed", "one_thread"]
 
 _LIBRARIES = (
     *("numpy", "numba", "scipy", "scikit-learn", "torch", "onnx", "onnxruntime", "skl2onnx", "gymnasium"),
-    *("sb3-contrib", "stable-baselines3", "pysindy", "gplearn", "pyoperon", "sympy"),
+    *("equinox", "jax", "optax", "sb3-contrib", "stable-baselines3", "pysindy", "gplearn", "pyoperon", "sympy"),
 )
 """Libraries whose version may change the bits of a result."""
 _PATIENCE = 5.0

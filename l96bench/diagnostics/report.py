@@ -11,6 +11,7 @@ import jinja2
 
 from l96bench.diagnostics.figures import plain, png, style
 from l96bench.diagnostics.registry import Diagnostic, Section, find_diagnostic, list_diagnostics
+from l96bench.diagnostics.standing import summary
 from l96bench.diagnostics.subject import Subject
 from l96bench.diagnostics.training import train
 from l96bench.entries.entry import Entry
@@ -19,6 +20,9 @@ from l96bench.files import write_atomic
 from l96bench.progress import progress as show_progress
 from l96bench.results.record import Result
 from l96bench.submissions.names import resolve
+
+_LONGEST = 10
+"""Rows of a table that is shown open; longer ones are folded."""
 
 
 def default_folder(name: str, place: str) -> Path:
@@ -154,13 +158,13 @@ def write_report(
         for name, picture in pictures.items():
             write_atomic(output / f"{name}.png", picture)
         path = output / ("index.html" if only is None else f"{'-'.join(each.name for each in chosen)}.html")
-        write_atomic(path, page(subject, sections, pictures))
+        write_atomic(path, page(subject, summary(subject, results), sections, pictures))
     except OSError as error:
         raise L96BenchError(f"{output}: expected a folder that can be written, got {error}") from error
     return path, sections
 
 
-def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
+def page(subject: Subject, first: Section, sections: Sequence[Section], pictures: dict[str, bytes]) -> str:
     """Return the page as HTML: every text escaped, every picture inside, nothing fetched from anywhere."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("l96bench.diagnostics"),
@@ -173,7 +177,9 @@ def page(subject: Subject, sections: Sequence[Section], pictures: dict[str, byte
     return environment.get_template("report.html.j2").render(
         entry=subject.entry,
         place=subject.place,
+        first=first,
         sections=sections,
+        longest=_LONGEST,
         sources={name: f"data:image/png;base64,{base64.b64encode(each).decode()}" for name, each in pictures.items()},
         tasks=" and ".join(task.id for task in subject.tasks),
     )

@@ -10,6 +10,7 @@ from l96bench.diagnostics.figures import BLUE, GREY, VERMILION, figure, plain
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.diagnostics.subject import Subject
 from l96bench.metrics.glossary import Metric, find_metric
+from l96bench.results.origin import Origin
 from l96bench.results.record import Result
 from l96bench.results.score import Score, Value
 
@@ -33,14 +34,58 @@ def standing(subject: Subject, results: Results) -> Section:
         f"{f' ({failures.note})' if failures.note else ''}."
     )
     table = []
+    known = subject.tasks[-1].glossary
     numbers: list[tuple[str, Score | Value]] = [("score", row.score), *row.metrics.items()]
     for key, value in numbers:
         ends = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
-        table.append((key, f"{value.value:.4g}", ends, *meaning(subject.tasks[-1].glossary, key)))
+        table.append((title(known, key), f"{value.value:.4g}", ends, *meaning(known, key)))
     if row.cost.training_seconds is not None:
         table.append(("training", f"{row.cost.training_seconds:.3g}", "", "s", "lower is better", "Processor time."))
     picture = draw([each for each in results if each.task == task], name)
     return Section(caption, ("number", "value", "95 %", "unit", "direction", "what it is"), table, picture)
+
+
+def summary(subject: Subject, results: Results) -> Section:
+    """Return what a reader wants first: a line a task with score, distance from the best, and cost; no picture."""
+    table = []
+    for task in subject.tasks:
+        rows = [each for each in results if each.task == task.id]
+        row = row_of(rows, task.id, subject.entry.name)
+        if row is None:
+            table.append((task.id, "no row yet", "", "", "", ""))
+            continue
+        best = max((each for each in rows if _is_ranked(each)), key=lambda each: each.score.value, default=row)
+        behind = best.score.compare(row.score)
+        told = "" if behind.distinguishable else ", not told apart"
+        cost = row.cost
+        table.append(
+            (
+                task.id,
+                f"{row.score.value:.2f} [{row.score.low:.2f}, {row.score.high:.2f}]",
+                str(len(row.model.seeds) or ""),
+                "is the best"
+                if best is row
+                else f"{behind.difference:.2f} [{behind.low:.2f}, {behind.high:.2f}]{told}: {best.model.name}",
+                "" if cost.training_seconds is None else f"{cost.training_seconds:.3g} s",
+                "" if cost.microseconds_per_call is None else f"{cost.microseconds_per_call:.3g} µs",
+            )
+        )
+    caption = (
+        "Scores of the rows with 95 % intervals, by how much the best row that the board trains itself is ahead, and "
+        "processor time of training a seed and of a call."
+    )
+    header = ("task", "score", "seeds", "behind the best", "training", "a call")
+    return Section(caption, header, table, name="summary", title="Summary")
+
+
+def _is_ranked(row: Result) -> bool:
+    return row.model.kind != "reference" and row.origin is Origin.TRAINED_HERE
+
+
+def title(glossary: Sequence[Metric], key: str) -> str:
+    """Return the title of a number of a row; its key where the family's glossary lacks it."""
+    found = find_metric(glossary, key)
+    return key if found is None else found.title
 
 
 def meaning(glossary: Sequence[Metric], key: str) -> tuple[str, str, str]:

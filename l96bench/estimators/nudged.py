@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from l96bench.checks import whole_multiple
-from l96bench.dynamics import torch_resolved
+from l96bench.dynamics.differentiable import differentiable_step
 from l96bench.dynamics.truth import TRUTH_DT, State, advance, simulate
 from l96bench.errors import ModelError
 from l96bench.estimators.network import TorchRegressor
@@ -69,7 +69,7 @@ class CoupledRuns:
         before = self.truth
         for state in self.states:
             advance(self.regime, state, self._n_steps)
-        ahead = torch_resolved.step(torch.from_numpy(self.X), torch.from_numpy(U), self.regime.F, self.dt).numpy()
+        ahead = differentiable_step(torch.from_numpy(self.X), torch.from_numpy(U), self.regime.F, self.dt).numpy()
         target = U + ((self.truth - before) - (ahead - self.X)) / self.dt
         self.X = ahead
         return np.where(np.isfinite(target), target, U)  # a truth run that blew up teaches nothing

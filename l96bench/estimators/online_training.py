@@ -1,7 +1,7 @@
 """Networks trained through the resolved model, on the error of forecasts of X instead of the error of U.
 
 A network shared by all points starts from its least-squares fit to U; the error of forecasts of random windows of the
-training trajectory is then differentiated through `l96bench.dynamics.torch_resolved`. A short window, or *horizon*,
+training trajectory is then differentiated through `l96bench.differentiable_rollout`. A short window, or *horizon*,
 gives nearly the least-squares fit; along a long one errors and gradients grow chaotically.
 """
 
@@ -18,8 +18,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from l96bench.checks import checked_random_state, whole_multiple
-from l96bench.dynamics import torch_resolved
 from l96bench.dynamics.ar1 import ar1_noise
+from l96bench.dynamics.differentiable import differentiable_rollout
 from l96bench.estimators.network import TorchRegressor
 from l96bench.estimators.regressors import StencilRegressor
 from l96bench.estimators.ring import stencil_index, stencil_rows
@@ -98,7 +98,7 @@ class _OnlineRegressor(StencilRegressor):
     def _forecast(self, closure: Callable[[torch.Tensor], torch.Tensor], X0: torch.Tensor, leads: int) -> torch.Tensor:
         """Forecast X (lead, member, K) every `interval`; a member that blows up is reset to its start."""
         limits = bounds(*self._scales[:2])
-        return torch_resolved.rollout(
+        return differentiable_rollout(
             closure, X0, leads * self._every, F=self.F, dt=self.dt, every=self._every, limits=limits
         )
 

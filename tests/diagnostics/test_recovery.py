@@ -12,9 +12,11 @@ import pytest
 from l96bench.diagnostics import RecoverySubject, diagnose, make_report, write_report
 from l96bench.diagnostics.recovery.coefficients import coefficients, readable, spurious
 from l96bench.diagnostics.recovery.recovery import METRICS, grids_of
+from l96bench.diagnostics.standing import summary
 from l96bench.entries.entry import Entry
 from l96bench.equations import EquationSet
 from l96bench.equations.discoverers import KnownEquations
+from l96bench.metrics.glossary import find_metric
 from l96bench.results.record import Result
 from l96bench.results.score import Value
 from l96bench.tasks.discovery import RAISED, Discovery
@@ -158,12 +160,31 @@ def test_a_row_stands_among_the_others(single: EquationRecovery, make_result: Ca
     results[1] = results[1].model_copy(update={"metrics": {"failed": Value(value=0.25), "unknown": Value(value=1.0)}})
     section = diagnose("standing", subject_of(single, single.instances[0].texts), results)
     assert section.rows[0][:5] == ("score", "70", "[69, 72]", "points", "higher is better")
-    assert section.rows[1][:5] == ("failed", "0.25", "", "1", "lower is better")
+    assert section.rows[1][:5] == (find_metric(single.glossary, "failed").title, "0.25", "", "1", "lower is better")
     assert section.rows[2] == ("unknown", "1", "", "", "", "")
     assert section.figure is not None
     labels = section.figure.axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["best", "known", "worse"]
     assert [label.get_weight() for label in labels] == ["normal", "bold", "normal"]
+
+
+def test_a_summary_says_score_distance_from_the_best_and_cost(
+    single: EquationRecovery, make_result: Callable[..., Result]
+) -> None:
+    subject = subject_of(single, single.instances[0].texts)
+    (missing,) = summary(subject, []).rows
+    assert missing[:2] == (single.id, "no row yet")
+    known, best = make_result("known", single.id, 70.0), make_result("best", single.id, 90.0)
+    ceiling = make_result("true equations", single.id, 100.0)
+    ceiling = ceiling.model_copy(update={"model": ceiling.model.model_copy(update={"kind": "reference"})})
+    (row,) = summary(subject, [known, best, ceiling]).rows
+    gap = best.score.compare(known.score)
+    assert row[1] == f"70.00 [{known.score.low:.2f}, {known.score.high:.2f}]"
+    assert row[3].startswith(f"20.00 [{gap.low:.2f}, {gap.high:.2f}]")
+    assert row[3].endswith(": best")
+    assert ("not told apart" in row[3]) is (gap.low <= 0.0)
+    (alone,) = summary(subject, [known, ceiling]).rows
+    assert alone[3] == "is the best"
 
 
 @pytest.mark.slow
@@ -173,7 +194,9 @@ def test_the_page_has_its_own_sections(single: EquationRecovery, tmp_path: Path)
     assert [each.name for each in sections] == ["equations", "terms", "recovery", "standing"]
     assert [row[-1] for row in sections[1].rows] == ["scored"] * 4
     assert {row[4] for row in sections[1].rows} == {"1"}
-    assert "known on single" in path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert "known on single" in text
+    assert text.count("<details>") == sum(len(each.rows) > 10 for each in sections)
 
 
 @pytest.mark.slow

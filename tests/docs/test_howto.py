@@ -13,6 +13,8 @@ import typer.main
 from typer.testing import CliRunner
 
 from l96bench.cli import app
+from l96bench.submissions.folder import check_folder
+from tests.examples import describe
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = [DOCS / "start.md", *sorted((DOCS / "howto").glob("*.md"))]
@@ -31,9 +33,11 @@ def _same_threads() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_same_threads")
+@pytest.mark.usefixtures("_same_threads", "in_process")
 @pytest.mark.parametrize("path", [path for path in PAGES if CODE[path]], ids=lambda path: path.stem)
-def test_code_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_runs_and_its_files_pass_the_check(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path.stem == "jax":
+        pytest.importorskip("equinox", reason="needs the extra jax")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": path.stem}
     for block in CODE[path]:
@@ -41,6 +45,10 @@ def test_code_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         if any(name in OUTSIDE and find_spec(name) is None for name in imported):
             continue
         exec(compile(block, str(path), "exec"), names)
+    for file in tmp_path.glob("*.onnx"):
+        describe(file, "online-rollout/wilks-f20-v2")
+        found = check_folder(tmp_path)
+        assert (found.faults, found.notes) == ([], [])
 
 
 def test_a_newcomer_gets_from_the_start_page_to_a_submission(

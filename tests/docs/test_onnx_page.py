@@ -12,6 +12,7 @@ from l96bench.graphs.onnx_file import MAX_NODES, MAX_ONNX_BYTES, OPERATORS, OPSE
 from l96bench.graphs.step_form import MAX_COLUMNS
 from l96bench.graphs.step_map import StateMap, StepMap
 from l96bench.submissions.folder import check_folder
+from tests.examples import describe
 
 PAGE = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
 TASK = "online-rollout/wilks-f20-v2"
@@ -47,12 +48,7 @@ def test_an_example_passes_the_check(
     folder.mkdir()
     monkeypatch.chdir(folder)
     exec(compile(code, f"{name}.py", "exec"), {"__name__": "__main__"})
-    fields = {
-        "schema": "l96bench/submission/2", "name": f"{name} of a page", "authors": ["Some One"], "kind": "example",
-        "inputs": "X", "description": "An example.", "tasks": [TASK], "artifacts": f"{name}.onnx", "license": "CC0-1.0",
-        "training": [{"regime": "wilks-f20", "split": "train"}],
-    } | (yaml.safe_load(said) or {})  # fmt: skip
-    (folder / "submission.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
+    describe(folder / f"{name}.onnx", TASK, **(yaml.safe_load(said) or {}))
     found = check_folder(folder)
     assert (found.faults, found.notes) == ([], [])
     assert found.scores[TASK] is not None

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom", "rewards", "search")
+NAMES = ("metrics", "datasheet", "results", "recovery", "horizons", "headroom", "rewards", "scale", "search")
 
 
 @pytest.mark.slow

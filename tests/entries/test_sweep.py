@@ -119,7 +119,7 @@ def test_a_combination_that_fails_is_a_row_that_says_so(script: Path) -> None:
 
 
 def test_options_that_there_are_not_are_refused_before_anything_runs(script: Path) -> None:
-    with pytest.raises(ArgumentError, match="no option 'scal'.*'scale'"):
+    with pytest.raises(ArgumentError, match=r"no option 'scal'.*'scale'"):
         sweep("scaled.py", {"scal": [1.0]}, [OFFLINE])
     with pytest.raises(ArgumentError, match="set_params"):
         sweep("wilks", {"degree": [1]}, [OFFLINE])
