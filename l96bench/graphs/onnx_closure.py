@@ -110,7 +110,7 @@ class OnnxClosure(Stateless):
     Examples
     --------
     >>> import l96bench, pathlib, tempfile
-    >>> import onnxruntime
+    >>> import onnx
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = l96bench.export_onnx(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.onnx", K=4)
     ...     closure = l96bench.OnnxClosure(file.read_bytes())

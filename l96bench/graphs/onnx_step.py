@@ -95,7 +95,7 @@ def read_closure(data: bytes, K: int | None = None, name: str = "closure.onnx") 
     Examples
     --------
     >>> import l96bench, tempfile
-    >>> import onnxruntime
+    >>> import onnx
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = l96bench.export_onnx(l96bench.Polynomial([1.0, -0.5]), f"{folder}/closure.onnx", K=4)
     ...     closure = l96bench.read_closure(file.read_bytes())
