@@ -52,9 +52,9 @@ class ClimateInversion(RedNoiseLearner):
     Examples
     --------
     >>> from l96bench import assimilation as da
-    >>> learner = da.ClimateInversion(degree=3)  # learner.fit(series) takes a minute
-    >>> learner.degree
-    3
+    >>> learner = da.ClimateInversion(degree=3)
+    >>> learner
+    ClimateInversion(degree=3, random_state=0)
     """
 
     def __init__(self, degree: int = 4, random_state: int | None = 0) -> None:

@@ -100,7 +100,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]], left
     Returns
     -------
     Markdown
-        The table, with every `|` in its cells escaped.
+        The lines of the table.
 
     Examples
     --------

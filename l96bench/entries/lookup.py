@@ -197,7 +197,7 @@ def find_code(name: str) -> EntryCode:
     Returns
     -------
     EntryCode
-        The text of the script or module, which is not run, and its digest.
+        The text of the script or module, and its digest.
 
     Raises
     ------

@@ -256,7 +256,7 @@ class Described:
     Parameters
     ----------
     assimilation : Assimilation, optional
-        For `da-increment`: the forecast model, the closure and the filter that the file is used in.
+        For `da-increment`: the role of the file, and the filter that it runs in.
     step : StepMap, optional
         For a step with state or random numbers: what the inputs and outputs of the ONNX file are.
 
