@@ -36,23 +36,19 @@ __all__ = ["CEILING", "Job", "broken_entries", "plan", "result_path", "run_jobs"
 def broken_entries(names: Sequence[str], limit: float) -> dict[str, str]:
     """Return which scripts and modules cannot be loaded, and why: they raise, end the process, crash it or hang.
 
-    They are tried in a process of their own for at most `limit` seconds. Names that are unknown are not among them.
+    They are tried in a process of their own for at most `limit` seconds, all before the first is loaded in this one:
+    what JAX has started here would make the next one's process hang. Names that are unknown are not among them.
     """
-    found = {}
-    for name in names:
-        if not name.endswith(".py") and ":" not in name:
-            continue
-        fault = fault_of(lambda name=name: find_code(name).load(), limit)  # type: ignore[misc]
+    scripts = [name for name in names if name.endswith(".py") or ":" in name]
+    found = {name: fault_of(lambda name=name: find_code(name).load(), limit) for name in scripts}  # type: ignore[misc]
+    for name in (name for name in scripts if not found[name]):
         try:
-            if not fault:
-                find_code(name).load()
+            find_code(name).load()
         except UnknownIdError:
             continue
         except L96BenchError as error:
-            fault = str(error)
-        if fault:
-            found[name] = fault
-    return found
+            found[name] = str(error)
+    return {name: fault for name, fault in found.items() if fault}
 
 
 @dataclass(frozen=True, slots=True)

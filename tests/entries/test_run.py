@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -364,6 +365,17 @@ def test_what_never_ends_its_loading_is_found_before_it_is(tmp_path: Path) -> No
     path.write_text(BAD.format(module="time.sleep(10000)", make="pass"))
     found = broken_entries([str(path)], 1.0)
     assert "it was stopped: expected it to end within 1 s, it went on" in found[str(path)]
+
+
+@pytest.mark.slow
+def test_several_scripts_may_use_jax(tmp_path: Path) -> None:
+    """JAX hangs in the forks of a process that has used it: in a process of their own, which other tests have not."""
+    pytest.importorskip("jax", reason="needs JAX")
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(BAD.format(module="import jax; jax.jit(jax.numpy.sin)(1.0)", make="pass"))
+    program = "from l96bench.entries.run import broken_entries; print(broken_entries(['one.py', 'two.py'], 30.0))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("{}", "")
 
 
 @pytest.mark.slow
