@@ -288,10 +288,12 @@ class Recall:
     def _distance(self, X: FloatArray) -> float:
         K = X.shape[-1]
         n = self.QUERIES // K
-        windows = self._windows(X)
-        all_of_them = windows.shape[0] * windows.shape[1]
-        picked = np.linspace(0, all_of_them - 1, n).astype(np.int64)
-        queries = windows[picked // windows.shape[1], picked % windows.shape[1]]  # (query, state, K)
+        n_windows, n_members = len(X) - self.EVERY * (self.STATES - 1), X.shape[1]
+        picked = np.linspace(0, n_windows * n_members - 1, n).astype(np.int64)
+        times, members = np.divmod(picked, n_members)
+        queries = np.stack(
+            [X[times + i * self.EVERY, members] for i in range(self.STATES)], axis=1
+        )  # (query, state, K)
         turned = np.stack([np.roll(queries, turn, axis=-1) for turn in range(K)]).reshape(K * n, -1)
         nearest = np.full(n, np.inf)
         norms = np.square(turned).sum(axis=1)

@@ -46,7 +46,6 @@ from l96bench.tasks.online_scores import (
     Forecasts,
     Runs,
     check_numbers,
-    climate_metrics,
     climate_part,
     climate_series,
     extremes,
@@ -349,7 +348,6 @@ class OnlineRollout(ClosureTask):
             pairs = ((none.climates[key], members), (run, own), (twin, second))
             part, replicates, found = climate_part(pairs, (truth, true), self.grids[key])
             parts.append((part, replicates))
-            found |= climate_metrics(run, own, (truth, true), self.grids[key])
             found |= extremes(run, own, self.grids[key].mean[0], self.waves[key])
             found |= momentum_metrics(run, own)
             metrics |= {f"{name}{key}": value for name, value in found.items()}

@@ -30,7 +30,6 @@ __all__ = [
     "Forecasts",
     "Runs",
     "check_numbers",
-    "climate_metrics",
     "climate_part",
     "climate_series",
     "extremes",
@@ -232,10 +231,14 @@ def forecast_metrics(
 def climate_part(
     runs: tuple[tuple[ClimateRun, Array], ...], truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
 ) -> tuple[float, Array, dict[str, Value]]:
-    """Return ``(D_none - D) / (D_none - D_truth)`` with replicates and distances, from `runs` (none, model, truth)."""
+    """Return ``(D_none - D) / (D_none - D_truth)`` with replicates, and the metrics of the model's climate.
+
+    The `runs` are those of none, the model and the truth.
+    """
     reference, resampled_reference = truth[0].cdfs.mean(axis=0), _pooled(*truth)
     distances = [climate.wasserstein(run.cdfs.mean(axis=0), reference, grid) for run, _ in runs]
-    replicates = [climate.wasserstein(_pooled(run, weights), resampled_reference, grid) for run, weights in runs]
+    pooled = [_pooled(run, weights) for run, weights in runs]
+    replicates = [climate.wasserstein(each, resampled_reference, grid) for each in pooled]
     part = float(_fraction(*(each.mean() for each in distances)))
     part_replicates = recentre(_fraction(*(each.mean(axis=1) for each in replicates)), part)
     own, own_replicates = distances[1], replicates[1]
@@ -246,19 +249,21 @@ def climate_part(
     }
     for i, name in enumerate(climate.QUANTITIES):
         metrics[f"distance_{name}"] = value_of(float(own[i]), recentre(own_replicates[:, i], float(own[i])))
-    return part, part_replicates, metrics
+    return part, part_replicates, metrics | _climate_metrics(*runs[1], pooled[1][:, 0], truth, grid)
 
 
-def climate_metrics(
-    run: ClimateRun, weights: Array, truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
+def _climate_metrics(
+    run: ClimateRun, weights: Array, values: Array, truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
 ) -> dict[str, Value]:
-    """Return survival with Wilson's interval, and moments, extremes and autocorrelation error with bootstrap ones."""
+    """Return survival with Wilson's interval, and moments, extremes and autocorrelation error with bootstrap ones.
+
+    `values` are the resampled distribution functions of X, (replicate, cells).
+    """
     n, n_members = int(run.survived.sum()), len(run.survived)
     low, high = wilson(n, n_members, LEVEL)
     moments = time_series.moments(run.X)
     means = weights @ run.X.mean(axis=(0, 2))
     variances = weights @ np.square(run.X - moments.mean).mean(axis=(0, 2)) - np.square(means - moments.mean)
-    values = _pooled(run, weights)[:, 0]
     low_tail, high_tail = (grid.low[0] + grid.width[0] * (values < p).sum(axis=1) for p in (0.001, 0.999))
     correlation, correlations = _autocorrelation(run, weights)
     true_correlation, true_correlations = _autocorrelation(*truth)
