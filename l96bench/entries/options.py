@@ -103,7 +103,8 @@ def configured(entry: Entry, options: Options) -> Entry:
         for part in (outer, {name: value for name, value in values.items() if name not in outer}):
             known = model.get_params()  # the parts of a model can be options, which have other parameters
             for name in part.keys() - known.keys():
-                raise ArgumentError(f"{entry.name!r} has no option {name!r}." + nearest(name, known))
+                inner = [each for each in known if each.endswith(f"__{name}")]
+                raise ArgumentError(f"{entry.name!r} has no option {name!r}." + nearest(name, inner or known))
             model.set_params(**part)
         return model
 

@@ -168,6 +168,10 @@ def test_a_part_that_is_an_option_has_options_of_its_own() -> None:
     assert (made.estimator.alpha, given.alpha) == (3.0, 1.0)
     with pytest.raises(ArgumentError, match=r"no option 'estimator__alpa'.*'estimator__alpha'"):
         configured(entry, Options.of({"estimator": given, "estimator__alpa": 3.0})).model(task, 0)
+    part = l96bench.LocalRegressor(l96bench.PolynomialRegressor())
+    tuned = l96bench.Entry("a", "b", "c", lambda task, seed: part)
+    with pytest.raises(ArgumentError, match=r"no option 'degree'.*estimator__degree"):
+        configured(tuned, Options.of({"degree": 1})).model(task, 0)
     lenient = SimpleNamespace(get_params=lambda: {"a": 1}, set_params=lambda **given: None)
     entry = l96bench.Entry("a", "b", "c", lambda task, seed: lenient)
     assert configured(entry, Options.of({"a": 2})).model(task, 0) is lenient
