@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ import l96bench
 from l96bench.cli import main
 from l96bench.entries.options import Options, configured, parse_options
 from l96bench.entries.sweep import sweep
-from l96bench.errors import ArgumentError, L96BenchError, ModelWarning
+from l96bench.errors import ArgumentError, L96BenchError, ModelError, ModelWarning
 from l96bench.tasks.registry import make_task
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
@@ -178,6 +179,12 @@ def test_a_part_that_is_an_option_has_options_of_its_own() -> None:
     long = configured(entry, Options.of({"a": "line\nline " * 20})).name
     assert long.startswith("a, a='line")
     assert len(long) <= 100
+
+
+def test_a_script_that_ends_the_process_when_it_makes_a_model_is_an_error() -> None:
+    entry = l96bench.Entry("a", "b", "c", lambda task, seed: sys.exit(0))
+    with pytest.raises(ModelError, match="make of 'a' raised SystemExit"):
+        entry.model(make_task(OFFLINE), 0)
 
 
 def test_options_that_there_are_not_are_refused_before_anything_runs(script: Path) -> None:
