@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from l96bench.diagnostics.figures import BLUE, GREY, VERMILION, figure, plain
 from l96bench.diagnostics.registry import LeftOutError, Results, Section, register_diagnostic
 from l96bench.diagnostics.subject import Subject
+from l96bench.errors import ResultError
 from l96bench.metrics.glossary import Metric, find_metric
+from l96bench.results.combine import require_comparable, require_paired
 from l96bench.results.origin import Origin
 from l96bench.results.record import Result
 from l96bench.results.score import Score, Value
@@ -55,17 +57,13 @@ def summary(subject: Subject, results: Results) -> Section:
             table.append((task.id, "no row yet", "", "", "", ""))
             continue
         best = max((each for each in rows if _is_ranked(each)), key=lambda each: each.score.value, default=row)
-        behind = best.score.compare(row.score)
-        told = "" if behind.distinguishable else ", not told apart"
         cost = row.cost
         table.append(
             (
                 task.id,
                 f"{row.score.value:.2f} [{row.score.low:.2f}, {row.score.high:.2f}]",
                 str(len(row.model.seeds) or ""),
-                "is the best"
-                if best is row
-                else f"{behind.difference:.2f} [{behind.low:.2f}, {behind.high:.2f}]{told}: {best.model.name}",
+                _behind(best, row),
                 "" if cost.training_seconds is None else f"{cost.training_seconds:.3g} s",
                 "" if cost.microseconds_per_call is None else f"{cost.microseconds_per_call:.3g} µs",
             )
@@ -76,6 +74,20 @@ def summary(subject: Subject, results: Results) -> Section:
     )
     header = ("task", "score", "seeds", "behind the best", "training", "a call")
     return Section(caption, header, table, name="summary", title="Summary")
+
+
+def _behind(best: Result, row: Result) -> str:
+    """Return how far the best row is ahead of another, or that it was scored otherwise."""
+    if best is row:
+        return "is the best"
+    try:
+        require_comparable([best, row])
+        require_paired([best, row])
+    except ResultError:
+        return f"cannot be compared, scored otherwise: {best.model.name}"
+    found = best.score.compare(row.score)
+    told = "" if found.distinguishable else ", not told apart"
+    return f"{found.difference:.2f} [{found.low:.2f}, {found.high:.2f}]{told}: {best.model.name}"
 
 
 def _is_ranked(row: Result) -> bool:

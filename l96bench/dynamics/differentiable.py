@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace, is_jax_namespace, is_torch_namespace
 
 from l96bench.dynamics.resolved import MODEL_DT
@@ -45,7 +47,8 @@ def differentiable_step(X: Array, U: Array, F: float | Array, dt: float = MODEL_
     Raises
     ------
     L96BenchError
-        For arrays of several libraries, or of none of the three, and for states of the wrong shape or dtype.
+        For arrays of several libraries, or of none of the three, for states of the wrong shape or dtype, and for U or F
+        that do not broadcast against X.
 
     References
     ----------
@@ -67,8 +70,11 @@ def differentiable_step(X: Array, U: Array, F: float | Array, dt: float = MODEL_
     >>> X.grad.numpy().round(3)
     array([[ 0.985,  0.039, -0.039, -0.011]])
     """
+    U, F, dt = _plain(U), _plain(F), _plain(dt)
     xp = _namespace(X, U, F)
     _check_states(X, xp)
+    for name, each in (("U", U), ("F", F)):
+        _check_broadcast(name, each, X)
     return _step(X, U, F, dt, xp)
 
 
@@ -90,7 +96,8 @@ def differentiable_rollout(
     Parameters
     ----------
     closure : callable, X (..., K) -> U (..., K)
-        A function or module of the library of X0, called once a step. U is in 1/MTU and is added.
+        A function or module of the library of X0, called once a step. U is in 1/MTU and is added; one number is that of
+        all points.
     X0 : (..., K) array
         Initial states of all members, without unit, of K >= 4 points, float32 or float64.
     n_steps, every : int
@@ -111,8 +118,8 @@ def differentiable_rollout(
     Raises
     ------
     L96BenchError
-        For arrays of several libraries, or of none of the three, for states of the wrong shape or dtype, and for steps
-        that are no multiple of `every`.
+        For arrays of several libraries, or of none of the three, for states of the wrong shape or dtype, for a closure
+        or F that would change these, for steps that are no multiple of `every`, and for limits that are no two numbers.
 
     See Also
     --------
@@ -133,30 +140,47 @@ def differentiable_rollout(
     >>> bool(slope.grad > 0)
     True
     """
+    F, dt = _plain(F), _plain(dt)
     xp = _namespace(X0, F)
     _check_states(X0, xp)
-    if every < 1 or n_steps < every or n_steps % every:
-        raise L96BenchError(f"expected n_steps as a whole multiple of every, got {n_steps} steps, every {every}")
-
+    _check_broadcast("F", F, X0)
+    n = _samples_of(n_steps, every)
+    ends = None if limits is None else _ends(limits)
     kinds: set[type] = set()
 
     def advance(X: Array) -> Array:
-        U = closure(X)
+        U = _plain(closure(X))
         if type(U) not in kinds:
-            kinds.add(type(U))
             _namespace(X, U)
+            kinds.add(type(U))
+        if getattr(U, "shape", ()) not in ((), X.shape):
+            raise L96BenchError(
+                f"expected U of the shape of X, {tuple(X.shape)}, got {tuple(U.shape)} from the closure"
+            )
         X = _step(X, U, F, dt, xp)
-        if limits is None:
+        if X.shape != X0.shape or X.dtype != X0.dtype:
+            raise L96BenchError(
+                f"expected U and F that leave X0 as it is, {tuple(X0.shape)}, {X0.dtype}; the states after a step are "
+                f"{tuple(X.shape)}, {X.dtype}; try arrays of its dtype"
+            )
+        if ends is None:
             return X
-        inside = xp.all((limits[0] < X) & (limits[1] > X), axis=-1, keepdims=True)
+        inside = xp.all((ends[0] < X) & (ends[1] > X), axis=-1, keepdims=True)
         return xp.where(inside, X, X0)
 
-    return _samples(advance, X0, n_steps // every, every, xp)
+    return _samples(advance, X0, n, every, xp)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, which is of any library, and does not change the dtype of arrays."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _namespace(*arrays: Array) -> ModuleType:
     """Return the array API of the library of these arrays; numbers are of any."""
     try:
+        if any(each is None for each in arrays):
+            raise TypeError
         return array_namespace(*(each for each in arrays if not isinstance(each, int | float)))
     except TypeError:
         given = ", ".join(f"{type(each).__module__.partition('.')[0]}.{type(each).__name__}" for each in arrays)
@@ -167,6 +191,38 @@ def _check_states(X: Array, xp: ModuleType) -> None:
     """Raise `L96BenchError` unless X are states."""
     if X.ndim < 1 or X.shape[-1] < 4 or not xp.isdtype(X.dtype, "real floating"):
         raise L96BenchError(f"expected states (..., K) of at least 4 real numbers, got {tuple(X.shape)}, {X.dtype}")
+
+
+def _check_broadcast(name: str, value: float | Array, X: Array) -> None:
+    """Raise `L96BenchError` unless a number or an array broadcasts against states."""
+    given = tuple(getattr(value, "shape", ()))
+    try:
+        np.broadcast_shapes(given, tuple(X.shape))
+    except ValueError:
+        wanted = f"expected {name} that broadcasts against X, {tuple(X.shape)}"
+        raise L96BenchError(f"{wanted}, got {given}; try {(*X.shape[:-1], 1)}") from None
+
+
+def _samples_of(n_steps: int, every: int) -> int:
+    """Return how many states there are; `L96BenchError` unless the steps are a whole multiple of those between."""
+    try:
+        n, between = operator.index(n_steps), operator.index(every)
+    except TypeError:
+        n, between = 0, 1
+    if between < 1 or n < between or n % between:
+        raise L96BenchError(f"expected n_steps as a whole multiple of every, got {n_steps} steps, every {every}")
+    return n // between
+
+
+def _ends(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return limits as two numbers; `L96BenchError` if they are not."""
+    try:
+        low, high = (float(each) for each in limits)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not low < high:
+        raise L96BenchError(f"expected limits (low, high), two numbers such as (-50.0, 50.0), got {limits!r}")
+    return low, high
 
 
 @cache
@@ -184,7 +240,7 @@ def _fused(xp: ModuleType) -> tuple[Callable[[Array, Array, Array], Array], Call
 
 def _step(X: Array, U: Array, F: float | Array, dt: float, xp: ModuleType) -> Array:
     add_product, add_scaled = _fused(xp)
-    forcing = U + (float(F) if isinstance(F, float) else F)  # a number of NumPy would change the dtype
+    forcing = U + F
 
     def tendency(X: Array) -> Array:
         ring = xp.concat([X[..., -2:], X, X[..., :1]], axis=-1)

@@ -44,19 +44,23 @@ def sweep(
 
     Prints a line a result and writes a table, the best first. An interrupted sweep carries on where it stopped.
     """
+    from l96bench.entries.options import parse_options
     from l96bench.entries.run import CEILING, broken_entries, plan
-    from l96bench.entries.sweep import parse_options
     from l96bench.entries.sweep import sweep as scored
     from l96bench.files import write_atomic
 
     if task and regime:
         raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
+    if output.is_dir():
+        raise L96BenchError(f"expected a file for --output, got the folder {str(output)!r}; try {output / 'sweep.csv'}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    options = parse_options(option)
     for fault in broken_entries([entry], limit).values():
         raise L96BenchError(f"{entry}: {fault}")
     tasks = [job.task for job in plan([entry], task or None, regime or None) if job.entry != CEILING]
     frame = scored(
         entry,
-        parse_options(option),
+        options,
         tasks,
         seeds=seeds,
         draw=draw,

@@ -19,7 +19,8 @@ from l96bench.dynamics.truth import available_processors
 from l96bench.entries.entry import QUICK_REGIMES, Entry
 from l96bench.entries.fingerprint import fingerprint
 from l96bench.entries.lookup import baseline_names, find_code
-from l96bench.entries.units import CEILING, Options, Unit, configured, discoveries, run_unit
+from l96bench.entries.options import NO_OPTIONS, Options, configured
+from l96bench.entries.units import CEILING, Unit, discoveries, run_unit
 from l96bench.errors import DataError, L96BenchError, MissingExtraError, UnknownIdError, nearest
 from l96bench.files import read_checked, write_checked
 from l96bench.parallel import Outcome, in_parallel
@@ -60,7 +61,7 @@ class Job:
 
     entry: str
     task: str
-    options: Options = ()
+    options: Options = NO_OPTIONS
     draw: int | None = None
 
 
@@ -265,7 +266,7 @@ def units_of(jobs: Sequence[Job], n_seeds: int | None) -> list[Unit]:
     for (_, name, options, draw), own in sorted(grouped.items(), key=lambda item: item[0][0]):
         code = None if name == CEILING else find_code(name)
         entry = None if code is None else configured(code.load(), options)
-        digest = (CEILING if code is None else code.digest) + (repr(options) if options else "")
+        digest = (CEILING if code is None else code.digest) + options.key
         tasks = own if draw is None else [shared(task.fresh(draw)) for task in own]
         slow = entry is not None and entry.slow
         for seed in list(entry.seeds)[:n_seeds] if entry else (0,):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,11 +9,12 @@ from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from l96bench.checks import checked_seed
 from l96bench.entries.lookup import find_code
+from l96bench.entries.options import Options, configured
 from l96bench.entries.run import Job, attempt_jobs
-from l96bench.entries.units import configured
-from l96bench.errors import ArgumentError, L96BenchError, ModelWarning
-from l96bench.results.frame import COLUMNS, METRICS, make_frame, result_record
+from l96bench.errors import ArgumentError, L96BenchError, ModelError, ModelWarning
+from l96bench.results.frame import METRICS, make_frame, result_record
 from l96bench.tasks.registry import make_task
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from l96bench.results.record import Result
 
-__all__ = ["parse_options", "sweep"]
+__all__ = ["sweep"]
 
 
 def sweep(
@@ -83,7 +83,8 @@ def sweep(
     Raises
     ------
     ArgumentError
-        If there is no option, an option has no values, or the models have no such option.
+        If there is no option, an option has no values, or the models have no such option; for tasks that are a string,
+        and for less than one seed.
     L96BenchError
         If the entry does not enter a task, or the test data of a family cannot be drawn anew.
     ClusterError
@@ -95,10 +96,11 @@ def sweep(
     >>> found = l96bench.sweep("quartic", {"degree": [1, 4]}, ["subgrid-forcing/wilks-f20-v1"])  # doctest: +SKIP
     >>> found[["degree", "score", "score_low", "score_high"]]  # doctest: +SKIP
     """
-    values = {name: list(each) for name, each in options.items()}
-    if not values or not all(values.values()):
-        raise ArgumentError(f"expected options with values, such as {{'degree': [1, 2]}}, got {dict(options)!r}")
-    combinations = [tuple(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+    combinations = _combinations(options)
+    if isinstance(tasks, str):
+        raise ArgumentError(f"expected a sequence of task ids, got {tasks!r}; try [{tasks!r}]")
+    if seeds is not None and checked_seed(seeds, "seeds") < 1:
+        raise ArgumentError(f"expected seeds as a whole number from 1 on, got {seeds!r}; try seeds=1")
     code = find_code(entry)
     made = code.load()
     chosen = [make_task(id) for id in tasks] if tasks else made.tasks()
@@ -106,8 +108,8 @@ def sweep(
         if not made.accepts(task):
             raise L96BenchError(f"{made.name!r} does not enter {task.id}; it is for families {list(made.families)}")
         task.fresh(draw)
-    for each in combinations:
-        configured(made, each).model(chosen[0].training_task, made.seeds[0])
+    with suppress(ModelError):  # a value that is refused is a row that says so
+        configured(made, combinations[0]).model(chosen[0].training_task, made.seeds[0])
     jobs = list(dict.fromkeys(Job(code.name, task.id, each, draw) for task in chosen for each in combinations))
     finished, failed = attempt_jobs(
         jobs,
@@ -129,42 +131,29 @@ def sweep(
     return _frame(jobs, finished, faults)
 
 
+def _combinations(options: Mapping[str, Iterable[Any]]) -> list[Options]:
+    """Return every combination of the values of options."""
+    try:
+        values = {name: list(each) for name, each in options.items() if not isinstance(each, str)}
+    except (AttributeError, TypeError):
+        values = {}
+    if not values or len(values) < len(options) or not all(isinstance(name, str) and values[name] for name in values):
+        raise ArgumentError(f"expected options with values, such as {{'degree': [1, 2]}}, got {options!r}")
+    return [Options.of(dict(zip(values, each, strict=True))) for each in itertools.product(*values.values())]
+
+
 def _frame(jobs: Sequence[Job], finished: Mapping[Job, Result], faults: Mapping[Job, str]) -> pandas.DataFrame:
     """Return a row a job, the best of each task first."""
-    taken = {column.name for column in COLUMNS} | {"fault"}
+    import pandas as pd
+
     order = {id: place for place, id in enumerate(dict.fromkeys(job.task for job in jobs))}
     jobs = sorted(jobs, key=lambda job: (order[job.task], -finished[job].score.value if job in finished else inf))
     records = [result_record(finished[job]) if job in finished else {"task": job.task, METRICS: {}} for job in jobs]
     frame = make_frame(records)
     frame.insert(0, "fault", [faults.get(job, "") for job in jobs])
-    for name in reversed([name for name, _ in jobs[0].options]):
-        column = f"option_{name}" if name in taken else name
-        frame.insert(0, column, [dict(job.options)[name] for job in jobs])
+    for place in reversed(range(len(jobs[0].options.values))):
+        name, values = jobs[0].options.values[place][0], [job.options.values[place][1] for job in jobs]
+        while name in frame:
+            name = f"option_{name}"
+        frame.insert(0, name, pd.Series(values, dtype=object).infer_objects())
     return frame
-
-
-def parse_options(texts: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the values of options that are written as ``name=value,value``.
-
-    Values are Python literals; what is none is a text.
-
-    Raises
-    ------
-    ArgumentError
-        If a text is not written so, or a name is there twice.
-    """
-    found: dict[str, list[Any]] = {}
-    for text in texts:
-        name, equals, values = text.partition("=")
-        if not equals or not name.isidentifier() or not values or name in found:
-            raise ArgumentError(f"expected options such as degree=1,2,3, each named once, got {text!r}")
-        found[name] = _literals(values)
-    return found
-
-
-def _literals(text: str) -> list[Any]:
-    """Return the values of a list: all as literals, or where that fails, each by itself as literal or text."""
-    with suppress(ValueError, SyntaxError):
-        return list(ast.literal_eval(f"[{text}]"))
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [_literals(part)[0] if "," in text else part for part in parts]

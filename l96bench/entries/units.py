@@ -7,54 +7,17 @@ import shutil
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from l96bench.data.store import cache_folder
-from l96bench.entries.entry import Entry
 from l96bench.entries.lookup import EntryCode
-from l96bench.errors import ArgumentError, nearest
+from l96bench.entries.options import NO_OPTIONS, Options, configured
 from l96bench.tasks.base import Task, shared
 from l96bench.workers import time_limit
 
-__all__ = ["CEILING", "Options", "Unit", "configured", "discoveries", "run_unit"]
+__all__ = ["CEILING", "Unit", "discoveries", "run_unit"]
 
-Options = tuple[tuple[str, Any], ...]
-"""Names and values of parameters of a model."""
 CEILING = "@ceiling"
 """The entry name of a task's ceiling, which is scored as a row for comparison."""
-
-
-def configured(entry: Entry, options: Options) -> Entry:
-    """Return an entry whose models get these parameters by ``set_params`` when they are made.
-
-    Raises
-    ------
-    ArgumentError
-        When it makes a model, or at once if `make` trains the model itself: that it has no ``set_params``, or that the
-        model has no such parameter, and which there are.
-    """
-    if not options:
-        return entry
-    if entry.trained_on is not None:
-        raise ArgumentError(f"{entry.name!r} has no options: it trains its model while it makes it")
-
-    def make(task: Task, seed: int) -> Any:
-        model = entry.make(task, seed)
-        if not callable(getattr(model, "set_params", None)):
-            raise ArgumentError(
-                f"{entry.name!r} has no options: its model, {type(model).__name__}, has no `set_params`, as estimators "
-                "of scikit-learn do"
-            )
-        known = model.get_params()
-        for name in {name for name, _ in options} - set(known):
-            raise ArgumentError(f"{entry.name!r} has no option {name!r}." + nearest(name, known))
-        return model.set_params(**dict(options))
-
-    return replace(entry, name=entry.name + _said(options), make=make)
-
-
-def _said(options: Options) -> str:
-    return "".join(f", {name}={value!r}" for name, value in options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +42,7 @@ class Unit:
         Whether the entry trains for minutes.
     command : str
         The command that makes the rows, if not ``l96bench run``; they have no learning curves then.
-    options : tuple of (str, value)
+    options : Options
         Parameters of the entry's models that differ; see `configured`.
     draw : int, optional
         The seed from which the tasks' test data are drawn anew.
@@ -100,11 +63,11 @@ class Unit:
     seed: int
     slow: bool = False
     command: str = ""
-    options: Options = ()
+    options: Options = NO_OPTIONS
     draw: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.entry}{_said(self.options)} on {self.tasks[0].regime_id}, seed {self.seed}"
+        return f"{self.entry}{self.options} on {self.tasks[0].regime_id}, seed {self.seed}"
 
     @property
     def weight(self) -> float:
@@ -178,11 +141,9 @@ def run_unit(unit: Unit, n_jobs: int = 1, prepare: bool = False, limit: float | 
 
 def _command(unit: Unit, task: Task) -> str:
     """Return the command that makes the row of a unit on one of its tasks."""
-    name = shlex.quote(unit.entry)
     if unit.draw is None:
-        return f"l96bench run {name} --task {task.id}"
-    options = "".join(f" --option {shlex.quote(f'{key}={value!r},')}" for key, value in unit.options)
-    return f"l96bench sweep {name} --task {task.id}{options} --draw {unit.draw}"
+        return f"l96bench run {shlex.quote(unit.entry)} --task {task.id}"
+    return unit.options.command(unit.entry, task.id, unit.draw)
 
 
 def discoveries(key: str) -> Path:

@@ -183,6 +183,9 @@ def test_a_summary_says_score_distance_from_the_best_and_cost(
     assert row[3].startswith(f"20.00 [{gap.low:.2f}, {gap.high:.2f}]")
     assert row[3].endswith(": best")
     assert ("not told apart" in row[3]) is (gap.low <= 0.0)
+    otherwise = best.model_copy(update={"score": best.score.model_copy(update={"replicates": [90.0, 90.0]})})
+    (apart,) = summary(subject, [known, otherwise]).rows
+    assert apart[3] == "cannot be compared, scored otherwise: best"
     (alone,) = summary(subject, [known, ceiling]).rows
     assert alone[3] == "is the best"
 

@@ -238,9 +238,44 @@ def test_errors_say_what_was_expected(library: str) -> None:
         ):
             with pytest.raises(L96BenchError, match=r"expected states \(..., K\)"):
                 run(LIBRARIES[library](bad))
-    for n_steps, every in ((5, 2), (0, 1), (5, 0)):
+    for n_steps, every in ((5, 2), (0, 1), (5, 0), (4.0, 2), (4, 2.0), (4, "2")):
         with pytest.raises(L96BenchError, match="whole multiple"):
             differentiable_rollout(linear, LIBRARIES[library](X0), n_steps, F=20.0, every=every)
+    for limits in ((1.0,), (5.0, -5.0), "ab", 3.0):
+        with pytest.raises(L96BenchError, match=r"expected limits \(low, high\)"):
+            differentiable_rollout(linear, LIBRARIES[library](X0), 4, F=20.0, limits=limits)
+
+
+@every_library
+def test_closures_and_forcings_of_other_shapes_and_dtypes_are_refused(library: str) -> None:
+    """Some would broadcast: a tendency (n, 1) would be that of all points, and (n, K, 1) of other members if n is K."""
+    X0, single = (LIBRARIES[library](attractor(8).astype(dtype)) for dtype in ("float64", "float32"))
+    for closure in (lambda X: X[:, :1], lambda X: X[:, :7], lambda X: X[..., None], lambda X: X[0]):
+        with pytest.raises(L96BenchError, match=r"expected U of the shape of X, \(8, 8\), got .* from the closure"):
+            differentiable_rollout(closure, X0, 2, F=20.0)
+    with pytest.raises(L96BenchError, match=r"leave X0 as it is, \(8, 8\), .*float32; .* are \(8, 8\), .*float64"):
+        differentiable_rollout(lambda X: X0, single, 2, F=20.0)
+    with pytest.raises(L96BenchError, match=r"leave X0 as it is, \(8, 8\), .* are \(2, 8, 8\)"):
+        differentiable_rollout(linear, X0, 2, F=LIBRARIES[library]([[[20.0]], [[18.0]]]))
+    three = LIBRARIES[library]([20.0, 18.0, 16.0])
+    for run in (lambda: differentiable_step(X0, three, 20.0), lambda: differentiable_rollout(linear, X0, 2, F=three)):
+        with pytest.raises(L96BenchError, match=r"that broadcasts against X, \(8, 8\), got \(3,\); try \(8, 1\)"):
+            run()
+    with pytest.raises(L96BenchError, match=r"of one library.*NoneType"):
+        differentiable_rollout(lambda X: None, X0, 2, F=20.0)
+
+
+@every_library
+def test_numbers_of_numpy_are_numbers(library: str) -> None:
+    X = LIBRARIES[library](attractor(2).astype("float32"))
+    expected = np.asarray(differentiable_step(X, 0.5, 20.0, 0.01))
+    for kind in (np.float64, np.float32):
+        came = differentiable_step(X, kind(0.5), kind(20.0), np.float64(0.01))
+        assert came.dtype == X.dtype
+        assert (np.asarray(came) == expected).all()
+        run = differentiable_rollout(lambda X, kind=kind: kind(0.5), X, 1, F=kind(20.0), dt=np.float64(0.01))
+        assert run.dtype == X.dtype
+        np.testing.assert_allclose(np.asarray(run[0]), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("library", "other"), list(permutations(LIBRARIES, 2)))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
 import l96bench
 from l96bench.cli import main
-from l96bench.entries.sweep import parse_options, sweep
-from l96bench.errors import ArgumentError, L96BenchError, ModelWarning
+from l96bench.entries.options import Options, configured, parse_options
+from l96bench.entries.sweep import sweep
+from l96bench.errors import ArgumentError, L96BenchError, ModelError, ModelWarning
 from l96bench.tasks.registry import make_task
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
@@ -26,8 +32,8 @@ LOG = Path(__file__).with_suffix(".log")
 
 
 class Scaled(BaseEstimator):
-    def __init__(self, scale=1.0, seed=0, kind=None):
-        self.scale, self.seed, self.kind = scale, seed, kind
+    def __init__(self, scale=1.0, seed=0, kind=None, option_kind=None, bias=None):
+        self.scale, self.seed, self.kind, self.option_kind, self.bias = scale, seed, kind, option_kind, bias
 
     def fit(self, X, y):
         with LOG.open("a") as log:
@@ -62,6 +68,9 @@ def script(tmp_path: Path, miniature_registry: Path, monkeypatch: pytest.MonkeyP
         ("penalty=l1", ["l1"]),
         ("penalty='1',None,2,none", ["1", None, 2, "none"]),
         ("inner__radius=True", [True]),
+        ("size=relu,(16, 16),[1, 2],{'a': 1}", ["relu", (16, 16), [1, 2], {"a": 1}]),
+        ("kind='x, y',z", ["x, y", "z"]),
+        ("limit=inf,-inf,1", [inf, -inf, 1]),
     ],
 )
 def test_options_are_literals_or_texts(text: str, values: list[Any]) -> None:
@@ -69,9 +78,11 @@ def test_options_are_literals_or_texts(text: str, values: list[Any]) -> None:
     assert (name, found) == (text.partition("=")[0], values)
 
 
-@pytest.mark.parametrize("texts", [["degree"], ["=1"], ["degree="], ["a b=1"], ["degree=1", "degree=2"]])
+@pytest.mark.parametrize(
+    "texts", [["degree"], ["=1"], ["degree="], ["a b=1"], ["degree=1", "degree=2"], ["size=(a,b)"], ["size=[1"]]
+)
 def test_what_is_no_option_is_refused(texts: list[str]) -> None:
-    with pytest.raises(ArgumentError, match="such as degree=1,2,3"):
+    with pytest.raises(ArgumentError, match=r"such as (degree=1,2,3|1,2 or)"):
         parse_options(texts)
 
 
@@ -110,12 +121,70 @@ def test_what_is_scored_is_kept_and_another_draw_is_another_result(script: Path)
 
 @pytest.mark.slow
 def test_a_combination_that_fails_is_a_row_that_says_so(script: Path) -> None:
+    options = {"scale": ["x", 1.0], "bias": [[0, 1]], "kind": [None], "option_kind": [2]}
     with pytest.warns(ModelWarning, match="scale='x'"):
-        found = sweep("scaled.py", {"scale": ["x", 1.0]}, [OFFLINE], n_jobs=1)
+        found = sweep("scaled.py", options, [OFFLINE], n_jobs=1)
+    assert list(found)[:5] == ["scale", "option_bias", "option_option_kind", "option_kind", "fault"]
+    assert found["option_bias"].tolist() == [[0, 1]] * 2
     assert found["scale"].tolist() == [1.0, "x"]
     assert found["fault"].iloc[0] == ""
     assert "TypeError" in found["fault"].iloc[1]
     assert np.isnan(found["score"].iloc[1])
+
+
+class Lookalike:
+    def __init__(self, content: int) -> None:
+        self.content = content
+
+    def __repr__(self) -> str:
+        return "1"
+
+
+def test_options_are_told_apart_by_all_that_is_in_them() -> None:
+    values = [1, 1.0, True, "1", [1], {"a": 1}, np.arange(2000), np.arange(2000) + (np.arange(2000) == 1000)]
+    values += [Lookalike(2), Lookalike(3), inf, float("nan"), np.arange(2), None]
+    assert len({Options.of({"a": value}) for value in values}) == len(values)
+    assert Options.of({"a": np.float64(0.5), "b": [1]}) == Options.of({"a": 0.5, "b": [1]})
+    assert Options.of({"a": Lookalike(2)}) == Options.of({"a": Lookalike(2)})
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), "a, 'b'", (1, "a"), None, inf, [-1], "nan", "", {"x": (1, 2)}])
+def test_the_command_of_a_row_makes_it_again(value: Any) -> None:
+    options = Options.of({"scale": value})
+    *_, option, _, draw = shlex.split(options.command("my script.py", OFFLINE, 3))
+    assert draw == "3"
+    assert [Options.of({"scale": each}) for each in parse_options([option])["scale"]] == [options]
+
+
+def test_what_no_command_line_can_say_is_said_in_python() -> None:
+    told = Options.of({"kind": Ridge(alpha=2.0)}).command("scaled.py", OFFLINE, 0)
+    assert told == f"l96bench.sweep('scaled.py', {{'kind': [Ridge(alpha=2.0)]}}, ['{OFFLINE}'], draw=0)"
+
+
+def test_a_part_that_is_an_option_has_options_of_its_own() -> None:
+    entry = l96bench.Entry("a", "b", "c", lambda task, seed: l96bench.LocalRegressor(radius=1))
+    given = Ridge()
+    task = make_task(OFFLINE)
+    made = configured(entry, Options.of({"estimator__alpha": 3.0, "estimator": given})).model(task, 0)
+    assert (made.estimator.alpha, given.alpha) == (3.0, 1.0)
+    with pytest.raises(ArgumentError, match=r"no option 'estimator__alpa'.*'estimator__alpha'"):
+        configured(entry, Options.of({"estimator": given, "estimator__alpa": 3.0})).model(task, 0)
+    part = l96bench.LocalRegressor(l96bench.PolynomialRegressor())
+    tuned = l96bench.Entry("a", "b", "c", lambda task, seed: part)
+    with pytest.raises(ArgumentError, match=r"no option 'degree'.*estimator__degree"):
+        configured(tuned, Options.of({"degree": 1})).model(task, 0)
+    lenient = SimpleNamespace(get_params=lambda: {"a": 1}, set_params=lambda **given: None)
+    entry = l96bench.Entry("a", "b", "c", lambda task, seed: lenient)
+    assert configured(entry, Options.of({"a": 2})).model(task, 0) is lenient
+    long = configured(entry, Options.of({"a": "line\nline " * 20})).name
+    assert long.startswith("a, a='line")
+    assert len(long) <= 100
+
+
+def test_a_script_that_ends_the_process_when_it_makes_a_model_is_an_error() -> None:
+    entry = l96bench.Entry("a", "b", "c", lambda task, seed: sys.exit(0))
+    with pytest.raises(ModelError, match="make of 'a' raised SystemExit"):
+        entry.model(make_task(OFFLINE), 0)
 
 
 def test_options_that_there_are_not_are_refused_before_anything_runs(script: Path) -> None:
@@ -127,6 +196,15 @@ def test_options_that_there_are_not_are_refused_before_anything_runs(script: Pat
         sweep("rl_ppo_forecast", {"gamma": [0.9]}, [ONLINE])
     with pytest.raises(ArgumentError, match="options with values"):
         sweep("scaled.py", {"scale": []}, [OFFLINE])
+    for bad in ({"kind": "abc"}, {"scale": 3}, [("scale", [1])], {1: [2]}):
+        with pytest.raises(ArgumentError, match="options with values"):
+            sweep("scaled.py", bad, [OFFLINE])
+    with pytest.raises(ArgumentError, match="can be pickled"):
+        sweep("scaled.py", {"kind": [(each for each in "ab")]}, [OFFLINE])
+    with pytest.raises(ArgumentError, match=r"try \['subgrid-forcing/wilks-f20-v1'\]"):
+        sweep("scaled.py", {"scale": [1.0]}, OFFLINE)
+    with pytest.raises(ArgumentError, match="from 1 on, got 0"):
+        sweep("scaled.py", {"scale": [1.0]}, [OFFLINE], seeds=0)
     with pytest.raises(L96BenchError, match="does not enter da-increment"):
         sweep("scaled.py", {"scale": [1.0]}, ["da-increment/dense-v1"])
     with pytest.raises(L96BenchError, match="no fresh draws"):
@@ -152,3 +230,6 @@ def test_the_command_writes_a_table_and_ends_with_an_error_where_something_faile
     assert end.value.code == 2
     assert "1 of 2 failed" in capsys.readouterr().err
     assert len(pd.read_csv("sweep.csv")) == 2
+    with pytest.raises(SystemExit):
+        main([*arguments, "--output", "."])
+    assert "try sweep.csv" in capsys.readouterr().err
