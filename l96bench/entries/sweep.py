@@ -38,7 +38,7 @@ def sweep(
     apart: bool = False,
     fresh: bool = False,
     progress: bool | None = None,
-    report: Callable[[str], None] = lambda line: None,
+    report: Callable[[str], None] | None = None,
 ) -> pandas.DataFrame:
     """Train and score an entry with every combination of options.
 
@@ -121,7 +121,7 @@ def sweep(
         limit=limit,
         apart=apart,
         progress=progress,
-        report=report,
+        report=report or (lambda line: None),
     )
     faults: dict[Job, str] = {}
     for unit, outcome in failed:
