@@ -34,7 +34,7 @@ def test_an_entry_does_not_say_how_a_command_ends(run: Run, miniature_registry: 
         "import sys, l96bench\ndef make(task, seed):\n    sys.exit(0)\nentry = l96bench.Entry('ends', 'x', 'X', make)\n"
     )
     code, _, said = run("score", path, "--task", OFFLINE)
-    assert (code, said) == (2, f"l96bench: make of 'ends' raised SystemExit: 0 [{path}, line 3, in make]\n")
+    assert (code, said) == (2, f"l96bench: the code called sys.exit(0) [{path}, line 3, in make]\n")
 
 
 def test_errors_of_the_file_system_are_one_message(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ class Entry:
             return self.make(task, seed)
         except L96BenchError:
             raise
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             raise user_error(f"make of {self.name!r}", error) from error
 
     def train(self, task: Task, seed: int) -> tuple[Any, float | None]:

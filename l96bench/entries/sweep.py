@@ -108,7 +108,7 @@ def sweep(
         if not made.accepts(task):
             raise L96BenchError(f"{made.name!r} does not enter {task.id}; it is for families {list(made.families)}")
         task.fresh(draw)
-    with suppress(ModelError):  # a value that is refused is a row that says so
+    with suppress(ModelError, SystemExit):  # a value that is refused is a row that says so
         configured(made, combinations[0]).model(chosen[0].training_task, made.seeds[0])
     jobs = list(dict.fromkeys(Job(code.name, task.id, each, draw) for task in chosen for each in combinations))
     finished, failed = attempt_jobs(

@@ -126,6 +126,14 @@ def correlated_weights(weights: FloatArray, correlation: float) -> FloatArray:
     return np.asarray(1.0 + sqrt((1.0 + correlation) / (1.0 - correlation)) * (weights - 1.0))
 
 
+def resampled_means(weights: FloatArray, blocks: FloatArray) -> FloatArray:
+    """Return the means (replicate,) of blocks that are not negative, by weights that sum to 1 in each replicate.
+
+    None is smaller than the smallest block, even where few `correlated_weights` are below 0.
+    """
+    return np.maximum(weights @ blocks, blocks.min())
+
+
 def recentre(replicates: ArrayLike, estimate: float) -> FloatArray:
     """Return the replicates shifted so that their mean is the estimate, the score of the sample itself.
 

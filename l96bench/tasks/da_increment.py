@@ -23,7 +23,7 @@ from l96bench.graphs.models import as_submitted
 from l96bench.metrics import pointwise
 from l96bench.metrics.bounds import BOUND
 from l96bench.metrics.glossary import Metric
-from l96bench.metrics.uncertainty import correlated_weights, recentre
+from l96bench.metrics.uncertainty import correlated_weights, recentre, resampled_means
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime
 from l96bench.results.record import Cost, Failures, Result
@@ -323,7 +323,7 @@ class DAIncrement(ClosureTask):
         weights = self.weights(len(blocks[0]), "cycles")
         weights = weights / weights.sum(axis=1, keepdims=True)
         estimates = [float(np.sqrt(block.mean())) for block in blocks]
-        replicates = [np.sqrt(weights @ block) for block in blocks]
+        replicates = [np.sqrt(resampled_means(weights, block)) for block in blocks]
         score = 100.0 * (estimates[0] - estimates[1]) / (estimates[0] - estimates[2])
         score_replicates = 100.0 * (replicates[0] - replicates[1]) / (replicates[0] - replicates[2])
         run = own.run
@@ -334,9 +334,9 @@ class DAIncrement(ClosureTask):
         spread = _over_blocks(variance.mean(axis=2))
         metrics = {
             "background_rmse": value_of(estimates[1], replicates[1]),
-            "analysis_rmse": value_of(float(np.sqrt(analysis.mean())), np.sqrt(weights @ analysis)),
+            "analysis_rmse": value_of(float(np.sqrt(analysis.mean())), np.sqrt(resampled_means(weights, analysis))),
             "spread_over_error": value_of(
-                float(np.sqrt(spread.mean()) / estimates[1]), np.sqrt(weights @ spread) / replicates[1]
+                float(np.sqrt(spread.mean()) / estimates[1]), np.sqrt(resampled_means(weights, spread)) / replicates[1]
             ),
             "inflation": Value(value=own.inflation),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ import l96bench
 from l96bench.cli import main
 from l96bench.entries.options import Options, configured, parse_options
 from l96bench.entries.sweep import sweep
-from l96bench.errors import ArgumentError, L96BenchError, ModelError, ModelWarning
+from l96bench.errors import ArgumentError, L96BenchError, ModelWarning
 from l96bench.tasks.registry import make_task
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
@@ -181,10 +180,13 @@ def test_a_part_that_is_an_option_has_options_of_its_own() -> None:
     assert len(long) <= 100
 
 
-def test_a_script_that_ends_the_process_when_it_makes_a_model_is_an_error() -> None:
-    entry = l96bench.Entry("a", "b", "c", lambda task, seed: sys.exit(0))
-    with pytest.raises(ModelError, match="make of 'a' raised SystemExit"):
-        entry.model(make_task(OFFLINE), 0)
+@pytest.mark.slow
+def test_a_script_that_ends_the_process_when_it_makes_a_model_is_a_row_that_says_so(script: Path) -> None:
+    text = SCRIPT.replace("lambda task, seed: Scaled(seed=seed)", "lambda task, seed: exit(0)")
+    script.write_text(text)
+    with pytest.warns(ModelWarning, match=r"sys\.exit"):
+        found = sweep("scaled.py", {"scale": [1.0]}, [OFFLINE], n_jobs=1, seeds=1)
+    assert "sys.exit(0)" in found["fault"].iloc[0]
 
 
 def test_options_that_there_are_not_are_refused_before_anything_runs(script: Path) -> None:
