@@ -106,7 +106,7 @@ EXPECTED = {
 
 def on(regime_id: str, task: SubgridForcing | OnlineRollout) -> SubgridForcing | OnlineRollout:
     """The same miniature of another regime."""
-    return task if task.regime_id == regime_id else type(task)(regime_id)
+    return task if task.regime_id == regime_id else type(task)(regime_id).miniature()
 
 
 @pytest.mark.parametrize("name", CLOSURES)
