@@ -127,10 +127,7 @@ def correlated_weights(weights: FloatArray, correlation: float) -> FloatArray:
 
 
 def resampled_means(weights: FloatArray, blocks: FloatArray) -> FloatArray:
-    """Return the means (replicate,) of blocks that are not negative, by weights that sum to 1 in each replicate.
-
-    None is smaller than the smallest block, even where few `correlated_weights` are below 0.
-    """
+    """Return means (replicate,) of blocks >= 0, none below the smallest, by weights of sum 1 that may be below 0."""
     return np.maximum(weights @ blocks, blocks.min())
 
 
