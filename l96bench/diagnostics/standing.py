@@ -54,7 +54,8 @@ def summary(subject: Subject, results: Results) -> Section:
         rows = [each for each in results if each.task == task.id]
         row = row_of(rows, task.id, subject.entry.name)
         if row is None:
-            table.append((task.id, "no row yet", "", "", "", ""))
+            if subject.entry.accepts(task):
+                table.append((task.id, "no row yet", "", "", "", ""))
             continue
         best = max((each for each in rows if _is_ranked(each)), key=lambda each: each.score.value, default=row)
         cost = row.cost

@@ -174,6 +174,8 @@ def test_a_summary_says_score_distance_from_the_best_and_cost(
     subject = subject_of(single, single.instances[0].texts)
     (missing,) = summary(subject, []).rows
     assert missing[:2] == (single.id, "no row yet")
+    elsewhere = replace(subject, entry=replace(subject.entry, families=("da-increment",)))
+    assert summary(elsewhere, []).rows == []
     known, best = make_result("known", single.id, 70.0), make_result("best", single.id, 90.0)
     ceiling = make_result("true equations", single.id, 100.0)
     ceiling = ceiling.model_copy(update={"model": ceiling.model.model_copy(update={"kind": "reference"})})
