@@ -73,11 +73,9 @@ def costs() -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 
 def data() -> dict[str, float]:
-    """Seconds of one core for a simulation, and to make a regime's data, computed from it; and their bytes."""
-    regime, threads = l96bench.get_regime(REGIME), 1
-    took, _ = seconds(
-        lambda: l96bench.simulate(regime, DURATION, seed=0, store_fast=False, progress=False, threads=threads)
-    )
+    """Seconds of one core for a simulation; the MTU that a regime's data are made of, and their bytes."""
+    regime = l96bench.get_regime(REGIME)
+    took, _ = seconds(lambda: l96bench.simulate(regime, DURATION, seed=0, store_fast=False, progress=False, threads=1))
     splits, cases = l96bench.splits_of(regime), l96bench.Cases()
     simulated = sum(each.n_trajectories * (each.duration + SPIN_UP) for each in splits if each.name != "perfect")
     simulated += len(cases) * cases.members * (cases.memory + max(cases.leads))

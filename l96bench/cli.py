@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from l96bench.board.commands import app as seasons
-from l96bench.entries.commands import Fresh, Limit, Seeds, Tasks
+from l96bench.entries.commands import Fresh, Limit, Seeds, Tasks, require_one_of
 from l96bench.entries.commands import app as entries
 from l96bench.errors import TRACEBACK, L96BenchError, ModelWarning, is_users, place_of
 from l96bench.extras import pip_line
@@ -201,8 +201,7 @@ def run(
     from l96bench.submissions.commands import score_submission
     from l96bench.submissions.names import resolve
 
-    if task and regime:
-        raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
+    require_one_of(task, regime)
     if entries and every:
         raise L96BenchError("expected names of entries or --all, got both")
     broken = broken_entries(entries or (), limit)

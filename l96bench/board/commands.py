@@ -191,8 +191,9 @@ def compare(
     results: Annotated[Path | None, typer.Option(help="Folder of result files; those of the board.")] = None,
 ) -> None:
     """Print the difference of two entries' scores on each task with its interval, and whether it tells them apart."""
-    from l96bench.board.rows import paired, pairs
+    from l96bench.board.rows import pairs
     from l96bench.board.text import one_line
+    from l96bench.results.combine import paired
 
     for id, (one, other) in pairs(a, b, task or (), results).items():
         print(f"{id}  {one_line(one.model.name)} - {one_line(other.model.name)}: {paired(one, other)}")

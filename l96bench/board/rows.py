@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from l96bench.errors import L96BenchError, UnknownIdError, nearest
 from l96bench.metrics.comparison import PairedComparison
-from l96bench.results.combine import require_comparable, require_paired
+from l96bench.results.combine import paired
 from l96bench.results.frame import make_frame, result_record
 from l96bench.results.load import DATA, find_board, read_results, written_records
 from l96bench.results.origin import slug_of
@@ -19,7 +19,7 @@ from l96bench.results.record import Result
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["compare", "find_slug", "load_results", "paired", "pairs"]
+__all__ = ["compare", "find_slug", "load_results", "pairs"]
 
 
 def load_results(task: str | None = None, results: str | os.PathLike[str] | None = None) -> pandas.DataFrame:
@@ -147,13 +147,6 @@ def pairs(
         if id not in found:
             raise UnknownIdError(f"no rows of both entries on {id!r}." + nearest(id, found))
     return {id: found[id] for id in tasks or found}
-
-
-def paired(a: Result, b: Result) -> PairedComparison:
-    """Return the difference of two results of one task, a less b; `ResultError` if they cannot be compared."""
-    require_comparable([a, b])
-    require_paired([a, b])
-    return a.score.compare(b.score)
 
 
 def _rows_of(rows: Sequence[Result], name: str) -> dict[str, Result]:

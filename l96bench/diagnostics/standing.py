@@ -11,7 +11,7 @@ from l96bench.diagnostics.registry import LeftOutError, Results, Section, regist
 from l96bench.diagnostics.subject import Subject
 from l96bench.errors import ResultError
 from l96bench.metrics.glossary import Metric, find_metric
-from l96bench.results.combine import require_comparable, require_paired
+from l96bench.results.combine import paired
 from l96bench.results.origin import Origin
 from l96bench.results.record import Result
 from l96bench.results.score import Score, Value
@@ -36,11 +36,11 @@ def standing(subject: Subject, results: Results) -> Section:
         f"{f' ({failures.note})' if failures.note else ''}."
     )
     table = []
-    known = subject.tasks[-1].glossary
     numbers: list[tuple[str, Score | Value]] = [("score", row.score), *row.metrics.items()]
     for key, value in numbers:
         ends = "" if value.low is None or value.high is None else f"[{value.low:.4g}, {value.high:.4g}]"
-        table.append((title(known, key), f"{value.value:.4g}", ends, *meaning(known, key)))
+        called, *told = meaning(subject.tasks[-1].glossary, key)
+        table.append((called, f"{value.value:.4g}", ends, *told))
     if row.cost.training_seconds is not None:
         table.append(("training", f"{row.cost.training_seconds:.3g}", "", "s", "lower is better", "Processor time."))
     picture = draw([each for each in results if each.task == task], name)
@@ -82,11 +82,9 @@ def _behind(best: Result, row: Result) -> str:
     if best is row:
         return "is the best"
     try:
-        require_comparable([best, row])
-        require_paired([best, row])
+        found = paired(best, row)
     except ResultError:
         return f"cannot be compared, scored otherwise: {best.model.name}"
-    found = best.score.compare(row.score)
     told = "" if found.distinguishable else ", not told apart"
     return f"{found.difference:.2f} [{found.low:.2f}, {found.high:.2f}]{told}: {best.model.name}"
 
@@ -95,18 +93,12 @@ def _is_ranked(row: Result) -> bool:
     return row.model.kind != "reference" and row.origin is Origin.TRAINED_HERE
 
 
-def title(glossary: Sequence[Metric], key: str) -> str:
-    """Return the title of a number of a row; its key where the family's glossary lacks it."""
-    found = find_metric(glossary, key)
-    return key if found is None else found.title
-
-
-def meaning(glossary: Sequence[Metric], key: str) -> tuple[str, str, str]:
-    """Return unit, direction and definition of a number of a row; empty where the family's glossary lacks it."""
+def meaning(glossary: Sequence[Metric], key: str) -> tuple[str, str, str, str]:
+    """Return title, unit, direction and definition of a number; its key alone where the family's glossary lacks it."""
     if key == "score":
-        return "points", "higher is better", "0 is the task's floor, 100 its ceiling."
+        return key, "points", "higher is better", "0 is the task's floor, 100 its ceiling."
     found = find_metric(glossary, key)
-    return ("", "", "") if found is None else (found.unit, found.direction, found.definition)
+    return (key, "", "", "") if found is None else (found.title, found.unit, found.direction, found.definition)
 
 
 def draw(results: Results, name: str) -> Figure:

@@ -1,4 +1,4 @@
-"""What closures write their graphs with."""
+"""The interface by which closures write their graphs."""
 
 from __future__ import annotations
 

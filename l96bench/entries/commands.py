@@ -11,7 +11,7 @@ import typer
 from l96bench.errors import L96BenchError
 from l96bench.tasks.commands import Dask, Jobs, Regimes
 
-__all__ = ["Fresh", "Limit", "Seeds", "Tasks", "app"]
+__all__ = ["Fresh", "Limit", "Seeds", "Tasks", "app", "require_one_of"]
 
 app = typer.Typer()
 
@@ -21,6 +21,12 @@ Fresh = Annotated[bool, typer.Option(help="Train and score again what is already
 Limit = Annotated[
     float, typer.Option("--time-limit", min=1.0, help="Seconds for training a seed, and for scoring it on a task.")
 ]
+
+
+def require_one_of(task: list[str] | None, regime: list[str] | None) -> None:
+    """Raise `L96BenchError` if tasks are chosen by their ids and by their regimes."""
+    if task and regime:
+        raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
 
 
 @app.command()
@@ -49,8 +55,7 @@ def sweep(
     from l96bench.entries.sweep import sweep as scored
     from l96bench.files import write_atomic
 
-    if task and regime:
-        raise L96BenchError("expected --task or --regime, got both; the id of a task names its regime")
+    require_one_of(task, regime)
     if output.is_dir():
         raise L96BenchError(f"expected a file for --output, got the folder {str(output)!r}; try {output / 'sweep.csv'}")
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ _LONGEST = 100
 """Characters of the name of a row."""
 _NOT_LITERAL = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 _MARKS = set("()[]{}'\"")
-"""What a text has only within quotes."""
+"""Characters that a text has only within quotes."""
 _NUMBERS = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 """The numbers that are no Python literals."""
 

@@ -10,11 +10,12 @@ from statistics import NormalDist
 import numpy as np
 
 from l96bench.errors import ResultError
+from l96bench.metrics.comparison import PairedComparison
 from l96bench.metrics.uncertainty import drawn_seeds
 from l96bench.results.record import Cost, Result
 from l96bench.results.score import STRETCHED, Score, SeedScore, Value
 
-__all__ = ["combine_seeds", "require_comparable", "require_paired"]
+__all__ = ["combine_seeds", "paired", "require_comparable", "require_paired"]
 
 
 def require_comparable(results: Sequence[Result]) -> None:
@@ -41,6 +42,13 @@ def require_paired(results: Sequence[Result]) -> None:
             f"{results[0].task}: rows differ in the level or the number of replicates: {resampling}; "
             "score them again with one setting"
         )
+
+
+def paired(a: Result, b: Result) -> PairedComparison:
+    """Return the difference of two results of one task, a less b; `ResultError` if they cannot be compared."""
+    require_comparable([a, b])
+    require_paired([a, b])
+    return a.score.compare(b.score)
 
 
 def combine_seeds(results: Sequence[Result]) -> Result:
