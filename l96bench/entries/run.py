@@ -189,7 +189,9 @@ def attempt_jobs(
     for key in missing if fresh else ():
         shutil.rmtree(discoveries(key), ignore_errors=True)
     if dask is None:
-        for task in dict.fromkeys(task.training_task for unit in todo for task in unit.tasks):
+        for task in dict.fromkeys(
+            task if unit.draw is None else task.training_task for unit in todo for task in unit.tasks
+        ):
             task.prepare(progress)
     rows = _Rows(units, missing, output, report)
     rows.collect(jobs)

@@ -170,6 +170,11 @@ class ObservedClosure(Task):
         return replace(super().in_miniature(), scorer=self.online.in_miniature(), duration=60.0, validation=10.0)
 
     @property
+    def available_splits(self) -> tuple[str, ...]:
+        """The observations and the splits of the test; an entry's task has the observations only."""
+        return tuple(OBSERVED_PARTS) if self.alone else self.splits
+
+    @property
     def training_task(self) -> Self:
         """The task that entries get: the observations, and nothing else."""
         return shared(replace(self, alone=True, scorer=None, source=self.source.training(self).source))

@@ -16,12 +16,13 @@ from l96bench.data.splits import DATA_REGIMES
 from l96bench.data.store import cache_folder
 from l96bench.entries.lookup import baseline_names, find_entry
 from l96bench.entries.run import CEILING, Job, broken_entries, plan, result_path, run_jobs
+from l96bench.entries.sweep import sweep
 from l96bench.errors import L96BenchError, UnknownIdError
 from l96bench.files import read_checked
 from l96bench.regimes import other_regimes
 from l96bench.results.record import Result
 from l96bench.tasks import discovery
-from l96bench.tasks.registry import list_tasks, make_task
+from l96bench.tasks.registry import families, list_tasks, make_task
 
 OFFLINE, ONLINE = "subgrid-forcing/wilks-f20-v1", "online-rollout/wilks-f20-v2"
 
@@ -194,6 +195,35 @@ def test_results_are_valid_files_in_their_places(miniature_registry: Path, tmp_p
     assert "r2_budget_10" in linear.metrics
     assert (ceiling.score.value, ceiling.model.kind, ceiling.model.seeds) == (100.0, "reference", [])
     assert list(tmp_path.rglob("*.tmp")) == []
+
+
+ONE_OF_EACH_FAMILY = {
+    "subgrid-forcing": ("linear", {"degree": [1]}),
+    "subgrid-forcing-memory": ("memory_polynomial", {"x_lags": [1]}),
+    "online-rollout": ("linear", {"degree": [1]}),
+    "da-increment": ("da_linear", {"degree": [1]}),
+    "equation-recovery": ("er_lasso", {"derivative": [None]}),
+    "observed-closure": ("ob_increments_linear", {"degree": [1]}),
+    "unseen-physics": ("up_quartic", {"estimator__degree": [2]}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("miniature_registry")
+@pytest.mark.parametrize("family", families())
+def test_every_family_is_run_and_swept_from_an_empty_cache(family: str, tmp_path: Path) -> None:
+    name, options = ONE_OF_EACH_FAMILY[family]
+    task = next(id for id in list_tasks(family) if find_entry(name)[0].accepts(make_task(id)))
+    result, ceiling = run([name], tmp_path / "out", [task], n_seeds=1)
+    assert (result.task, ceiling.task) == (task, task)
+    assert np.isfinite(result.score.value)
+    assert ceiling.score.value == 100.0
+    if not make_task(task).redrawn:
+        with pytest.raises(L96BenchError, match=f"{family} has no fresh draws"):
+            sweep(name, options, [task], seeds=1, n_jobs=1)
+        return
+    swept = sweep(name, options, [task], seeds=1, n_jobs=1)
+    assert list(swept.score.notna()) == [True]
 
 
 @pytest.mark.slow
