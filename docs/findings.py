@@ -18,7 +18,6 @@ from matplotlib import pyplot as plt
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "findings.md"
 REGIMES = ("wilks-f20", "arnold-c4")
-REFERENCE = "reference"
 
 INTRODUCTION = """# Findings
 

@@ -65,7 +65,7 @@ def ranked(track: str) -> list[str]:
             f"{row.forecast_part:.3f}",
             f"{row.climate_part:.3f}",
         ]
-        for row in frame[frame.origin != "reference"].sort_values("score", ascending=False).itertuples()
+        for row in frame[~frame.origin.isin(["reference", "attack"])].sort_values("score", ascending=False).itertuples()
     ]
     head = ("entry", "knows of the system", "score", "new systems", "worst system", "forecast part", "climate part")
     return table(head, rows)
@@ -74,7 +74,7 @@ def ranked(track: str) -> list[str]:
 def observed() -> list[str]:
     """The table of the best entry of each track of `observed-closure`, beside what it reaches when it is given U."""
     frame = l96bench.load_results("observed-closure")
-    frame = frame[frame.origin != "reference"].sort_values("score", ascending=False)
+    frame = frame[~frame.origin.isin(["reference", "attack"])].sort_values("score", ascending=False)
     rows = [
         [row.regime, row.entry, f"{row.score:.2f}", f"{row.fresh_score:.2f}", f"{row.share:.3f}"]
         for row in frame.groupby("regime").head(1).sort_values("regime").itertuples()

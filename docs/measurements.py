@@ -166,7 +166,7 @@ def modelled() -> str:
     rows = []
     for task in l96bench.list_tasks("online-rollout"):
         results = l96bench.read_results(PAGE.parents[1] / "leaderboard" / "results" / task)
-        metrics = [each.metrics for each in results if each.model.kind != "reference"]
+        metrics = [each.metrics for each in results if each.competes]
         ends = []
         for name in ("restart", "training_distance"):
             values = [each[name].value for each in metrics if name in each]

@@ -86,7 +86,7 @@ def correlations() -> str:
         rows = {
             each.slug: each.score.value
             for each in l96bench.read_results(RESULTS / "subgrid-forcing" / f"{regime}-v1")
-            if each.model.kind not in ("reference", "predictions") and each.score.value > GOOD
+            if each.competes and each.model.kind != "predictions" and each.score.value > GOOD
         }
         pairs = [(rows[slug], each) for slug in rows if (each := committed(regime, slug)) is not None]
         found = [

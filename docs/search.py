@@ -188,7 +188,7 @@ def standings(task: str, metrics: Sequence[str], many: int = 5) -> l96bench.Mark
     """The best rows of a task that the board trained, and what the best one has over each, by the paired bootstrap."""
     folder = RESULTS / task
     results = (
-        [each for each in l96bench.read_results(folder) if each.model.kind != "reference" and each.model.seeds]
+        [each for each in l96bench.read_results(folder) if each.competes and each.model.seeds]
         if folder.is_dir()
         else []
     )

@@ -39,6 +39,7 @@ def site_page(text: str, url: str) -> str:
         "../README.md": "../index.html",
         "../": code_address(url),
         "../docs/submissions.md": "../submissions.html#how-a-row-gets-in",
+        "../docs/definitions.md#what-does-not-win": "../definitions.html#what-does-not-win",
     }
     if url:
         to |= {name: f"{url}/{name[3:]}" for name in ("../CITATION.cff", "../baselines/")}

@@ -18,6 +18,7 @@ PARTS = {
     "up_": "Closures for systems never seen",
     "rl_": "Reinforcement learning",
     "emulator_": "Emulators",
+    "attack_": "What does not win",
     "": "Closures",
 }
 """Headings of the gallery, by how the names of the scripts begin."""

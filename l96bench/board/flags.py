@@ -13,7 +13,7 @@ from l96bench.results.record import Result
 from l96bench.results.score import Score, Value
 from l96bench.tasks.registry import families
 
-__all__ = ["KINDS", "Flag", "Key", "Kind", "doubts", "flags", "is_reference", "is_sealed", "marks"]
+__all__ = ["KINDS", "Flag", "Key", "Kind", "doubts", "flags", "is_attack", "is_reference", "is_sealed", "marks"]
 
 Key = tuple[str, str]
 """A row: the id of its task and its slug."""
@@ -40,6 +40,7 @@ KINDS: tuple[Kind, ...] = (
         "its free run does not go on as one model does: see restart and distance from training; no rank",
     ),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
+    Kind("attack", "A", "an attack, which knows nothing of the system and must not win: it has no rank"),
     Kind("superseded", "O", "an older submission, which its authors have replaced by another: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""
@@ -94,6 +95,11 @@ def is_reference(result: Result) -> bool:
     return result.model.kind == "reference" and result.submission is None
 
 
+def is_attack(result: Result) -> bool:
+    """Return whether a row shows what does not win: scored by the board itself, not ranked; no submission is one."""
+    return result.model.kind == "attack" and result.submission is None
+
+
 def is_sealed(row: Result, season: Result | None) -> bool:
     """Return whether the same artifact has a row in a season."""
     one, other = row.submission, None if season is None else season.submission
@@ -106,6 +112,8 @@ def doubts(row: Result, gap: Value | None) -> list[Flag]:
     A script of the repository is run here, on any data, and needs neither a season nor a fresh draw.
     """
     found = list(_out_of_bounds(row))
+    if is_attack(row):
+        found.append(Flag("attack", f"an attack: {row.model.description}"))
     if row.origin == Origin.TRAINED_HERE:
         return found
     if row.fresh is None and gap is None:

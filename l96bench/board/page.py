@@ -23,8 +23,8 @@ from l96bench.board.flags import KINDS, is_reference, marks
 from l96bench.board.script import joined_script
 from l96bench.board.seasons import summary
 from l96bench.board.tables import Row, Table, change_markdown, family, provenance, score_markdown
-from l96bench.board.text import NONE, distinct, number, one_line, templates
-from l96bench.board.winners import winners
+from l96bench.board.text import NONE, distinct, interval, number, one_line, templates
+from l96bench.board.winners import attacks, winners
 from l96bench.results.record import Result
 
 __all__ = ["ENTRY_FIELDS", "FIELDS", "REPORTS", "THUMBNAILS", "Links", "page", "report_names", "thumbnails"]
@@ -68,6 +68,7 @@ class Links:
     code: str = "../"
     add: str = "../docs/submissions.md"
     cite: str = "../CITATION.cff"
+    attacks: str = "../docs/definitions.md#what-does-not-win"
     csv: str = "results.csv"
     json: str = "results.json"
     baselines: str = "../baselines/"
@@ -108,6 +109,9 @@ def page(
             data=_json_in_html(_data(tables, ids, pictures or {}, reports, links)),
             links=links,
             won=won,
+            lost=attacks(tables),
+            ids=ids,
+            margin=lambda own: interval(own.value, own.low, own.high, ".2f"),
             score=score_markdown,
             static=static,
             n_static=_N_STATIC,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from l96bench.board.flags import Flag, doubts, flags, is_reference, is_sealed, marks
+from l96bench.board.flags import Flag, doubts, flags, is_attack, is_reference, is_sealed, marks
 from l96bench.board.seasons import SeasonRows, difference, is_apart, revealed_seasons
 from l96bench.board.text import NONE, Markdown, count, escape, interval, markdown_table, number
 from l96bench.errors import ResultError
@@ -26,7 +26,7 @@ from l96bench.tasks.registry import families
 class Row:
     """A result with its rank, its flags, its public score minus its season score, if any, and its kind.
 
-    References have no rank, nor has what nothing but the public test speaks for, or what is worse elsewhere.
+    References and attacks have no rank, nor has what only the public test speaks for, or what is worse elsewhere.
     """
 
     result: Result
@@ -35,12 +35,15 @@ class Row:
     gap: Value | None = None
     origin: Origin = Origin.TRAINED_HERE
     behind: Value | None = None
-    """The best ranked row's score minus its own, by the paired bootstrap; None for that row, and without a rank."""
+    """The best ranked row's score minus its own, by the paired bootstrap; None for that row and what is not ranked but
+    no attack."""
 
     @property
     def kind(self) -> str:
-        """Its kind in tables: reference, trained here, sealed or declared."""
-        return "reference" if is_reference(self.result) else str(self.origin)
+        """Its kind in tables: reference, attack, trained here, sealed or declared."""
+        if is_reference(self.result):
+            return "reference"
+        return "attack" if is_attack(self.result) else str(self.origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +161,8 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: S
         gap = difference(result, there[result.slug]) if result.slug in there else None
         raised = (*found.get((task, result.slug), ()), *doubted[result.slug])
         origin = Origin.SEALED if result.slug in sealed else result.origin
-        behind = None if best is None or best is result or result.slug not in ranks else _behind(best, result)
+        is_compared = result is not best and (result.slug in ranks or is_attack(result))
+        behind = _behind(best, result) if best is not None and is_compared else None
         rows.append(Row(result, ranks.get(result.slug), raised, gap, origin, behind))
     compared = season.name if season is not None and any(row.gap for row in rows) else None
     missing = sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)

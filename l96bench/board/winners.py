@@ -1,16 +1,17 @@
-"""Tell who answers each question of the board best, who shares the first rank, how far the next is, and the cost."""
+"""Tell who answers each question of the board best, who shares the first rank, at what cost, and what does not win."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from l96bench.board.flags import is_attack
 from l96bench.board.seasons import is_apart
 from l96bench.board.tables import Row, Table
 from l96bench.board.text import NONE, interval, number
 from l96bench.results.score import Value
 
-__all__ = ["Winner", "winners"]
+__all__ = ["Winner", "attacks", "winners"]
 
 _NAMED = 2
 """Entries that cannot be told apart from the best and are named; the others are counted."""
@@ -86,3 +87,13 @@ def winners(tables: Sequence[Table]) -> tuple[Winner, ...]:
             after = next((row for row in ranked if row.rank != 1), None)
             found.append(Winner(one, ranked[0], tied, len(sharing) - len(tied), after))
     return tuple(found)
+
+
+def attacks(tables: Sequence[Table]) -> dict[str, list[tuple[Table, Row]]]:
+    """Return the rows of every attack with their tables, by slug."""
+    found: dict[str, list[tuple[Table, Row]]] = {}
+    for one in tables:
+        for row in one.rows:
+            if is_attack(row.result):
+                found.setdefault(row.result.slug, []).append((one, row))
+    return found

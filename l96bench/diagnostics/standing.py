@@ -90,7 +90,7 @@ def _behind(best: Result, row: Result) -> str:
 
 
 def _is_ranked(row: Result) -> bool:
-    return row.model.kind != "reference" and row.origin is Origin.TRAINED_HERE
+    return row.competes and row.origin is Origin.TRAINED_HERE
 
 
 def meaning(glossary: Sequence[Metric], key: str) -> tuple[str, str, str, str]:

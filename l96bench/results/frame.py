@@ -54,7 +54,7 @@ COLUMNS = (
     FrameColumn(
         "rank",
         "integer",
-        "Rank on the board, shared where entries cannot be told apart; missing for references, for rows that "
+        "Rank on the board, shared where entries cannot be told apart; missing for references, attacks, rows that "
         "nothing but the public test speaks for, and for results that are on no board.",
     ),
     FrameColumn("behind_best", "number", "Score of the best ranked row less this one's; missing for the best."),
@@ -63,7 +63,7 @@ COLUMNS = (
     FrameColumn(
         "origin",
         "text",
-        "Kind of row: trained here, sealed or declared; on a board reference for floors and ceilings.",
+        "Kind of row: trained here, sealed or declared; on a board reference for floors and ceilings, and attack.",
         value=lambda result: str(result.origin),
     ),
     FrameColumn("flags", "text", "Ids of the board's warnings about the row, apart by spaces."),

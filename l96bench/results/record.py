@@ -244,6 +244,11 @@ class Result(FrozenRecord):
         return "baseline" if self.submission is None else self.submission.status
 
     @property
+    def competes(self) -> bool:
+        """Whether it is neither a reference, such as a floor, nor one of the board's attacks."""
+        return self.submission is not None or self.model.kind not in ("reference", "attack")
+
+    @property
     def origin(self) -> Origin:
         """The kind of row, as far as the row tells; a declared one may be sealed elsewhere, by a row of a season."""
         if self.submission is None:

@@ -17,7 +17,7 @@ __all__ = ["is_device", "is_invisible", "name_faults", "skeleton"]
 
 MAX_SLUG = 120
 """The longest name of a folder or row, so that every file system can hold it."""
-_WORDS = ("reference", "baseline")
+_WORDS = ("reference", "baseline", "attack")
 """Kinds of the board's own rows; words of them in the kind of a submission are refused."""
 _PLACES = ("floor", "ceiling", "literature", "truth")
 """What references are called where the score is explained."""

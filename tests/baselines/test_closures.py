@@ -19,7 +19,9 @@ pytestmark = pytest.mark.training
 
 FOLDER = Path(__file__).resolve().parents[2] / "baselines"
 CLOSURES = sorted(
-    path.stem for path in FOLDER.glob("[!_]*.py") if not path.stem.startswith(("da_", "er_", "ob_", "rl_", "up_"))
+    path.stem
+    for path in FOLDER.glob("[!_]*.py")
+    if not path.stem.startswith(("attack_", "da_", "er_", "ob_", "rl_", "up_"))
 )
 
 EXPECTED = {

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from l96bench.board.tables import make_tables
-from l96bench.board.winners import winners
+from l96bench.board.winners import attacks, winners
+from l96bench.results.origin import SubmissionInfo
 from l96bench.results.record import Cost, Result
 
 
@@ -56,3 +57,26 @@ def test_training_is_the_cost_of_what_is_not_called(make_result: Callable[..., R
 def test_without_a_ranked_row_nobody_wins(make_result: Callable[..., Result]) -> None:
     assert winners(make_tables([make_result("perfect", 100.0, model={"kind": "reference", "command": ""})])) == ()
     assert winners(()) == ()
+
+
+def test_an_attack_wins_nothing_and_says_how_far_it_is_behind(make_result: Callable[..., Result]) -> None:
+    attack = {"kind": "attack", "description": "knows nothing", "command": ""}
+    tables = make_tables([make_result("a", 91.0), make_result("b", 60.0), make_result("fake", 99.0, model=attack)])
+    (found,) = winners(tables)
+    assert found.first.result.model.name == "a"
+    assert found.tied == ()
+    assert found.next is not None
+    assert found.next.result.model.name == "b"
+    ((table, row),) = attacks(tables)["fake"]
+    assert table is tables[0]
+    assert (row.rank, row.kind, [flag.kind for flag in row.flags]) == (None, "attack", ["attack"])
+    assert row.behind is not None
+    assert row.behind.value == -8.0
+
+
+def test_a_submission_is_no_attack_whatever_it_says(make_result: Callable[..., Result]) -> None:
+    """The kind is reserved; a row that has it all the same is ranked like any other that was scored anew."""
+    origin = SubmissionInfo(status="verified", authors=["A"], artifact="closure.onnx", artifact_sha256="a" * 64)
+    row = make_result("a", 91.0, model={"kind": "attack", "command": ""}, submission=origin)
+    assert row.competes
+    assert attacks(make_tables([row])) == {}

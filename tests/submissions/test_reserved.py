@@ -88,7 +88,8 @@ def test_a_disguise_is_seen_through(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["reference", "Reference", "baselines", "the reference", "rеference", "ｂaseline", "REF\u00adERENCE"]
+    "kind",
+    ["attack", "reference", "Reference", "baselines", "the reference", "rеference", "ｂaseline", "REF\u00adERENCE"],
 )
 def test_kinds_of_the_boards_own_rows_are_reserved(kind: str) -> None:
     assert any(each.startswith("kind: ") for each in name_faults("my network", kind))

@@ -54,8 +54,8 @@ def offline_online(results: Results, offline: str, online: str) -> list[Point]:
 
 
 def _ranked(results: Results, task: str, x_of: Callable[[Result], Interval | None]) -> list[Point]:
-    """Return every row of a task but the references as a point, the best first; rows without an x are left out."""
-    rows = [(row, x_of(row)) for row in results if row.task == task and row.model.kind != "reference"]
+    """Return every row of a task that competes as a point, the best first; rows without an x are left out."""
+    rows = [(row, x_of(row)) for row in results if row.task == task and row.competes]
     found = [Point(row.model.name, row.model.kind, x, _score(row)) for row, x in rows if x is not None]
     return sorted(found, key=lambda point: -point.y[0])
 
