@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,18 +39,69 @@ def is_trees(estimator: Any) -> bool:
 
 
 class _Forest:
-    """A forest's predict, in the same order of operations, without a pool of threads for every call."""
+    """A forest's predict, in the same order of operations, by the kernel that all trees are walked with."""
 
     def __init__(self, trees: list[Any]) -> None:
         self.trees = trees
+        self.packed = _packed(
+            [(each.children_left, each.children_right) for each in trees],
+            [each.max_depth for each in trees],
+            np.concatenate([each.feature for each in trees]),
+            _below(np.concatenate([each.threshold for each in trees])),
+            np.concatenate([each.value[:, 0, 0] for each in trees]),
+        )
 
     def __call__(self, rows: NDArray) -> NDArray:
         with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
             rows = np.ascontiguousarray(rows, dtype=np.float32)
         total = np.zeros(len(rows))
-        for tree in self.trees:
-            total += tree.predict(rows)[:, 0]
+        if np.isnan(rows).any():  # where these go is a rule of scikit-learn's
+            for tree in self.trees:
+                total += tree.predict(rows)[:, 0]
+        else:
+            _add_trees(rows, *self.packed, total)
         return total / len(self.trees)
+
+
+def _below(thresholds: Array) -> NDArray[np.float32]:
+    """Return the largest numbers of single precision that are not above some of double precision.
+
+    A number of single precision is at most the one exactly if it is at most the other.
+    """
+    single = thresholds.astype(np.float32)
+    return np.where(single > thresholds, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _packed(
+    children: Sequence[tuple[NDArray, NDArray]],
+    depths: Sequence[int],
+    feature: NDArray,
+    threshold: NDArray,
+    value: Array,
+) -> tuple[NDArray, ...]:
+    """Return the trees that `_add_trees` walks, level by level, so that the left child stands behind the right one.
+
+    A leaf is its own child: all rows walk equally far, which costs less than to ask each whether it has arrived.
+    """
+    order, child, roots, first = [], [], [], 0
+    for left, right in children:
+        left, right = np.asarray(left, np.int64), np.asarray(right, np.int64)
+        levels, inner = [np.zeros(1, np.int64)], np.flatnonzero(left[:1] > 0)
+        while inner.size:
+            levels.append(np.stack([right[inner], left[inner]], axis=1).ravel())
+            inner = levels[-1][left[levels[-1]] > 0]
+        own = np.concatenate(levels)
+        place = np.empty(len(own), np.int64)
+        place[own] = np.arange(len(own))
+        child.append(first + np.where(left[own] > 0, place[right[own]], place[own]))
+        order.append(first + own)
+        roots.append(first)
+        first += len(own)
+    places = np.concatenate(order)
+    at, leaf = np.concatenate(child).astype(np.int32), np.concatenate(child) == np.arange(first)
+    thresholds = np.where(leaf, np.nan, threshold[places]).astype(threshold.dtype)  # nothing is below
+    features = np.where(leaf, 0, feature[places]).astype(np.int32)
+    return np.array(roots), np.array(depths, np.int64), features, thresholds, at, value[places].astype(np.float64)
 
 
 def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:
@@ -72,36 +123,33 @@ def boosting_nodes(estimator: HistGradientBoostingRegressor) -> list[NDArray]:
 
 
 class _Boosted:
-    """The sum of boosted trees, all of them in flat arrays that one kernel walks."""
+    """The sum of boosted trees."""
 
     def __init__(self, estimator: HistGradientBoostingRegressor) -> None:
         trees = boosting_nodes(estimator)
-        roots = np.cumsum([0, *map(len, trees)])
         nodes = np.concatenate(trees)
-        shift = np.repeat(roots[:-1], np.diff(roots))
-        leaf, own = nodes["is_leaf"].astype(bool), np.arange(len(nodes))
-        # A leaf is its own child: all rows walk equally far, which costs less than to ask each whether it has arrived.
-        child = np.stack([nodes["right"] + shift, nodes["left"] + shift], axis=1)
-        child = np.where(leaf[:, None], own[:, None], child).ravel().astype(np.int32)
-        feature = np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32)
-        threshold, value = nodes["num_threshold"].astype(np.float64), nodes["value"].astype(np.float64)
-        depths = np.array([tree["depth"].max() for tree in trees])
         self.base = float(np.ravel(estimator._baseline_prediction)[0])
-        self.trees = roots, depths, feature, threshold, child, value
+        self.packed = _packed(
+            [(each["left"], each["right"]) for each in trees],
+            [each["depth"].max() for each in trees],
+            nodes["feature_idx"],
+            nodes["num_threshold"].astype(np.float64),
+            nodes["value"],
+        )
 
     def __call__(self, rows: NDArray) -> NDArray:
         out = np.full(len(rows), self.base)
-        _add_trees(np.ascontiguousarray(rows, dtype=np.float64), *self.trees, out)
+        _add_trees(np.ascontiguousarray(rows, dtype=np.float64), *self.packed, out)
         return out
 
 
 @kernel
 def _add_trees(
-    rows: Array,
+    rows: NDArray,
     roots: NDArray[np.int64],
     depths: NDArray[np.int64],
     feature: NDArray[np.int32],
-    threshold: Array,
+    threshold: NDArray,
     child: NDArray[np.int32],
     value: Array,
     out: Array,
@@ -117,7 +165,6 @@ def _add_trees(
             for _ in range(depths[tree]):
                 for i in range(n):
                     at = node[i]
-                    below = flat[(start + i) * width + feature[at]] <= threshold[at]
-                    node[i] = child[2 * at + np.int32(below)]
+                    node[i] = child[at] + np.int32(flat[(start + i) * width + feature[at]] <= threshold[at])
             for i in range(n):
                 out[start + i] += value[node[i]]
