@@ -84,8 +84,8 @@ def _packed(
     A leaf is its own child: all rows walk equally far, which costs less than to ask each whether it has arrived.
     """
     order, child, roots, first = [], [], [], 0
-    for left, right in children:
-        left, right = np.asarray(left, np.int64), np.asarray(right, np.int64)
+    for sides in children:
+        left, right = (np.asarray(each, np.int64) for each in sides)
         levels, inner = [np.zeros(1, np.int64)], np.flatnonzero(left[:1] > 0)
         while inner.size:
             levels.append(np.stack([right[inner], left[inner]], axis=1).ravel())

@@ -40,6 +40,26 @@ def test_trees_and_others_give_the_same_bits(estimator: Any) -> None:
     np.testing.assert_array_equal(fast_predict(estimator)(NEW), estimator.predict(NEW))
 
 
+def test_rows_at_the_thresholds_of_trees_and_rows_that_are_not_finite() -> None:
+    """A threshold has double precision, a row single precision: the number next to it decides."""
+    forest = RandomForestRegressor(3, random_state=1).fit(X, y)
+    predict = fast_predict(forest)
+    for tree in (each.tree_ for each in forest.estimators_):
+        split = tree.children_left >= 0
+        rows = np.tile(tree.threshold[split][:, None], (1, 5)).astype(np.float32)
+        for near in (rows, np.nextafter(rows, np.float32(np.inf)), np.nextafter(rows, np.float32(-np.inf))):
+            np.testing.assert_array_equal(predict(near), forest.predict(near))
+    wild = NEW[:40].copy()
+    wild[::2, 1], wild[::3, 4], wild[5, 0] = np.inf, -np.inf, np.nan
+    expected = sum(each.tree_.predict(wild.astype(np.float32))[:, 0] for each in forest.estimators_) / 3
+    np.testing.assert_array_equal(predict(wild), expected)
+
+
+def test_a_tree_without_a_split() -> None:
+    tree = DecisionTreeRegressor().fit(X[:10], np.full(10, 2.5))
+    assert (fast_predict(tree)(NEW) == 2.5).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", BOOSTED, ids=range(len(BOOSTED)))
 def test_boosting_gives_the_same_to_rounding(estimator: Any) -> None:
