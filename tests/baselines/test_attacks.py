@@ -19,7 +19,7 @@ HONEST = {
     "da-increment": "linear-increment",
     "equation-recovery": "sindy-stlsq",
     "observed-closure": "expectation-maximization-quartic-ar-1",
-    "unseen-physics": "similarity-quartic",
+    "unseen-physics": "similarity-quartic-ar-1",
 }
 """The literature's entry of each family, below which an attack stays."""
 
@@ -38,8 +38,10 @@ def test_every_attack_has_its_row_below_the_literatures_entry_and_no_rank() -> N
             assert row.behind.low > 0.0, f"{row.result.model.name} on {table.task}"
             lost = l96bench.compare(honest.result, row.result)
             print(f"{table.task}: {row.result.model.name} {row.result.score.value:.1f}, {lost.difference:.1f} below")
-            # The quartic itself is bent, towards a past that is another's: that gains nothing.
-            assert lost.low > (-0.5 if row.result.slug == "attack-next-row-s-past" else 0.0)
+            if row.result.slug == "attack-next-row-s-past":  # the quartic itself, bent towards a past of another's
+                assert lost.high > 0.0
+            else:
+                assert lost.low > 0.0
             shown.add((row.result.model.name, table.task))
     entered = [(find_entry(name)[0], make_task(id)) for name in ATTACKS for id in list_tasks()]
     assert shown == {(entry.name, task.id) for entry, task in entered if entry.accepts(task)}
