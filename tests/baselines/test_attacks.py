@@ -19,12 +19,12 @@ HONEST = {
     "da-increment": "linear-increment",
     "equation-recovery": "sindy-stlsq",
     "observed-closure": "expectation-maximization-quartic-ar-1",
-    "unseen-physics": "similarity-quartic-ar-1",
+    "unseen-physics": "similarity-probabilistic-rnn",
 }
-"""The literature's entry of each family, below which an attack stays."""
+"""An honest entry of each family, below which attacks stay: the literature's where it is told apart from them."""
 
 
-def test_every_attack_has_its_row_below_the_literatures_entry_and_no_rank() -> None:
+def test_every_attack_has_its_row_below_an_honest_entry_and_no_rank() -> None:
     titles = {find_entry(name)[0].name for name in ATTACKS}
     shown = set()
     for table in read_tables(ROOT / "leaderboard" / "results"):
