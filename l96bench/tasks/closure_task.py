@@ -353,11 +353,12 @@ def check_closure(
     A trajectory (time, K), if given, drives the long run of a closure with memory. An ONNX file that has passed is not
     checked again on the same states: the tasks of a regime, and their fresh draws, share them.
     """
-    file = model.step_function if isinstance(model, SteppedClosure) else model
-    if not isinstance(file, OnnxClosure | OnnxStep):
+    if isinstance(model, EquationClosure):
         if not np.isfinite(model.predict(X)).all():
             raise SubmissionError(f"{content.name}: expected finite U for states of the attractor, got NaN or infinity")
         return
+    file = model.step_function if isinstance(model, SteppedClosure) else model
+    assert isinstance(file, OnnxClosure | OnnxStep)
     given = (file.data, X.tobytes(), b"" if path is None else path.tobytes())
     key = X.shape, *(hashlib.sha256(each).digest() for each in given)
     if key in _passed:
