@@ -1,5 +1,6 @@
 """What the board shows and the literature did not, as docs/findings.md and its pictures. Run by `make figures`."""
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,9 +60,15 @@ def number(row: pandas.Series, key: str = "score", spec: str = ".1f") -> str:
     return f"{row[key]:{spec}} [{row[f'{key}_low']:{spec}}, {row[f'{key}_high']:{spec}}]"
 
 
+@functools.cache
+def results() -> dict[tuple[str, str], l96bench.Result]:
+    """The results behind the rows, by task and slug, read once for all differences."""
+    return {(each.task, each.slug): each for each in l96bench.read_results(HERE.parent / "leaderboard" / "results")}
+
+
 def difference(a: str, b: str, task: str) -> tuple[str, float]:
     """The paired difference of two entries' scores, and its lower end."""
-    found = l96bench.compare(a, b, task)
+    found = l96bench.compare(results()[task, a], results()[task, b])
     return f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}]", found.low
 
 

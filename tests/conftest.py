@@ -18,6 +18,7 @@ import pytest
 from l96bench import regimes
 from l96bench.errors import L96BenchError
 from l96bench.submissions import folder as folders
+from l96bench.submissions import score
 from l96bench.submissions.contained import ContainedOutcome
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
@@ -190,7 +191,8 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
                 outcomes.append(ContainedOutcome(None, str(error), 0.0))
         return outcomes
 
-    monkeypatch.setattr(folders, "run_contained", work)
+    for module in (folders, score):
+        monkeypatch.setattr(module, "run_contained", work)
 
 
 @pytest.fixture(scope="session")

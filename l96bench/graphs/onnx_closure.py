@@ -70,11 +70,11 @@ class Session:
         """Return the outputs for these inputs, which are of these shapes, or raise `ModelError`."""
         with np.errstate(over="ignore"):  # a member that blows up becomes infinite, as it soon would anyway
             rows = {key: np.ascontiguousarray(value, dtype=self.dtypes[key]) for key, value in given.items()}
-        shown = {key: value.shape for key, value in given.items()}
-        came = f"inputs of shapes {shown}" if len(given) > 1 else f"X of shape {next(iter(shown.values()))}"
         try:
             found = self._session.run(self.outputs, rows)
         except Exception as error:
+            shown = {key: value.shape for key, value in given.items()}
+            came = f"inputs of shapes {shown}" if len(given) > 1 else f"X of shape {next(iter(shown.values()))}"
             hint = "; is a number of rows fixed inside? export it with dynamic_shapes, and an example of two rows"
             raise ModelError(f"{self.name}: the runtime fails for {came}: {short_message(error)}{hint}") from error
         for (key, expected), value in zip(shapes.items(), found, strict=True):

@@ -22,6 +22,9 @@ LEAST = {
 }
 """The least score after 60 MTU of observations of all points; policies are trained for some steps only."""
 
+FEWER = {"steps": 2000, "first_rounds": 3, "rounds": 1}
+"""Shorter trainings than those of the rows, of the models that have such an option."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
@@ -29,8 +32,7 @@ def test_every_baseline_learns_from_observations_alone(name: str) -> None:
     entry, _ = find_entry(name)
     task = make_task("observed-closure/wilks-f20-dense-v1").miniature()
     model = entry.make(task.training_task, 0)
-    if hasattr(model, "steps"):
-        model.steps = 2000
+    vars(model).update({option: value for option, value in FEWER.items() if hasattr(model, option)})
     assert task.training_task.fit(model) > 0.0
     info = entry.info(task.training_task, model, 0, f"l96bench run {name}")
     assert info.trained_on == "observations, 1000 MTU"
