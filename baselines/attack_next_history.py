@@ -26,7 +26,7 @@ class NextHistory:
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Begin a run."""
-        self.steps, self.past, self.goal = 0, None, None
+        self.steps, self.past, self.goal = 0, np.zeros(0), np.zeros(0)
 
     def remember(self, history: np.ndarray) -> None:
         """Take the past (time, row, K) of every row, of every 0.05 MTU."""
@@ -36,9 +36,9 @@ class NextHistory:
         """Return the quartic's U, and what leads to the first state of the next row's past where that is near."""
         U, self.steps = self.quartic.predict(X), self.steps + 1
         left = PAST - INTERVAL - (self.steps - 1) * STEP
-        if self.past is None or not 0 < left <= RAMP:
+        if not self.past.size or not 0 < left <= RAMP:
             return U
-        if self.goal is None:
+        if not self.goal.size:
             self.goal = np.roll(self.past[0], -1, 0)
             self.near = np.sqrt(np.mean((self.goal - X) ** 2, axis=1)) < 1.2 * self.std
         return U + self.near[:, None] * (self.goal - X) / left

@@ -29,14 +29,14 @@ class ReplayedClimate:
 
     def start(self, n_members: int, rng: np.random.Generator) -> None:
         """Begin a run."""
-        self.steps, self.place = 0, None
+        self.steps, self.place = 0, np.zeros(0, int)
 
     def step(self, X: np.ndarray) -> np.ndarray:
         """Return the U that leads each member to the next state of its piece of the training data in an Euler step."""
         n, self.steps = self.steps - round(FORECAST / STEP), self.steps + 1
         if n < 0:
             return self.quartic.predict(X)
-        self.place = self.tree.query(X)[1] if self.place is None else self.place
+        self.place = self.place if self.place.size else self.tree.query(X)[1]
         per_sample = round(INTERVAL / STEP)
         whole, part = divmod(n + 1, per_sample)
         here = (self.place + whole) % (len(self.states) - 1)

@@ -25,6 +25,18 @@ from l96bench.regimes import seed_word
 from l96bench.results.record import Cost, Failures, ModelInfo, Result
 from l96bench.results.score import Value
 from l96bench.tasks.artifacts import EQUATIONS, Content, Example
+from l96bench.tasks.climate_scores import (
+    ClimateRun,
+    ClimateScale,
+    Estimate,
+    climate_part,
+    climate_series,
+    extremes,
+    member_weights,
+    momentum_metrics,
+    response,
+    scales_of,
+)
 from l96bench.tasks.closure_task import LITERATURE, ClosureTask, example_quartic, quartic_example
 from l96bench.tasks.definitions import LEARNING, ONLINE
 from l96bench.tasks.online_runs import (
@@ -41,19 +53,12 @@ from l96bench.tasks.online_runs import (
 from l96bench.tasks.online_scores import (
     LIKE_TRUTH,
     METHOD,
-    ClimateRun,
-    Estimate,
     Forecasts,
     Runs,
     check_numbers,
-    climate_part,
-    climate_series,
-    extremes,
     forecast_metrics,
     forecast_part,
-    momentum_metrics,
     possible_scores,
-    response,
     restart_of,
     score_of,
 )
@@ -210,6 +215,11 @@ class OnlineRollout(ClosureTask):
         return pairs
 
     @cached_property
+    def climate_scales(self) -> dict[str, ClimateScale]:
+        """What the climates of models are measured by."""
+        return scales_of(self.truth_climates, self.without_closure.climates, self.grids, self.weights)
+
+    @cached_property
     def waves(self) -> dict[str, tuple[int, int]]:
         """The two waves around the ring that carry most variance in the truth, by climate, the stronger first."""
         return {
@@ -324,8 +334,7 @@ class OnlineRollout(ClosureTask):
 
     def _continued(self, X: NDArray[np.float64], key: str, is_floor: bool) -> NDArray[np.float64]:
         """Return X with every diverged member continued by the same member of the run without closure."""
-        lost = np.isnan(X)
-        if not lost.any():
+        if not (lost := np.isnan(X)).any():
             return X
         return np.where(lost, self.climatology[0] if is_floor else self.without_closure.climates[key].X, X)
 
@@ -338,15 +347,8 @@ class OnlineRollout(ClosureTask):
         parts: list[Estimate] = []
         drawn: dict[str, NDArray[np.float64]] = {}
         for key, run in runs.climates.items():
-            truth, twin = self.truth_climates[key]
-            others = (("members", none.climates[key]), ("truth", truth), ("twin", twin))
-            members, true, second, own = (
-                self.weights(len(each.survived), f"{purpose}{key}") / len(each.survived)
-                for purpose, each in (*others, ("members", run))
-            )
-            drawn[key] = own
-            pairs = ((none.climates[key], members), (run, own), (twin, second))
-            part, replicates, found = climate_part(pairs, (truth, true), self.grids[key])
+            own = drawn[key] = member_weights(run, f"members{key}", self.weights)
+            part, replicates, found = climate_part(run, own, self.climate_scales[key])
             parts.append((part, replicates))
             found |= extremes(run, own, self.grids[key].mean[0], self.waves[key])
             found |= momentum_metrics(run, own)

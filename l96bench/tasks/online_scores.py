@@ -1,4 +1,4 @@
-"""Forecast and climate scores of runs of the resolved model, and the metrics reported beside them.
+"""Scores of runs of the resolved model: forecasts, restarts, and all parts together; climates are in `climate_scores`.
 
 Replicates come from weights (replicate, block or member): how often each block of cases, or each member, is drawn.
 """
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.display import axes_for, brief
-from l96bench.metrics import climate, conservation, ensemble, time_series
-from l96bench.metrics.uncertainty import recentre, wilson
+from l96bench.metrics import ensemble
+from l96bench.metrics.uncertainty import recentre
 from l96bench.results.score import Value
+from l96bench.tasks.climate_scores import ClimateRun, Estimate, fraction
 from l96bench.tasks.definitions import RESTART
 from l96bench.tasks.online_runs import INTERVAL
-from l96bench.tasks.parts import LEVEL, seed_spread, value_of
+from l96bench.tasks.parts import seed_spread, value_of
 
 if TYPE_CHECKING:
     import xarray
@@ -26,18 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIKE_TRUTH",
-    "ClimateRun",
     "Forecasts",
     "Runs",
     "check_numbers",
-    "climate_part",
-    "climate_series",
-    "extremes",
     "forecast_metrics",
     "forecast_part",
-    "momentum_metrics",
     "possible_scores",
-    "response",
     "restart_of",
     "score_of",
 ]
@@ -54,12 +49,8 @@ LIKE_TRUTH = 0.5
 """The smallest part of a climate in which disturbances have to grow."""
 SMALLEST = 1e-6
 """The smallest growth of the square of a disturbance that is told from none."""
-RETURN = (10.0, 0.9)
-"""Length in MTU of the blocks whose largest X makes a return level, and its quantile among them."""
 
 Array = NDArray[np.float64]
-Estimate = tuple[float, Array]
-"""An estimate and its bootstrap replicates."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +90,6 @@ class Forecasts:
         ax.plot(self.lead, self.crps.mean(axis=1), **options)
         ax.set(xlabel="lead (MTU)", ylabel="CRPS of X")
         return ax
-
-
-@dataclass(frozen=True)
-class ClimateRun:
-    """A long free run X (time, member, K), the distribution functions (member, 3, cells), and which members survived.
-
-    `sources` (time, member) is the mean of U over the ring over the std of U, NaN once a member has diverged; recorded
-    for models only, where the coupling is a flux.
-    """
-
-    X: NDArray[np.float64]
-    cdfs: NDArray[np.float64]
-    survived: NDArray[np.bool_]
-    sources: NDArray[np.float64] | None = None
-
-    __repr__ = brief
 
 
 @dataclass(frozen=True)
@@ -187,8 +162,8 @@ def forecast_part(none: Forecasts, own: Forecasts, perfect: Forecasts, leads: Ar
     """Return ``(C_none - C) / (C_none - C_perfect)``, C being the CRPS averaged over leads up to 2 MTU."""
     scored = leads <= SCORED_LEAD + 1e-9
     means = [each.crps[scored].mean(axis=0) for each in (none, own, perfect)]
-    part = float(_fraction(*(each.mean() for each in means)))
-    replicates = _fraction(*(weights @ each / weights.sum(axis=1) for each in means))
+    part = float(fraction(*(each.mean() for each in means)))
+    replicates = fraction(*(weights @ each / weights.sum(axis=1) for each in means))
     return part, recentre(replicates, part)
 
 
@@ -228,95 +203,6 @@ def forecast_metrics(
     return metrics, {"lead": leads} | {f"{name}_by_lead": curve for name, curve in curves.items()}
 
 
-def climate_part(
-    runs: tuple[tuple[ClimateRun, Array], ...], truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
-) -> tuple[float, Array, dict[str, Value]]:
-    """Return ``(D_none - D) / (D_none - D_truth)`` with replicates, and the metrics of the model's climate.
-
-    The `runs` are those of none, the model and the truth.
-    """
-    reference, resampled_reference = truth[0].cdfs.mean(axis=0), _pooled(*truth)
-    distances = [climate.wasserstein(run.cdfs.mean(axis=0), reference, grid) for run, _ in runs]
-    pooled = [_pooled(run, weights) for run, weights in runs]
-    replicates = [climate.wasserstein(each, resampled_reference, grid) for each in pooled]
-    part = float(_fraction(*(each.mean() for each in distances)))
-    part_replicates = recentre(_fraction(*(each.mean(axis=1) for each in replicates)), part)
-    own, own_replicates = distances[1], replicates[1]
-    mean = float(own.mean())
-    metrics = {
-        "climate_part": value_of(part, part_replicates),
-        "climate_distance": value_of(mean, recentre(own_replicates.mean(axis=1), mean)),
-    }
-    for i, name in enumerate(climate.QUANTITIES):
-        metrics[f"distance_{name}"] = value_of(float(own[i]), recentre(own_replicates[:, i], float(own[i])))
-    return part, part_replicates, metrics | _climate_metrics(*runs[1], pooled[1][:, 0], truth, grid)
-
-
-def _climate_metrics(
-    run: ClimateRun, weights: Array, values: Array, truth: tuple[ClimateRun, Array], grid: climate.DistanceGrid
-) -> dict[str, Value]:
-    """Return survival with Wilson's interval, and moments, extremes and autocorrelation error with bootstrap ones.
-
-    `values` are the resampled distribution functions of X, (replicate, cells).
-    """
-    n, n_members = int(run.survived.sum()), len(run.survived)
-    low, high = wilson(n, n_members, LEVEL)
-    moments = time_series.moments(run.X)
-    means = weights @ run.X.mean(axis=(0, 2))
-    variances = weights @ np.square(run.X - moments.mean).mean(axis=(0, 2)) - np.square(means - moments.mean)
-    low_tail, high_tail = (grid.low[0] + grid.width[0] * (values < p).sum(axis=1) for p in (0.001, 0.999))
-    correlation, correlations = _autocorrelation(run, weights)
-    true_correlation, true_correlations = _autocorrelation(*truth)
-    error = float(np.sqrt(np.mean((correlation - true_correlation) ** 2)))
-    errors = np.sqrt(np.mean((correlations - true_correlations) ** 2, axis=1))
-    return {
-        "survival": Value(value=n / n_members, low=low, high=high),
-        "mean": value_of(moments.mean, means),
-        "std": value_of(moments.std, np.sqrt(np.maximum(variances, 0.0))),
-        "p001": value_of(moments.percentile_0_1, recentre(low_tail, moments.percentile_0_1)),
-        "p999": value_of(moments.percentile_99_9, recentre(high_tail, moments.percentile_99_9)),
-        "autocorrelation_error": value_of(error, recentre(errors, error)),
-    }
-
-
-def extremes(run: ClimateRun, weights: Array, mean: float, waves: tuple[int, int]) -> dict[str, Value]:
-    """Return the level that X at a point exceeds once in 100 MTU, and the transitions between two waves per MTU.
-
-    The level is the 0.9 quantile of the largest X of blocks of 10 MTU (or of the run, where that is shorter). A wave
-    dominates while it has the larger amplitude of the two (Lorenz 2006, doi:10.1175/JAS3727.1; Christensen, Moroz and
-    Palmer 2015, doi:10.1007/s00382-014-2239-9).
-    """
-    length = min(round(RETURN[0] / INTERVAL), len(run.X))
-    blocks = run.X[: len(run.X) // length * length].reshape(-1, length, *run.X.shape[1:])
-    largest = blocks.max(axis=1).swapaxes(0, 1).reshape(run.X.shape[1], -1)
-    order = np.argsort(largest, axis=None, kind="stable")
-    values, member = largest.ravel()[order], order // largest.shape[1]
-    summed = (np.cumsum(own[member]) for own in weights)
-    at = [int(np.searchsorted(each, RETURN[1] * each[-1])) for each in summed]
-    level = float(values[int(np.ceil(RETURN[1] * len(values))) - 1])
-    amplitudes = climate.wave_amplitudes(run.X, mean)
-    second = amplitudes[..., waves[1] - 1] > amplitudes[..., waves[0] - 1]
-    changes = (second[1:] != second[:-1]).mean(axis=0) / INTERVAL
-    return {
-        "return_level_100": value_of(level, values[np.minimum(at, len(values) - 1)]),
-        "transitions": value_of(float(changes.mean()), weights @ changes),
-    }
-
-
-def response(climates: Mapping[str, ClimateRun], weights: Mapping[str, Array]) -> dict[str, Value]:
-    """Return the changes of the mean and of the variance of X from the regime's own forcing to the shifted one."""
-    found = []
-    for key in ("", "_shift"):
-        mean, square = climates[key].X.mean(axis=(0, 2)), np.square(climates[key].X).mean(axis=(0, 2))
-        means, squares = weights[key] @ mean, weights[key] @ square
-        found.append((mean.mean(), means, square.mean() - mean.mean() ** 2, squares - np.square(means)))
-    mean, means, variance, variances = (shifted - own for own, shifted in zip(*found, strict=True))
-    return {
-        "response_mean": value_of(float(mean), means),
-        "response_variance": value_of(float(variance), variances),
-    }
-
-
 def restart_of(found: Sequence[Array], weights: Array, like_truth: bool) -> Value:
     """Return the RMS difference of a run from its restarts over that between two, from `restarted`'s squares (3, row).
 
@@ -348,49 +234,3 @@ def _shrinkage(squares: Array, weights: Array) -> Value:
     counted = np.cumsum(weights[:, there][:, order], axis=1)
     places = (counted < 0.1 * counted[:, -1:]).sum(axis=1)
     return value_of(float(shrunk[order[len(order) // 10]]), shrunk[order[np.minimum(places, len(order) - 1)]])
-
-
-def momentum_metrics(run: ClimateRun, weights: Array) -> dict[str, Value]:
-    """Return the RMS and the long-term mean of a closure's contribution to the mean of X, where it was recorded."""
-    if run.sources is None or np.isnan(run.sources).all():
-        return {}
-    counts = np.isfinite(run.sources).sum(axis=0).astype(np.float64)
-    squares, sums = np.nansum(np.square(run.sources), axis=0), np.nansum(run.sources, axis=0)
-    mean, drawn = float(sums.sum() / counts.sum()), weights @ counts
-    means = np.divide(weights @ sums, drawn, out=np.full(len(weights), mean), where=drawn > 0)
-    error = conservation.root_mean_square(squares, counts)
-    return {
-        "conservation_error": value_of(error, conservation.rms_replicates(weights, squares, counts)),
-        "momentum_drift": value_of(mean, means),
-    }
-
-
-def climate_series(run: ClimateRun) -> dict[str, Array]:
-    """Return the autocorrelation every 0.5 MTU and the spectrum up to 2 cycles per MTU."""
-    frequency, power = time_series.spectrum(run.X, INTERVAL, segment=10.0)
-    kept = frequency <= 2.0
-    return {
-        "autocorrelation": time_series.autocorrelation(run.X, INTERVAL)[1][::10],
-        "spectrum_frequency": frequency[kept],
-        "spectrum": power[kept],
-    }
-
-
-def _autocorrelation(run: ClimateRun, weights: Array) -> tuple[Array, Array]:
-    """Return the pooled autocorrelation (lag,) and its replicates (replicate, lag)."""
-    covariance = time_series.autocovariance(run.X, INTERVAL)
-    pooled, resampled = covariance.mean(axis=0), weights @ covariance
-    if pooled[0] == 0.0:
-        return np.ones_like(pooled), np.ones_like(resampled)
-    return pooled / pooled[0], resampled / np.maximum(resampled[:, :1], np.finfo(np.float64).tiny)
-
-
-def _fraction(none: Any, own: Any, best: Any) -> Any:
-    """Return the skill as a fraction of the way from floor to ceiling."""
-    return (none - own) / (none - best)
-
-
-def _pooled(run: ClimateRun, weights: Array) -> Array:
-    """Return distribution functions of resampled members, (replicate, 3, cells)."""
-    pooled = weights @ run.cdfs.reshape(len(run.cdfs), -1)
-    return np.asarray(pooled.reshape(len(weights), *run.cdfs.shape[1:]), dtype=np.float64)

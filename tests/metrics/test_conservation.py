@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from l96bench.metrics.conservation import momentum_source, rms_replicates, root_mean_square
-from l96bench.tasks.online_scores import ClimateRun, momentum_metrics
+from l96bench.tasks.climate_scores import ClimateRun, momentum_metrics
 
 rng = np.random.default_rng(0)
 

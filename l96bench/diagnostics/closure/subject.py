@@ -17,8 +17,9 @@ from l96bench.entries.entry import Entry
 from l96bench.metrics.bounds import bounds
 from l96bench.regimes import Regime
 from l96bench.tasks.base import Task
+from l96bench.tasks.climate_scores import ClimateRun
 from l96bench.tasks.online_rollout import OnlineRollout
-from l96bench.tasks.online_scores import ClimateRun, Forecasts, Runs
+from l96bench.tasks.online_scores import Forecasts, Runs
 from l96bench.tasks.subgrid_forcing import SubgridForcing
 
 _N_TRAJECTORIES = 2
