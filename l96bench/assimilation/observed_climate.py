@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 _NOISE, _PHI, _TAIL = 1.5, 0.2, 1e-3
 _LAGS = (1, 2, 3, 4)
 """Windows between two observations whose products are compared."""
-_MEMBERS, _ITERATIONS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 10, 16, 10.0, 60.0, 25
+_MEMBERS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 16, 10.0, 60.0, 25
 """The members and updates of the inversion, runs for each member, MTU of a run before and in its statistics, and
 parts of the observations from which the noise of the statistics is estimated."""
 
@@ -38,6 +38,8 @@ class ClimateInversion(RedNoiseLearner):
         Highest power of X.
     random_state : int or None
         Seed of all randomness; None draws a new one.
+    iterations : int
+        Iterations of the inversion, each of 30 runs of the model.
 
     Attributes
     ----------
@@ -54,28 +56,33 @@ class ClimateInversion(RedNoiseLearner):
     >>> from l96bench import assimilation as da
     >>> learner = da.ClimateInversion(degree=3)
     >>> learner
-    ClimateInversion(degree=3, random_state=0)
+    ClimateInversion(degree=3, random_state=0, iterations=10)
     """
 
-    def __init__(self, degree: int = 4, random_state: int | None = 0) -> None:
-        self.degree, self.random_state = degree, random_state
+    def __init__(self, degree: int = 4, random_state: int | None = 0, iterations: int = 10) -> None:
+        self.degree, self.random_state, self.iterations = degree, random_state, iterations
 
     def fit(self, observations: ObservedSeries) -> Self:
         """Fit to an `ObservedSeries`; `L96BenchError` for less than 25 times 5 rows."""
+        if self.iterations < 1:
+            raise L96BenchError(f"expected at least one iteration, got iterations={self.iterations}")
         if self.degree < 1 or len(observations.values) < _SERIES * (_LAGS[-1] + 1):
             raise L96BenchError(
                 f"expected a degree of at least 1 and {_SERIES * (_LAGS[-1] + 1)} rows of observations, got degree "
                 f"{self.degree} and {len(observations.values)} rows"
             )
         rng = np.random.default_rng(checked_random_state(self.random_state))
-        self.model_, self.K_ = climate_model(observations, self.degree, rng).rounded(), observations.K
+        self.model_, self.K_ = climate_model(observations, self.degree, rng, self.iterations).rounded(), observations.K
         return self
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
+        options = ", ".join(f"{name}={getattr(self, name)}" for name in ("degree", "random_state", "iterations"))
+        return f"{type(self).__name__}({options})"
 
 
-def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Generator) -> RedNoiseModel:
+def climate_model(
+    observations: ObservedSeries, degree: int, rng: np.random.Generator, iterations: int = 10
+) -> RedNoiseModel:
     """Return a polynomial with red noise under which the model has the statistics of the observations.
 
     These are four moments of an observed point, and the means of products of two observed points, by their distance, up
@@ -124,7 +131,7 @@ def climate_model(observations: ObservedSeries, degree: int, rng: np.random.Gene
         noise,
         lambda: centre + spread * rng.standard_normal(degree + 2),
         _MEMBERS,
-        _ITERATIONS,
+        iterations,
         rng,
         tempered=True,
     )

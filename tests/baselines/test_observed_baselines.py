@@ -22,7 +22,7 @@ LEAST = {
 }
 """The least score after 60 MTU of observations of all points; policies are trained for some steps only."""
 
-FEWER = {"steps": 2000, "first_rounds": 3, "rounds": 1}
+FEWER = {"steps": 2000, "first_rounds": 3, "rounds": 1, "iterations": 4}
 """Shorter trainings than those of the rows, of the models that have such an option."""
 
 
