@@ -10,7 +10,6 @@ entry = l96bench.Entry(
     make=lambda task, seed: l96bench.AR1Regressor(RecurrentRegressor(units=32, radius=2, random_state=seed)),
     seeds=range(5),
     families=("subgrid-forcing-memory", "online-rollout"),
-    regimes=("wilks-f20", "arnold-c4"),
     description="The GRU, and a first-order autoregression fitted to its residual.",
     quick=False,
 )

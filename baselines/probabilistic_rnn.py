@@ -10,7 +10,6 @@ entry = l96bench.Entry(
     make=lambda task, seed: ProbabilisticRecurrentRegressor(units=16, radius=2, random_state=seed),
     seeds=range(5),
     families=("subgrid-forcing-memory", "online-rollout"),
-    regimes=("wilks-f20", "arnold-c4"),
     source="idea: Parthipan et al. 2023, doi:10.5194/gmd-16-4501-2023",
     description="A gated recurrent unit that turns the past of X and noise into U, trained by a proper score of paths.",
     quick=False,

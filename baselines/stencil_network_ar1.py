@@ -10,7 +10,6 @@ entry = l96bench.Entry(
         l96bench.LocalRegressor(l96bench.TorchRegressor(random_state=seed), radius=2)
     ),
     seeds=range(5),
-    regimes=("wilks-f20", "arnold-c4"),
     description="The stencil network plus a first-order autoregression of its residual, independent at every point.",
     quick=False,
 )
