@@ -285,6 +285,7 @@ def leaderboard(
         bool, typer.Option("--check", help="Write nothing; exit 1 if the tables are out of date.")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the tables, which is done when nothing else is.")] = False,
+    beside: Annotated[bool, typer.Option("--beside", help="Print them among the board's rows of their tasks.")] = False,
 ) -> None:
     """Print the tables of result files, those of the board if not given; or write them, the cards and the page."""
     from l96bench.board import publish
@@ -305,7 +306,7 @@ def leaderboard(
         if not (place / publish.PARQUET).is_file():
             print(f"{publish.PARQUET} is left out; it needs {pip_line('parquet')}", file=sys.stderr)
     if show or place is None:
-        print(publish.text(rows))
+        print(publish.text(rows, find_board() if beside else None))
 
 
 @app.command()

@@ -225,6 +225,15 @@ def is_users_file(file: str) -> bool:
     return not file.startswith(("<", *_LIBRARIES))
 
 
+def whole_sentences(text: str, most: int = 300) -> str:
+    """Return a text on one line, cut behind a sentence, or a word, so that it has at most so many characters."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    end = line.rfind(". ", 0, most)
+    return line[: end + 1] if end > 0 else line[:most].rpartition(" ")[0] + " ..."
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return the end of an error message: the names closest to `name`, or the first of them when none is close."""
     choices = sorted(choices)

@@ -252,6 +252,19 @@ def test_the_leaderboard_is_checked_to_the_character(run: Run, board: Path) -> N
 
 
 @pytest.mark.slow
+def test_own_rows_are_shown_among_the_boards(run: Run, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = board.parent / "own"
+    (own / OFFLINE).mkdir(parents=True)
+    (board / "results" / OFFLINE / "line.json").rename(own / OFFLINE / "line.json")
+    monkeypatch.chdir(board.parent)
+    (board / "index.html").touch()
+    code, out, _ = run("leaderboard", "--results", own, "--beside")
+    assert code == 0
+    assert [name for name in ("line", "linear", "U exactly") if f"[{name}]" in out] == ["line", "linear", "U exactly"]
+    assert "[linear]" not in run("leaderboard", "--results", own)[1]
+
+
+@pytest.mark.slow
 def test_check_writes_nothing(run: Run, board: Path) -> None:
     (board / "README.md").unlink()
     before = {path: path.read_bytes() for path in board.rglob("*") if path.is_file()}

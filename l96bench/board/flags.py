@@ -40,7 +40,7 @@ KINDS: tuple[Kind, ...] = (
         "its free run does not go on as one model does: see restart and distance from training; no rank",
     ),
     Kind("falls", "F", "lower on test data that nobody could fit anything to, beyond the interval: it has no rank"),
-    Kind("attack", "A", "an attack, which knows nothing of the system and must not win: it has no rank"),
+    Kind("attack", "A", "an attack, which tries to gain by something else than knowledge of the system: no rank"),
     Kind("superseded", "O", "an older submission, which its authors have replaced by another: it has no rank"),
 )
 """Every kind of flags, in the order in which a row shows them."""

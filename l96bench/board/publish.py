@@ -96,9 +96,15 @@ def _embedded(readme: str, tables: Sequence[Table]) -> str:
     return render.embed(readme, _MARKER, render.winners_table(tables, "leaderboard/cards"))
 
 
-def text(results: Path) -> str:
-    """Return compact tables of all tasks."""
-    return render.compact_tables(make_tables(read_results(results)), cards="cards")
+def text(results: Path, board: Path | None = None) -> str:
+    """Return compact tables of all tasks of some results; among the rows of a board, if one is given."""
+    rows = list(read_results(results))
+    if board is not None:
+        own = {row.slug for row in rows}
+        folders = [board / "results" / task for task in dict.fromkeys(row.task for row in rows)]
+        others = [row for folder in folders if folder.is_dir() for row in read_results(folder)]
+        rows += [row for row in others if row.slug not in own]
+    return render.compact_tables(make_tables(rows), cards="cards")
 
 
 def card(results: Path, name: str) -> str:

@@ -35,8 +35,8 @@ from l96bench.board.text import (
     number,
     templates,
 )
+from l96bench.board.winners import Winner, winners
 from l96bench.errors import ResultError
-from l96bench.results.origin import Origin
 from l96bench.results.score import Value
 from l96bench.tasks.registry import families
 
@@ -96,14 +96,14 @@ def compact_tables(tables: Sequence[Table], cards: str, best: int | None = None)
 def winners_table(tables: Sequence[Table], cards: str) -> Markdown:
     """Return one row a question: the best entry of its first task, its lead, and its cost.
 
-    The first task is that of the first of the family's default regimes that has rows. Declared rows are left out.
+    The first task is that of the first of the family's default regimes that has rows.
     """
     groups: dict[str, list[Table]] = {}
     for one in tables:
         groups.setdefault(one.family, []).append(one)
-    rows = [_winner(_first(name, group), cards) for name, group in groups.items()]
+    found = winners([_first(name, group) for name, group in groups.items()])
     header = ("question", "best entry", "score (95 %)", "ahead of the next by", "training (s a seed)", "µs a call")
-    return markdown_table(header, [row for row in rows if row], left=header[:2])
+    return markdown_table(header, [_winner(each, cards) for each in found], left=header[:2])
 
 
 def _first(name: str, group: Sequence[Table]) -> Table:
@@ -113,19 +113,14 @@ def _first(name: str, group: Sequence[Table]) -> Table:
     return min(group, key=lambda one: order.index(one.regime) if one.regime in order else len(order))
 
 
-def _winner(one: Table, cards: str) -> list[str | Markdown]:
-    """Return the cells of the best entry of a task; none if no row is ranked."""
-    ranked = [row for row in one.rows if row.rank is not None and row.origin is not Origin.DECLARED]
-    if not ranked:
-        return []
-    first, cost = ranked[0].result, ranked[0].result.cost
-    entry = Markdown(f"[{escape(first.model.name)}]({cards}/{first.slug}.md)")
-    lead = Markdown(NONE)
-    if len(ranked) > 1:
-        versus = first.score.compare(ranked[1].result.score)
-        lead = Markdown(f"{versus.difference:+z.1f} [{versus.low:+z.1f}, {versus.high:+z.1f}]")
-    amounts = (number(each, ".3g") for each in (cost.training_seconds, cost.microseconds_per_call))
-    return [Markdown(f"{escape(family(one.family).title)}, `{one.task}`"), entry, score_markdown(first), lead, *amounts]
+def _winner(each: Winner, cards: str) -> list[str | Markdown]:
+    """Return the cells of a winner, with how many cannot be told apart from it."""
+    result = each.first.result
+    entry = f"[{escape(result.model.name)}]({cards}/{result.slug}.md)"
+    entry += f", tied with {len(each.tied)}" if each.tied else ""
+    amounts = (number(own, ".3g") for own in (result.cost.training_seconds, result.cost.microseconds_per_call))
+    question = Markdown(f"{escape(family(each.table.family).title)}, `{each.table.task}`")
+    return [question, Markdown(entry), score_markdown(result), each.margin, *amounts]
 
 
 def embed(text: str, marker: str, content: str) -> str:

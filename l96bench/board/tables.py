@@ -162,14 +162,15 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: S
         raised = (*found.get((task, result.slug), ()), *doubted[result.slug])
         origin = Origin.SEALED if result.slug in sealed else result.origin
         is_compared = result is not best and (result.slug in ranks or is_attack(result))
-        behind = _behind(best, result) if best is not None and is_compared else None
+        behind = lead(best, result) if best is not None and is_compared else None
         rows.append(Row(result, ranks.get(result.slug), raised, gap, origin, behind))
     compared = season.name if season is not None and any(row.gap for row in rows) else None
     missing = sorted(set(entered) - {row.result.model.name for row in rows}, key=str.casefold)
     return Table(task, tuple(rows), compared, tuple(missing))
 
 
-def _behind(best: Result, other: Result) -> Value:
+def lead(best: Result, other: Result) -> Value:
+    """Return the score of one row less that of another, by the paired bootstrap."""
     found = best.score.compare(other.score)
     low, high = min(found.low, found.difference), max(found.high, found.difference)
     return Value(value=found.difference, low=low, high=high)

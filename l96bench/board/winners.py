@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from l96bench.board.flags import is_attack
 from l96bench.board.seasons import is_apart
-from l96bench.board.tables import Row, Table
+from l96bench.board.tables import Row, Table, lead
 from l96bench.board.text import NONE, interval, number
+from l96bench.results.origin import Origin
 from l96bench.results.score import Value
 
 __all__ = ["Winner", "attacks", "winners"]
@@ -30,7 +31,7 @@ class Winner:
     n_sharing : int
         The number of others that share its rank: told apart from it, but not from all of the rank.
     next : Row or None
-        The first row of the next rank.
+        The best of those that are told apart from it.
     """
 
     table: Table
@@ -41,14 +42,14 @@ class Winner:
 
     @property
     def ahead(self) -> Value | None:
-        """The difference of the best from the first row of the next rank, by the paired bootstrap."""
-        return None if self.next is None else self.next.behind
+        """Its score less that of the next, by the paired bootstrap."""
+        return None if self.next is None else lead(self.first.result, self.next.result)
 
     @property
     def margin(self) -> str:
-        """The same with its interval in words; all share its rank where there is no next rank."""
+        """The same with its interval in words."""
         own = self.ahead
-        return "all share its rank" if own is None else interval(own.value, own.low, own.high, ".2f")
+        return "told apart from none" if own is None else interval(own.value, own.low, own.high, ".2f")
 
     @property
     def named(self) -> tuple[Row, ...]:
@@ -77,23 +78,37 @@ class Winner:
 
 
 def winners(tables: Sequence[Table]) -> tuple[Winner, ...]:
-    """Return the winner of every table that has a ranked row."""
+    """Return the winner of every table that has a ranked row.
+
+    It is the best row, but one that the board trained itself, or that is sealed, goes before a declared row from which
+    it cannot be told apart.
+    """
     found = []
     for one in tables:
         ranked = [row for row in one.rows if row.rank is not None]
-        if ranked:
-            sharing = [row for row in ranked[1:] if row.rank == 1]
-            tied = tuple(row for row in sharing if row.behind is None or not is_apart(row.behind))
-            after = next((row for row in ranked if row.rank != 1), None)
-            found.append(Winner(one, ranked[0], tied, len(sharing) - len(tied), after))
+        if not ranked:
+            continue
+        level = [ranked[0], *(row for row in ranked[1:] if not _is_ahead(ranked[0], row))]
+        first = next((row for row in level if row.origin is not Origin.DECLARED), ranked[0])
+        others = [row for row in ranked if row is not first]
+        tied = tuple(row for row in others if not _is_ahead(first, row))
+        apart = [row for row in others if row not in tied]
+        sharing = sum(row.rank == first.rank for row in apart)
+        found.append(Winner(one, first, tied, sharing, next(iter(apart), None)))
     return tuple(found)
 
 
-def attacks(tables: Sequence[Table]) -> dict[str, list[tuple[Table, Row]]]:
-    """Return the rows of every attack with their tables, by slug."""
-    found: dict[str, list[tuple[Table, Row]]] = {}
+def _is_ahead(first: Row, other: Row) -> bool:
+    """Return whether two rows are told apart."""
+    return is_apart(lead(first.result, other.result))
+
+
+def attacks(tables: Sequence[Table]) -> dict[str, list[tuple[Table, Row, str]]]:
+    """Return the rows of every attack with their tables and how many ranked rows are above, by slug."""
+    found: dict[str, list[tuple[Table, Row, str]]] = {}
     for one in tables:
-        for row in one.rows:
-            if is_attack(row.result):
-                found.setdefault(row.result.slug, []).append((one, row))
+        ranked = [row.result.score.value for row in one.rows if row.rank is not None]
+        for row in (each for each in one.rows if is_attack(each.result)):
+            above = sum(score > row.result.score.value for score in ranked)
+            found.setdefault(row.result.slug, []).append((one, row, f"below {above} of {len(ranked)}"))
     return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from l96bench.dynamics.closures import HISTORY_INTERVAL, name_of
 from l96bench.dynamics.steps import Block, StepForm
-from l96bench.errors import MissingExtraError, ModelError, NoGraphError, user_error
+from l96bench.errors import MissingExtraError, ModelError, NoGraphError, user_error, whole_sentences
 from l96bench.graphs.step_form import FORM_KEY, KINDS, written_form
 
 __all__ = ["OPSETS", "Graph"]
@@ -152,7 +152,7 @@ class Graph:
                                   dynamo=False)  # fmt: skip
                 model = onnx.load_model_from_string(file.read_bytes())
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = whole_sentences(str(error))
             raise NoGraphError(f"torch cannot write {type(module).__name__}: {reason}") from error
         finally:
             module.train(training)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVR, LinearSVR, NuSVR
 from sklearn.tree import BaseDecisionTree, DecisionTreeRegressor
 
-from l96bench.errors import NoGraphError
+from l96bench.errors import NoGraphError, whole_sentences
 from l96bench.estimators.prediction import boosting_nodes, is_trees, tree_nodes
 from l96bench.graphs.onnx_graph import OPSETS, Graph
 
@@ -267,7 +267,10 @@ def _by_skl2onnx(graph: Graph, x: str, estimator: Any, width: int) -> str:
     try:
         model = to_onnx(estimator, initial_types=[("x", kind([None, width]))], target_opset=OPSETS)
     except Exception as error:  # skl2onnx raises many classes
-        raise NoGraphError(f"skl2onnx cannot write {name}: {' '.join(str(error).split())[:200]}") from error
+        reason = whole_sentences(str(error), 200)
+        raise NoGraphError(
+            f"skl2onnx cannot write {name}: {reason} Try an estimator that it knows, such as a network or a forest"
+        ) from error
     return graph.merged(x, model)
 
 

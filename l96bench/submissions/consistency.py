@@ -86,8 +86,9 @@ def _ends(row: Result, task: Task) -> Iterator[str]:
         yield f"the interval [{score.low:.4f}, {score.high:.4f}] is not that of the replicates [{low:.4f}, {high:.4f}]"
     if not score.low <= score.value <= score.high:
         yield f"the score {score.value:.4f} is outside of its own interval [{score.low:.4f}, {score.high:.4f}]"
-    middle = fmean(score.replicates)
-    if abs(middle - score.value) > reach + 0.25 * (score.high - score.low):
+    # At an end of the scale, the replicates are all on one side of the score.
+    middle, share = fmean(score.replicates), 0.5 if score.value in (0.0, 100.0) else 0.25
+    if abs(middle - score.value) > reach + share * (score.high - score.low):
         yield f"the replicates are around {middle:.4f}, the score is {score.value:.4f}"
     for key, metric in row.metrics.items():
         if metric.low is not None and metric.high is not None and not metric.low <= metric.value <= metric.high:

@@ -43,8 +43,9 @@ def test_sharing_a_rank_is_not_yet_being_tied(make_result: Callable[..., Result]
     assert [row.rank for row in found.table.rows] == [1, 1, 1, 1]
     assert [row.result.model.name for row in found.tied] == ["b"]
     assert found.n_sharing == 2
-    assert found.next is None
-    assert found.margin == "all share its rank"
+    assert found.next is not None
+    assert found.next.result.model.name == "c"
+    assert found.margin.startswith("1.60 [")
 
 
 def test_training_is_the_cost_of_what_is_not_called(make_result: Callable[..., Result]) -> None:
@@ -67,11 +68,12 @@ def test_an_attack_wins_nothing_and_says_how_far_it_is_behind(make_result: Calla
     assert found.tied == ()
     assert found.next is not None
     assert found.next.result.model.name == "b"
-    ((table, row),) = attacks(tables)["fake"]
+    ((table, row, place),) = attacks(tables)["fake"]
     assert table is tables[0]
     assert (row.rank, row.kind, [flag.kind for flag in row.flags]) == (None, "attack", ["attack"])
     assert row.behind is not None
     assert row.behind.value == -8.0
+    assert place == "below 0 of 2"
 
 
 def test_a_submission_is_no_attack_whatever_it_says(make_result: Callable[..., Result]) -> None:
