@@ -342,3 +342,14 @@ def test_the_script_parses(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         found = subprocess.run(["node", "--check", str(path)], capture_output=True, text=True, check=False)
         assert found.returncode == 0, found.stderr
+
+
+def test_attacks_stand_below_the_winners(make_result: Callable[..., Result]) -> None:
+    attack = {"kind": "attack", "description": "knows nothing", "command": ""}
+    rows = [make_result("honest", 90.0), make_result("attack: replay", 30.0, model=attack)]
+    text = page(make_tables(rows))
+    section = text[text.index('<section id="attacks"') :].partition("</section>")[0]
+    assert '<a href="#card=attack-replay">replay</a>' in section
+    assert "knows nothing" in section
+    assert "below 1 of 1" in section
+    assert '<section id="attacks"' not in page(make_tables(rows[:1]))
