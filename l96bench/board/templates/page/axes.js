@@ -1,7 +1,7 @@
 // The frame and the axes of a plot.
 import { format, label, line, svg } from "./elements.js";
 
-export const MARGIN = { left: 46, right: 14, top: 12, bottom: 42 };
+export const MARGIN = { left: 54, right: 14, top: 12, bottom: 42 };
 export function frame(box, high, description) {
   const width = Math.max(300, Math.min(box.clientWidth || 700, 1000));
   const drawing = svg("svg", { width, height: high, role: "group", "aria-label": description });
