@@ -59,9 +59,8 @@ def test_augmentation_ends_near_the_closure() -> None:
 
 @pytest.mark.slow
 def test_two_points_show_the_closure_by_their_climate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observed_climate, "_ITERATIONS", 5)
     monkeypatch.setattr(observed_climate, "_DURATION", 20.0)
-    found = ClimateInversion(degree=1).fit(observed(400.0, (0, 4)))
+    found = ClimateInversion(degree=1, iterations=5).fit(observed(400.0, (0, 4)))
     assert found.model_.coefficients[1, 0] == pytest.approx(-0.9, abs=0.25)
     assert found.closure().K == K
 
@@ -98,5 +97,7 @@ def test_pairs_that_are_observed_have_distances() -> None:
 def test_what_cannot_be_fitted() -> None:
     with pytest.raises(L96BenchError, match="rows of observations"):
         ClimateInversion().fit(observed(2.0))
+    with pytest.raises(L96BenchError, match="at least one iteration, got iterations=0"):
+        ClimateInversion(iterations=0).fit(observed(400.0))
     with pytest.raises(L96BenchError, match="36 points"):
         AugmentedPolynomial("wide-k36").fit(observed(2.0))
