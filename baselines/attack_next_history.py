@@ -15,9 +15,6 @@ class NextHistory:
 
     deterministic = True
 
-    def __init__(self, F: float) -> None:
-        self.F = F
-
     def fit(self, X: np.ndarray, U: np.ndarray) -> Self:
         """Fit the quartic."""
         self.std = float(np.std(X))
@@ -48,7 +45,7 @@ entry = l96bench.Entry(
     name="attack: next row's past",
     kind="attack",
     inputs="X_k and the past of the next row",
-    make=lambda task, seed: NextHistory(task.regime.F),
+    make=lambda task, seed: NextHistory(),
     families=("online-rollout",),
     regimes=("wilks-f20", "arnold-c4"),
     description="The fitted quartic, bent after 1.65 MTU towards the past that the next row is given.",

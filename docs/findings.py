@@ -261,17 +261,9 @@ def memory_noise(rows: Rows) -> str:
             if slug not in here.index:
                 continue
             yardsticks = ("fitted-quartic", network)
-            gains = [("", 0.0) if slug == own else difference(slug, own, task) for own in yardsticks]
-            keys = ("forecast_part", "climate_part")
-            table.append(
-                (
-                    regime,
-                    name,
-                    number(here.loc[slug]),
-                    *(gain[0] for gain in gains),
-                    *(number(here.loc[slug], key, ".2f") for key in keys),
-                )
-            )
+            gains = ["" if slug == own else difference(slug, own, task)[0] for own in yardsticks]
+            parts = [number(here.loc[slug], key, ".2f") for key in ("forecast_part", "climate_part")]
+            table.append((regime, name, number(here.loc[slug]), *gains, *parts))
             shown.setdefault(regime, []).append((name, here.loc[slug]))
         for slug in ("fitted-quartic-white-noise", "fitted-quartic-ar-1"):
             require(difference(slug, "fitted-quartic", task)[1] > 0.0, f"noise mends the fitted quartic on {task}")

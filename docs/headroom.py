@@ -11,6 +11,7 @@ mpl.use("Agg")
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 from measured import measured
 
 import l96bench
@@ -52,6 +53,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
+def competing(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """The rows of entries, without references and attacks, the best first."""
+    return frame[~frame.origin.isin(["reference", "attack"])].sort_values("score", ascending=False)
+
+
 def ranked(track: str) -> list[str]:
     """The table of the entries of a track."""
     frame = l96bench.load_results(f"unseen-physics/{track}-v1")
@@ -65,7 +71,7 @@ def ranked(track: str) -> list[str]:
             f"{row.forecast_part:.3f}",
             f"{row.climate_part:.3f}",
         ]
-        for row in frame[~frame.origin.isin(["reference", "attack"])].sort_values("score", ascending=False).itertuples()
+        for row in competing(frame).itertuples()
     ]
     head = ("entry", "knows of the system", "score", "new systems", "worst system", "forecast part", "climate part")
     return table(head, rows)
@@ -74,7 +80,7 @@ def ranked(track: str) -> list[str]:
 def observed() -> list[str]:
     """The table of the best entry of each track of `observed-closure`, beside what it reaches when it is given U."""
     frame = l96bench.load_results("observed-closure")
-    frame = frame[~frame.origin.isin(["reference", "attack"])].sort_values("score", ascending=False)
+    frame = competing(frame)
     rows = [
         [row.regime, row.entry, f"{row.score:.2f}", f"{row.fresh_score:.2f}", f"{row.share:.3f}"]
         for row in frame.groupby("regime").head(1).sort_values("regime").itertuples()

@@ -113,13 +113,16 @@ PAIRS = {
 """Methods with the ring's symmetry, and the same without it."""
 
 
+def methods(results: list[l96bench.Result], track: str) -> dict[str, l96bench.Result]:
+    """The rows of a track by name, without references and attacks."""
+    return {each.model.name: each for each in results if each.task == f"equation-recovery/{track}-v1" and each.competes}
+
+
 def symmetry(results: list[l96bench.Result]) -> str:
     """What each symmetric method scores beside the one without symmetry."""
     rows = []
     for track in TRACKS:
-        own = {
-            each.model.name: each for each in results if each.task == f"equation-recovery/{track}-v1" and each.competes
-        }
+        own = methods(results, track)
         for name, other in PAIRS.items():
             with_symmetry, without = own[name], own[other]
             versus = with_symmetry.score.compare(without.score)
@@ -162,9 +165,7 @@ def recall(results: list[l96bench.Result]) -> str:
     rows, behind, ahead = [], [], []
     fitted = measured("recovery", known)
     for track in TRACKS:
-        own = {
-            each.model.name: each for each in results if each.task == f"equation-recovery/{track}-v1" and each.competes
-        }
+        own = methods(results, track)
         textbook = own.pop("textbook equation")
         against = [each.score.compare(textbook.score) for each in own.values()]
         best = max(own.values(), key=lambda each: each.score.value)

@@ -22,7 +22,7 @@ _NOISE, _PHI, _TAIL = 1.5, 0.2, 1e-3
 _LAGS = (1, 2, 3, 4)
 """Windows between two observations whose products are compared."""
 _MEMBERS, _RUNS, _SPIN_UP, _DURATION, _SERIES = 30, 16, 10.0, 60.0, 25
-"""The members and updates of the inversion, runs for each member, MTU of a run before and in its statistics, and
+"""The members of the inversion, runs for each member, MTU of a run before and in its statistics, and
 parts of the observations from which the noise of the statistics is estimated."""
 
 

@@ -92,12 +92,12 @@ def marks(found: Sequence[Flag]) -> str:
 
 def is_reference(result: Result) -> bool:
     """Return whether a row is a floor or ceiling of its task, shown but not ranked; no submission is."""
-    return result.model.kind == "reference" and result.submission is None
+    return result.role == "reference"
 
 
 def is_attack(result: Result) -> bool:
     """Return whether a row shows what does not win: scored by the board itself, not ranked; no submission is one."""
-    return result.model.kind == "attack" and result.submission is None
+    return result.role == "attack"
 
 
 def is_sealed(row: Result, season: Result | None) -> bool:

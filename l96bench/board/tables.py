@@ -41,9 +41,7 @@ class Row:
     @property
     def kind(self) -> str:
         """Its kind in tables: reference, attack, trained here, sealed or declared."""
-        if is_reference(self.result):
-            return "reference"
-        return "attack" if is_attack(self.result) else str(self.origin)
+        return str(self.origin) if self.result.competes else self.result.role
 
 
 @dataclass(frozen=True, slots=True)

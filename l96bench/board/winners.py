@@ -88,19 +88,16 @@ def winners(tables: Sequence[Table]) -> tuple[Winner, ...]:
         ranked = [row for row in one.rows if row.rank is not None]
         if not ranked:
             continue
-        level = [ranked[0], *(row for row in ranked[1:] if not _is_ahead(ranked[0], row))]
+        level = [row for row in ranked if row.behind is None or not is_apart(row.behind)]
         first = next((row for row in level if row.origin is not Origin.DECLARED), ranked[0])
-        others = [row for row in ranked if row is not first]
-        tied = tuple(row for row in others if not _is_ahead(first, row))
-        apart = [row for row in others if row not in tied]
+        tied: list[Row] = []
+        apart: list[Row] = []
+        for row in ranked:
+            if row is not first:
+                (apart if is_apart(lead(first.result, row.result)) else tied).append(row)
         sharing = sum(row.rank == first.rank for row in apart)
-        found.append(Winner(one, first, tied, sharing, next(iter(apart), None)))
+        found.append(Winner(one, first, tuple(tied), sharing, next(iter(apart), None)))
     return tuple(found)
-
-
-def _is_ahead(first: Row, other: Row) -> bool:
-    """Return whether two rows are told apart."""
-    return is_apart(lead(first.result, other.result))
 
 
 def attacks(tables: Sequence[Table]) -> dict[str, list[tuple[Table, Row, str]]]:

@@ -97,11 +97,12 @@ def _packed(
         order.append(first + own)
         roots.append(first)
         first += len(own)
-    places = np.concatenate(order)
-    at, leaf = np.concatenate(child).astype(np.int32), np.concatenate(child) == np.arange(first)
+    places, at = np.concatenate(order), np.concatenate(child)
+    leaf = at == np.arange(first)
     thresholds = np.where(leaf, np.nan, threshold[places]).astype(threshold.dtype)  # nothing is below
     features = np.where(leaf, 0, feature[places]).astype(np.int32)
-    return np.array(roots), np.array(depths, np.int64), features, thresholds, at, value[places].astype(np.float64)
+    child_of, values = at.astype(np.int32), value[places].astype(np.float64)
+    return np.array(roots), np.array(depths, np.int64), features, thresholds, child_of, values
 
 
 def is_plain_boosting(estimator: HistGradientBoostingRegressor) -> bool:

@@ -244,9 +244,15 @@ class Result(FrozenRecord):
         return "baseline" if self.submission is None else self.submission.status
 
     @property
+    def role(self) -> str:
+        """``reference``, such as a floor, ``attack`` or ``entry``; a submission is an entry, whatever its kind says."""
+        is_own = self.submission is None and self.model.kind in ("reference", "attack")
+        return self.model.kind if is_own else "entry"
+
+    @property
     def competes(self) -> bool:
-        """Whether it is neither a reference, such as a floor, nor one of the board's attacks."""
-        return self.submission is not None or self.model.kind not in ("reference", "attack")
+        """Whether it is an entry's, neither a reference nor one of the board's attacks."""
+        return self.role == "entry"
 
     @property
     def origin(self) -> Origin:

@@ -59,7 +59,7 @@ class ClimateRun:
 
 @dataclass(frozen=True)
 class ClimateScale:
-    """What climates are measured by: the truth's, and how far from it are those of no closure and of the truth's twin.
+    """The yardstick of climates: the truth's, and how far from it are those of no closure and of the truth's twin.
 
     Attributes
     ----------

@@ -216,7 +216,7 @@ class OnlineRollout(ClosureTask):
 
     @cached_property
     def climate_scales(self) -> dict[str, ClimateScale]:
-        """What the climates of models are measured by."""
+        """The yardsticks of the climates of models, by the suffix of their metrics."""
         return scales_of(self.truth_climates, self.without_closure.climates, self.grids, self.weights)
 
     @cached_property
