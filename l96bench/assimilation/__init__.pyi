@@ -7,6 +7,7 @@ from .filters import Filter, NoAssimilation, OptimalInterpolation, static_covari
 from .inflation import Inflation
 from .layout import GLOBAL, Layout, gaspari_cohn, ring_taper
 from .models import AugmentedModel, ForecastModel, FunctionModel, ResolvedModel, TruthModel
+from .network_maximization import NetworkMaximization, RedNoiseNetwork
 from .observations import Network, Observations, Observed
 from .observed import OBSERVED_TRACKS, ObservedSeries, ObservedTrack, observe
 from .observed_climate import ClimateInversion
@@ -40,6 +41,7 @@ __all__ = [
     "InnovationStatistics",
     "Layout",
     "Network",
+    "NetworkMaximization",
     "NoAssimilation",
     "Observations",
     "Observed",
@@ -47,6 +49,7 @@ __all__ = [
     "ObservedTrack",
     "OptimalInterpolation",
     "RedNoiseModel",
+    "RedNoiseNetwork",
     "ResolvedModel",
     "Smoothed",
     "ThreeDVar",

@@ -11,9 +11,9 @@ from scipy.optimize import minimize
 
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.observed_climate import climate_model
-from l96bench.assimilation.smoother import Smoothed, ensemble_smoother
-from l96bench.assimilation.state_space import PHI_BOUNDS, STEPS, RedNoiseLearner, RedNoiseModel, fitted_model
-from l96bench.checks import checked_random_state, whole_multiple
+from l96bench.assimilation.smoothing_problem import SmoothingProblem, sees_few
+from l96bench.assimilation.state_space import PHI_BOUNDS, RedNoiseLearner, RedNoiseModel, fitted_model
+from l96bench.checks import checked_random_state
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.errors import L96BenchError
 
@@ -21,8 +21,6 @@ __all__ = ["ExpectationMaximization"]
 
 Array = NDArray[np.float64]
 
-_MEMBERS, _FEW_MEMBERS, _FEW_LAG = 40, 160, 1.5
-"""Members, and those and the lag, in MTU, where some points are not observed."""
 _ROUNDS, _FEW_ROUNDS = 30, 10
 """First rounds, and those where some points are not observed: more of them lead away, as members are few for them."""
 _SLOPES, _SIZES, _PHI_START = (-0.2, -0.5, -0.9, -1.3), (1.0, 3.0), 0.2
@@ -119,42 +117,34 @@ class ExpectationMaximization(RedNoiseLearner):
         """Fit to an `ObservedSeries`; `L96BenchError` where it is shorter than one of the series it is cut into."""
         self._check()
         rng = np.random.default_rng(checked_random_state(self.random_state))
-        problem = self._problem(observations)
+        problem = SmoothingProblem(observations, self.length, self.spin_up, self.n_members, self.inflation, self.lag)
         self.log_likelihood_: list[float] = []
-        if _sees_few(observations):
+        few = sees_few(observations)
+        first = (_FEW_ROUNDS if few else _ROUNDS) if self.first_rounds is None else self.first_rounds
+        if few:
             model = climate_model(observations, self.degree, rng)
         else:
             model = _start(problem, self.degree, int(rng.integers(2**31)))
-        model = self._improved(problem, model, rng)
+        model = self._improved(problem, model, first, rng)
         if self.memory:
-            model = self._improved(problem, replace(model, memory=self.memory), rng)
+            model = self._improved(problem, replace(model, memory=self.memory), first, rng)
         self.model_, self.K_ = model.rounded(), observations.K
         return self
 
-    def _improved(self, problem: _Problem, model: RedNoiseModel, rng: np.random.Generator) -> RedNoiseModel:
-        """Return the model after all rounds."""
-        first = problem.first_rounds if self.first_rounds is None else self.first_rounds
+    def _improved(
+        self, problem: SmoothingProblem, model: RedNoiseModel, first: int, rng: np.random.Generator
+    ) -> RedNoiseModel:
+        """Return the model after all rounds, the first of them with a fifth of the observations."""
         plan = [(5, self.momentum)] * first + [(1, self.momentum)] * self.rounds
         plan += [(1, 0.0)] * self.last_rounds
         before: RedNoiseModel | None = None
         for number, (share, momentum) in enumerate(plan):
-            smoothed, likelihood = problem.smoothed(model, rng, slice(number % share, None, share), problem.lag)
-            self.log_likelihood_.append(likelihood)
-            states = smoothed.states[problem.first :, :, :: problem.thin]
-            X, _, M = model.split(states)
-            found = fitted_model(model, X, M, model.forcing(states), self.degree)
+            members = problem.smoothed(model, rng, slice(number % share, None, share))
+            self.log_likelihood_.append(members.log_likelihood)
+            found = fitted_model(model, members.X, members.M, members.U, self.degree)
             model = found if before is None or not momentum else _beyond(found, before, momentum)
             before = found
         return model
-
-    def _problem(self, observations: ObservedSeries) -> _Problem:
-        """Return the observations cut into series, with the members and the lag that suit the network."""
-        few = _sees_few(observations)
-        n_members = (_FEW_MEMBERS if few else _MEMBERS) if self.n_members is None else self.n_members
-        lag = _FEW_LAG if few and self.lag is None else self.lag
-        problem = _Problem(observations, self.length, self.spin_up, n_members, self.inflation, lag)
-        problem.first_rounds = _FEW_ROUNDS if few else _ROUNDS
-        return problem
 
     def _check(self) -> None:
         """Raise `L96BenchError` for parameters that cannot be used."""
@@ -175,69 +165,10 @@ class ExpectationMaximization(RedNoiseLearner):
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
-class _Problem:
-    """Observations cut into series side by side, (time, series, K), on the smoother's times, 0.05 MTU apart."""
-
-    def __init__(
-        self,
-        observations: ObservedSeries,
-        length: float,
-        spin_up: float,
-        n_members: int,
-        inflation: float,
-        lag: float | None,
-    ) -> None:
-        every = whole_multiple(observations.window, HISTORY_INTERVAL, "the window", "0.05")
-        cut = observations.cut(length)
-        self.first = min(round(spin_up / HISTORY_INTERVAL), len(cut) * every // 2)
-        self.values = np.full((len(cut) * every, *cut.shape[1:]), np.nan)
-        self.values[::every] = cut
-        self.F, self.std, self.inflation = observations.F, observations.std, inflation
-        self.lag = None if lag is None else round(lag / HISTORY_INTERVAL)
-        self.first_rounds = _ROUNDS
-        self.n_members, self.thin = n_members, max(n_members // 10, 1)
-        self.mean, self.spread = float(np.nanmean(cut)), float(np.nanstd(cut))
-
-    def smoothed(
-        self, model: RedNoiseModel, rng: np.random.Generator, some: slice = slice(None), lag: int | None = 0
-    ) -> tuple[Smoothed, float]:
-        """Return members under a model, and the log likelihood of an observation after the spin-up."""
-        values = self.values[:, some] if self.values[:, some].size else self.values
-
-        def advance(states: Array, time: int) -> Array:
-            return model.advance(states, self.F, rng, STEPS)
-
-        initial = self._initial(model, values[0], rng)
-        found = ensemble_smoother(advance, initial, values, self.std, rng=rng, inflation=self.inflation, lag=lag)
-        counted = np.isfinite(values[self.first :]).sum()
-        return found, float(found.log_likelihood[self.first :].sum() / max(counted, 1))
-
-    def likelihood(self, model: RedNoiseModel, seed: int) -> float:
-        """Return the log likelihood of an observation of a few series under a model; minus infinity if it blows up."""
-        n_times, n_series = self.values.shape[:2]
-        some = slice(None, None, max(round(n_series * n_times * HISTORY_INTERVAL / _SEARCHED), 1))
-        found = self.smoothed(model, np.random.default_rng(seed), some)[1]
-        return found if np.isfinite(found) else -np.inf
-
-    def _initial(self, model: RedNoiseModel, values: Array, rng: np.random.Generator) -> Array:
-        """Return members (series, member, n) around the first observations, or the climate where there is none."""
-        seen = np.isfinite(values)
-        centre, spread = np.where(seen, values, self.mean), np.where(seen, self.std, self.spread)
-        shape = (len(values), self.n_members, values.shape[1])
-        X = centre[:, None] + spread[:, None] * rng.standard_normal(shape)
-        parts = [X, rng.standard_normal(shape)]
-        if model.memory:
-            parts.append(X + rng.standard_normal(shape))
-        return np.concatenate(parts, axis=2)
-
-
-def _sees_few(observations: ObservedSeries) -> bool:
-    """Return whether all points are never observed at once."""
-    return not observations.observed.all(axis=1).any()
-
-
-def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
+def _start(problem: SmoothingProblem, degree: int, seed: int) -> RedNoiseModel:
     """Return the linear closure under which the observations of a few series are most likely, by a simplex search."""
+    n_times, n_series = problem.values.shape[:2]
+    some = slice(None, None, max(round(n_series * n_times * HISTORY_INTERVAL / _SEARCHED), 1))
 
     def model_of(parameters: Array) -> RedNoiseModel:
         slope, constant, log_size = parameters
@@ -246,7 +177,7 @@ def _start(problem: _Problem, degree: int, seed: int) -> RedNoiseModel:
         return RedNoiseModel(coefficients, float(np.exp(log_size)), _PHI_START)
 
     def misfit(parameters: Array) -> float:
-        return -problem.likelihood(model_of(parameters), seed)
+        return -problem.likelihood(model_of(parameters), np.random.default_rng(seed), some)
 
     tried = [np.array([slope, 0.0, np.log(size)]) for slope in _SLOPES for size in _SIZES]
     best = min(tried, key=misfit)

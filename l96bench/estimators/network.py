@@ -76,6 +76,8 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
     whiten : bool
         Train on standardized inputs that are also made uncorrelated, for inputs that are nearly equal, such as lags, by
         ZCA-cor (Kessy, Lewin and Strimmer 2018, Am. Stat. 72, 309-314). It is folded into the first layer.
+    warm_start : bool
+        Begin with the weights of the last fit, if there was one, instead of random ones.
 
     Attributes
     ----------
@@ -117,11 +119,12 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         residual: bool = False,
         schedule: str = "one-cycle",
         whiten: bool = False,
+        warm_start: bool = False,
     ) -> None:
         self.hidden, self.activation, self.epochs, self.batch_size = hidden, activation, epochs, batch_size
         self.learning_rate, self.weight_decay, self.standardize = learning_rate, weight_decay, standardize
         self.min_steps, self.random_state, self.dropout, self.batch_norm = min_steps, random_state, dropout, batch_norm
-        self.residual, self.schedule, self.whiten = residual, schedule, whiten
+        self.residual, self.schedule, self.whiten, self.warm_start = residual, schedule, whiten, warm_start
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Train on inputs X (n, features) and targets y (n,) or (n, outputs)."""
@@ -138,7 +141,10 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         units = [rows.shape[1], *self.hidden, outputs.shape[1]]
 
         def make(generator: torch.Generator) -> Layers:
-            return Layers(units, generator, self.activation, self.residual, self.dropout, self.batch_norm)
+            layers = Layers(units, generator, self.activation, self.residual, self.dropout, self.batch_norm)
+            if self.warm_start and hasattr(self, "coefs_"):
+                layers.set_weights(*self._unfolded((x_mean, x_std), (y_mean, y_std)))
+            return layers
 
         with one_thread():
             if whitening is not None:
@@ -219,8 +225,21 @@ class TorchRegressor(TrainedLayers, MultiOutputMixin, RegressorMixin, BaseEstima
         self._check_shapes([(after, before) for before, after in pairwise(units)], "`hidden`")
         return self
 
+    def _unfolded(
+        self, of_inputs: tuple[NDArray, NDArray], of_outputs: tuple[NDArray, NDArray]
+    ) -> tuple[list[NDArray], list[NDArray]]:
+        """Return the weights for inputs and outputs that are scaled by a mean and a std, in float64."""
+        coefs, intercepts = ([array.astype(np.float64) for array in own] for own in (self.coefs_, self.intercepts_))
+        intercepts[0] = intercepts[0] + coefs[0] @ of_inputs[0]
+        coefs[0] = coefs[0] * of_inputs[1]
+        coefs[-1] = coefs[-1] / of_outputs[1][:, None]
+        intercepts[-1] = (intercepts[-1] - of_outputs[0]) / of_outputs[1]
+        return coefs, intercepts
+
     def _recipe(self) -> Recipe:
         """Return the training recipe after checking all parameters."""
+        if self.warm_start and (self.whiten or self.batch_norm):
+            raise ValueError("warm_start goes on from layers as they are; expected neither whiten nor batch_norm.")
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden must be the units of each layer, each at least 1; got {self.hidden!r}.")
         if self.whiten and not self.standardize:

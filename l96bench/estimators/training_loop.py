@@ -87,6 +87,16 @@ class Layers:
             x = x + z if self._residual and i and x.shape == z.shape else z
         return functional.linear(x, weights[-2], weights[-1])
 
+    def set_weights(self, coefs: Sequence[NDArray], intercepts: Sequence[NDArray]) -> None:
+        """Begin with these matrices and biases; ValueError if they have other shapes."""
+        arrays = [array for pair in zip(coefs, intercepts, strict=True) for array in pair]
+        shapes = [tuple(tensor.shape) for tensor in self._weights]
+        if [array.shape for array in arrays] != shapes:
+            raise ValueError(f"expected weights of the shapes {shapes}, got {[array.shape for array in arrays]}")
+        with torch.no_grad():
+            for tensor, array in zip(self._weights, arrays, strict=True):
+                tensor.copy_(torch.from_numpy(array))
+
     def folded(self) -> tuple[list[NDArray], list[NDArray]]:
         """Return the matrices and biases in float64, each batch norm with its running moments folded into its layer."""
         arrays = [tensor.detach().numpy().astype(np.float64) for tensor in self._weights]
