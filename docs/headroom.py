@@ -11,6 +11,7 @@ mpl.use("Agg")
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+import observed_trials
 import pandas
 from measured import measured
 
@@ -89,6 +90,36 @@ def observed() -> list[str]:
 
 
 @cache
+def trials() -> dict[str, Any]:
+    """The runs of `observed_trials`."""
+    return measured("headroom-observed", observed_trials.measure)
+
+
+def oracles() -> list[str]:
+    """The table of what a quartic with red noise reaches with more and more knowledge."""
+    frame = l96bench.load_results("observed-closure")
+    frame = frame[frame.entry == "expectation-maximization, quartic + AR(1)"].set_index("regime")
+    rows = [
+        [track, *(f"{value:.2f}" for value in (frame.score[track], each["from it"], each["given U"]))]
+        for track, each in trials()["oracles"].items()
+    ]
+    return table(("track", "from observations", "begun with the closure that is given U", "given U"), rows)
+
+
+def observing() -> list[str]:
+    """The table of the score against how the system is observed."""
+    titles = {"std": "error", "window": "window, MTU", "points": "points observed", "duration": "length, MTU"}
+    (base,) = (score for name, _, score in trials()["varied"] if name == "base")
+    rows = []
+    for name, title in titles.items():
+        found = {value: score for each, value, score in trials()["varied"] if each == name}
+        found[observed_trials.BASE[name]] = base
+        ordered = sorted(found.items())
+        rows.append([title, ", ".join(f"{value:g}: {score:.1f}" for value, score in ordered)])
+    return table(("what is varied", "value: score"), rows)
+
+
+@cache
 def runs() -> dict[str, Any]:
     """The scores on the test systems of a track: of an oracle, and of a closure for each number of training systems."""
 
@@ -151,6 +182,11 @@ def page() -> str:
     lines += [*table(head, systems), "", "## The number of training systems", ""]
     lines += [f"![Score against the number of training systems.]({PICTURE.name})", ""]
     lines += [*table(("training systems", *SYSTEM_TRACKS), counts), "", "## `observed-closure`", "", *observed(), ""]
+    lines += ["## What limits expectation-maximization", ""]
+    lines += ["A quartic with red noise, from the track's observations; begun with the quartic that is given U; and that", "itself. The first two differ by the search for a start, the last two by what observations do not show.", ""]  # fmt: skip # noqa: E501
+    lines += [*oracles(), ""]
+    lines += ["How the system is observed, on `wilks-f20`: all points, every 0.05 MTU, with an error of 1, for 1,000 MTU, but", "for one of these (half the first rounds, one trajectory of its own).", ""]  # fmt: skip # noqa: E501
+    lines += [*observing(), ""]
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from .smoother import Smoothed, ensemble_smoother
 from .state_space import RedNoiseModel
 from .statistics import InnovationStatistics, innovation_statistics, rank_counts, spread_error_ratio
 from .variational import ThreeDVar
+from .variational_learning import VariationalNetwork
 
 __all__ = [
     "ETKF",
@@ -55,6 +56,7 @@ __all__ = [
     "ThreeDVar",
     "Track",
     "TruthModel",
+    "VariationalNetwork",
     "corrected",
     "cycle",
     "ensemble_smoother",

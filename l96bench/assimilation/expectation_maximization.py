@@ -65,6 +65,8 @@ class ExpectationMaximization(RedNoiseLearner):
     lag : float, optional
         MTU over which an analysis moves the past members, see `ensemble_smoother`; by default they are smoothed
         backward, and with a lag of 1.5 where some points are not observed.
+    start : RedNoiseModel, optional
+        The closure to begin with; by default it is searched for.
     random_state : int or None
         Seed of all randomness; None draws a new one.
 
@@ -106,12 +108,13 @@ class ExpectationMaximization(RedNoiseLearner):
         spin_up: float = 2.0,
         inflation: float = 1.0,
         lag: float | None = None,
+        start: RedNoiseModel | None = None,
         random_state: int | None = 0,
     ) -> None:
         self.degree, self.memory, self.n_members, self.momentum = degree, memory, n_members, momentum
         self.first_rounds, self.rounds, self.last_rounds = first_rounds, rounds, last_rounds
         self.length, self.spin_up, self.inflation, self.lag = length, spin_up, inflation, lag
-        self.random_state = random_state
+        self.start, self.random_state = start, random_state
 
     def fit(self, observations: ObservedSeries) -> Self:
         """Fit to an `ObservedSeries`; `L96BenchError` where it is shorter than one of the series it is cut into."""
@@ -121,7 +124,9 @@ class ExpectationMaximization(RedNoiseLearner):
         self.log_likelihood_: list[float] = []
         few = sees_few(observations)
         first = (_FEW_ROUNDS if few else _ROUNDS) if self.first_rounds is None else self.first_rounds
-        if few:
+        if self.start is not None:
+            model = self.start
+        elif few:
             model = climate_model(observations, self.degree, rng)
         else:
             model = _start(problem, self.degree, int(rng.integers(2**31)))

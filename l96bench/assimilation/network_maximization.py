@@ -13,7 +13,15 @@ from sklearn.base import BaseEstimator
 from l96bench.assimilation.expectation_maximization import ExpectationMaximization
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.smoothing_problem import SmoothingProblem
-from l96bench.assimilation.state_space import PHI_BOUNDS, TAIL, RedNoise, RedNoiseModel, noise_of, past_of, true_series
+from l96bench.assimilation.state_space import (
+    PHI_BOUNDS,
+    TAIL,
+    RedNoiseModel,
+    StateSpaceModel,
+    noise_of,
+    past_of,
+    true_series,
+)
 from l96bench.checks import checked_random_state
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.graph_builder import GraphBuilder
@@ -34,8 +42,8 @@ _FIRST_STEPS, _FIRST_RATE = 1200, 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RedNoiseNetwork(RedNoise):
-    """U_k = f(X_{k-r} .. X_{k+r}, their distances from their past) + sigma e_k, f a network, e as in `RedNoise`.
+class RedNoiseNetwork(StateSpaceModel):
+    """U_k = f(X_{k-r} .. X_{k+r}, their distances from their past) + sigma e_k, f a network, e as in `StateSpaceModel`.
 
     Parameters
     ----------
@@ -168,7 +176,7 @@ class NetworkMaximization(BaseEstimator):
             observations, start.length, start.spin_up, start.n_members, start.inflation, start.lag
         )
         rng = np.random.default_rng(seeds[1])
-        model: RedNoise = replace(first, memory=self.memory)
+        model: StateSpaceModel = replace(first, memory=self.memory)
         self.log_likelihood_: list[float] = []
         plan = [(5, self.over_relaxation)] * self.rounds + [(1, 0.0)] * self.last_rounds
         for number, (share, beyond) in enumerate(plan):
@@ -195,7 +203,7 @@ class NetworkMaximization(BaseEstimator):
         return found
 
     def _trained(
-        self, model: RedNoise, X: Array, M: Array, U: Array, beyond: float, rng: np.random.Generator
+        self, model: StateSpaceModel, X: Array, M: Array, U: Array, beyond: float, rng: np.random.Generator
     ) -> RedNoiseNetwork:
         """Return the model after the fit of a round to X, M and U, all (time, ..., K)."""
         from l96bench.estimators.network import TorchRegressor

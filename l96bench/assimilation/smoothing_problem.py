@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.smoother import ensemble_smoother
-from l96bench.assimilation.state_space import STEPS, RedNoise
+from l96bench.assimilation.state_space import STEPS, StateSpaceModel
 from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL
 
@@ -74,19 +74,21 @@ class SmoothingProblem:
         self.n_members = (_FEW_MEMBERS if few else _MEMBERS) if n_members is None else n_members
         self._mean, self._spread = float(np.nanmean(cut)), float(np.nanstd(cut))
 
-    def smoothed(self, model: RedNoise, rng: np.random.Generator, some: slice = slice(None)) -> Members:
+    def smoothed(self, model: StateSpaceModel, rng: np.random.Generator, some: slice = slice(None)) -> Members:
         """Return some of the members under a model, of some of the series, after the spin-up."""
         states, likelihood = self._smoothed(model, rng, some, self._lag)
         kept = states[self._first :, :, :: max(self.n_members // _KEPT, 1)]
         X, _, M = model.split(kept)
         return Members(X, M, model.forcing(kept), likelihood)
 
-    def likelihood(self, model: RedNoise, rng: np.random.Generator, some: slice = slice(None)) -> float:
+    def likelihood(self, model: StateSpaceModel, rng: np.random.Generator, some: slice = slice(None)) -> float:
         """Return the log likelihood of an observation under a model; minus infinity if it blows up."""
         found = self._smoothed(model, rng, some, 0)[1]
         return found if np.isfinite(found) else -np.inf
 
-    def _smoothed(self, model: RedNoise, rng: np.random.Generator, some: slice, lag: int | None) -> tuple[Array, float]:
+    def _smoothed(
+        self, model: StateSpaceModel, rng: np.random.Generator, some: slice, lag: int | None
+    ) -> tuple[Array, float]:
         """Return all members (time, series, member, n), and the log likelihood."""
         values = self.values[:, some] if self.values[:, some].size else self.values
 
@@ -98,7 +100,7 @@ class SmoothingProblem:
         counted = np.isfinite(values[self._first :]).sum()
         return found.states, float(found.log_likelihood[self._first :].sum() / max(counted, 1))
 
-    def _initial(self, model: RedNoise, values: Array, rng: np.random.Generator) -> Array:
+    def _initial(self, model: StateSpaceModel, values: Array, rng: np.random.Generator) -> Array:
         """Return members (series, member, n) around the first observations, or the climate where there is none."""
         seen = np.isfinite(values)
         centre, spread = np.where(seen, values, self._mean), np.where(seen, self._std, self._spread)

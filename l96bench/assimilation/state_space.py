@@ -23,10 +23,10 @@ __all__ = [
     "PHI_BOUNDS",
     "STEPS",
     "TAIL",
-    "RedNoise",
     "RedNoiseLearner",
     "RedNoiseModel",
     "RedNoiseStep",
+    "StateSpaceModel",
     "fitted_model",
     "noise_of",
     "past_of",
@@ -49,7 +49,7 @@ PHI_BOUNDS = (0.01, 0.97)
 """Bounds of the autocorrelation of the noise over 0.05 MTU."""
 
 
-class RedNoise:
+class StateSpaceModel:
     """The base of state-space models U_k = f_k + sigma e_k, f a function of X and, with a memory, of its past M.
 
     e is a red noise of variance 1 with the autocorrelation phi over 0.05 MTU, and dM/dt = (X - M) / memory.
@@ -117,7 +117,7 @@ class RedNoise:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RedNoiseModel(RedNoise):
+class RedNoiseModel(StateSpaceModel):
     """U_k = f(X_k, X_k - M_k) + sigma e_k, e a red noise of variance 1 and M the past of X, weighted exponentially.
 
         f(x, y) = sum_{p, q} c_{pq} x^p y^q,        dM/dt = (X - M) / memory
@@ -252,7 +252,7 @@ def true_series(X: ArrayLike, U: ArrayLike) -> tuple[Array, Array]:
     return states, forcing
 
 
-def past_of(X: Array, model: RedNoise) -> Array:
+def past_of(X: Array, model: StateSpaceModel) -> Array:
     """Return M (time, K) along a trajectory X (time, K), 0.05 MTU apart, X being linear in between."""
     share, M = model.rates(MODEL_DT)[2], np.array(X)
     for time in range(1, len(X)):
@@ -264,14 +264,14 @@ def past_of(X: Array, model: RedNoise) -> Array:
 
 
 class RedNoiseStep:
-    """The step of a `RedNoise` model; its state is M, whether there is a past, and e, all of which move with the model.
+    """The step of a `StateSpaceModel`; its state is M, whether there is a past, and e, which move with the model.
 
     Without a past, M starts as X.
     """
 
     dtype = np.float64
 
-    def __init__(self, model: RedNoise, K: int, dt: float) -> None:
+    def __init__(self, model: StateSpaceModel, K: int, dt: float) -> None:
         self.model, self.K, self.dt = model, K, dt
         self.rates = model.rates(dt)
         kept = (Block(K + 1, dt),) if model.memory else ()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import l96bench
-from l96bench.assimilation import ExpectationMaximization, Network, ObservedSeries, RedNoiseModel
+from l96bench.assimilation import (
+    ExpectationMaximization,
+    Network,
+    NetworkMaximization,
+    ObservedSeries,
+    RedNoiseModel,
+    VariationalNetwork,
+)
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.graphs.models import exported
 
@@ -159,3 +167,104 @@ def test_given_u_leaves_the_original_as_it_is() -> None:
     before = copy.deepcopy(vars(model))
     assert model.given_U(*run(TRUE, 5.0)).closure().K == K
     assert vars(model) == before
+
+
+START = ExpectationMaximization(degree=1, first_rounds=3, rounds=1, n_members=30, length=10.0)
+
+
+def small(**options: object) -> NetworkMaximization:
+    return NetworkMaximization(**{"start": START, "hidden": (8,), "rounds": 2, "last_rounds": 1, **options})
+
+
+def root_mean_square(values: NDArray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
+
+
+BENT = RedNoiseModel(np.array([[0.0], [-1.2], [0.0], [0.006]]), 1.0, 0.3, low=-8.0, high=12.0, slope=-0.4)
+
+
+@pytest.mark.slow
+def test_a_network_finds_what_a_line_cannot() -> None:
+    series, (X, _) = observed(BENT, 200.0), run(BENT, 50.0, seed=3)
+    learner = small(hidden=(16, 16), memory=0.0, rounds=15, last_rounds=2).fit(series)
+    line = copy.deepcopy(START).set_params(random_state=0).fit(series).model_
+    truth = BENT.mean(X, X)
+    errors = [root_mean_square(model.mean(X, X) - truth) for model in (learner.model_, line)]
+    assert errors[0] < 0.75 * errors[1]
+    assert len(learner.log_likelihood_) == 17
+
+
+@pytest.mark.slow
+def test_a_variational_network_finds_the_closure_and_fits_to_the_errors_of_the_observations() -> None:
+    """A deterministic system, so that the best misfit is that of the errors, but for the states that fit them, too."""
+    still = dataclasses.replace(BENT, sigma=0.0)
+    series, (X, _) = observed(still, 200.0), run(still, 50.0, seed=3)
+    learner = VariationalNetwork(hidden=(16,), iterations=300).fit(series)
+    error = learner.closure().predict(X) - still.mean(X, X)
+    assert root_mean_square(error) < 0.4 * still.mean(X, X).std()
+    assert learner.loss_curve_[-1] == pytest.approx(1.0 - 1.0 / 10.0, abs=0.02)  # 8 numbers of 80 are free
+    assert learner.sigma_ == 0.0
+
+
+@pytest.mark.slow
+def test_the_likeliest_noise_is_of_the_size_of_the_true_one() -> None:
+    loud = dataclasses.replace(BENT, sigma=4.0)
+    learner = VariationalNetwork(noise=True, hidden=(16,), iterations=80).fit(observed(loud, 150.0))
+    assert learner.sigma_ == pytest.approx(4.0, rel=0.25)
+    assert not learner.closure().deterministic
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", [small(memory=0.1), VariationalNetwork(noise=True, hidden=(8,), iterations=5)])
+def test_networks_of_equal_seeds_are_equal_and_their_files_agree(learner: Any) -> None:
+    series = observed(TRUE, 30.0)
+    first, again = (copy.deepcopy(learner).fit(series).closure() for _ in range(2))
+    other = copy.deepcopy(learner).set_params(random_state=1).fit(series).closure()
+    read = l96bench.read_closure(exported(first, K).data, K)
+    X = np.random.default_rng(0).normal(2.5, 6.0, (20, 40, K))
+    for each in (first, again, other, read):
+        each.start(40, np.random.default_rng(5))
+        if hasattr(each, "remember"):
+            each.remember(X[:40])
+    for now in X:
+        U = first.step(now)
+        np.testing.assert_array_equal(U, again.step(now))
+        np.testing.assert_allclose(U, read.step(now), atol=1e-4)
+        assert not np.array_equal(U, other.step(now))
+
+
+@pytest.mark.slow
+def test_networks_given_true_x_and_u() -> None:
+    X, U = run(BENT, 200.0)
+    options: dict[str, Any] = {"hidden": (16, 16)}
+    given = [
+        small(memory=0.0, **options).given_U(X, U).model_.mean(X, X),
+        VariationalNetwork(noise=True, **options).given_U(X, U).model_.mean(X, X),
+        VariationalNetwork(**options).given_U(X, U).predict(X),
+    ]
+    for mean in given:
+        assert root_mean_square(mean - BENT.mean(X, X)) < 0.3
+    model = small(memory=0.0, **options).given_U(X, U).model_
+    assert model.sigma == pytest.approx(BENT.sigma, rel=0.05)
+    assert model.phi == pytest.approx(BENT.phi, abs=0.05)
+
+
+def test_beyond_the_data_a_network_stays_as_it_is() -> None:
+    model = small(memory=0.1).given_U(*run(TRUE, 20.0)).model_
+    X = np.full((1, K), model.high)
+    np.testing.assert_array_equal(model.mean(X, X), model.mean(X + 100.0, X + 100.0))
+
+
+def test_networks_that_cannot_be_fitted() -> None:
+    for unfitted in (NetworkMaximization(), VariationalNetwork()):
+        with pytest.raises(ModelError, match="not fitted"):
+            unfitted.closure()
+    for wrong in ({"rounds": 0, "last_rounds": 0}, {"memory": -1.0}, {"over_relaxation": 3.0}):
+        with pytest.raises(L96BenchError, match="expected"):
+            small(**wrong).fit(observed(TRUE, 1.0))
+    for wrong in ({"window": 0.05}, {"iterations": 0}):
+        with pytest.raises(L96BenchError, match="expected"):
+            VariationalNetwork(**wrong).fit(observed(TRUE, 1.0))
+    hidden = l96bench.make_task("observed-closure/wilks-f20-fixed-v1").miniature().train
+    with pytest.raises(L96BenchError, match="all points at once"):
+        VariationalNetwork().fit(hidden)

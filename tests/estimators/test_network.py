@@ -371,3 +371,23 @@ def test_non_finite_states_pass_through_the_closure() -> None:
     U = checked_step(closure, states)
     assert not np.isfinite(U[7, [7, 0, 1]]).any()
     assert np.isfinite(np.delete(U, 7, axis=0)).all()
+
+
+def test_a_warm_start_goes_on_from_the_last_fit() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(3.0, 2.0, (4000, 3))
+    y = np.tanh(X[:, 0]) * X[:, 1] + 0.1 * rng.standard_normal(4000)
+    network = TorchRegressor((16,), "tanh", epochs=8, warm_start=True).fit(X, y)
+    before = network.predict(X)
+    network.set_params(epochs=1, min_steps=1, learning_rate=1e-9).fit(5.0 + 2.0 * X[:100], y[:100])
+    np.testing.assert_allclose(network.predict(X), before, atol=1e-4)
+    network.set_params(epochs=4, learning_rate=1e-3).fit(X, y)
+    assert (
+        network.loss_curve_[0]
+        < 0.5 * TorchRegressor((16,), "tanh", epochs=4, learning_rate=1e-3).fit(X, y).loss_curve_[0]
+    )
+    for options in ({"whiten": True}, {"batch_norm": True}):
+        with pytest.raises(ValueError, match="warm_start"):
+            TorchRegressor(warm_start=True, **options).fit(X, y)
+    with pytest.raises(ValueError, match="shapes"):
+        network.set_params(hidden=(4,)).fit(X, y)
