@@ -72,6 +72,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Markdown": lambda: l96bench.Markdown("a"),
     "ModelInfo": lambda: INFO,
     "Network": lambda: NETWORK,
+    "NetworkMaximization": lambda: da.NetworkMaximization(hidden=(8,), random_state=2),
     "NoAssimilation": da.NoAssimilation,
     "Observations": lambda: NETWORK.draw(np.ones((1, 5, K))),
     "SystemSamples": lambda: tasks.SystemSamples(l96bench.get_regime("wilks-f20"), np.ones((5, K)), np.zeros((5, K))),
@@ -80,6 +81,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "OptimalInterpolation": lambda: da.OptimalInterpolation(np.eye(K)),
     "PublishedClosure": lambda: l96bench.PUBLISHED["wilks2005_f20"],
     "RedNoiseModel": lambda: da.RedNoiseModel(np.array([[0.0], [-1.0]]), 1.0, 0.5),
+    "RedNoiseNetwork": lambda: da.RedNoiseNetwork(l96bench.TorchRegressor((4,)), 1, 1.0, 0.5),
     "Regime": lambda: l96bench.get_regime("wilks-f20"),
     "ResolvedModel": lambda: da.ResolvedModel("wilks-f20", l96bench.Polynomial([0.0, -1.0])),
     "Result": lambda: mini("subgrid-forcing/wilks-f20-v1").evaluate(l96bench.NoClosure(), progress=False),
@@ -93,6 +95,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Track": lambda: da.TRACKS["dense"],
     "Trajectory": lambda: l96bench.simulate("wilks-f20", 0.2, spin_up=0.1),
     "TruthModel": lambda: da.TruthModel("wilks-f20"),
+    "VariationalNetwork": lambda: da.VariationalNetwork(hidden=(8,), random_state=2),
     "WeakForm": l96bench.WeakForm,
     "Work": tasks.Work,
 }

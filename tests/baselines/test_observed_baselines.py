@@ -18,11 +18,15 @@ LEAST = {
     "ob_climate_quartic": 60.0,
     "ob_em_quartic": 75.0,
     "ob_em_memory": 70.0,
+    "ob_em_network": 60.0,
     "ob_ppo": -10.0,
+    "ob_variational": 30.0,
+    "ob_variational_ar1": 30.0,
+    "ob_weak_sindy": 40.0,
 }
 """The least score after 60 MTU of observations of all points; policies are trained for some steps only."""
 
-FEWER = {"steps": 2000, "first_rounds": 3, "rounds": 1, "iterations": 4}
+FEWER = {"steps": 2000, "first_rounds": 3, "rounds": 1, "last_rounds": 1, "iterations": 4}
 """Shorter trainings than those of the rows, of the models that have such an option."""
 
 

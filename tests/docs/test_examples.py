@@ -19,6 +19,8 @@ WITHOUT: frozenset[str] = frozenset()
 SLOW = {
     "l96bench.DAIncrement",
     "l96bench.assimilation.ExpectationMaximization",
+    "l96bench.assimilation.NetworkMaximization",
+    "l96bench.assimilation.VariationalNetwork",
     "l96bench.diagnostics.check_diagnostic",
     "l96bench.diagnostics.example_subjects",
     "l96bench.diagnostics.make_report",
