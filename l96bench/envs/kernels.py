@@ -122,10 +122,11 @@ def roll(
 
 
 @kernel
-def judge_ensembles(X, truth, at, active, members, unit, first, last, rewards):
+def judge_ensembles(X, truth, at, active, reached, members, unit, back, first, last, rewards):
     """Fill the rewards of all members with minus the fair CRPS of their ensemble (Ferro 2014) over the unit.
 
-    X (system and member, K) are the states to which `roll` has come.
+    X (system and member, K) are the states to which `roll` has come. They are kept in `reached`, and go `back` to the
+    truth.
     """
     K = X.shape[1]
     each = rewards.shape[1] // members
@@ -142,6 +143,9 @@ def judge_ensembles(X, truth, at, active, members, unit, first, last, rewards):
             _reward(scores, own)
             for m in range(members):
                 rewards[i, m * each : (m + 1) * each] = own
+                reached[i * members + m] = X[i * members + m]
+                if back:
+                    X[i * members + m] = truth[at[i]]
 
 
 @inline_kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -16,9 +17,10 @@ from l96bench.envs.checks import checked_scale, chosen, positive
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
+from l96bench.envs.memory import SPACING, Memory, checked_noise, checked_past
 from l96bench.envs.render import EpisodePicture
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import Scaling
+from l96bench.envs.scaling import RADIUS, Scaling
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
@@ -27,7 +29,7 @@ from l96bench.tasks.registry import make_task
 
 __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
-REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "climate": 1000}
+REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "ensemble tendency": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
 _KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY}
 _WORST = (2.0 * BOUND) ** 2
@@ -114,15 +116,25 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         split: str = "train",
         episode_steps: int | None = None,
         members: int | None = None,
+        past: int = 0,
+        noise: Sequence[float] = (),
         scale: float | None = None,
         **options: Any,
     ) -> None:
         scaling = Scaling.of(regime)
         self.reward, members = chosen(reward, list(REWARDS), "reward"), _checked_members(members, reward)
-        truth = fine_truth(regime, chosen(split, SPLITS, "split"))
-        steps = REWARDS[reward] if episode_steps is None else episode_steps
-        super().__init__(regime, scaling, num_envs, local, truth, members, episode_steps=steps, **options)
+        self.past, self.noise = checked_past(past), checked_noise(noise)
+        self._whole = fine_truth(regime, chosen(split, SPLITS, "split"))
+        K, steps = self._whole.shape[2], REWARDS[reward] if episode_steps is None else episode_steps
+        beside = self.past * (2 * RADIUS + 1 if local else K) + len(self.noise) * (1 if local else K)
+        options |= {"episode_steps": steps, "beside": beside}
+        truth = self._whole[:, self.past * SPACING :]
+        super().__init__(regime, scaling, num_envs, local, truth, members, **options)
         n, n_runs = self.n_systems, self.n_systems * members
+        runs = (n, members, K)
+        self._memory: Memory | None = None
+        if self.past or self.noise:
+            self._memory = Memory(self.past, self.noise, runs, self.observed, self.episode_steps)
         self._X, self._U = np.zeros((2, n_runs, self.regime.K))
         self._rows, self._F = np.arange(n_runs), np.full(n_runs, self.regime.F)
         low, high = bounds(scaling.mean_X, scaling.std_X)
@@ -134,9 +146,11 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             known = {"regime": regime, "reward": reward, "episode_steps": self.episode_steps}
             scale = scale_without_closure(OnlineRolloutVectorEnv, task, 2 if members > 1 else 1, **known)
         self.scale, self.interval = checked_scale(scale), MODEL_DT
-        units = {"forecast": scaling.std_X**2, "tendency": (scaling.std_U * MODEL_DT) ** 2, "ensemble": scaling.std_X}
-        self._unit = self.scale * units.get(reward, 1.0)
-        self._worst = (2.0 * BOUND if reward == "ensemble" else _WORST) / self.scale
+        wide = {"tendency": scaling.std_U * MODEL_DT, "ensemble tendency": scaling.std_U * MODEL_DT, "climate": 1.0}
+        unit = wide.get(reward, scaling.std_X)
+        self._unit = self.scale * (unit if members > 1 else unit**2)
+        self._worst = (2.0 * BOUND if members > 1 else _WORST) / self.scale
+        self._reached = self._X.copy()
 
     @property
     def X(self) -> Floats:
@@ -148,8 +162,29 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         """The truth's states at the same times, (n_systems, K)."""
         return self._truth[self._at]
 
+    @property
+    def reached(self) -> Floats:
+        """The states (n_systems * members, K) that the last step of the ensembles came to, before any went back."""
+        return self._reached.copy()
+
+    @property
+    def unit(self) -> float:
+        """What errors are divided by for a reward."""
+        return self._unit
+
+    @property
+    def shown(self) -> Floats:
+        """Mean and std by which each value that a row sees is scaled, (2, width): X, past X, and the noises."""
+        noises = np.tile([[0.0], [1.0]], self.beside.shape[2] - self.past * super().shown.shape[1])
+        return np.hstack([np.tile(super().shown, 1 + self.past), noises])
+
     def _begin(self, systems: NDArray[np.intp]) -> None:
         super()._begin(systems)
+        if self._memory is not None:
+            trajectory, sample = self.at[systems].T
+            times = sample[:, None] + np.arange(self._memory.steps)
+            before = self._whole[trajectory[:, None], times]
+            self._memory.begin(systems, self._scaled(before), self.generators)
         self._X.reshape(self.n_systems, self.members, -1)[systems] = self._truth[self._at[systems], None]
         if self._climate is not None:
             self._climate.begin(systems, self._X)
@@ -162,8 +197,9 @@ class OnlineRolloutVectorEnv(ClosureEnv):
                 *(_KINDS.get(self.reward, kernels.OTHER), self._unit, first, last, rewards, terminated),
             )
             state = (self._X, self._truth, self._at, active)
-            if self.reward == "ensemble":
-                kernels.judge_ensembles(*state, self.members, self._unit, first, last, rewards)
+            if self.members > 1:
+                back = self.reward == "ensemble tendency"
+                kernels.judge_ensembles(*state, self._reached, self.members, self._unit, back, first, last, rewards)
             if self._climate is not None:
                 self._climate.judge(*state, terminated, self.steps, self._unit, first, last, rewards)
 
@@ -174,7 +210,14 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             else:
                 rewards[terminated] = -self._worst * (self.episode_steps - self.steps[terminated])[:, None]
 
+    def _scaled(self, X: Floats) -> Actions:
+        """Return states X (..., K) as agents see them."""
+        return self.scaling.observation(X.reshape(-1, self.regime.K)).reshape(X.shape)
+
     def _observe(self, out: Actions) -> None:
+        if self._memory is not None:
+            seen = self._scaled(self._X).reshape(self.n_systems, self.members, -1)
+            self._memory.show(self.steps, seen, self.beside)
         self._see(self._X, self._rows, out)
 
     def _picture(self) -> EpisodePicture:
@@ -209,7 +252,7 @@ class OnlineRolloutEnv(ScalarEnv):
 
 def _checked_members(members: Any, reward: str) -> int:
     """Return the members of a system; L96BenchError if there are too few for the reward, or any for another one."""
-    if reward != "ensemble":
+    if not reward.startswith("ensemble"):
         if members is not None:
             raise L96BenchError(f"expected members only with reward='ensemble', got {members!r} with {reward!r}")
         return 1

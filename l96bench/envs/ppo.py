@@ -54,6 +54,8 @@ class PPOOptions:
     activation : {"tanh", "relu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
+    learn_std : bool
+        Whether it is learned; if not, it stays as it is.
     average : float
         The last part of the updates whose weights are averaged; 0 for none.
 
@@ -78,6 +80,7 @@ class PPOOptions:
     net_arch: tuple[int, ...] = (32, 32)
     activation: str = "tanh"
     log_std_init: float = -1.5
+    learn_std: bool = True
     average: float = 0.5
 
     def __post_init__(self) -> None:
@@ -293,7 +296,8 @@ class BatchPPO:
         slope = clipped_slope(change, gains, o.clip_range)[:, None] / len(gains)
         assert self._log_std.grad is not None
         self._policy.backward(layers, slope * z * precise)
-        self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
+        if o.learn_std:
+            self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
         self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
         nn.utils.clip_grad_norm_(self._weights, o.max_grad_norm)
         self._adam.step()

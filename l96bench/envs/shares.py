@@ -46,15 +46,16 @@ class MemberShares(VectorWrapper):
     (16,)
     """
 
-    def __init__(self, env: VectorEnv) -> None:
+    def __init__(self, env: VectorEnv, difference: bool = False) -> None:
         super().__init__(env)
         inner = env.unwrapped
-        ensemble = isinstance(inner, OnlineRolloutVectorEnv) and inner.reward == "ensemble" and inner.local
+        ensemble = isinstance(inner, OnlineRolloutVectorEnv) and inner.members > 1 and inner.local
         if not ensemble or env.metadata["autoreset_mode"] is not AutoresetMode.DISABLED:
             raise L96BenchError(
                 f"expected OnlineRollout-v2 with local=True, reward='ensemble', autoreset_mode='Disabled', got {env}"
             )
         self._inner: Any = inner
+        self.difference = difference
 
     def step(
         self, actions: NDArray[Any]
@@ -62,8 +63,18 @@ class MemberShares(VectorWrapper):
         """Step all rows; see `BatchedEnv.step`."""
         seen, rewards, terminated, truncated, infos = self.env.step(actions)
         inner, M = self._inner, self._inner.members
-        x = inner.X.reshape(inner.n_systems, M, -1)
+        x = inner.reached.reshape(inner.n_systems, M, -1)
         error = np.abs(x - inner.truth[:, None])
-        apart = np.abs(x[:, :, None] - x[:, None]).sum(axis=2) / (M - 1)
-        shares = (apart - error).reshape(-1) / (M * inner.scale * inner.scaling.std_X)
+        apart = np.abs(x[:, :, None] - x[:, None]).sum(axis=2)
+        shares = (apart / (M - 1) - error) / M
+        if self.difference:
+            others = error.sum(axis=1, keepdims=True) - error
+            between = 0.5 * apart.sum(axis=1, keepdims=True) - apart
+            shares += others * (1.0 / (M - 1) - 1.0 / M)
+            if M > 2:
+                shares -= between * (1.0 / ((M - 1) * (M - 2)) - 1.0 / (M * (M - 1)))
+            else:
+                shares += 0.0
+            
+        shares = shares.reshape(-1) / inner.unit
         return seen, np.where(terminated, rewards, shares), terminated, truncated, infos
