@@ -54,8 +54,9 @@ class PPOOptions:
     activation : {"tanh", "relu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
-    learn_std : bool
-        Whether it is learned; if not, it stays as it is.
+    log_std_final : float, optional
+        Its logarithm from where weights are averaged, to which it falls linearly before; by default the standard
+        deviation is learned.
     average : float
         The last part of the updates whose weights are averaged; 0 for none.
 
@@ -80,7 +81,7 @@ class PPOOptions:
     net_arch: tuple[int, ...] = (32, 32)
     activation: str = "tanh"
     log_std_init: float = -1.5
-    learn_std: bool = True
+    log_std_final: float | None = None
     average: float = 0.5
 
     def __post_init__(self) -> None:
@@ -255,17 +256,21 @@ class BatchPPO:
             self._next[t] = 0.0
             if truncated.any():  # an episode that is cut off would have gone on
                 last = torch.from_numpy(current[truncated]).to(self.device)
-                self._next[t, torch.from_numpy(truncated)] = self._value(last)[:, 0]
+                self._next[t, torch.from_numpy(truncated)] = self._valued(last)
             if ended.any():
                 current, _ = self.env.reset(options={"reset_mask": ended})
-        self._after = self._value(torch.from_numpy(current).to(self.device))[:, 0]
+        self._after = self._valued(torch.from_numpy(current).to(self.device))
         self.rewards.append(float(self._rewards.mean()))
         return current
+
+    def _valued(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the values (row,) of observations (row, width)."""
+        return self._value(seen)[:, 0] if self.options.vf_coef else seen.new_zeros(len(seen))
 
     def _improve(self, n_updates: int) -> None:
         """Make the epochs of one update out of `n_updates`."""
         o, n = self.options, self._rewards.numel()
-        values = self._value(self._seen.view(n, -1)).view_as(self._rewards)
+        values = self._valued(self._seen.view(n, -1)).view_as(self._rewards)
         going = torch.cat([values[1:], self._after[None]])
         following = torch.where(self._ended > 0.0, self._next, going)
         gains = generalized_advantages(self._rewards, values, following, self._ended, o.gamma, o.gae_lambda)
@@ -282,6 +287,9 @@ class BatchPPO:
                     self._n_averaged += 1
                     torch._foreach_lerp_(self._average, self._trained, 1.0 / self._n_averaged)
         self._n_updates += 1
+        if o.log_std_final is not None:
+            done = min(1.0, self._n_updates / max(1.0, n_updates * (1.0 - o.average)))
+            self._log_std.fill_(o.log_std_init + (o.log_std_final - o.log_std_init) * done)
 
     def _descend(
         self, seen: torch.Tensor, acted: torch.Tensor, old: torch.Tensor, gains: torch.Tensor, returns: torch.Tensor
@@ -289,16 +297,18 @@ class BatchPPO:
         """Make one step of the optimizer on a minibatch."""
         o = self.options
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        layers, valued = self._policy.layers(seen), self._value.layers(seen)
+        layers = self._policy.layers(seen)
         precise = (-self._log_std).exp()
         z = (acted - layers[-1]) * precise
         change = (-0.5 * z.square() - self._log_std).sum(dim=-1) - old
         slope = clipped_slope(change, gains, o.clip_range)[:, None] / len(gains)
         assert self._log_std.grad is not None
         self._policy.backward(layers, slope * z * precise)
-        if o.learn_std:
+        if o.log_std_final is None:
             self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
-        self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
+        if o.vf_coef:
+            valued = self._value.layers(seen)
+            self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
         nn.utils.clip_grad_norm_(self._weights, o.max_grad_norm)
         self._adam.step()
 

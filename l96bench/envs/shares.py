@@ -57,24 +57,36 @@ class MemberShares(VectorWrapper):
         self._inner: Any = inner
         self.difference = difference
 
+    def reset(self, **kw):
+        seen, info = self.env.reset(**kw)
+        return self._alike(seen), info
+
+    def _alike(self, seen):
+        if self.difference:
+            inner = self._inner
+            C = len(inner.noise)
+            by = seen.reshape(inner.n_systems, inner.members // 2, 2, inner.regime.K, -1)
+            by[:, :, 1, :, -C:] = by[:, :, 0, :, -C:]
+        return seen
+
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Step all rows; see `BatchedEnv.step`."""
         seen, rewards, terminated, truncated, infos = self.env.step(actions)
+        seen = self._alike(seen)
         inner, M = self._inner, self._inner.members
         x = inner.reached.reshape(inner.n_systems, M, -1)
         error = np.abs(x - inner.truth[:, None])
         apart = np.abs(x[:, :, None] - x[:, None]).sum(axis=2)
         shares = (apart / (M - 1) - error) / M
         if self.difference:
-            others = error.sum(axis=1, keepdims=True) - error
-            between = 0.5 * apart.sum(axis=1, keepdims=True) - apart
-            shares += others * (1.0 / (M - 1) - 1.0 / M)
-            if M > 2:
-                shares -= between * (1.0 / ((M - 1) * (M - 2)) - 1.0 / (M * (M - 1)))
-            else:
-                shares += 0.0
-            
+            n = inner.n_systems
+            twins = x.reshape(n, M // 2, 2, -1)
+            others = np.abs(twins[:, :, :, None, None] - twins[:, None, None]).sum(axis=4)  # (n, pair, 2, pair, K)
+            own = np.einsum("npqpk->npqk", others)
+            apart = (others.sum(axis=3) - own).reshape(x.shape) / (M - 2)
+            paid = (apart - error).reshape(twins.shape)
+            shares = (paid - paid[:, :, ::-1]).reshape(x.shape) / M
         shares = shares.reshape(-1) / inner.unit
         return seen, np.where(terminated, rewards, shares), terminated, truncated, infos
