@@ -122,11 +122,10 @@ def roll(
 
 
 @kernel
-def judge_ensembles(X, truth, at, active, reached, members, unit, back, first, last, rewards):
+def judge_ensembles(X, truth, at, active, members, unit, first, last, rewards):
     """Fill the rewards of all members with minus the fair CRPS of their ensemble (Ferro 2014) over the unit.
 
-    X (system and member, K) are the states to which `roll` has come. They are kept in `reached`, and go `back` to the
-    truth.
+    X (system and member, K) are the states to which `roll` has come.
     """
     K = X.shape[1]
     each = rewards.shape[1] // members
@@ -143,9 +142,6 @@ def judge_ensembles(X, truth, at, active, reached, members, unit, back, first, l
             _reward(scores, own)
             for m in range(members):
                 rewards[i, m * each : (m + 1) * each] = own
-                reached[i * members + m] = X[i * members + m]
-                if back:
-                    X[i * members + m] = truth[at[i]]
 
 
 @inline_kernel

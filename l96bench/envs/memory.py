@@ -14,7 +14,7 @@ from l96bench.checks import whole_multiple
 from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
 from l96bench.errors import L96BenchError
 
-__all__ = ["Memory", "checked_noise", "checked_past"]
+__all__ = ["MOST", "SPACING", "Memory", "checked_noise", "checked_past", "red_decay"]
 
 MOST = 40
 """The most past states, those of the 2 MTU that closures are given before a start."""

@@ -79,7 +79,8 @@ class _MemoryStep:
 
     def __init__(self, policy: MemoryPolicyClosure) -> None:
         self.policy, self.K, self.n_parameters = policy, policy.K, policy.n_parameters
-        self.decay = red_decay(policy.noise)
+        decay = red_decay(policy.noise)
+        self.factors = decay, np.sqrt(1.0 - decay**2)
         self.states = PastStates(self.K, policy.n_past) if policy.n_past else None
         n = len(policy.noise) * self.K
         red = Block(n, MODEL_DT, "normal"), Block(n, MODEL_DT)
@@ -95,12 +96,15 @@ class _MemoryStep:
         states, following = np.asarray(X, dtype=np.float64)[:, None], state[:, :0]
         if self.states is not None:
             states, following = self.states(X, state[:, : self.states.block.size])
-        red = np.repeat(self.decay, self.K) * state[:, state.shape[1] - n :]
-        red += np.repeat(np.sqrt(1.0 - self.decay**2), self.K) * noise
-        rows = states[:, [0, *range(policy.n_past, 0, -1)]][..., policy.index].swapaxes(1, 2)
-        own = red.reshape(len(X), len(self.decay), len(policy.index), -1).swapaxes(1, 2)
-        seen = [each.reshape(len(X) * len(policy.index), -1) for each in (rows, own)]
-        return policy.forcing(policy.actor.actions(np.hstack(seen)), X), np.hstack([following, red]), None
+        frames = states[:, [0, *range(policy.n_past, 0, -1)]][..., policy.index].swapaxes(1, 2)
+        seen = frames.reshape(len(X) * len(policy.index), -1)
+        if n:
+            kept, fresh = (np.repeat(factor, self.K) for factor in self.factors)
+            red = kept * state[:, state.shape[1] - n :] + fresh * noise
+            own = red.reshape(len(X), len(policy.noise), len(policy.index), -1).swapaxes(1, 2)
+            seen = np.hstack([seen, own.reshape(len(seen), -1)])
+            following = np.hstack([following, red])
+        return policy.forcing(policy.actor.actions(seen), X), following, None
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Add the step's graph; see `Closure`."""
@@ -108,17 +112,15 @@ class _MemoryStep:
         everything = x if self.states is None else self.states.graph(builder, x)
         index = np.concatenate([i * K + policy.index for i in (0, *range(policy.n_past, 0, -1))], axis=1)
         seen = builder.reshape(builder.gather(everything, index), -1, n_rows, index.shape[1])
-        n = len(self.decay) * K
-        if n:
+        if n := len(policy.noise) * K:
             before = builder.state(n, np.float64, "normal", MODEL_DT, past=False)
-            factors = self.decay, np.sqrt(1.0 - self.decay**2)
             kept, fresh = (
                 builder.node("Mul", builder.constant(np.repeat(factor, K), np.float64), each)
-                for factor, each in zip(factors, (before, builder.noise(n, np.float64, MODEL_DT)), strict=True)
+                for factor, each in zip(self.factors, (before, builder.noise(n, np.float64, MODEL_DT)), strict=True)
             )
             red = builder.node("Add", kept, fresh)
             builder.keep(before, red)
-            by_row = np.arange(n).reshape(len(self.decay), n_rows, -1).swapaxes(0, 1).reshape(n_rows, -1)
+            by_row = np.arange(n).reshape(len(policy.noise), n_rows, -1).swapaxes(0, 1).reshape(n_rows, -1)
             own = builder.reshape(builder.gather(red, by_row), -1, n_rows, by_row.shape[1])
             seen = builder.node("Concat", seen, own, axis=2)
         width = len(policy.actor.low)

@@ -29,7 +29,7 @@ from l96bench.tasks.registry import make_task
 
 __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
-REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "ensemble tendency": 100, "climate": 1000}
+REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
 _KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY}
 _WORST = (2.0 * BOUND) ** 2
@@ -87,6 +87,14 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     members : int, optional
         Members of the ensemble, from 2 on; by default 2. Only for that reward. A system is an ensemble: row
         ``(i members + m) K + k`` of a batch is point k of member m of state i, without `local` row ``i members + m``.
+    past : int
+        Put so many earlier states of the agent's own run behind X, 0 to 40: all points that the row sees, 0.05 MTU
+        apart, the latest last and 0.05 MTU ago, scaled as X; before the start those of the truth. An episode then
+        begins so much later in a trajectory, and a sample of the option ``start`` of `reset` counts from there.
+    noise : sequence of float
+        Put red noises behind the past, a standard normal number for each point that the row acts on (all of one noise,
+        then all of the next), independent between points and members. Over so many MTU its correlation falls to 1/e. A
+        policy that makes something of them is a stochastic closure, see `MemoryPolicyClosure`.
     scale : float, optional
         What rewards are divided by; by default the standard deviation of the returns of 256 episodes without closure
         (U = 0), so that a reward has the same size in every regime and for every length.
@@ -146,11 +154,9 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             known = {"regime": regime, "reward": reward, "episode_steps": self.episode_steps}
             scale = scale_without_closure(OnlineRolloutVectorEnv, task, 2 if members > 1 else 1, **known)
         self.scale, self.interval = checked_scale(scale), MODEL_DT
-        wide = {"tendency": scaling.std_U * MODEL_DT, "ensemble tendency": scaling.std_U * MODEL_DT, "climate": 1.0}
-        unit = wide.get(reward, scaling.std_X)
-        self._unit = self.scale * (unit if members > 1 else unit**2)
-        self._worst = (2.0 * BOUND if members > 1 else _WORST) / self.scale
-        self._reached = self._X.copy()
+        units = {"forecast": scaling.std_X**2, "tendency": (scaling.std_U * MODEL_DT) ** 2, "ensemble": scaling.std_X}
+        self._unit = self.scale * units.get(reward, 1.0)
+        self._worst = (2.0 * BOUND if reward == "ensemble" else _WORST) / self.scale
 
     @property
     def X(self) -> Floats:
@@ -161,16 +167,6 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     def truth(self) -> Floats:
         """The truth's states at the same times, (n_systems, K)."""
         return self._truth[self._at]
-
-    @property
-    def reached(self) -> Floats:
-        """The states (n_systems * members, K) that the last step of the ensembles came to, before any went back."""
-        return self._reached.copy()
-
-    @property
-    def unit(self) -> float:
-        """What errors are divided by for a reward."""
-        return self._unit
 
     @property
     def shown(self) -> Floats:
@@ -197,9 +193,8 @@ class OnlineRolloutVectorEnv(ClosureEnv):
                 *(_KINDS.get(self.reward, kernels.OTHER), self._unit, first, last, rewards, terminated),
             )
             state = (self._X, self._truth, self._at, active)
-            if self.members > 1:
-                back = self.reward == "ensemble tendency"
-                kernels.judge_ensembles(*state, self._reached, self.members, self._unit, back, first, last, rewards)
+            if self.reward == "ensemble":
+                kernels.judge_ensembles(*state, self.members, self._unit, first, last, rewards)
             if self._climate is not None:
                 self._climate.judge(*state, terminated, self.steps, self._unit, first, last, rewards)
 
@@ -252,7 +247,7 @@ class OnlineRolloutEnv(ScalarEnv):
 
 def _checked_members(members: Any, reward: str) -> int:
     """Return the members of a system; L96BenchError if there are too few for the reward, or any for another one."""
-    if not reward.startswith("ensemble"):
+    if reward != "ensemble":
         if members is not None:
             raise L96BenchError(f"expected members only with reward='ensemble', got {members!r} with {reward!r}")
         return 1

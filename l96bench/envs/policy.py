@@ -12,6 +12,8 @@ from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Learned
 from l96bench.envs.closure_env import PointEnv
 from l96bench.envs.equation_policy import EquationPolicy
+from l96bench.envs.memory_policy import MemoryPolicyClosure
+from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.trained_policy import PointPolicy
@@ -57,12 +59,16 @@ class PolicyClosure(PointPolicy, Stateless):
     def of(cls, learned: Learned) -> Any:
         """Return what a trained policy stands for; `ModelError` if it observes other things than X.
 
-        A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`.
+        A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`,
+        and one of `OnlineRollout` with past or noise for a `MemoryPolicyClosure`.
         """
+        inner = learned.between.env
         if cls is PolicyClosure and learned.memory:
             return RecurrentPolicyClosure.of(learned)
-        if cls is PolicyClosure and not isinstance(learned.between.env, PointEnv):
+        if cls is PolicyClosure and not isinstance(inner, PointEnv):
             return EquationPolicy.of(learned)
+        if cls is PolicyClosure and isinstance(inner, OnlineRolloutVectorEnv) and (inner.past or inner.noise):
+            return MemoryPolicyClosure.of(learned)
         index, mean, std, scaling = cls.points(learned)
         return cls(learned.actor(mean, std), index, scaling)
 
