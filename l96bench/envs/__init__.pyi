@@ -18,6 +18,7 @@ from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
 from .scaling import Scaling
 from .shares import MemberShares, TwinShares
+from .state_noise_policy import StateNoisePolicyClosure
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .trained_policy import PointPolicy, TrainedPolicy
 from .training import LearningCurveCallback, ValidationSkill, train, train_ppo, training_rows
@@ -56,6 +57,7 @@ __all__ = [
     "ScalarEnv",
     "Scaling",
     "SquashedPolicyClosure",
+    "StateNoisePolicyClosure",
     "StochasticPolicyClosure",
     "SubgridForcingEnv",
     "SubgridForcingVectorEnv",

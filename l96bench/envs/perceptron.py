@@ -11,7 +11,7 @@ from torch import nn
 
 __all__ = ["ACTIVATIONS", "Perceptron"]
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Perceptron:
@@ -21,7 +21,7 @@ class Perceptron:
     ----------
     sizes : sequence of int
         Of the input, the hidden layers and the output.
-    activation : {"tanh", "relu"}
+    activation : {"tanh", "relu", "gelu"}
         Between the layers.
     gain : float
         Factor of the last layer's weights.
@@ -50,15 +50,20 @@ class Perceptron:
     def layers(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the inputs (row, n_inputs), the outputs of all hidden layers and the output."""
         found, last = [x], len(self.weights) // 2 - 1
+        self._before = list[torch.Tensor]()
         for i in range(last + 1):
             x = torch.addmm(self.weights[2 * i + 1], x, self.weights[2 * i].T)
             if i < last:
-                x = x.tanh_() if self.activation == "tanh" else x.relu_()
+                if self.activation == "gelu":
+                    self._before.append(x)
+                    x = nn.functional.gelu(x)
+                else:
+                    x = x.tanh_() if self.activation == "tanh" else x.relu_()
             found.append(x)
         return found
 
     def backward(self, layers: Sequence[torch.Tensor], error: torch.Tensor) -> None:
-        """Set the gradients of a loss, given `layers` and its derivative by the output (row, n_outputs)."""
+        """Set the gradients of a loss, given the latest `layers` and its derivative by the output (row, n_outputs)."""
         for i in reversed(range(len(self.weights) // 2)):
             weight, bias = self.weights[2 * i : 2 * i + 2]
             assert weight.grad is not None
@@ -66,6 +71,9 @@ class Perceptron:
             torch.mm(error.T, layers[i], out=weight.grad)
             torch.sum(error, dim=0, out=bias.grad)
             if i:
+                if self.activation == "gelu":
+                    error = torch.ops.aten.gelu_backward(torch.mm(error, weight), self._before[i - 1])
+                    continue
                 kept = layers[i]
                 slope = torch.addcmul(torch.ones((), device=kept.device), kept, kept, value=-1.0)
                 error = torch.mm(error, weight).mul_(slope if self.activation == "tanh" else kept > 0.0)

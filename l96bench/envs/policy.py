@@ -16,6 +16,7 @@ from l96bench.envs.memory_policy import MemoryPolicyClosure
 from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
+from l96bench.envs.state_noise_policy import StateNoisePolicyClosure
 from l96bench.envs.trained_policy import PointPolicy
 from l96bench.estimators.network import TorchRegressor
 
@@ -120,10 +121,13 @@ class StochasticPolicyClosure(PolicyClosure):
     def of(cls, learned: Learned) -> Any:
         """Return what a trained policy stands for; `ModelError` without a normal distribution of its actions.
 
-        One of SAC or TQC stands for a `SquashedPolicyClosure`.
+        One of SAC or TQC stands for a `SquashedPolicyClosure`, one of PPO or A2C with gSDE for a
+        `StateNoisePolicyClosure`.
         """
         if learned.spread is not None:
             return SquashedPolicyClosure.of(learned)
+        if learned.exploration is not None:
+            return StateNoisePolicyClosure.of(learned)
         std, closure = learned.noise, super().of(learned)
         closure.std = std
         return closure

@@ -51,7 +51,7 @@ class PPOOptions:
         Of the ratio of probabilities; weights of the entropy and of the loss of the values; largest norm of a gradient.
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
-    activation : {"tanh", "relu"}
+    activation : {"tanh", "relu", "gelu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
     log_std_final : float, optional

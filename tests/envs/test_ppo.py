@@ -98,7 +98,7 @@ def test_the_slope_of_the_loss_is_that_of_automatic_differentiation() -> None:
     assert 0.1 < float((slope == 0.0).float().mean()) < 0.9
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 4)])
 def test_the_gradients_of_an_update_are_those_of_automatic_differentiation(
     activation: str, hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
