@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l96bench.checks import whole_multiple
-from l96bench.dynamics.closures import HISTORY_INTERVAL, MODEL_DT
+from l96bench.dynamics.closures import MODEL_DT
 from l96bench.errors import L96BenchError
 
-__all__ = ["MOST", "SPACING", "Memory", "checked_noise", "checked_past", "red_decay"]
+__all__ = ["MOST", "Memory", "checked_noise", "checked_past", "red_decay"]
 
 MOST = 40
 """The most past states, those of the 2 MTU that closures are given before a start."""
-SPACING = whole_multiple(HISTORY_INTERVAL, MODEL_DT, "the memory's interval", "the model step")
-"""Steps of the model between two past states."""
 
 
 class Memory:
@@ -37,6 +34,8 @@ class Memory:
         The points that each row of a run sees: stencils, or all points.
     episode_steps : int
         The longest episode.
+    spacing : int
+        Steps of the environment in 0.05 MTU.
     """
 
     def __init__(
@@ -46,17 +45,19 @@ class Memory:
         runs: tuple[int, int, int],
         observed: NDArray[np.int64],
         episode_steps: int,
+        spacing: int,
     ) -> None:
-        self.past, self.decay = past, red_decay(noise)
+        self.past, self.noise, self.spacing = past, tuple(noise), spacing
+        self._decay = red_decay(noise).astype(np.float32)
         self._runs, self._observed, self._rows = runs, observed, np.arange(runs[0])
-        self._states = np.zeros((runs[0], past * SPACING + 1, *runs[1:]), dtype=np.float32)
-        self._noise = np.zeros((runs[0], episode_steps + 1, len(noise), *runs[1:]), dtype=np.float32)
-        self._lags = SPACING * np.arange(past, 0, -1)
+        self._states = np.zeros((runs[0], past * spacing + 1, *runs[1:]), dtype=np.float32)
+        self._paths = np.zeros((runs[0], episode_steps + 1, len(noise), *runs[1:]), dtype=np.float32)
+        self._lags = spacing * np.arange(past, 0, -1)
 
     @property
     def steps(self) -> int:
-        """Steps of the model from the earliest state that is remembered to the present."""
-        return self.past * SPACING
+        """Steps of the environment from the earliest state that is remembered to the present."""
+        return self.past * self.spacing
 
     def begin(self, systems: NDArray[np.intp], before: NDArray[np.float32], generators: Sequence[Any]) -> None:
         """Begin episodes of the systems.
@@ -65,21 +66,20 @@ class Memory:
         ----------
         systems : (n,) array of int
         before : (n, steps, K) array
-            The states before the start, as agents see them, 0.01 MTU apart.
+            The states before the start, as agents see them, a step apart.
         generators : list of numpy Generator, one a system of the batch
             From which the noise of the whole episode is drawn, where there is any.
         """
         self._states[systems, 1:] = before[:, :, None]
-        if not len(self.decay):
+        if not self.noise:
             return
-        for i in systems:
-            self._noise[i] = generators[i].standard_normal(self._noise.shape[1:], dtype=np.float32)
-        path = self._noise[systems]
-        decay = self.decay[:, None, None].astype(np.float32)
+        path, decay = np.empty((len(systems), *self._paths.shape[1:]), np.float32), self._decay[:, None, None]
+        for i, own in zip(systems, path, strict=True):
+            generators[i].standard_normal(own.shape, dtype=np.float32, out=own)
         fresh = np.sqrt(1.0 - decay * decay)
         for t in range(1, path.shape[1]):
             path[:, t] = decay * path[:, t - 1] + fresh * path[:, t]
-        self._noise[systems] = path
+        self._paths[systems] = path
 
     def show(self, steps: NDArray[np.int64], seen: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Keep what agents see of the present states, and fill in what they see beside them.
@@ -88,22 +88,22 @@ class Memory:
         ----------
         steps : (n_systems,) array of int
             Steps since the start of each episode.
-        seen : (n_systems, members, K) array
+        seen : (n_systems * members, K) array
             The present states, scaled.
         out : (n_systems, agents, width) array
             Of each row, past states, the latest last, and then the noises.
         """
         n, M, K = self._runs
         slots = self._states.shape[1]
-        self._states[self._rows, steps % slots] = seen
+        self._states[self._rows, steps % slots] = seen.reshape(n, M, K)
         rows, width = self._observed.shape
         out = out.reshape(n, M, rows, -1)
         if self.past:
             states = self._states[self._rows[:, None], (steps[:, None] - self._lags) % slots]
             own = states[..., self._observed]  # (system, time, member, row, width)
             out[..., : self.past * width] = own.transpose(0, 2, 3, 1, 4).reshape(n, M, rows, -1)
-        if len(self.decay):
-            noise = self._noise[self._rows, steps].reshape(n, -1, M, rows, K // rows)
+        if self.noise:
+            noise = self._paths[self._rows, steps].reshape(n, -1, M, rows, K // rows)
             out[..., self.past * width :] = noise.transpose(0, 2, 3, 1, 4).reshape(n, M, rows, -1)
 
 

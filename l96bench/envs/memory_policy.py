@@ -13,8 +13,8 @@ from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.dynamics.past_states import PastStates
 from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
 from l96bench.envs.actor import Actor, Learned
+from l96bench.envs.closure_env import ClosureEnv
 from l96bench.envs.memory import red_decay
-from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.trained_policy import PointPolicy
 from l96bench.errors import ModelError
@@ -23,7 +23,7 @@ __all__ = ["MemoryPolicyClosure"]
 
 
 class MemoryPolicyClosure(PointPolicy, SteppedClosure):
-    """The most likely action of a policy of `OnlineRollout` that sees the past of its run, or red noise.
+    """The most likely action of a policy that sees the past of its run, or red noise, as `OnlineRollout` shows them.
 
     With a noise it is a stochastic closure: what the policy makes of the noise is its draw. A run is given its past by
     `remember`, as in `online-rollout`; without one its first state stands in for it.
@@ -63,13 +63,13 @@ class MemoryPolicyClosure(PointPolicy, SteppedClosure):
 
     @classmethod
     def of(cls, learned: Learned) -> Self:
-        """Return what a trained policy stands for; `ModelError` unless it is of `OnlineRollout` with past or noise."""
+        """Return what a trained policy stands for; `ModelError` unless its environment shows past or noise."""
         inner = learned.between.env
-        if not isinstance(inner, OnlineRolloutVectorEnv) or not (inner.past or inner.noise):
-            raise ModelError(f"expected a policy trained in OnlineRollout-v2 with past or noise, got one of {inner}")
+        if not isinstance(inner, ClosureEnv) or inner.memory is None:
+            raise ModelError(f"expected a policy trained in an environment with past or noise, got one of {inner}")
         if learned.n_inputs != inner.shown.shape[1]:
             raise ModelError("expected a policy of a batch of rows, got one of a scalar environment with local=True")
-        return cls(learned.actor(*inner.shown), inner.observed, inner.scaling, inner.past, inner.noise)
+        return cls(learned.actor(*inner.shown), inner.observed, inner.scaling, inner.memory.past, inner.memory.noise)
 
 
 class _MemoryStep:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import whole_multiple
 from l96bench.data.splits import get_split, split_seed
+from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.dynamics.truth import simulate
 from l96bench.envs import kernels
@@ -17,10 +19,10 @@ from l96bench.envs.checks import checked_scale, chosen, positive
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
-from l96bench.envs.memory import SPACING, Memory, checked_noise, checked_past
+from l96bench.envs.memory import checked_noise, checked_past
 from l96bench.envs.render import EpisodePicture
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.scaling import RADIUS, Scaling
+from l96bench.envs.scaling import Scaling
 from l96bench.errors import L96BenchError
 from l96bench.metrics.bounds import BOUND, bounds
 from l96bench.regimes import Regime
@@ -31,6 +33,8 @@ __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
 REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
+SPACING = whole_multiple(HISTORY_INTERVAL, MODEL_DT, "the interval of the past", "the model step")
+"""Steps of the model between two past states."""
 _KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY}
 _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of two states inside the bounds, over the variance."""
@@ -131,18 +135,11 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     ) -> None:
         scaling = Scaling.of(regime)
         self.reward, members = chosen(reward, list(REWARDS), "reward"), _checked_members(members, reward)
-        self.past, self.noise = checked_past(past), checked_noise(noise)
-        self._whole = fine_truth(regime, chosen(split, SPLITS, "split"))
-        K, steps = self._whole.shape[2], REWARDS[reward] if episode_steps is None else episode_steps
-        beside = self.past * (2 * RADIUS + 1 if local else K) + len(self.noise) * (1 if local else K)
-        options |= {"episode_steps": steps, "beside": beside}
-        truth = self._whole[:, self.past * SPACING :]
-        super().__init__(regime, scaling, num_envs, local, truth, members, **options)
+        truth = fine_truth(regime, chosen(split, SPLITS, "split"))
+        steps = REWARDS[reward] if episode_steps is None else episode_steps
+        options |= {"episode_steps": steps, "past": checked_past(past), "noise": checked_noise(noise)}
+        super().__init__(regime, scaling, num_envs, local, truth, members, spacing=SPACING, **options)
         n, n_runs = self.n_systems, self.n_systems * members
-        runs = (n, members, K)
-        self._memory: Memory | None = None
-        if self.past or self.noise:
-            self._memory = Memory(self.past, self.noise, runs, self.observed, self.episode_steps)
         self._X, self._U = np.zeros((2, n_runs, self.regime.K))
         self._rows, self._F = np.arange(n_runs), np.full(n_runs, self.regime.F)
         low, high = bounds(scaling.mean_X, scaling.std_X)
@@ -168,19 +165,8 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         """The truth's states at the same times, (n_systems, K)."""
         return self._truth[self._at]
 
-    @property
-    def shown(self) -> Floats:
-        """Mean and std by which each value that a row sees is scaled, (2, width): X, past X, and the noises."""
-        noises = np.tile([[0.0], [1.0]], self.beside.shape[2] - self.past * super().shown.shape[1])
-        return np.hstack([np.tile(super().shown, 1 + self.past), noises])
-
     def _begin(self, systems: NDArray[np.intp]) -> None:
         super()._begin(systems)
-        if self._memory is not None:
-            trajectory, sample = self.at[systems].T
-            times = sample[:, None] + np.arange(self._memory.steps)
-            before = self._whole[trajectory[:, None], times]
-            self._memory.begin(systems, self._scaled(before), self.generators)
         self._X.reshape(self.n_systems, self.members, -1)[systems] = self._truth[self._at[systems], None]
         if self._climate is not None:
             self._climate.begin(systems, self._X)
@@ -205,14 +191,7 @@ class OnlineRolloutVectorEnv(ClosureEnv):
             else:
                 rewards[terminated] = -self._worst * (self.episode_steps - self.steps[terminated])[:, None]
 
-    def _scaled(self, X: Floats) -> Actions:
-        """Return states X (..., K) as agents see them."""
-        return self.scaling.observation(X.reshape(-1, self.regime.K)).reshape(X.shape)
-
     def _observe(self, out: Actions) -> None:
-        if self._memory is not None:
-            seen = self._scaled(self._X).reshape(self.n_systems, self.members, -1)
-            self._memory.show(self.steps, seen, self.beside)
         self._see(self._X, self._rows, out)
 
     def _picture(self) -> EpisodePicture:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import MODEL_DT, Stateless
 from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Learned
-from l96bench.envs.closure_env import PointEnv
+from l96bench.envs.closure_env import ClosureEnv, PointEnv
 from l96bench.envs.equation_policy import EquationPolicy
 from l96bench.envs.memory_policy import MemoryPolicyClosure
-from l96bench.envs.online_rollout import OnlineRolloutVectorEnv
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
 from l96bench.envs.state_noise_policy import StateNoisePolicyClosure
@@ -61,14 +60,14 @@ class PolicyClosure(PointPolicy, Stateless):
         """Return what a trained policy stands for; `ModelError` if it observes other things than X.
 
         A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`,
-        and one of `OnlineRollout` with past or noise for a `MemoryPolicyClosure`.
+        and one of an environment that shows past or noise for a `MemoryPolicyClosure`.
         """
         inner = learned.between.env
         if cls is PolicyClosure and learned.memory:
             return RecurrentPolicyClosure.of(learned)
         if cls is PolicyClosure and not isinstance(inner, PointEnv):
             return EquationPolicy.of(learned)
-        if cls is PolicyClosure and isinstance(inner, OnlineRolloutVectorEnv) and (inner.past or inner.noise):
+        if cls is PolicyClosure and isinstance(inner, ClosureEnv) and inner.memory is not None:
             return MemoryPolicyClosure.of(learned)
         index, mean, std, scaling = cls.points(learned)
         return cls(learned.actor(mean, std), index, scaling)

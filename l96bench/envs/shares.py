@@ -106,7 +106,12 @@ class TwinShares(MemberShares):
 
     def __init__(self, env: VectorEnv) -> None:
         super().__init__(env)
-        if not self._inner.noise or self._inner.members % 2 or self._inner.members < 4:
+        if (
+            self._inner.memory is None
+            or not self._inner.memory.noise
+            or self._inner.members % 2
+            or self._inner.members < 4
+        ):
             raise L96BenchError(f"expected noise and an even number of members from 4 on, got {env}")
 
     def reset(
@@ -126,7 +131,7 @@ class TwinShares(MemberShares):
     def _alike(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Show every second member the noise of the one before."""
         by_pair = seen.reshape(self._inner.n_systems, self._inner.members // 2, 2, self._inner.regime.K, -1)
-        noises = by_pair[..., -len(self._inner.noise) :]
+        noises = by_pair[..., -len(self._inner.memory.noise) :]
         noises[:, :, 1] = noises[:, :, 0]
         return seen
 

@@ -73,7 +73,7 @@ class StateNoisePolicyClosure(PointPolicy, SteppedClosure):
 
     @classmethod
     def of(cls, learned: Learned) -> Self:
-        """Return what a trained policy stands for; `ModelError` unless its noise is that of gSDE, and it sees X alone."""
+        """Return what a trained policy stands for; `ModelError` unless it has gSDE and sees X alone."""
         index, mean, std, scaling = cls.points(learned)
         hidden, weights = learned.exploring(mean, std)
         return cls(learned.actor(mean, std), index, scaling, hidden, weights, learned.redrawn)

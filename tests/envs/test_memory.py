@@ -161,7 +161,9 @@ def test_twins_are_paid_for_their_exploration_alone(rng: np.random.Generator, sc
         paid.append(rewards.reshape(2, 6, 8))
         np.testing.assert_allclose(paid[-1][:, ::2], -paid[-1][:, 1::2])
         x, unit = env.unwrapped.X.reshape(2, 6, 8), env.unwrapped.scaling.std_X
-        scores.append(scoringrules.crps_ensemble(env.unwrapped.truth, np.delete(x, 3, axis=1), 1, estimator="fair") / unit)
+        scores.append(
+            scoringrules.crps_ensemble(env.unwrapped.truth, np.delete(x, 3, axis=1), 1, estimator="fair") / unit
+        )
     np.testing.assert_allclose(6 * (paid[1] - paid[0])[:, 2], -5 * (scores[1] - scores[0]), atol=1e-10)
     actions[:, 1::2] = actions[:, ::2]
     env.reset(seed=0)
@@ -187,7 +189,7 @@ def test_bad_options_are_errors(options: dict[str, Any], message: str) -> None:
 
 def test_policies_and_environments_of_another_kind_are_refused() -> None:
     plain = made(num_envs=8, local=True)
-    with pytest.raises(ModelError, match="with past or noise"):
+    with pytest.raises(ModelError, match="environment with past or noise"):
         envs.MemoryPolicyClosure.from_torch(network(5, 1), plain)
     with pytest.raises(ModelError, match="MemoryPolicyClosure"):
         envs.StochasticPolicyClosure.from_torch(network(10, 1), made(num_envs=8, local=True, past=1), std=[0.1])
