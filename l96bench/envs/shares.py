@@ -106,27 +106,23 @@ class TwinShares(MemberShares):
 
     def __init__(self, env: VectorEnv) -> None:
         super().__init__(env)
-        if (
-            self._inner.memory is None
-            or not self._inner.memory.noise
-            or self._inner.members % 2
-            or self._inner.members < 4
-        ):
+        memory, members = self._inner.memory, self._inner.members
+        if memory is None or not memory.noise or members % 2 or members < 4:
             raise L96BenchError(f"expected noise and an even number of members from 4 on, got {env}")
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin new episodes; see `BatchedEnv.reset`."""
-        seen, infos = self.env.reset(seed=seed, options=options)
+        seen, infos = self.env.reset(seed=seed, options=options)  # type: ignore[arg-type]
         return self._alike(seen), infos
 
     def step(
         self, actions: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Step all rows; see `BatchedEnv.step`."""
-        seen, *rest = super().step(actions)
-        return self._alike(seen), *rest
+        seen, rewards, terminated, truncated, infos = super().step(actions)
+        return self._alike(seen), rewards, terminated, truncated, infos
 
     def _alike(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Show every second member the noise of the one before."""

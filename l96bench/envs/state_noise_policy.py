@@ -50,7 +50,8 @@ class StateNoisePolicyClosure(PointPolicy, SteppedClosure):
     >>> with tasks.tasks_given_as(lambda task: task.miniature()):  # a small sample, which needs no data
     ...     env = SB3VecEnv(gymnasium.make_vec("l96bench/SubgridForcing-v2", num_envs=8, local=True))
     ...
-    >>> model = stable_baselines3.PPO("MlpPolicy", env, use_sde=True, sde_sample_freq=4, policy_kwargs={"net_arch": [6]})
+    >>> options = dict(use_sde=True, sde_sample_freq=4, policy_kwargs={"net_arch": [6]})
+    >>> model = stable_baselines3.PPO("MlpPolicy", env, **options)
     >>> closure = StateNoisePolicyClosure.from_sb3(model)
     >>> closure.std.shape, closure.every, closure.deterministic
     ((6, 1), 4, False)

@@ -161,9 +161,8 @@ def test_twins_are_paid_for_their_exploration_alone(rng: np.random.Generator, sc
         paid.append(rewards.reshape(2, 6, 8))
         np.testing.assert_allclose(paid[-1][:, ::2], -paid[-1][:, 1::2])
         x, unit = env.unwrapped.X.reshape(2, 6, 8), env.unwrapped.scaling.std_X
-        scores.append(
-            scoringrules.crps_ensemble(env.unwrapped.truth, np.delete(x, 3, axis=1), 1, estimator="fair") / unit
-        )
+        others = np.delete(x, 3, axis=1)
+        scores.append(scoringrules.crps_ensemble(env.unwrapped.truth, others, 1, estimator="fair") / unit)
     np.testing.assert_allclose(6 * (paid[1] - paid[0])[:, 2], -5 * (scores[1] - scores[0]), atol=1e-10)
     actions[:, 1::2] = actions[:, ::2]
     env.reset(seed=0)
