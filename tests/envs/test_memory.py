@@ -143,6 +143,7 @@ def test_a_spec_in_json_makes_the_same() -> None:
     assert np.array_equal(env.reset(seed=1)[0], again.reset(seed=1)[0])
 
 
+@pytest.mark.slow
 def test_twins_are_paid_for_their_exploration_alone(rng: np.random.Generator, scoringrules: Any) -> None:
     """A member's reward changes as the score of the ensemble without its twin, and is zero if it acts as its twin."""
     env = envs.TwinShares(made(num_envs=2 * 6 * 8, local=True, reward="ensemble", members=6, noise=[0.1, 0.2]))
