@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.perceptron import ACTIVATIONS, Perceptron
+from l96bench.envs.perceptron import ACTIVATIONS, Perceptron, joined
 from l96bench.envs.policy_gradients import clipped_slope, generalized_advantages
 from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
@@ -148,12 +148,14 @@ class BatchPPO:
         sizes, activation = options.net_arch, options.activation
         self._policy = Perceptron((width, *sizes, n_actions), activation, 0.01, self._generator)
         self._value = Perceptron((width, *sizes, 1), activation, 1.0, self._generator)
-        self._log_std = torch.full((n_actions,), options.log_std_init, device=self.device)
-        self._log_std.grad = torch.zeros_like(self._log_std)
-        self._trained = [*self._policy.weights, self._log_std]
-        self._weights = [*self._trained, *self._value.weights]
-        self._adam = torch.optim.Adam(self._weights, eps=1e-5, fused=True)
-        self._average = [torch.zeros_like(each) for each in self._trained]
+        log_std = torch.full((n_actions,), options.log_std_init, device=self.device)
+        n_policy = len(self._policy.weights)
+        self._all, self._weights = joined([*self._policy.weights, log_std, *self._value.weights])
+        self._policy.weights, self._log_std = self._weights[:n_policy], self._weights[n_policy]
+        self._value.weights, self._trained = self._weights[n_policy + 1 :], self._weights[: n_policy + 1]
+        self._adam = torch.optim.Adam([self._all], eps=1e-5, fused=True)
+        self._mean, self._average = joined(self._trained)
+        self._mean.zero_()
         self._n_averaged = self._n_updates = 0
         self.rewards: list[float] = []
         self.seconds = 0.0
@@ -285,7 +287,7 @@ class BatchPPO:
                 self._descend(*(each[first : first + o.batch_size] for each in mixed))
                 if self._n_updates >= n_updates * (1.0 - o.average):
                     self._n_averaged += 1
-                    torch._foreach_lerp_(self._average, self._trained, 1.0 / self._n_averaged)
+                    self._mean.lerp_(self._all[: len(self._mean)], 1.0 / self._n_averaged)
         self._n_updates += 1
         if o.log_std_final is not None:
             done = min(1.0, self._n_updates / max(1.0, n_updates * (1.0 - o.average)))
@@ -309,7 +311,7 @@ class BatchPPO:
         if o.vf_coef:
             valued = self._value.layers(seen)
             self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
-        nn.utils.clip_grad_norm_(self._weights, o.max_grad_norm)
+        nn.utils.clip_grad_norm_(self._all, o.max_grad_norm)
         self._adam.step()
 
     def _look(self, evaluate: Callable[[Self], dict[str, float]]) -> None:
@@ -326,10 +328,8 @@ class BatchPPO:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Return everything that training goes on from, by name, but the plain numbers."""
-        found = {"generator": self._generator.get_state()}
-        for i, weight in enumerate(self._weights):
-            found |= {f"weight.{i}": weight} | {f"{k}.{i}": v for k, v in self._adam.state[weight].items()}
-        return found | {f"average.{i}": each for i, each in enumerate(self._average)}
+        found = {"generator": self._generator.get_state(), "weights": self._all, "average": self._mean}
+        return found | self._adam.state[self._all]
 
     def _save(self, path: Path, told: dict[str, Any]) -> None:
         numbers = {"n_updates": self._n_updates, "n_averaged": self._n_averaged, "seconds": self.seconds}
@@ -353,13 +353,8 @@ class BatchPPO:
                     f"{path}: a checkpoint of another training: {name} {found.get(name)!r:.100}, here {value!r:.100}; "
                     "remove it to train anew, or choose another path"
                 )
-        for weight in self._weights:  # Adam's state begins with its first step
-            start = {
-                "step": torch.zeros(()),
-                "exp_avg": torch.zeros_like(weight),
-                "exp_avg_sq": torch.zeros_like(weight),
-            }
-            self._adam.state[weight] = start
+        zeros = {name: torch.zeros_like(self._all) for name in ("exp_avg", "exp_avg_sq")}
+        self._adam.state[self._all] = {"step": torch.zeros(()), **zeros}  # it begins with its first step
         own = self._tensors()
         if own.keys() != arrays.keys():
             raise L96BenchError(damaged)
