@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from l96bench.envs.activations import multiply_by_tanh_slope, tanh_in_place
+from l96bench.envs.activation_kernels import multiply_by_tanh_slope, tanh_in_place
 
 __all__ = ["ACTIVATIONS", "Perceptron", "joined"]
 

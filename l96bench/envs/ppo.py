@@ -48,7 +48,8 @@ class PPOOptions:
     learning_rate : float
         Of Adam at first; it falls linearly to zero.
     clip_range, ent_coef, vf_coef, max_grad_norm : float
-        Of the ratio of probabilities; weights of the entropy and of the loss of the values; largest norm of a gradient.
+        Of the ratio of probabilities; weights of the entropy and of the loss of the values (0 for no value network, and
+        values of 0); largest norm of a gradient.
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
     activation : {"tanh", "relu", "gelu"}

@@ -29,6 +29,8 @@ from l96bench.envs import (  # noqa: E402
     generalized_advantages,
     train_ppo,
 )
+from l96bench.envs.activation_kernels import multiply_by_tanh_slope, tanh_in_place  # noqa: E402
+from l96bench.envs.memory_policy import MemoryPolicyClosure  # noqa: E402
 
 OPTIONS = {"gamma": 0.9, "n_steps": 5, "batch_size": 40, "net_arch": (8,)}
 
@@ -133,6 +135,35 @@ def test_a_known_best_policy_is_found() -> None:
     x = torch.linspace(-1.0, 1.0, 41)[:, None]
     assert torch.abs(agent.policy(x) - 0.5 * x).max() < 0.03
     assert agent.rewards[-1] > 0.5 * agent.rewards[0]
+
+
+@pytest.mark.slow
+def test_exploration_may_fall_by_a_plan_and_values_be_left_out() -> None:
+    options = {"gamma": 0.0, "n_steps": 4, "batch_size": 256, "log_std_init": -1.0, "log_std_final": -2.0}
+    agent = BatchPPO(Slopes(256), PPOOptions(**options, vf_coef=0.0), seed=1)
+    first = [each.clone() for each in agent._value.weights]
+
+    def evaluate(agent: BatchPPO) -> dict[str, float]:
+        return {"log_std": float(agent._log_std)}
+
+    agent.learn(61_440, looks=6, evaluate=evaluate)
+    expected = [-1.0, -4 / 3, -5 / 3, -2.0, -2.0, -2.0, -2.0]  # as it is where weights are averaged
+    np.testing.assert_allclose(agent.learning_curve["log_std"], expected, atol=1e-6)
+    assert float(agent.log_std) == pytest.approx(-2.0)
+    assert all(map(torch.equal, first, agent._value.weights))
+    x = torch.linspace(-1.0, 1.0, 41)[:, None]
+    assert torch.abs(agent.policy(x) - 0.5 * x).max() < 0.05
+
+
+def test_the_kernels_are_tanh_and_its_slope() -> None:
+    x = np.concatenate([np.linspace(-12.0, 12.0, 100_001), [1e-30, -1e-6, 0.0, 1e6]]).astype(np.float32)
+    kept = x.copy()
+    tanh_in_place(kept)
+    np.testing.assert_allclose(kept, np.tanh(x.astype(float)), rtol=1e-6, atol=0)
+    assert np.abs(kept).max() <= 1.0
+    error = np.full_like(kept, 2.0)
+    multiply_by_tanh_slope(error, kept)
+    np.testing.assert_allclose(error, 2.0 / np.cosh(np.clip(x.astype(float), -20, 20)) ** 2, atol=2e-6)
 
 
 @pytest.mark.slow
@@ -241,3 +272,6 @@ def test_training_returns_the_closure_with_its_curve() -> None:
     assert list(closure.learning_curve) == ["steps", "seconds", "r2", "error", "reward"]
     assert [len(each) for each in closure.learning_curve.values()] == [3, 3, 3, 3, 2]
     assert closure.learning_curve["steps"] == [0.0, 320.0, 640.0]
+    closure = train_ppo(rows(past=2, noise=[0.1]), steps=640, seed=0, looks=2, kind=MemoryPolicyClosure, **OPTIONS)
+    assert [len(each) for each in closure.learning_curve.values()] == [3, 3, 3, 3, 2]
+    assert max(closure.learning_curve["r2"]) < 1.0
