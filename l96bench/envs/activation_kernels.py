@@ -8,14 +8,11 @@ from l96bench.jit import kernel
 
 __all__ = ["multiply_by_tanh_slope", "tanh_in_place"]
 
-# The coefficients of the rational function of Eigen's `generic_fast_tanh_float`, odd over even, the highest first.
-_A13, _A11, _A9, _A7 = (
-    np.float32(a) for a in (-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08)
-)
-_A5, _A3, _A1 = (np.float32(a) for a in (1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03))
-_B6, _B4, _B2, _B0 = (
-    np.float32(b) for b in (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-)
+# The coefficients of the rational function of Eigen's `generic_fast_tanh_float`: odd over even.
+_A13, _A11, _A9 = np.float32(-2.76076847742355e-16), np.float32(2.00018790482477e-13), np.float32(-8.60467152213735e-11)
+_A7, _A5, _A3 = np.float32(5.12229709037114e-08), np.float32(1.48572235717979e-05), np.float32(6.37261928875436e-04)
+_A1, _B0, _B2 = np.float32(4.89352455891786e-03), np.float32(4.89352518554385e-03), np.float32(2.26843463243900e-03)
+_B4, _B6 = np.float32(1.18534705686654e-04), np.float32(1.19825839466702e-06)
 _END = np.float32(7.90531110763549805)
 """Where the function reaches 1 in single precision."""
 
