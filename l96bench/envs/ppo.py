@@ -24,6 +24,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import nn
 
+from l96bench.envs.adam import Adam
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.perceptron import ACTIVATIONS, Perceptron, joined
 from l96bench.envs.policy_gradients import clipped_slope, generalized_advantages
@@ -154,7 +155,7 @@ class BatchPPO:
         self._all, self._weights = joined([*self._policy.weights, log_std, *self._value.weights])
         self._policy.weights, self._log_std = self._weights[:n_policy], self._weights[n_policy]
         self._value.weights, self._trained = self._weights[n_policy + 1 :], self._weights[: n_policy + 1]
-        self._adam = torch.optim.Adam([self._all], eps=1e-5, fused=True)
+        self._adam = Adam(self._all)
         self._mean, self._average = joined(self._trained)
         self._mean.zero_()
         self._n_averaged = self._n_updates = 0
@@ -280,12 +281,13 @@ class BatchPPO:
         logp = (-0.5 * self._noise.square() - self._log_std).sum(dim=-1)
         data = [self._seen.view(n, -1), self._acted.view(n, -1)]
         data += [each.reshape(n) for each in (logp, gains, gains + values)]
-        self._adam.param_groups[0]["lr"] = o.learning_rate * (1.0 - self._n_updates / n_updates)
+        rate = o.learning_rate * (1.0 - self._n_updates / n_updates)
         for _ in range(o.n_epochs):
             order = torch.randperm(n, generator=self._generator, device=self.device)
             mixed = [each[order] for each in data]
             for first in range(0, n, o.batch_size):
                 self._descend(*(each[first : first + o.batch_size] for each in mixed))
+                self._adam.step(rate, o.max_grad_norm)
                 if self._n_updates >= n_updates * (1.0 - o.average):
                     self._n_averaged += 1
                     self._mean.lerp_(self._all[: len(self._mean)], 1.0 / self._n_averaged)
@@ -297,7 +299,7 @@ class BatchPPO:
     def _descend(
         self, seen: torch.Tensor, acted: torch.Tensor, old: torch.Tensor, gains: torch.Tensor, returns: torch.Tensor
     ) -> None:
-        """Make one step of the optimizer on a minibatch."""
+        """Set the gradient of the loss of a minibatch."""
         o = self.options
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
         layers = self._policy.layers(seen)
@@ -312,8 +314,6 @@ class BatchPPO:
         if o.vf_coef:
             valued = self._value.layers(seen)
             self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
-        nn.utils.clip_grad_norm_(self._all, o.max_grad_norm)
-        self._adam.step()
 
     def _look(self, evaluate: Callable[[Self], dict[str, float]]) -> None:
         """Add a point to the learning curve."""
@@ -329,11 +329,12 @@ class BatchPPO:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Return everything that training goes on from, by name, but the plain numbers."""
-        found = {"generator": self._generator.get_state(), "weights": self._all, "average": self._mean}
-        return found | self._adam.state[self._all]
+        moments = {"first": self._adam.first, "second": self._adam.second}
+        return {"generator": self._generator.get_state(), "weights": self._all, "average": self._mean, **moments}
 
     def _save(self, path: Path, told: dict[str, Any]) -> None:
         numbers = {"n_updates": self._n_updates, "n_averaged": self._n_averaged, "seconds": self.seconds}
+        numbers["n_steps"] = self._adam.n_steps
         text = json.dumps({**told, **numbers, "rewards": self.rewards, "curve": self.learning_curve})
         file = io.BytesIO()
         arrays: dict[str, Any] = {name: each.cpu().numpy() for name, each in self._tensors().items()}
@@ -354,8 +355,6 @@ class BatchPPO:
                     f"{path}: a checkpoint of another training: {name} {found.get(name)!r:.100}, here {value!r:.100}; "
                     "remove it to train anew, or choose another path"
                 )
-        zeros = {name: torch.zeros_like(self._all) for name in ("exp_avg", "exp_avg_sq")}
-        self._adam.state[self._all] = {"step": torch.zeros(()), **zeros}  # it begins with its first step
         own = self._tensors()
         if own.keys() != arrays.keys():
             raise L96BenchError(damaged)
@@ -363,7 +362,7 @@ class BatchPPO:
         for name, array in arrays.items():
             own[name].copy_(torch.from_numpy(array))
         self._n_updates, self._n_averaged, self.seconds = (found[k] for k in ("n_updates", "n_averaged", "seconds"))
-        self.rewards, self.learning_curve = found["rewards"], found["curve"]
+        self._adam.n_steps, self.rewards, self.learning_curve = (found[k] for k in ("n_steps", "rewards", "curve"))
 
 
 def _sizes(env: VectorEnv) -> tuple[int, int]:

@@ -30,7 +30,9 @@ from l96bench.envs import (  # noqa: E402
     train_ppo,
 )
 from l96bench.envs.activation_kernels import multiply_by_tanh_slope, tanh_in_place  # noqa: E402
+from l96bench.envs.adam import Adam  # noqa: E402
 from l96bench.envs.memory_policy import MemoryPolicyClosure  # noqa: E402
+from l96bench.envs.perceptron import joined  # noqa: E402
 
 OPTIONS = {"gamma": 0.9, "n_steps": 5, "batch_size": 40, "net_arch": (8,)}
 
@@ -103,7 +105,7 @@ def test_the_slope_of_the_loss_is_that_of_automatic_differentiation() -> None:
 @pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 4)])
 def test_the_gradients_of_an_update_are_those_of_automatic_differentiation(
-    activation: str, hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    activation: str, hidden: tuple[int, ...]
 ) -> None:
     """Of stable-baselines3's loss, written anew with torch's modules and distributions."""
     options = PPOOptions(
@@ -111,9 +113,8 @@ def test_the_gradients_of_an_update_are_those_of_automatic_differentiation(
     )
     agent, rng = BatchPPO(rows(), options, 5), torch.Generator().manual_seed(1)
     draws = [torch.randn(size, generator=rng) for size in ((64, 5), (64, 1), 64, 64, 64)]
-    found: list[Any] = []
-    monkeypatch.setattr(agent._adam, "step", lambda: found.extend(each.grad.clone() for each in agent._weights))
     agent._descend(*draws)
+    found = [each.grad for each in agent._weights]
     policy, value = (each.module(each.weights).requires_grad_(True) for each in (agent._policy, agent._value))
     log_std = agent._log_std.clone().requires_grad_(True)
     seen, acted, old, gains, returns = draws
@@ -153,6 +154,25 @@ def test_exploration_may_fall_by_a_plan_and_values_be_left_out() -> None:
     assert all(map(torch.equal, first, agent._value.weights))
     x = torch.linspace(-1.0, 1.0, 41)[:, None]
     assert torch.abs(agent.policy(x) - 0.5 * x).max() < 0.05
+
+
+def test_steps_are_those_of_torch() -> None:
+    """Of its Adam and its cut of a gradient's norm, on parts of a tensor."""
+    rng = torch.Generator().manual_seed(0)
+    starts = [torch.randn(size, generator=rng) for size in ((3, 2), (4,))]
+    theirs = [torch.nn.Parameter(each.clone()) for each in starts]
+    optimizer = torch.optim.Adam(theirs, lr=0.02, eps=1e-5)
+    whole, parts = joined(starts)
+    own = Adam(whole)
+    for step in range(20):
+        for one, other in zip(theirs, parts, strict=True):
+            slope = (0.01 if step % 3 else 5.0) * torch.randn(one.shape, generator=rng)
+            one.grad, other.grad[...] = slope.clone(), slope
+        torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        optimizer.step()
+        own.step(0.02, 0.5)
+        for one, other in zip(theirs, parts, strict=True):
+            np.testing.assert_allclose(other, one.detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_kernels_are_tanh_and_its_slope() -> None:
