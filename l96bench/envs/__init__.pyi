@@ -5,6 +5,7 @@ from .core import BatchedEnv
 from .da_increment import DAIncrementEnv, DAIncrementVectorEnv
 from .equation_policy import EquationPolicy
 from .equation_recovery import EquationRecoveryEnv, EquationRecoveryVectorEnv
+from .memory_policy import MemoryPolicyClosure
 from .observed_closure import ObservedClosureEnv, ObservedClosureVectorEnv
 from .online_rollout import OnlineRolloutEnv, OnlineRolloutVectorEnv
 from .parallel_points import ParallelPointsEnv
@@ -16,7 +17,8 @@ from .registration import ENVIRONMENTS
 from .sb3 import SB3VecEnv
 from .scalar import ScalarEnv
 from .scaling import Scaling
-from .shares import MemberShares
+from .shares import MemberShares, TwinShares
+from .state_noise_policy import StateNoisePolicyClosure
 from .subgrid_forcing import SubgridForcingEnv, SubgridForcingVectorEnv
 from .trained_policy import PointPolicy, TrainedPolicy
 from .training import LearningCurveCallback, ValidationSkill, train, train_ppo, training_rows
@@ -39,6 +41,7 @@ __all__ = [
     "Learned",
     "LearningCurveCallback",
     "MemberShares",
+    "MemoryPolicyClosure",
     "ObservedClosureEnv",
     "ObservedClosureVectorEnv",
     "OnlineRolloutEnv",
@@ -54,10 +57,12 @@ __all__ = [
     "ScalarEnv",
     "Scaling",
     "SquashedPolicyClosure",
+    "StateNoisePolicyClosure",
     "StochasticPolicyClosure",
     "SubgridForcingEnv",
     "SubgridForcingVectorEnv",
     "TrainedPolicy",
+    "TwinShares",
     "UnseenPhysicsEnv",
     "UnseenPhysicsVectorEnv",
     "ValidationSkill",

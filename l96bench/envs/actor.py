@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.distributions import DiagGaussianDistribution, StateDependentNoiseDistribution
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from l96bench.envs.wrappers import Wrapping, wrapping_of, wrapping_of_env
@@ -106,6 +106,10 @@ class Learned:
     spread : (weight, bias), optional
         The layer beside the last one of SAC and TQC, which gives the logarithm of the standard deviation of the action
         before it is squashed.
+    exploration : (unit, n_actions) array, optional
+        Standard deviations of the weights of gSDE, from the last hidden layer to the noise.
+    redrawn : int
+        Steps after which these weights are drawn anew; -1 for never.
 
     Examples
     --------
@@ -127,6 +131,8 @@ class Learned:
     between: Wrapping
     memory: tuple[Layer, ...] = ()
     spread: Layer | None = None
+    exploration: NDArray[np.float64] | None = None
+    redrawn: int = -1
 
     @classmethod
     def from_sb3(cls, model: Any, env: Any = None) -> Self:
@@ -135,13 +141,18 @@ class Learned:
         if hasattr(model.policy, "actor_state"):
             layers, activation, squashed, std, beside = _of_jax(model.policy)
             return cls(layers, activation, squashed, std, between, spread=beside)
+        if getattr(getattr(model.policy, "actor", None), "use_sde", False):
+            raise ModelError(
+                "expected gSDE of PPO or A2C alone: SAC and TQC cut the mean off before they add it; try use_sde=False"
+            )
         layers, activation = _layers(_modules(model.policy))
         if isinstance(getattr(model.policy, "action_dist", None), DiagGaussianDistribution):
             std = np.exp(model.policy.log_std.detach().cpu().numpy())
         memory, beside = _memory(getattr(model.policy, "lstm_actor", None)), None
         if isinstance(getattr(getattr(model.policy, "actor", None), "action_dist", None), DiagGaussianDistribution):
             beside = _weights(model.policy.actor.log_std)
-        return cls(layers, activation, bool(model.policy.squash_output), std, between, memory, beside)
+        squashed, gsde = bool(model.policy.squash_output), _exploration(model)
+        return cls(layers, activation, squashed, std, between, memory, beside, *gsde)
 
     @classmethod
     def from_torch(cls, network: torch.nn.Sequential, env: Any, std: Any = None) -> Self:
@@ -186,6 +197,19 @@ class Learned:
         if self.spread is None:
             raise ModelError("expected a policy whose noise is squashed with its action, like that of SAC and TQC")
         return replace(self, layers=[*self.layers[:-1], self.spread]).actor(mean, std).network
+
+    def exploring(
+        self, mean: NDArray[np.float64], std: NDArray[np.float64]
+    ) -> tuple[TorchRegressor, NDArray[np.float64]]:
+        """Return the last hidden layer, before the activation, for `actor`'s inputs, and the weights' std of gSDE.
+
+        Raises `ModelError` for a policy without gSDE or hidden layers, and as `actor`.
+        """
+        if self.exploration is None or len(self.layers) < 2:
+            raise ModelError("expected a policy of PPO or A2C with use_sde=True and hidden layers")
+        plain = self.squashed or self.between.is_plain
+        gained = self.exploration if plain else self.exploration * self.between.gain
+        return replace(self, layers=self.layers[:-1], squashed=True).actor(mean, std).network, gained
 
     def remembering(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[tuple[Layer, ...], Actor]:
         """Return the memory of a recurrent policy for inputs in their own units, and the actor that reads its output.
@@ -240,6 +264,15 @@ def _modules(policy: Any) -> list[torch.nn.Module]:
     if actor is policy:
         return [*policy.mlp_extractor.policy_net, policy.action_net]
     return [*actor.latent_pi, actor.mu] if hasattr(actor, "latent_pi") else list(actor.mu)
+
+
+def _exploration(model: Any) -> tuple[NDArray[np.float64] | None, int]:
+    """Return the standard deviations of the weights of gSDE, and the steps after which they are drawn anew."""
+    policy = model.policy
+    found = getattr(policy, "action_dist", None)
+    if not isinstance(found, StateDependentNoiseDistribution):
+        return None, -1
+    return found.get_std(policy.log_std).detach().cpu().numpy().astype(np.float64), int(model.sde_sample_freq)
 
 
 def _of_jax(policy: Any) -> tuple[list[Layer], str, bool, NDArray | None, Layer | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from l96bench.envs.checks import systems_of
 from l96bench.envs.core import BatchedEnv
+from l96bench.envs.memory import Memory
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scaling import RADIUS, REACH, Scaling, point_spaces
 from l96bench.errors import L96BenchError
@@ -112,6 +114,13 @@ class ClosureEnv(PointEnv):
         For M above 1 a system is M runs from one state, its rows those of the first member, then those of the second.
     beside : int
         Values that a row sees behind X, which the family fills in.
+    past : int
+        Earlier states of its own run that a row sees behind these, 0.05 MTU apart, the latest last, scaled as X; before
+        the start those of the truth, whose first samples episodes then leave out.
+    noise : sequence of float
+        Times in MTU of red noises that it sees last, of variance 1: one for each of its points.
+    spacing : int
+        Steps of the environment in 0.05 MTU.
     **options
         Those of `BatchedEnv`.
 
@@ -136,16 +145,25 @@ class ClosureEnv(PointEnv):
         truth: NDArray[np.float64],
         members: int = 1,
         beside: int = 0,
+        past: int = 0,
+        noise: Sequence[float] = (),
+        spacing: int = 1,
         **options: Any,
     ) -> None:
         self.regime, self.scaling, self.local = get_regime(regime), scaling, bool(local)
         self.members, K = members, self.regime.K
         agents = members * (K if local else 1)
         n_systems = systems_of(num_envs, agents)
-        observation_space, action_space = point_spaces(K, self.local, beside)
+        remembered = past * (2 * RADIUS + 1 if local else K) + len(noise) * (1 if local else K)
+        observation_space, action_space = point_spaces(K, self.local, beside + remembered)
         super().__init__(
             n_systems, agents=agents, observation_space=observation_space, action_space=action_space, **options
         )
+        self.memory: Memory | None = None
+        if past or noise:
+            runs = (n_systems, members, K)
+            self.memory = Memory(past, noise, runs, self.observed, self.episode_steps, spacing)
+        self._whole, truth = truth, truth[:, past * spacing :]
         self._n_trajectories, self._n_times = truth.shape[:2]
         if self._n_times <= self.episode_steps:
             raise L96BenchError(
@@ -153,8 +171,17 @@ class ClosureEnv(PointEnv):
             )
         self._truth = np.asarray(truth).reshape(-1, K)
         self._at = np.zeros(n_systems, dtype=np.int64)
-        self.beside = np.zeros((n_systems, agents, beside), dtype=np.float32)
+        self.beside = np.zeros((n_systems, agents, beside + remembered), dtype=np.float32)
         self._reach = REACH * scaling.std_U
+
+    @property
+    def shown(self) -> NDArray[np.float64]:
+        """Mean and std by which each value that a row sees is scaled, (2, width): X, past X, and the noises."""
+        if self.memory is None:
+            return super().shown
+        n_noises = len(self.memory.noise) * self.regime.K // len(self.observed)
+        states = np.tile(super().shown, 1 + self.memory.past)
+        return np.hstack([states, np.tile([[0.0], [1.0]], n_noises)])
 
     @property
     def at(self) -> NDArray[np.int64]:
@@ -187,6 +214,10 @@ class ClosureEnv(PointEnv):
         if self._given is not None:
             trajectory, sample = self._given.T
         self._at[systems] = trajectory * self._n_times + sample
+        if self.memory is not None:
+            before = self._whole[trajectory[:, None], sample[:, None] + np.arange(self.memory.steps)]
+            scaled = self.scaling.observation(before.reshape(-1, self.regime.K)).reshape(before.shape)
+            self.memory.begin(systems, scaled, self.generators)
 
     def _see(self, X: NDArray[np.float64], rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         """Fill `out` with the observations of the states X[rows], of all members, and what is seen beside them."""
@@ -194,6 +225,8 @@ class ClosureEnv(PointEnv):
         by_row = out.reshape(self.num_envs, -1)
         points = np.empty((self.num_envs, by_row.shape[1] - n_beside), np.float32) if n_beside else by_row
         M, by_run = self.members, points.reshape(len(rows), -1)
+        if self.memory is not None:
+            self.memory.show(self.steps, self.scaling.observation(X[rows]), self.beside)
 
         def work(first: int, last: int) -> None:
             self.scaling.observe(X, rows, self.local, first * M, last * M, by_run)

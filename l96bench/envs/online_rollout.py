@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.checks import whole_multiple
 from l96bench.data.splits import get_split, split_seed
+from l96bench.dynamics.closures import HISTORY_INTERVAL
 from l96bench.dynamics.resolved import MODEL_DT
 from l96bench.dynamics.truth import simulate
 from l96bench.envs import kernels
@@ -16,6 +19,7 @@ from l96bench.envs.checks import checked_scale, chosen, positive
 from l96bench.envs.climate_reward import ClimateReward
 from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
+from l96bench.envs.memory import checked_noise, checked_past
 from l96bench.envs.render import EpisodePicture
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
@@ -29,6 +33,8 @@ __all__ = ["REWARDS", "OnlineRolloutEnv", "OnlineRolloutVectorEnv"]
 
 REWARDS = {"forecast": 100, "tendency": 100, "ensemble": 100, "climate": 1000}
 """The rewards, and the steps of an episode that each has by default."""
+SPACING = whole_multiple(HISTORY_INTERVAL, MODEL_DT, "the interval of the past", "the model step")
+"""Steps of the model between two past states."""
 _KINDS = {"forecast": kernels.FORECAST, "tendency": kernels.TENDENCY}
 _WORST = (2.0 * BOUND) ** 2
 """The largest squared error of two states inside the bounds, over the variance."""
@@ -85,6 +91,14 @@ class OnlineRolloutVectorEnv(ClosureEnv):
     members : int, optional
         Members of the ensemble, from 2 on; by default 2. Only for that reward. A system is an ensemble: row
         ``(i members + m) K + k`` of a batch is point k of member m of state i, without `local` row ``i members + m``.
+    past : int
+        Put so many earlier states of the agent's own run behind X, 0 to 40: all points that the row sees, 0.05 MTU
+        apart, the latest last and 0.05 MTU ago, scaled as X; before the start those of the truth. An episode then
+        begins so much later in a trajectory, and a sample of the option ``start`` of `reset` counts from there.
+    noise : sequence of float
+        Put red noises behind the past, a standard normal number for each point that the row acts on (all of one noise,
+        then all of the next), independent between points and members. Over so many MTU its correlation falls to 1/e. A
+        policy that makes something of them is a stochastic closure, see `MemoryPolicyClosure`.
     scale : float, optional
         What rewards are divided by; by default the standard deviation of the returns of 256 episodes without closure
         (U = 0), so that a reward has the same size in every regime and for every length.
@@ -114,6 +128,8 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         split: str = "train",
         episode_steps: int | None = None,
         members: int | None = None,
+        past: int = 0,
+        noise: Sequence[float] = (),
         scale: float | None = None,
         **options: Any,
     ) -> None:
@@ -121,7 +137,8 @@ class OnlineRolloutVectorEnv(ClosureEnv):
         self.reward, members = chosen(reward, list(REWARDS), "reward"), _checked_members(members, reward)
         truth = fine_truth(regime, chosen(split, SPLITS, "split"))
         steps = REWARDS[reward] if episode_steps is None else episode_steps
-        super().__init__(regime, scaling, num_envs, local, truth, members, episode_steps=steps, **options)
+        options |= {"episode_steps": steps, "past": checked_past(past), "noise": checked_noise(noise)}
+        super().__init__(regime, scaling, num_envs, local, truth, members, spacing=SPACING, **options)
         n, n_runs = self.n_systems, self.n_systems * members
         self._X, self._U = np.zeros((2, n_runs, self.regime.K))
         self._rows, self._F = np.arange(n_runs), np.full(n_runs, self.regime.F)

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "Perceptron"]
+from l96bench.envs.activation_kernels import multiply_by_tanh_slope, tanh_in_place
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+__all__ = ["ACTIVATIONS", "Perceptron", "joined"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 class Perceptron:
@@ -21,7 +23,7 @@ class Perceptron:
     ----------
     sizes : sequence of int
         Of the input, the hidden layers and the output.
-    activation : {"tanh", "relu"}
+    activation : {"tanh", "relu", "gelu"}
         Between the layers.
     gain : float
         Factor of the last layer's weights.
@@ -50,15 +52,16 @@ class Perceptron:
     def layers(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return the inputs (row, n_inputs), the outputs of all hidden layers and the output."""
         found, last = [x], len(self.weights) // 2 - 1
+        self._before = list[torch.Tensor]()
         for i in range(last + 1):
             x = torch.addmm(self.weights[2 * i + 1], x, self.weights[2 * i].T)
             if i < last:
-                x = x.tanh_() if self.activation == "tanh" else x.relu_()
+                x = self._activated(x)
             found.append(x)
         return found
 
     def backward(self, layers: Sequence[torch.Tensor], error: torch.Tensor) -> None:
-        """Set the gradients of a loss, given `layers` and its derivative by the output (row, n_outputs)."""
+        """Set the gradients of a loss, given the latest `layers` and its derivative by the output (row, n_outputs)."""
         for i in reversed(range(len(self.weights) // 2)):
             weight, bias = self.weights[2 * i : 2 * i + 2]
             assert weight.grad is not None
@@ -66,9 +69,30 @@ class Perceptron:
             torch.mm(error.T, layers[i], out=weight.grad)
             torch.sum(error, dim=0, out=bias.grad)
             if i:
-                kept = layers[i]
-                slope = torch.addcmul(torch.ones((), device=kept.device), kept, kept, value=-1.0)
-                error = torch.mm(error, weight).mul_(slope if self.activation == "tanh" else kept > 0.0)
+                error = self._sloped(torch.mm(error, weight), layers[i], i)
+
+    def _activated(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the activation of a layer, in its place where that can be."""
+        if self.activation == "gelu":
+            self._before.append(x)
+            return nn.functional.gelu(x)
+        if self.activation == "relu":
+            return x.relu_()
+        if x.device.type != "cpu":
+            return x.tanh_()
+        tanh_in_place(x.numpy().reshape(-1))
+        return x
+
+    def _sloped(self, error: torch.Tensor, kept: torch.Tensor, layer: int) -> torch.Tensor:
+        """Return an error times the slope of the activation, whose values were `kept`."""
+        if self.activation == "gelu":
+            return torch.ops.aten.gelu_backward(error, self._before[layer - 1])
+        if self.activation == "relu":
+            return error.mul_(kept > 0.0)
+        if error.device.type != "cpu":
+            return error.mul_(1.0 - kept * kept)
+        multiply_by_tanh_slope(error.numpy().reshape(-1), kept.numpy().reshape(-1))
+        return error
 
     def module(self, weights: Sequence[torch.Tensor]) -> nn.Sequential:
         """Return the network as a torch module with other weights."""
@@ -79,3 +103,14 @@ class Perceptron:
             layer.bias.copy_(bias)
             modules += [layer, ACTIVATIONS[self.activation]()]
         return nn.Sequential(*modules[:-1])
+
+
+def joined(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return copies of some tensors side by side in one, and the parts of it that they are, all with a gradient."""
+    whole = torch.cat([each.reshape(-1) for each in tensors])
+    whole.grad = torch.zeros_like(whole)
+    sizes = [each.numel() for each in tensors]
+    parts = [part.view(each.shape) for part, each in zip(whole.split(sizes), tensors, strict=True)]
+    for part, slope in zip(parts, whole.grad.split(sizes), strict=True):
+        part.grad = slope.view(part.shape)
+    return whole, parts

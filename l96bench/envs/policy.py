@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from l96bench.dynamics.closures import MODEL_DT, Stateless
 from l96bench.dynamics.graph_builder import GraphBuilder
 from l96bench.envs.actor import Actor, Learned
-from l96bench.envs.closure_env import PointEnv
+from l96bench.envs.closure_env import ClosureEnv, PointEnv
 from l96bench.envs.equation_policy import EquationPolicy
+from l96bench.envs.memory_policy import MemoryPolicyClosure
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure
 from l96bench.envs.scaling import Scaling
+from l96bench.envs.state_noise_policy import StateNoisePolicyClosure
 from l96bench.envs.trained_policy import PointPolicy
 from l96bench.estimators.network import TorchRegressor
 
@@ -57,12 +59,16 @@ class PolicyClosure(PointPolicy, Stateless):
     def of(cls, learned: Learned) -> Any:
         """Return what a trained policy stands for; `ModelError` if it observes other things than X.
 
-        A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`.
+        A policy with an LSTM stands for a `RecurrentPolicyClosure`, one of `EquationRecovery` for an `EquationPolicy`,
+        and one of an environment that shows past or noise for a `MemoryPolicyClosure`.
         """
+        inner = learned.between.env
         if cls is PolicyClosure and learned.memory:
             return RecurrentPolicyClosure.of(learned)
-        if cls is PolicyClosure and not isinstance(learned.between.env, PointEnv):
+        if cls is PolicyClosure and not isinstance(inner, PointEnv):
             return EquationPolicy.of(learned)
+        if cls is PolicyClosure and isinstance(inner, ClosureEnv) and inner.memory is not None:
+            return MemoryPolicyClosure.of(learned)
         index, mean, std, scaling = cls.points(learned)
         return cls(learned.actor(mean, std), index, scaling)
 
@@ -114,10 +120,13 @@ class StochasticPolicyClosure(PolicyClosure):
     def of(cls, learned: Learned) -> Any:
         """Return what a trained policy stands for; `ModelError` without a normal distribution of its actions.
 
-        One of SAC or TQC stands for a `SquashedPolicyClosure`.
+        One of SAC or TQC stands for a `SquashedPolicyClosure`, one of PPO or A2C with gSDE for a
+        `StateNoisePolicyClosure`.
         """
         if learned.spread is not None:
             return SquashedPolicyClosure.of(learned)
+        if learned.exploration is not None:
+            return StateNoisePolicyClosure.of(learned)
         std, closure = learned.noise, super().of(learned)
         closure.std = std
         return closure

@@ -24,8 +24,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from torch import nn
 
+from l96bench.envs.adam import Adam
 from l96bench.envs.core import BatchedEnv
-from l96bench.envs.perceptron import ACTIVATIONS, Perceptron
+from l96bench.envs.perceptron import ACTIVATIONS, Perceptron, joined
 from l96bench.envs.policy_gradients import clipped_slope, generalized_advantages
 from l96bench.errors import L96BenchError
 from l96bench.files import write_atomic
@@ -48,12 +49,16 @@ class PPOOptions:
     learning_rate : float
         Of Adam at first; it falls linearly to zero.
     clip_range, ent_coef, vf_coef, max_grad_norm : float
-        Of the ratio of probabilities; weights of the entropy and of the loss of the values; largest norm of a gradient.
+        Of the ratio of probabilities; weights of the entropy and of the loss of the values (0 for no value network, and
+        values of 0); largest norm of a gradient.
     net_arch : tuple of int
         Hidden units of the policy, and of the value network beside it.
-    activation : {"tanh", "relu"}
+    activation : {"tanh", "relu", "gelu"}
     log_std_init : float
         Logarithm of the actions' standard deviation at first.
+    log_std_final : float, optional
+        Its logarithm from where weights are averaged, to which it falls linearly before; by default the standard
+        deviation is learned.
     average : float
         The last part of the updates whose weights are averaged; 0 for none.
 
@@ -78,6 +83,7 @@ class PPOOptions:
     net_arch: tuple[int, ...] = (32, 32)
     activation: str = "tanh"
     log_std_init: float = -1.5
+    log_std_final: float | None = None
     average: float = 0.5
 
     def __post_init__(self) -> None:
@@ -144,12 +150,14 @@ class BatchPPO:
         sizes, activation = options.net_arch, options.activation
         self._policy = Perceptron((width, *sizes, n_actions), activation, 0.01, self._generator)
         self._value = Perceptron((width, *sizes, 1), activation, 1.0, self._generator)
-        self._log_std = torch.full((n_actions,), options.log_std_init, device=self.device)
-        self._log_std.grad = torch.zeros_like(self._log_std)
-        self._trained = [*self._policy.weights, self._log_std]
-        self._weights = [*self._trained, *self._value.weights]
-        self._adam = torch.optim.Adam(self._weights, eps=1e-5, fused=True)
-        self._average = [torch.zeros_like(each) for each in self._trained]
+        log_std = torch.full((n_actions,), options.log_std_init, device=self.device)
+        n_policy = len(self._policy.weights)
+        self._all, self._weights = joined([*self._policy.weights, log_std, *self._value.weights])
+        self._policy.weights, self._log_std = self._weights[:n_policy], self._weights[n_policy]
+        self._value.weights, self._trained = self._weights[n_policy + 1 :], self._weights[: n_policy + 1]
+        self._adam = Adam(self._all)
+        self._mean, self._average = joined(self._trained)
+        self._mean.zero_()
         self._n_averaged = self._n_updates = 0
         self.rewards: list[float] = []
         self.seconds = 0.0
@@ -252,51 +260,60 @@ class BatchPPO:
             self._next[t] = 0.0
             if truncated.any():  # an episode that is cut off would have gone on
                 last = torch.from_numpy(current[truncated]).to(self.device)
-                self._next[t, torch.from_numpy(truncated)] = self._value(last)[:, 0]
+                self._next[t, torch.from_numpy(truncated)] = self._valued(last)
             if ended.any():
                 current, _ = self.env.reset(options={"reset_mask": ended})
-        self._after = self._value(torch.from_numpy(current).to(self.device))[:, 0]
+        self._after = self._valued(torch.from_numpy(current).to(self.device))
         self.rewards.append(float(self._rewards.mean()))
         return current
+
+    def _valued(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the values (row,) of observations (row, width)."""
+        return self._value(seen)[:, 0] if self.options.vf_coef else seen.new_zeros(len(seen))
 
     def _improve(self, n_updates: int) -> None:
         """Make the epochs of one update out of `n_updates`."""
         o, n = self.options, self._rewards.numel()
-        values = self._value(self._seen.view(n, -1)).view_as(self._rewards)
+        values = self._valued(self._seen.view(n, -1)).view_as(self._rewards)
         going = torch.cat([values[1:], self._after[None]])
         following = torch.where(self._ended > 0.0, self._next, going)
         gains = generalized_advantages(self._rewards, values, following, self._ended, o.gamma, o.gae_lambda)
         logp = (-0.5 * self._noise.square() - self._log_std).sum(dim=-1)
         data = [self._seen.view(n, -1), self._acted.view(n, -1)]
         data += [each.reshape(n) for each in (logp, gains, gains + values)]
-        self._adam.param_groups[0]["lr"] = o.learning_rate * (1.0 - self._n_updates / n_updates)
+        rate = o.learning_rate * (1.0 - self._n_updates / n_updates)
         for _ in range(o.n_epochs):
             order = torch.randperm(n, generator=self._generator, device=self.device)
             mixed = [each[order] for each in data]
             for first in range(0, n, o.batch_size):
                 self._descend(*(each[first : first + o.batch_size] for each in mixed))
+                self._adam.step(rate, o.max_grad_norm)
                 if self._n_updates >= n_updates * (1.0 - o.average):
                     self._n_averaged += 1
-                    torch._foreach_lerp_(self._average, self._trained, 1.0 / self._n_averaged)
+                    self._mean.lerp_(self._all[: len(self._mean)], 1.0 / self._n_averaged)
         self._n_updates += 1
+        if o.log_std_final is not None:
+            done = min(1.0, self._n_updates / max(1.0, n_updates * (1.0 - o.average)))
+            self._log_std.fill_(o.log_std_init + (o.log_std_final - o.log_std_init) * done)
 
     def _descend(
         self, seen: torch.Tensor, acted: torch.Tensor, old: torch.Tensor, gains: torch.Tensor, returns: torch.Tensor
     ) -> None:
-        """Make one step of the optimizer on a minibatch."""
+        """Set the gradient of the loss of a minibatch."""
         o = self.options
         gains = (gains - gains.mean()) / (gains.std() + 1e-8)
-        layers, valued = self._policy.layers(seen), self._value.layers(seen)
+        layers = self._policy.layers(seen)
         precise = (-self._log_std).exp()
         z = (acted - layers[-1]) * precise
         change = (-0.5 * z.square() - self._log_std).sum(dim=-1) - old
         slope = clipped_slope(change, gains, o.clip_range)[:, None] / len(gains)
         assert self._log_std.grad is not None
         self._policy.backward(layers, slope * z * precise)
-        self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
-        self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
-        nn.utils.clip_grad_norm_(self._weights, o.max_grad_norm)
-        self._adam.step()
+        if o.log_std_final is None:
+            self._log_std.grad.copy_((slope * (z.square() - 1.0)).sum(dim=0) - o.ent_coef)
+        if o.vf_coef:
+            valued = self._value.layers(seen)
+            self._value.backward(valued, (2.0 * o.vf_coef / len(gains)) * (valued[-1] - returns[:, None]))
 
     def _look(self, evaluate: Callable[[Self], dict[str, float]]) -> None:
         """Add a point to the learning curve."""
@@ -312,13 +329,12 @@ class BatchPPO:
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Return everything that training goes on from, by name, but the plain numbers."""
-        found = {"generator": self._generator.get_state()}
-        for i, weight in enumerate(self._weights):
-            found |= {f"weight.{i}": weight} | {f"{k}.{i}": v for k, v in self._adam.state[weight].items()}
-        return found | {f"average.{i}": each for i, each in enumerate(self._average)}
+        moments = {"first": self._adam.first, "second": self._adam.second}
+        return {"generator": self._generator.get_state(), "weights": self._all, "average": self._mean, **moments}
 
     def _save(self, path: Path, told: dict[str, Any]) -> None:
         numbers = {"n_updates": self._n_updates, "n_averaged": self._n_averaged, "seconds": self.seconds}
+        numbers["n_steps"] = self._adam.n_steps
         text = json.dumps({**told, **numbers, "rewards": self.rewards, "curve": self.learning_curve})
         file = io.BytesIO()
         arrays: dict[str, Any] = {name: each.cpu().numpy() for name, each in self._tensors().items()}
@@ -339,13 +355,6 @@ class BatchPPO:
                     f"{path}: a checkpoint of another training: {name} {found.get(name)!r:.100}, here {value!r:.100}; "
                     "remove it to train anew, or choose another path"
                 )
-        for weight in self._weights:  # Adam's state begins with its first step
-            start = {
-                "step": torch.zeros(()),
-                "exp_avg": torch.zeros_like(weight),
-                "exp_avg_sq": torch.zeros_like(weight),
-            }
-            self._adam.state[weight] = start
         own = self._tensors()
         if own.keys() != arrays.keys():
             raise L96BenchError(damaged)
@@ -353,7 +362,7 @@ class BatchPPO:
         for name, array in arrays.items():
             own[name].copy_(torch.from_numpy(array))
         self._n_updates, self._n_averaged, self.seconds = (found[k] for k in ("n_updates", "n_averaged", "seconds"))
-        self.rewards, self.learning_curve = found["rewards"], found["curve"]
+        self._adam.n_steps, self.rewards, self.learning_curve = (found[k] for k in ("n_steps", "rewards", "curve"))
 
 
 def _sizes(env: VectorEnv) -> tuple[int, int]:

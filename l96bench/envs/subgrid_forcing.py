@@ -11,6 +11,7 @@ from l96bench.envs import kernels
 from l96bench.envs.checks import checked_scale, chosen
 from l96bench.envs.closure_env import SPLITS, ClosureEnv, scale_without_closure
 from l96bench.envs.core import Actions, Floats, Mask
+from l96bench.envs.memory import checked_past
 from l96bench.envs.render import EpisodePicture, Panel
 from l96bench.envs.scalar import ScalarEnv
 from l96bench.envs.scaling import Scaling
@@ -39,6 +40,8 @@ class SubgridForcingVectorEnv(ClosureEnv):
         Which trajectories the states come from.
     episode_steps : int
         Steps of an episode.
+    past : int
+        As for `OnlineRolloutVectorEnv`: here the truth's own past, for `subgrid-forcing-memory`.
     scale : float, optional
         As for `OnlineRolloutVectorEnv`.
     **options
@@ -64,15 +67,17 @@ class SubgridForcingVectorEnv(ClosureEnv):
         local: bool = False,
         split: str = "train",
         episode_steps: int = 200,
+        past: int = 0,
         scale: float | None = None,
         **options: Any,
     ) -> None:
         scaling, task = Scaling.of(regime), make_task(f"subgrid-forcing/{regime}-v1")
         samples: Samples = getattr(task, chosen(split, SPLITS, "split"))
         X, U = (array.reshape(-1, *array.shape[-2:]) for array in (samples.X, samples.U))
-        super().__init__(regime, scaling, num_envs, local, X, episode_steps=episode_steps, **options)
+        options |= {"episode_steps": episode_steps, "past": checked_past(past)}
+        super().__init__(regime, scaling, num_envs, local, X, **options)
         self.interval = samples.interval
-        self._U = np.asarray(U).reshape(-1, self.regime.K)
+        self._U = np.ascontiguousarray(U[:, past:]).reshape(-1, self.regime.K)
         self._acted = np.full((self.n_systems, self.regime.K), np.nan)
         if scale is None:
             known = {"regime": regime, "episode_steps": self.episode_steps}

@@ -144,7 +144,8 @@ class PointPolicy(TrainedPolicy):
         if len(mean) > index.shape[1]:
             raise ModelError(
                 f"expected a policy that observes X alone, got one of an environment that shows {len(mean)} values; "
-                "try InformedPolicy.from_sb3 with told=True, and PastPolicyClosure.from_sb3 with past alone"
+                "try InformedPolicy.from_sb3 with told=True, PastPolicyClosure.from_sb3 with the past of UnseenPhysics "
+                "alone, and MemoryPolicyClosure.from_sb3 with that of another environment, or noise"
             )
         if learned.n_inputs == index.size:  # a scalar environment lays side by side what points observe
             index, mean, std = index.reshape(1, -1), np.tile(mean, len(index)), np.tile(std, len(index))

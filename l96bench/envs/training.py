@@ -12,8 +12,11 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.callbacks import BaseCallback
 
 from l96bench.data.splits import data_regimes
+from l96bench.dynamics.predictions import predict_along
 from l96bench.dynamics.resolved import rollout
+from l96bench.dynamics.steps import SteppedClosure
 from l96bench.envs.closure_env import ClosureEnv
+from l96bench.envs.memory import MOST
 from l96bench.envs.policy import PolicyClosure
 from l96bench.envs.ppo import BatchPPO, PPOOptions
 from l96bench.envs.shares import MemberShares
@@ -143,9 +146,9 @@ def train(
     steps, looks : int
         Steps of all rows together, and points of the learning curve, which the closure has as `learning_curve`; 0 for
         none, where the true U is not known, or systems are many.
-    kind : PolicyClosure, StochasticPolicyClosure, InformedPolicy or PastPolicyClosure
-        The closure to make: with the policy's most likely actions, or with its randomness; of `UnseenPhysics`, that of
-        a policy that is told h and c, or that observes the past.
+    kind : PolicyClosure, StochasticPolicyClosure, MemoryPolicyClosure, InformedPolicy or PastPolicyClosure
+        The closure to make: with the policy's most likely actions, or with its randomness; of `OnlineRollout` with past
+        or noise, with both; of `UnseenPhysics`, that of a policy that is told h and c, or that observes the past.
 
     Returns
     -------
@@ -208,13 +211,25 @@ class ValidationSkill:
         self._variance = float(np.mean((valid.U - inner.scaling.mean_U) ** 2))
         starts = np.arange(_CASES) * spacing
         starts = starts[starts + ahead < len(valid.X)]
+        self._past = np.array(valid.X[np.maximum(starts - np.arange(MOST, 0, -1)[:, None], 0)])
         self._starts, self._ends = np.array(valid.X[starts]), np.array(valid.X[starts + ahead])
 
     def look(self, closure: Any) -> dict[str, float]:
         """Return ``r2`` of U, and ``error``, the RMSE of forecasts of 1 MTU from 50 states over the std of X."""
         rng = np.random.default_rng(0)
-        residual = float(np.mean((closure.predict(self._valid.X) - self._valid.U) ** 2))
-        run = rollout(closure, self._starts, 2 * _LEAD, regime=self._regime, interval=_LEAD, rng=rng, progress=False)
+        run = rollout(
+            *(closure, self._starts, 2 * _LEAD),
+            regime=self._regime,
+            interval=_LEAD,
+            rng=rng,
+            history=self._past if hasattr(closure, "remember") else None,
+            progress=False,
+        )
+        if isinstance(closure, SteppedClosure):
+            mean = predict_along(closure, self._valid.X[None], rng)[0][0]
+        else:
+            mean = closure.predict(self._valid.X)
+        residual = float(np.mean((mean - self._valid.U) ** 2))
         apart = np.nan_to_num((run.X[-1] - self._ends) / self._std, nan=BOUND)  # NaN are those that blew up
         error = float(np.sqrt(np.mean(np.clip(apart, -BOUND, BOUND) ** 2)))
         return {"r2": 1.0 - residual / self._variance, "error": error}

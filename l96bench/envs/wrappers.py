@@ -14,14 +14,15 @@ from stable_baselines3.common import monitor, vec_env
 from l96bench.envs.core import BatchedEnv
 from l96bench.envs.sb3 import SB3VecEnv
 from l96bench.envs.scalar import ScalarEnv
-from l96bench.envs.shares import MemberShares
+from l96bench.envs.shares import MemberShares, TwinShares
 from l96bench.errors import ModelError
 
 __all__ = ["Wrapping", "find_environment", "wrapping_of", "wrapping_of_env"]
 
 _TAKEN = {
     *(wrappers.RescaleAction, vector.RescaleAction, vec_env.DummyVecEnv),
-    *(MemberShares, SB3VecEnv, monitor.Monitor, vec_env.VecMonitor, vec_env.VecCheckNan, vec_env.VecVideoRecorder),
+    *(MemberShares, TwinShares, SB3VecEnv),
+    *(monitor.Monitor, vec_env.VecMonitor, vec_env.VecCheckNan, vec_env.VecVideoRecorder),
     *(wrappers.OrderEnforcing, wrappers.PassiveEnvChecker, wrappers.TimeLimit, wrappers.Autoreset),
     *(wrappers.RecordEpisodeStatistics, wrappers.RecordVideo, wrappers.HumanRendering, wrappers.RenderCollection),
     *(wrappers.NormalizeReward, wrappers.TransformReward, wrappers.ClipReward),

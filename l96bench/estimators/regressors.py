@@ -20,8 +20,9 @@ from l96bench.checks import whole_multiple
 from l96bench.dynamics.ar1 import AR1Closure, ar1_noise
 from l96bench.dynamics.closures import HISTORY_INTERVAL, Closure, Stateless, as_closure, unchecked_sklearn
 from l96bench.dynamics.graph_builder import GraphBuilder
+from l96bench.dynamics.past_states import PastStates
 from l96bench.dynamics.polynomial import fitted_coefficients, ten_digits
-from l96bench.dynamics.steps import Block, StepForm, SteppedClosure
+from l96bench.dynamics.steps import StepForm, SteppedClosure
 from l96bench.errors import ModelError
 from l96bench.estimators.prediction import fast_predict, is_trees
 from l96bench.estimators.ring import (
@@ -266,19 +267,15 @@ class LaggedStep:
         slow = all(math.isclose(lag / HISTORY_INTERVAL, round(lag / HISTORY_INTERVAL)) for lag in lags)
         interval = HISTORY_INTERVAL if slow else dt
         self.slots = tuple(whole_multiple(lag, interval, "lag", "the model step dt") for lag in lags)
-        # The last column counts how much of a past the state has: 0 at the start, then 1.
-        self.form = StepForm((Block(max(self.slots) * self.K + 1, interval),))
+        self.states = PastStates(self.K, max(self.slots), interval)
+        self.form = StepForm((self.states.block,))
 
     def __call__(
         self, X: NDArray, state: NDArray, noise: NDArray, uniform: NDArray
     ) -> tuple[NDArray, NDArray, NDArray | None]:
         """Return U (n, K) and the next state; see `l96bench.dynamics.steps.Step`."""
-        seen, depth = state[:, -1:], max(self.slots)
-        known = state[:, :-1] / np.where(seen > 0, seen, 1.0)
-        past = np.where(seen > 0, known, np.tile(X, (1, depth)))
-        lagged = past.reshape(len(X), depth, self.K)
-        U = self.stencils.outputs([X, *(lagged[:, slot - 1] for slot in self.slots)])
-        return U, np.concatenate([X, past[:, : -self.K], np.ones_like(seen)], axis=1), None
+        states, following = self.states(X, state)
+        return self.stencils.outputs([states[:, slot] for slot in (0, *self.slots)]), following, None
 
     @property
     def graph_is_exact(self) -> bool:
@@ -287,20 +284,10 @@ class LaggedStep:
 
     def graph(self, builder: GraphBuilder, x: str, K: int) -> str:
         """Add the step's graph; see `Closure`."""
-        [block], depth = self.form.state, max(self.slots)
-        state = builder.state(block.size, np.float64, interval=block.interval)
-        seen, kept = builder.gather(state, np.array([depth * K])), builder.gather(state, np.arange(depth * K))
-        zero, one = (builder.constant(value, np.float64) for value in (0.0, 1.0))
-        is_seen = builder.node("Greater", seen, zero)
-        known = builder.node("Div", kept, builder.node("Where", is_seen, seen, one))
-        past = builder.node("Where", is_seen, known, builder.node("Concat", *[x] * depth, axis=1))
-        index = [self.stencils.index, *((slot * K + self.stencils.index) for slot in self.slots)]
-        everything = builder.node("Concat", x, past, axis=1)
+        everything = self.states.graph(builder, x)
+        index = [slot * K + self.stencils.index for slot in (0, *self.slots)]
         width = len(index) * self.stencils.index.shape[1]
         rows = builder.reshape(builder.gather(everything, np.concatenate(index, axis=1)), -1, width)
-        newer = builder.gather(everything, np.arange(depth * K))
-        ones = builder.node("Add", builder.node("Mul", seen, zero), one)
-        builder.keep(state, builder.node("Concat", newer, ones, axis=1))
         return builder.reshape(builder.regressor(rows, self.stencils.estimator, width), -1, K)
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from l96bench.dynamics.predictions import (
 from l96bench.dynamics.steps import SteppedClosure
 from l96bench.tasks.closure_task import Samples
 from l96bench.tasks.subgrid_forcing import Prediction, SubgridForcing
+
+if TYPE_CHECKING:
+    import gymnasium
 
 __all__ = ["SubgridForcingMemory"]
 
@@ -59,8 +62,11 @@ class SubgridForcingMemory(SubgridForcing):
         "0 points: the climatological mean of U. 100 points: U exactly."
     )
     miniature_budgets: ClassVar[tuple[float, ...]] = (10.0,)
-    env_id: ClassVar[str | None] = None
     warm_up: ClassVar[float] = 10.0
+
+    def make_env(self, num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:
+        """Return the environment of `subgrid-forcing` that shows the past 0.5 MTU, by default; see `Task.make_env`."""
+        return super().make_env(num_envs, **{"past": 10, **options})
 
     def _predict(self, model: Any, samples: Samples, copy: FreshCopy | None = None) -> Prediction:
         if isinstance(model, SteppedClosure) and model.form.has_memory:

@@ -1,6 +1,7 @@
 """Trained policies as closures and ONNX files, against what stable-baselines3 and onnxruntime say."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from l96bench.envs.equation_policy import EquationPolicy  # noqa: E402
 from l96bench.envs.policy import PolicyClosure, SquashedPolicyClosure, StochasticPolicyClosure  # noqa: E402
 from l96bench.envs.recurrent_policy import RecurrentPolicyClosure  # noqa: E402
 from l96bench.envs.sb3 import SB3VecEnv  # noqa: E402
+from l96bench.envs.state_noise_policy import StateNoisePolicyClosure  # noqa: E402
 from l96bench.envs.training import LearningCurveCallback  # noqa: E402
 
 ID = "l96bench/SubgridForcing-v2"
@@ -257,6 +259,57 @@ def test_a_policy_that_keeps_its_noise(states: np.ndarray) -> None:
     assert not l96bench.as_closure(closure).deterministic
     with pytest.raises(ModelError, match="normal distribution"):
         StochasticPolicyClosure.from_sb3(untrained("TD3", env))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [3, -1])
+@pytest.mark.parametrize(("local", "squash_output"), [(True, False), (False, True)])
+def test_noise_that_is_a_function_of_the_state(
+    local: bool, squash_output: bool, every: int, states: np.ndarray, tmp_path: Path
+) -> None:
+    """With stable-baselines3's own weights it acts as there, and draws them from its distribution, as often."""
+    env = batch(local, id="l96bench/OnlineRollout-v2", split="valid")
+    kwargs = {"net_arch": [6, 5], "log_std_init": -1.0, "full_std": False, "squash_output": squash_output}
+    model = sb3.PPO("MlpPolicy", env, use_sde=True, sde_sample_freq=every, policy_kwargs=kwargs, seed=1, device="cpu")
+    closure, X = StochasticPolicyClosure.from_sb3(model), states[:100]
+    assert isinstance(closure, StateNoisePolicyClosure)
+    np.testing.assert_allclose(closure.predict(X), acted(model, env, X), atol=1e-4)
+    seen = env.venv.unwrapped.scaling.observation(X, local=local).reshape(-1, *model.observation_space.shape)
+    model.policy.reset_noise(len(seen))
+    actions, _ = model.predict(seen, deterministic=False)
+    weights = model.policy.action_dist.exploration_matrices.detach().numpy() / closure.std
+    mine = closure.drawn(np.clip(closure.observed(X), closure.actor.low, closure.actor.high), weights)
+    np.testing.assert_allclose(mine, actions, atol=1e-5)
+    assert np.abs(mine - closure.actor.actions(closure.observed(X))).max() > 0.1
+    file = l96bench.read_closure(closure.to_onnx(tmp_path / "closure.onnx").read_bytes(), 8)
+    runs = []
+    for each in (closure, file):
+        each.start(100, np.random.default_rng(0))
+        runs.append(np.array([each.step(X) for _ in range(7)]))
+    np.testing.assert_allclose(runs[0], runs[1], atol=1e-3)
+    alike = [bool(np.array_equal(one, other)) for one, other in pairwise(runs[0])]
+    assert alike == ([True] * 6 if every < 0 else [True, True, False, True, True, False])
+    many = closure.sample(X[:2], 4000, np.random.default_rng(1))
+    two = seen[: len(seen) // 50]
+    model.policy.reset_noise(4000 * len(two))
+    theirs = model.predict(np.tile(two, (4000, 1)), deterministic=False)[0]
+    theirs = env.venv.unwrapped.scaling.forcing(theirs).reshape(4000, 2, 8)
+    np.testing.assert_allclose(many.std(axis=0), theirs.std(axis=0), rtol=0.06)
+
+
+@pytest.mark.slow
+def test_gsde_of_other_algorithms_is_refused() -> None:
+    env = batch()
+    for algorithm in ("SAC", "TQC"):
+        library = sb3 if algorithm == "SAC" else pytest.importorskip("sb3_contrib")
+        model = getattr(library, algorithm)("MlpPolicy", env, use_sde=True, buffer_size=16, device="cpu")
+        with pytest.raises(ModelError, match="gSDE of PPO or A2C alone"):
+            PolicyClosure.from_sb3(model)
+    model = sb3.PPO("MlpPolicy", env, use_sde=True, policy_kwargs={"activation_fn": torch.nn.SiLU}, device="cpu")
+    with pytest.raises(ModelError, match="tanh or relu"):
+        StochasticPolicyClosure.from_sb3(model)
+    with pytest.raises(ModelError, match="use_sde=True and hidden layers"):
+        StateNoisePolicyClosure.from_sb3(untrained("PPO", env))
 
 
 @pytest.mark.parametrize("algorithm", ["SAC", "TQC"])

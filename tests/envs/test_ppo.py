@@ -29,6 +29,10 @@ from l96bench.envs import (  # noqa: E402
     generalized_advantages,
     train_ppo,
 )
+from l96bench.envs.activation_kernels import multiply_by_tanh_slope, tanh_in_place  # noqa: E402
+from l96bench.envs.adam import Adam  # noqa: E402
+from l96bench.envs.memory_policy import MemoryPolicyClosure  # noqa: E402
+from l96bench.envs.perceptron import joined  # noqa: E402
 
 OPTIONS = {"gamma": 0.9, "n_steps": 5, "batch_size": 40, "net_arch": (8,)}
 
@@ -98,10 +102,10 @@ def test_the_slope_of_the_loss_is_that_of_automatic_differentiation() -> None:
     assert 0.1 < float((slope == 0.0).float().mean()) < 0.9
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 4)])
 def test_the_gradients_of_an_update_are_those_of_automatic_differentiation(
-    activation: str, hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    activation: str, hidden: tuple[int, ...]
 ) -> None:
     """Of stable-baselines3's loss, written anew with torch's modules and distributions."""
     options = PPOOptions(
@@ -109,9 +113,8 @@ def test_the_gradients_of_an_update_are_those_of_automatic_differentiation(
     )
     agent, rng = BatchPPO(rows(), options, 5), torch.Generator().manual_seed(1)
     draws = [torch.randn(size, generator=rng) for size in ((64, 5), (64, 1), 64, 64, 64)]
-    found: list[Any] = []
-    monkeypatch.setattr(agent._adam, "step", lambda: found.extend(each.grad.clone() for each in agent._weights))
     agent._descend(*draws)
+    found = [each.grad for each in agent._weights]
     policy, value = (each.module(each.weights).requires_grad_(True) for each in (agent._policy, agent._value))
     log_std = agent._log_std.clone().requires_grad_(True)
     seen, acted, old, gains, returns = draws
@@ -133,6 +136,54 @@ def test_a_known_best_policy_is_found() -> None:
     x = torch.linspace(-1.0, 1.0, 41)[:, None]
     assert torch.abs(agent.policy(x) - 0.5 * x).max() < 0.03
     assert agent.rewards[-1] > 0.5 * agent.rewards[0]
+
+
+@pytest.mark.slow
+def test_exploration_may_fall_by_a_plan_and_values_be_left_out() -> None:
+    options = {"gamma": 0.0, "n_steps": 4, "batch_size": 256, "log_std_init": -1.0, "log_std_final": -2.0}
+    agent = BatchPPO(Slopes(256), PPOOptions(**options, vf_coef=0.0), seed=1)
+    first = [each.clone() for each in agent._value.weights]
+
+    def evaluate(agent: BatchPPO) -> dict[str, float]:
+        return {"log_std": float(agent._log_std)}
+
+    agent.learn(61_440, looks=6, evaluate=evaluate)
+    expected = [-1.0, -4 / 3, -5 / 3, -2.0, -2.0, -2.0, -2.0]  # as it is where weights are averaged
+    np.testing.assert_allclose(agent.learning_curve["log_std"], expected, atol=1e-6)
+    assert float(agent.log_std) == pytest.approx(-2.0)
+    assert all(map(torch.equal, first, agent._value.weights))
+    x = torch.linspace(-1.0, 1.0, 41)[:, None]
+    assert torch.abs(agent.policy(x) - 0.5 * x).max() < 0.05
+
+
+def test_steps_are_those_of_torch() -> None:
+    """Of its Adam and its cut of a gradient's norm, on parts of a tensor."""
+    rng = torch.Generator().manual_seed(0)
+    starts = [torch.randn(size, generator=rng) for size in ((3, 2), (4,))]
+    theirs = [torch.nn.Parameter(each.clone()) for each in starts]
+    optimizer = torch.optim.Adam(theirs, lr=0.02, eps=1e-5)
+    whole, parts = joined(starts)
+    own = Adam(whole)
+    for step in range(20):
+        for one, other in zip(theirs, parts, strict=True):
+            slope = (0.01 if step % 3 else 5.0) * torch.randn(one.shape, generator=rng)
+            one.grad, other.grad[...] = slope.clone(), slope
+        torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+        optimizer.step()
+        own.step(0.02, 0.5)
+        for one, other in zip(theirs, parts, strict=True):
+            np.testing.assert_allclose(other, one.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_kernels_are_tanh_and_its_slope() -> None:
+    x = np.concatenate([np.linspace(-12.0, 12.0, 100_001), [1e-30, -1e-6, 0.0, 1e6]]).astype(np.float32)
+    kept = x.copy()
+    tanh_in_place(kept)
+    np.testing.assert_allclose(kept, np.tanh(x.astype(float)), rtol=1e-6, atol=0)
+    assert np.abs(kept).max() <= 1.0
+    error = np.full_like(kept, 2.0)
+    multiply_by_tanh_slope(error, kept)
+    np.testing.assert_allclose(error, 2.0 / np.cosh(np.clip(x.astype(float), -20, 20)) ** 2, atol=2e-6)
 
 
 @pytest.mark.slow
@@ -241,3 +292,6 @@ def test_training_returns_the_closure_with_its_curve() -> None:
     assert list(closure.learning_curve) == ["steps", "seconds", "r2", "error", "reward"]
     assert [len(each) for each in closure.learning_curve.values()] == [3, 3, 3, 3, 2]
     assert closure.learning_curve["steps"] == [0.0, 320.0, 640.0]
+    closure = train_ppo(rows(past=2, noise=[0.1]), steps=640, seed=0, looks=2, kind=MemoryPolicyClosure, **OPTIONS)
+    assert [len(each) for each in closure.learning_curve.values()] == [3, 3, 3, 3, 2]
+    assert max(closure.learning_curve["r2"]) < 1.0

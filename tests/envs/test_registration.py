@@ -38,6 +38,9 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         for local in (False, True)
         for id, options in [(FORCING, {}), *((ROLLOUT, {"reward": reward}) for reward in REWARDS)]
     ),
+    (ROLLOUT, {"reward": "ensemble", "local": True, "past": 2, "noise": [0.1]}),
+    (ROLLOUT, {"past": 1, "noise": [0.05, 0.5]}),
+    (FORCING, {"past": 3}),
     (UNSEEN, {"local": True}),
     (UNSEEN, {"track": "extrapolate", "told": True, "reward": "tendency"}),
     (UNSEEN, {"told": True, "past": 3, "local": True}),
@@ -137,7 +140,7 @@ def test_gymnasiums_own_batches_hold_the_scalar_environments(
 
 
 @pytest.mark.slow
-def test_tasks_make_their_environments() -> None:
+def test_tasks_make_their_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     for id, expected in (("subgrid-forcing/arnold-c4-v1", FORCING), ("online-rollout/arnold-c4-v2", ROLLOUT)):
         task = make_task(id)
         scalar, batch = task.make_env(episode_steps=9), task.make_env(24, local=True, threads=2)
@@ -149,8 +152,11 @@ def test_tasks_make_their_environments() -> None:
             task.make_env(regime="nowhere")
     unseen = make_task("unseen-physics/extrapolate-v1").make_env(16, local=True, told=True)
     assert (unseen.spec.id, unseen.unwrapped.track, unseen.unwrapped.n_systems) == (UNSEEN, "extrapolate", 2)
+    remembering = make_task("subgrid-forcing-memory/arnold-c4-v1").make_env(24, local=True)
+    assert (remembering.spec.id, remembering.observation_space.shape) == (FORCING, (24, 55))
+    monkeypatch.setattr(type(task), "env_id", None)
     with pytest.raises(L96BenchError, match="no environment"):
-        make_task("subgrid-forcing-memory/arnold-c4-v1").make_env()
+        task.make_env()
 
 
 def test_every_regime_with_data_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
