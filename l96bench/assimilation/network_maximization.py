@@ -155,9 +155,9 @@ class NetworkMaximization(BaseEstimator):
         start: ExpectationMaximization | None = None,
         hidden: tuple[int, ...] = (32, 32),
         radius: int = 2,
-        memory: float = 0.1,
-        rounds: int = 15,
-        last_rounds: int = 8,
+        memory: float = 0.0,
+        rounds: int = 10,
+        last_rounds: int = 4,
         over_relaxation: float = 1.0,
         random_state: int | None = 0,
     ) -> None:
@@ -212,7 +212,7 @@ class NetworkMaximization(BaseEstimator):
         if isinstance(model, RedNoiseNetwork):
             network, steps, rate = copy.deepcopy(model.network), _STEPS if beyond else _FIRST_STEPS, _RATE
         else:
-            network, steps, rate = TorchRegressor(self.hidden, "relu", warm_start=True), _FIRST_STEPS, _FIRST_RATE
+            network, steps, rate = TorchRegressor(self.hidden, "tanh", warm_start=True), _FIRST_STEPS, _FIRST_RATE
         seed = int(rng.integers(2**31))
         network.set_params(epochs=1, min_steps=steps, batch_size=_BATCH, learning_rate=rate, random_state=seed)
         states, past, targets = (each.reshape(-1, K) for each in (X, M, U + beyond * (U - present)))
