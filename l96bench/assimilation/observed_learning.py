@@ -65,7 +65,8 @@ class IncrementPolynomial(_LearnedPolynomial):
     """A polynomial fitted to the analysis increments of an ensemble Kalman filter whose model has no closure.
 
     At the observed points the mean's increment, divided by the MTU between analyses, is regressed on the mean's
-    background, once. Since an analysis makes up for a part of the error only, the closure is too weak.
+    background. Since an analysis makes up for a part of the error only, the closure is too weak after one pass; with
+    more of them the model is given what was found, and what its increments still show is added.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ class IncrementPolynomial(_LearnedPolynomial):
     length, spin_up : float
         MTU of the series into which the observations are cut, which are filtered side by side, and at the start of each
         that is not fitted to.
+    passes : int
+        Through the observations.
     random_state : int or None
         Seed of all randomness; None draws a new one.
 
@@ -109,19 +112,32 @@ class IncrementPolynomial(_LearnedPolynomial):
         inflation: float | None = None,
         length: float = 20.0,
         spin_up: float = 2.0,
+        passes: int = 1,
         random_state: int | None = 0,
     ) -> None:
         self.degree, self.n_members, self.inflation = degree, n_members, inflation
-        self.length, self.spin_up, self.random_state = length, spin_up, random_state
+        self.length, self.spin_up, self.passes, self.random_state = length, spin_up, passes, random_state
 
     def _filtered(
         self, observations: ObservedSeries, inflation: float, rng: np.random.Generator
     ) -> tuple[Array, float]:
+        if self.passes < 1:
+            raise L96BenchError(f"expected at least one pass through the observations, got passes={self.passes}")
+        coefficients = np.zeros(self.degree + 1)
+        for _ in range(self.passes):
+            found, likelihood = self._missing(observations, coefficients, inflation, rng)
+            coefficients = coefficients + found
+        return coefficients, likelihood
+
+    def _missing(
+        self, observations: ObservedSeries, coefficients: Array, inflation: float, rng: np.random.Generator
+    ) -> tuple[Array, float]:
+        """Return what a model with these coefficients lacks, by the increments to it, and its log likelihood."""
         values = observations.cut(self.length)
         rows, n_series, K = values.shape
         mean, spread = np.nanmean(values), np.nanstd(values)
         initial = mean + spread * rng.standard_normal((n_series, self.n_members, K))
-        model = RedNoiseModel(np.zeros((1, 1)), 0.0, 0.0)
+        model = RedNoiseModel(coefficients[:, None], 0.0, 0.0)
         n_steps, still = whole_multiple(observations.window, MODEL_DT), np.zeros((n_series * self.n_members, K))
 
         def advance(states: Array, time: int) -> Array:
@@ -132,8 +148,8 @@ class IncrementPolynomial(_LearnedPolynomial):
         seen = np.isfinite(values[first:])
         background = found.forecasts[first:].mean(axis=2)[seen]
         increments = found.states[first:].mean(axis=2)[seen] - background
-        coefficients = fitted_coefficients(background, increments / observations.window, self.degree)
-        return coefficients, float(found.log_likelihood[first:].sum())
+        missing = fitted_coefficients(background, increments / observations.window, self.degree)
+        return missing, float(found.log_likelihood[first:].sum())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"

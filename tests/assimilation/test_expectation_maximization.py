@@ -183,7 +183,7 @@ def root_mean_square(values: NDArray) -> float:
 BENT = RedNoiseModel(np.array([[0.0], [-1.2], [0.0], [0.006]]), 1.0, 0.3, low=-8.0, high=12.0, slope=-0.4)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_network_finds_what_a_line_cannot() -> None:
     series, (X, _) = observed(BENT, 200.0), run(BENT, 50.0, seed=3)
     learner = small(hidden=(16, 16), memory=0.0, rounds=15, last_rounds=2).fit(series)
@@ -194,7 +194,7 @@ def test_a_network_finds_what_a_line_cannot() -> None:
     assert len(learner.log_likelihood_) == 17
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_variational_network_finds_the_closure_and_fits_to_the_errors_of_the_observations() -> None:
     """A deterministic system, so that the best misfit is that of the errors, but for the states that fit them, too."""
     still = dataclasses.replace(BENT, sigma=0.0)
@@ -206,7 +206,7 @@ def test_a_variational_network_finds_the_closure_and_fits_to_the_errors_of_the_o
     assert learner.sigma_ == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_the_likeliest_noise_is_of_the_size_of_the_true_one() -> None:
     loud = dataclasses.replace(BENT, sigma=4.0)
     learner = VariationalNetwork(noise=True, hidden=(16,), iterations=80).fit(observed(loud, 150.0))
@@ -214,7 +214,7 @@ def test_the_likeliest_noise_is_of_the_size_of_the_true_one() -> None:
     assert not learner.closure().deterministic
 
 
-@pytest.mark.slow
+@pytest.mark.training
 @pytest.mark.parametrize("learner", [small(memory=0.1), VariationalNetwork(noise=True, hidden=(8,), iterations=5)])
 def test_networks_of_equal_seeds_are_equal_and_their_files_agree(learner: Any) -> None:
     series = observed(TRUE, 30.0)
@@ -233,7 +233,7 @@ def test_networks_of_equal_seeds_are_equal_and_their_files_agree(learner: Any) -
         assert not np.array_equal(U, other.step(now))
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_networks_given_true_x_and_u() -> None:
     X, U = run(BENT, 200.0)
     options: dict[str, Any] = {"hidden": (16, 16)}
@@ -249,6 +249,7 @@ def test_networks_given_true_x_and_u() -> None:
     assert model.phi == pytest.approx(BENT.phi, abs=0.05)
 
 
+@pytest.mark.training
 def test_beyond_the_data_a_network_stays_as_it_is() -> None:
     model = small(memory=0.1).given_U(*run(TRUE, 20.0)).model_
     X = np.full((1, K), model.high)

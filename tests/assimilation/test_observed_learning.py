@@ -51,6 +51,19 @@ def test_increments_have_the_sign_of_the_closure_and_too_little_of_it() -> None:
 
 
 @pytest.mark.slow
+def test_each_pass_through_the_increments_adds_less() -> None:
+    """What a model with the right drift lacks is nothing, so that passes come to an end."""
+    found = [0.0] + [
+        slope(IncrementPolynomial(degree=1, inflation=1.2, passes=passes).fit(observed(200.0)).coef_)
+        for passes in (1, 2, 3)
+    ]
+    added = np.abs(np.diff(found))
+    assert added[2] < 0.7 * added[1] < 0.7 * 0.7 * added[0]
+    with pytest.raises(L96BenchError, match="at least one pass"):
+        IncrementPolynomial(passes=0).fit(observed(200.0))
+
+
+@pytest.mark.slow
 def test_augmentation_ends_near_the_closure() -> None:
     """Without the noise in its model the filter takes it for a stronger damping."""
     found = AugmentedPolynomial("wilks-f20", (1.0, 0.5)).fit(observed(200.0))

@@ -373,6 +373,7 @@ def test_non_finite_states_pass_through_the_closure() -> None:
     assert np.isfinite(np.delete(U, 7, axis=0)).all()
 
 
+@pytest.mark.training
 def test_a_warm_start_goes_on_from_the_last_fit() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(3.0, 2.0, (4000, 3))
