@@ -20,7 +20,6 @@ entry = l96bench.Entry(
     inputs="X_{k-2..k+2}",
     make=make,
     seeds=range(5),
-    regimes=("wilks-f20", "arnold-c4"),
     description="One policy 5-32-32-1 shared by all points, which keeps its noise; 2 members, episodes of 0.2 MTU.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,

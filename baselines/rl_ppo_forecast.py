@@ -19,7 +19,6 @@ entry = l96bench.Entry(
     inputs="X_{k-2..k+2}",
     make=make,
     seeds=range(5),
-    regimes=("wilks-f20", "arnold-c4"),
     description="One policy 5-32-32-1 shared by all points; episodes of 0.2 MTU, discount 0.9.",
     trained_on="train, 2000 MTU, in OnlineRollout",
     quick=False,

@@ -66,8 +66,8 @@ class IncrementPolynomial(_LearnedPolynomial):
 
     At the observed points the mean's increment, divided by the MTU between analyses, is regressed on the mean's
     background. Since an analysis makes up for a part of the error only, the closure is too weak after one pass; with
-    more of them the model is given what was found, and what its increments still show is added. That is also the error of
-    the background, which increments take back and backgrounds contain: every pass adds damping, and many add too much.
+    more of them the model is given what was found, and what its increments still show is added. That is also the error
+    of the background, which increments take back and backgrounds contain: every pass adds damping, many add too much.
 
     Parameters
     ----------
