@@ -183,9 +183,9 @@ def page() -> str:
     lines += [f"![Score against the number of training systems.]({PICTURE.name})", ""]
     lines += [*table(("training systems", *SYSTEM_TRACKS), counts), "", "## `observed-closure`", "", *observed(), ""]
     lines += ["## What limits expectation-maximization", ""]
-    lines += ["A quartic with red noise, from the track's observations; begun with the quartic that is given U; and that", "itself. The first two differ by the search for a start, the last two by what observations do not show.", ""]  # fmt: skip # noqa: E501
+    lines += ["A quartic with red noise, from the track's observations; begun with the quartic that is given U; and that", "itself. Where all or half of the points are seen, what is given U is reached or passed, from either start: the quartic", "is the limit, and a network has more. Where two points are seen, the rounds lead away from what they begin with, since", "members say too little: there the start from the climate of the observations is what counts.", ""]  # fmt: skip # noqa: E501
     lines += [*oracles(), ""]
-    lines += ["How the system is observed, on `wilks-f20`: all points, every 0.05 MTU, with an error of 1, for 1,000 MTU, but", "for one of these (half the first rounds, one trajectory of its own).", ""]  # fmt: skip # noqa: E501
+    lines += ["How the system is observed, on `wilks-f20`: all points, every 0.05 MTU, with an error of 1, for 1,000 MTU, but", "for one of these (half the first rounds, one trajectory of its own). Neither the error, nor the share of points, nor", "the length of the observations limits a quartic here; a window of 0.4 MTU begins to.", ""]  # fmt: skip # noqa: E501
     lines += [*observing(), ""]
     return "\n".join(lines)
 
