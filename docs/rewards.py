@@ -239,11 +239,17 @@ def picture() -> None:
     """Draw the learning curves, means over seeds, from the committed results."""
     figure, axes = plt.subplots(2, len(REGIMES), figsize=(9, 6), sharex=True, squeeze=False)
     for column, regime in zip(axes.T, REGIMES, strict=True):
-        for slug, name in TRAINED.items():
+        for i, (slug, name) in enumerate(TRAINED.items()):
             result = committed(regime, slug)
             if result is not None and "learning_seconds" in result.series:
                 for axis, key in zip(column, ("learning_r2", "learning_error"), strict=True):
-                    axis.plot(result.series["learning_seconds"][1:], result.series[key][1:], marker=".", label=name)
+                    axis.plot(
+                        result.series["learning_seconds"][1:],
+                        result.series[key][1:],
+                        color=f"C{i}",
+                        marker=".",
+                        label=name,
+                    )
         column[0].set(title=regime, ylim=(0.0, 0.95), ylabel="R² of U", xscale="log", xlim=(0.2, 300))
         column[1].set(xlabel="seconds of processor time", ylim=(0.2, 1.6), ylabel="RMSE / std at 1 MTU")
     axes[0, 1].legend(loc="center", fontsize="small")
