@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from numpy.typing import NDArray
 
 from l96bench.assimilation.expectation_maximization import ExpectationMaximization
 from l96bench.assimilation.observed import ObservedSeries
@@ -17,16 +16,13 @@ from l96bench.assimilation.state_space import (
     PHI_BOUNDS,
     TAIL,
     RedNoiseModel,
+    StateSpaceLearner,
     StateSpaceModel,
     noise_of,
-    past_of,
-    true_series,
 )
 from l96bench.checks import checked_random_state
-from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.graph_builder import GraphBuilder
-from l96bench.dynamics.steps import SteppedClosure
-from l96bench.errors import L96BenchError, ModelError
+from l96bench.errors import L96BenchError
 
 if TYPE_CHECKING:
     from l96bench.estimators.network import TorchRegressor
@@ -100,7 +96,7 @@ class RedNoiseNetwork(StateSpaceModel):
         return builder.reshape(self.network.graph(builder, rows, width), -1, K)
 
 
-class NetworkMaximization(BaseEstimator):
+class NetworkMaximization(StateSpaceLearner[RedNoiseNetwork]):
     """A network closure with red noise that makes noisy observations of X likely.
 
         U_k = f(X_{k-r} .. X_{k+r}, X_{k-r} - M_{k-r} .. X_{k+r} - M_{k+r}) + sigma e_k,    dM/dt = (X - M) / memory
@@ -182,25 +178,12 @@ class NetworkMaximization(BaseEstimator):
         for number, (share, beyond) in enumerate(plan):
             members = problem.smoothed(model, rng, slice(number % share, None, share))
             self.log_likelihood_.append(members.log_likelihood)
-            model = self._trained(model, members.X, members.M, members.U, beyond, rng)
-        self.model_, self.K_ = model, observations.K
+            network = model = self._trained(model, members.X, members.M, members.U, beyond, rng)
+        self.model_, self.K_ = network, observations.K
         return self
 
-    def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
-        """Return the stochastic closure for a resolved model that steps by `dt` MTU."""
-        if not hasattr(self, "model_"):
-            raise ModelError(f"this {type(self).__name__} is not fitted yet. Try fit(observations) first.")
-        return self.model_.closure(self.K_, dt)
-
-    def given_U(self, X: ArrayLike, U: ArrayLike) -> Self:
-        """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
-        states, forcing = true_series(X, U)
-        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, 0.5, self.memory)
-        M = past_of(states, blank) if self.memory else states
-        rng = np.random.default_rng(checked_random_state(self.random_state))
-        found = copy.copy(self)
-        found.model_, found.K_ = self._trained(blank, states, M, forcing, 0.0, rng), states.shape[1]
-        return found
+    def _fitted(self, blank: RedNoiseModel, X: Array, M: Array, U: Array) -> RedNoiseNetwork:
+        return self._trained(blank, X, M, U, 0.0, np.random.default_rng(checked_random_state(self.random_state)))
 
     def _trained(
         self, model: StateSpaceModel, X: Array, M: Array, U: Array, beyond: float, rng: np.random.Generator

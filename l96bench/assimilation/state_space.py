@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,14 +26,14 @@ __all__ = [
     "RedNoiseLearner",
     "RedNoiseModel",
     "RedNoiseStep",
+    "StateSpaceLearner",
     "StateSpaceModel",
     "fitted_model",
     "noise_of",
-    "past_of",
-    "true_series",
 ]
 
 Array = NDArray[np.float64]
+Model = TypeVar("Model", bound="StateSpaceModel")
 
 _LEAST, _MOST = -50.0, 60.0
 """X at which a member is stopped while it is smoothed."""
@@ -220,12 +220,11 @@ def noise_of(residual: Array) -> tuple[float, float]:
     return float(residual.std()), min(max(phi, PHI_BOUNDS[0]), PHI_BOUNDS[1])
 
 
-class RedNoiseLearner(BaseEstimator):
-    """The base of models that learn a polynomial with red noise, and have it as ``model_`` once they are fitted."""
+class StateSpaceLearner(BaseEstimator, Generic[Model]):
+    """The base of models that learn a closure with red noise, and have it as ``model_`` once they are fitted."""
 
-    degree: int
     memory: float = 0.0
-    model_: RedNoiseModel
+    model_: Model
     K_: int
 
     def closure(self, dt: float = MODEL_DT) -> SteppedClosure:
@@ -237,11 +236,24 @@ class RedNoiseLearner(BaseEstimator):
     def given_U(self, X: ArrayLike, U: ArrayLike) -> Self:
         """Return a copy whose closure is fitted to true X and U, both (time, K), 0.05 MTU apart on one trajectory."""
         states, forcing = true_series(X, U)
-        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, 0.0, self.memory)
+        blank = RedNoiseModel(np.zeros((1, 1)), 1.0, 0.5, self.memory)
         M = past_of(states, blank) if self.memory else states
         found = copy.copy(self)
-        found.model_, found.K_ = fitted_model(blank, states, M, forcing, self.degree).rounded(), states.shape[1]
+        found.model_, found.K_ = self._fitted(blank, states, M, forcing), states.shape[1]
         return found
+
+    def _fitted(self, blank: RedNoiseModel, X: Array, M: Array, U: Array) -> Model:
+        """Return the model fitted to true X, M and U (time, K); `blank` is no closure with the same memory."""
+        raise NotImplementedError
+
+
+class RedNoiseLearner(StateSpaceLearner[RedNoiseModel]):
+    """The base of those that learn a polynomial."""
+
+    degree: int
+
+    def _fitted(self, blank: RedNoiseModel, X: Array, M: Array, U: Array) -> RedNoiseModel:
+        return fitted_model(blank, X, M, U, self.degree).rounded()
 
 
 def true_series(X: ArrayLike, U: ArrayLike) -> tuple[Array, Array]:

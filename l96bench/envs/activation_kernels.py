@@ -14,7 +14,7 @@ _A7, _A5, _A3 = np.float32(5.12229709037114e-08), np.float32(1.48572235717979e-0
 _A1, _B0, _B2 = np.float32(4.89352455891786e-03), np.float32(4.89352518554385e-03), np.float32(2.26843463243900e-03)
 _B4, _B6 = np.float32(1.18534705686654e-04), np.float32(1.19825839466702e-06)
 _END = np.float32(7.90531110763549805)
-"""Where the function reaches 1 in single precision."""
+"""The size from which on the function is 1 in single precision."""
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""What agents see beside the present X: where their run has been, and red noise that makes draws of their actions."""
+"""Observations beside the present X: past states of the run, and red noise that makes draws of the actions."""
 
 from __future__ import annotations
 
