@@ -83,7 +83,7 @@ docs: $(READY)  ## Build the documentation site into docs/_build/html, tutorials
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --jobs auto --doctree-dir docs/_build/doctrees docs docs/_build/html
 
 measurements: $(READY)  ## Remake docs/measurements.md.
-	$(BIN)/python docs/measurements.py
+	PYTHONPATH=. $(BIN)/python docs/measurements.py
 
 scale: $(READY)  ## Remake docs/scale.md: what a sweep of 10,000 models on 100 workers costs.
 	$(BIN)/python docs/scale.py --again

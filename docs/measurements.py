@@ -1,6 +1,6 @@
 """The measurements behind the definitions, as docs/measurements.md. Run by `make measurements`.
 
-`python docs/measurements.py "Coverage of the intervals"` remakes one section and keeps the others.
+`PYTHONPATH=. python docs/measurements.py "Coverage of the intervals"` remakes one section and keeps the others.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from interval_coverage import coverage
+from kernel_speed import kernel_speed
 from scipy.stats import wasserstein_distance
 
 import l96bench
@@ -259,6 +260,7 @@ def main() -> None:
         "Modelled, not recalled": modelled,
         "Learning from increments": iterations,
         "Effective equations": effective,
+        "Speed of the truth": kernel_speed,
     }
     parser = argparse.ArgumentParser(description="Remake docs/measurements.md.")
     parser.add_argument("titles", nargs="*", metavar="TITLE", help="sections to remake")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -76,8 +76,7 @@ def _digest(dispatcher: Any) -> str:
         digest.update(f"{function.__qualname__}{function.__defaults__}{sorted(found.targetoptions.items())}".encode())
         codes = list(_codes(function.__code__))
         for code in codes:
-            constants = [each for each in code.co_consts if not isinstance(each, CodeType)]
-            digest.update(code.co_code + repr((constants, code.co_names, code.co_varnames)).encode())
+            digest.update(_meaning(code))
         for name, value in _used(function, {name for code in codes for name in code.co_names}):
             digest.update(f"{name} {_text(value)}".encode())
             inner = {each: None for each in _parts(value) if isinstance(each, Dispatcher) and each not in seen}
@@ -92,6 +91,12 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _codes(constant)
+
+
+def _meaning(code: CodeType) -> bytes:
+    """Return what a code object does, without its lines and comments, and without its inner functions."""
+    constants = [each for each in code.co_consts if not isinstance(each, CodeType)]
+    return code.co_code + repr((constants, code.co_names, code.co_varnames)).encode()
 
 
 def _used(function: Any, names: set[str]) -> Iterator[tuple[str, Any]]:
@@ -123,9 +128,20 @@ def _text(value: Any) -> str:
         return f"({', '.join(map(_text, value))})"
     if isinstance(value, np.ndarray):
         return f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, FunctionType):  # a kernel cannot call it but by an implementation in the file that it is of
+        return f"function {value.__name__} {_file_digest(value.__code__.co_filename)}"
     if isinstance(value, bool | int | float | complex | str | bytes | np.generic | None):
         return f"{type(value).__name__} {value!r}"
     return f"{type(value).__name__} {getattr(value, '__name__', '')}"
+
+
+def _file_digest(path: str) -> str:
+    """Return the SHA-256 of what a file defines, or nothing if it cannot be read."""
+    try:
+        code = compile(Path(path).read_bytes(), path, "exec")
+    except OSError:
+        return ""
+    return hashlib.sha256(b"".join(map(_meaning, _codes(code)))).hexdigest()
 
 
 # Where kernels are kept.

@@ -17,10 +17,26 @@ from l96bench.jit import kernel
 PACKAGE = Path(l96bench.__file__).parent
 FILES = {
     "constants.py": "SCALE = 3.0\nTABLE = ((1.0, 2.0), (3.0, 4.0))\n",
+    "lowered.py": """
+from numba.core import types
+from numba.extending import lower_builtin, type_callable
+
+def plus(x):
+    return x + 1.0
+
+@type_callable(plus)
+def typed(_):
+    return lambda x: types.float64
+
+@lower_builtin(plus, types.Float)
+def lowered(context, builder, signature, arguments):
+    return builder.fadd(arguments[0], arguments[0].type(1.0))
+""",
     "inner.py": """
 import numpy as np
 import constants
 from constants import TABLE
+from lowered import plus
 from l96bench.jit import inline_kernel, kernel
 
 ARRAY = np.array([1.0, 2.0])
@@ -31,7 +47,7 @@ def inlined(x):
 
 @kernel
 def deepest(x):
-    return inlined(x) * constants.SCALE + TABLE[1][0] + ARRAY[1]
+    return plus(inlined(x)) * constants.SCALE + TABLE[1][0] + ARRAY[1]
 
 def made(power):
     @kernel
@@ -75,13 +91,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(Path(name).stem, None)
 
 
-def expected(scale: float = 3.0, table: float = 3.0, array: float = 2.0, add: float = 5.0, power: float = 3.0) -> float:
-    return (2.0 + add) * scale + table + array + 2.0**power
+def expected(
+    scale: float = 3.0,
+    table: float = 3.0,
+    array: float = 2.0,
+    add: float = 5.0,
+    power: float = 3.0,
+    plus: float = 1.0,
+) -> float:
+    return (2.0 + add + plus) * scale + table + array + 2.0**power
 
 
 @pytest.mark.slow
 def test_a_change_in_any_file_reaches_the_kernels_that_use_it(folder: Path) -> None:
-    """Of a constant, alone, in a tuple or in an array, of an inlined kernel, and of what a kernel encloses."""
+    """Of a constant, alone, in a tuple or in an array, an inlined kernel, what is enclosed, and what LLVM is told."""
     assert run(folder) == (expected(), 0, 1)
     assert run(folder) == (expected(), 1, 0)
     changes = [
@@ -90,12 +113,14 @@ def test_a_change_in_any_file_reaches_the_kernels_that_use_it(folder: Path) -> N
         ("inner.py", "[1.0, 2.0]", "[1.0, 9.0]"),
         ("inner.py", "x + 5.0", "x + 6.0"),
         ("inner.py", "made(3.0)", "made(4.0)"),
+        ("lowered.py", "type(1.0)", "type(2.0)"),
     ]
     came = []
     for file, old, new in changes:
         (folder / file).write_text((folder / file).read_text().replace(old, new))
         came.append(run(folder))
     values = [expected(4), expected(4, 7), expected(4, 7, 9), expected(4, 7, 9, 6), expected(4, 7, 9, 6, 4)]
+    values.append(expected(4, 7, 9, 6, 4, 2))
     assert came == [(value, 0, 1) for value in values]
     assert len(list((folder / "__pycache__").glob("outer.outer-*.nbi"))) == 1  # those of old sources are removed
     assert len(list((folder / "__pycache__").glob("outer.outer-*.nbc"))) == 1
@@ -158,7 +183,7 @@ def test_without_the_compiler_a_kernel_is_a_function(monkeypatch: pytest.MonkeyP
 
 def test_all_kernels_of_the_package_are_made_in_one_place() -> None:
     files = [path for path in PACKAGE.rglob("*.py") if re.search(r"\bimport numba|from numba\b", path.read_text())]
-    assert [path.name for path in files] == ["jit.py"]
+    assert sorted(path.name for path in files) == ["jit.py", "lanes.py"]
     kernels = [
         value
         for path in PACKAGE.rglob("*.py")

@@ -16,7 +16,15 @@ from l96bench.dynamics.closures import Closure, as_closure, checked_forcing, che
 from l96bench.dynamics.draws import draw_normals
 from l96bench.dynamics.polynomial import NoClosure, Polynomial
 from l96bench.dynamics.resolved import MODEL_DT
-from l96bench.dynamics.truth import TRUTH_DT, advance, available_processors, in_threads, parameters, require_reach
+from l96bench.dynamics.truth import (
+    TRUTH_DT,
+    advance,
+    available_processors,
+    fills_lanes,
+    in_threads,
+    parameters,
+    require_reach,
+)
 from l96bench.errors import L96BenchError, ModelError, user_error
 from l96bench.regimes import Regime, get_regime
 
@@ -282,7 +290,7 @@ class TruthModel(_Memoryless):
         blocks = np.array_split(np.arange(len(states)), n_blocks)
 
         def work(block: int) -> None:
-            if self.regime.scales == 2 and not driven:
+            if fills_lanes(self.regime) and not driven:
                 rows, regime = states[blocks[block][0] : blocks[block][-1] + 1], self.regime
                 numbers = (regime.K, regime.J, regime.F, *parameters(regime), regime.coupling == "flux")
                 ensembles.advance_two_scale(rows, *numbers, self.dt, n_steps)

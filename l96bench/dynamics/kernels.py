@@ -5,9 +5,13 @@ multiply-add), sums in a fixed order, no libm function. The rings of all three s
 
     dv_m/dt = -adv v_{m+1} (v_{m+2} - v_{m-1}) - damp v_m + forcing_m,
 
-Y as it stands, X and Z read backwards (X with adv = damp = 1). For the fast rings it is written once, as the stages of
-RK4. A fast ring lies in a buffer with two cells of padding at each end, and its neighbours are slices of that buffer at
-fixed offsets: that is what lets LLVM vectorize the loops, element by element, without changing a bit.
+Y as it stands, X and Z read backwards (X with adv = damp = 1). Two scales are advanced in lanes: the ring is
+cut into as many equal pieces as there are lanes, which lie side by side, so that the neighbours of all lanes are those
+of the next row, kept in registers from one row to the next. That takes a K that the lanes divide.
+
+Three scales, and two for every other K, are advanced ring by ring. A ring lies in a buffer with two cells of padding at
+each end, and its neighbours are slices of that buffer at fixed offsets, so that LLVM vectorizes the loops. The bits are
+the same either way.
 
 The states s1, s2, s3 at the stages of RK4 hold the slopes, so that these need not be kept:
 z + dt/6 (k1 + 2 k2 + 2 k3 + k4) = (s1 + 2 s2 + s3 - z) / 3 + dt/6 k4, which saves a quarter of the memory traffic.
@@ -18,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from l96bench.dynamics.lanes import WIDTH, fill, load, store, turn_left, turn_right
 from l96bench.jit import inline_kernel, kernel
 
 FREE, RECORD, DRIVEN = 0, 1, 2
@@ -110,17 +115,23 @@ def wrap(ring: NDArray) -> None:
 
 
 @kernel
+def _slope(forcing, adv, damp, before, here, after, second):
+    """Compute dv_m/dt of a fast ring, of numbers or lanes, from v_{m-1}, v_m, v_{m+1} and v_{m+2}."""
+    return forcing - adv * after * (second - before) - damp * here
+
+
+@kernel
 def _stage(a, v, p, q, forcing, adv, damp, start, out, step):
     """Compute a stage of a fast ring with slices (a, v, p, q): out = start + step k, k being the slope at v."""
     for m in range(v.shape[0]):
-        out[m] = start[m] + step * (forcing[m] - adv * p[m] * (q[m] - a[m]) - damp * v[m])
+        out[m] = start[m] + step * _slope(forcing[m], adv, damp, a[m], v[m], p[m], q[m])
 
 
 @kernel
 def _last_stage(a, v, p, q, forcing, adv, damp, first, second, start, sixth):
     """Compute the last stage: start = (first + 2 second + v - start) / 3 + sixth k; v is the third stage's state."""
     for m in range(v.shape[0]):
-        k = forcing[m] - adv * p[m] * (q[m] - a[m]) - damp * v[m]
+        k = _slope(forcing[m], adv, damp, a[m], v[m], p[m], q[m])
         start[m] = (first[m] + 2.0 * second[m] + v[m] - start[m]) * (1.0 / 3.0) + sixth * k
 
 
@@ -136,57 +147,124 @@ def _exchange(mode, stages, i, stage, x):
 
 
 @kernel
+def to_lanes(rows: NDArray, ring: NDArray) -> None:
+    """Copy the cells of `rows` (K, J) into a ring in lanes, each lane's piece of the ring beside the others'."""
+    J = rows.shape[1]
+    piece = rows.size // WIDTH
+    for lane in range(WIDTH):
+        for i in range(piece):
+            m = lane * piece + i
+            ring[WIDTH * i + lane] = rows[m // J, m % J]
+
+
+@kernel
+def from_lanes(ring: NDArray, rows: NDArray) -> None:
+    """Copy a ring in lanes back into `rows` (K, J)."""
+    J = rows.shape[1]
+    piece = rows.size // WIDTH
+    for lane in range(WIDTH):
+        for i in range(piece):
+            m = lane * piece + i
+            rows[m // J, m % J] = ring[WIDTH * i + lane]
+
+
+@kernel
+def _close(ring):
+    """Fill the two rows of padding after a ring in lanes with the first two, each lane's from the next lane."""
+    n = ring.shape[0] // WIDTH - 2
+    store(ring, n, turn_left(load(ring, 0)))
+    store(ring, n + 1, turn_left(load(ring, 1)))
+
+
+@inline_kernel
+def _sector_sums(ring, J, out):
+    """Compute the sums of all sectors in the order of `row_sum`."""
+    for r in range(out.shape[0] // WIDTH):
+        s0, s1, s2, s3 = fill(0.0), fill(0.0), fill(0.0), fill(0.0)
+        i = r * J
+        for _ in range(J // 4):
+            s0, s1 = s0 + load(ring, i), s1 + load(ring, i + 1)
+            s2, s3 = s2 + load(ring, i + 2), s3 + load(ring, i + 3)
+            i += 4
+        total = (s0 + s1) + (s2 + s3)
+        for _ in range(J % 4):
+            total = total + load(ring, i)
+            i += 1
+        store(out, r, total)
+
+
+@inline_kernel
+def _exert_in_lanes(ring, J, x, scale, flux, sums, U, forcing):
+    """Close the ring, and compute the coupling as `_exert`, with one row of forcing for each sector of a lane."""
+    _close(ring)
+    _sector_sums(ring, J, sums)
+    sectors = x.shape[0] // WIDTH
+    for lane in range(WIDTH):
+        for r in range(sectors):
+            k = lane * sectors + r
+            U[k] = -(scale * sums[WIDTH * r + lane])
+            forcing[WIDTH * r + lane] = scale * x[k]
+    if flux:
+        to_flux(U)
+
+
+@kernel
+def _stage_in_lanes(ring, J, forcing, adv, damp, start, out, step):
+    """Compute a stage as `_stage`."""
+    advs, damps, steps = fill(adv), fill(damp), fill(step)
+    before, here, after = turn_right(load(ring, ring.shape[0] // WIDTH - 3)), load(ring, 0), load(ring, 1)
+    for r in range(forcing.shape[0] // WIDTH):
+        f = load(forcing, r)
+        for i in range(r * J, (r + 1) * J):
+            second = load(ring, i + 2)
+            k = _slope(f, advs, damps, before, here, after, second)
+            store(out, i, load(start, i) + steps * k)
+            before, here, after = here, after, second
+
+
+@kernel
+def _last_stage_in_lanes(ring, J, forcing, adv, damp, first, second, start, sixth):
+    """Compute the last stage as `_last_stage`."""
+    advs, damps, sixths, two, third = fill(adv), fill(damp), fill(sixth), fill(2.0), fill(1.0 / 3.0)
+    before, here, after = turn_right(load(ring, ring.shape[0] // WIDTH - 3)), load(ring, 0), load(ring, 1)
+    for r in range(forcing.shape[0] // WIDTH):
+        f = load(forcing, r)
+        for i in range(r * J, (r + 1) * J):
+            far = load(ring, i + 2)
+            k = _slope(f, advs, damps, before, here, after, far)
+            states = load(first, i) + two * load(second, i) + here - load(start, i)
+            store(start, i, states * third + sixths * k)
+            before, here, after = here, after, far
+
+
+@kernel
 def advance_two_scale(x, y, F, hcb, cb, c, flux, dt, n_steps, mode, stages):
-    """Advance x (K,), y (K, J) in place by RK4; `stages` is (n_steps, 4, K) in the modes RECORD and DRIVEN."""
+    """Advance x (K,), y (K, J) in place by RK4; `stages` is (n_steps, 4, K) in the modes RECORD and DRIVEN.
+
+    K is a multiple of WIDTH.
+    """
     K, J = y.shape
-    M = K * J
-    z, r, s, t = np.empty(M + 4), np.empty(M + 4), np.empty(M + 4), np.empty(M + 4)
-    za, z0, zp, zq = z[1 : M + 1], z[2 : M + 2], z[3 : M + 3], z[4 : M + 4]
-    ra, r0, rp, rq = r[1 : M + 1], r[2 : M + 2], r[3 : M + 3], r[4 : M + 4]
-    sa, s0, sp, sq = s[1 : M + 1], s[2 : M + 2], s[3 : M + 3], s[4 : M + 4]
-    ta, t0, tp, tq = t[1 : M + 1], t[2 : M + 2], t[3 : M + 3], t[4 : M + 4]
-    z2, r2, s2, t2 = z0.reshape(K, J), r0.reshape(K, J), s0.reshape(K, J), t0.reshape(K, J)
-    forcing, xz, xr, xs, xt = np.empty(M), np.empty(K), np.empty(K), np.empty(K), np.empty(K)
-    forcing2, U, k = forcing.reshape(K, J), np.empty(K), np.empty(K)
-    copy_rows(z2, y)
-    copy_vector(xz, x)
-    half, sixth = 0.5 * dt, dt / 6.0
+    rings, xs = np.empty((4, K * J + 2 * WIDTH)), np.empty((4, K))
+    forcing, sums, U, k = np.empty(K), np.empty(K), np.empty(K), np.empty(K)
+    to_lanes(y, rings[0])
+    copy_vector(xs[0], x)
     for i in range(n_steps):
-        if mode != FREE:
-            _exchange(mode, stages, i, 0, xz)
-        wrap(z)
-        _exert(z2, xz, hcb, flux, U, forcing2)
-        _slow(xz, U, F, k)
-        _stage(za, z0, zp, zq, forcing, cb, c, z0, r0, half)
+        for stage in range(4):
+            if mode != FREE:
+                _exchange(mode, stages, i, stage, xs[stage])
+            _exert_in_lanes(rings[stage], J, xs[stage], hcb, flux, sums, U, forcing)
+            _slow(xs[stage], U, F, k)
+            if stage < 3:
+                step = 0.5 * dt if stage < 2 else dt
+                _stage_in_lanes(rings[stage], J, forcing, cb, c, rings[0], rings[stage + 1], step)
+                for j in range(K):
+                    xs[stage + 1, j] = xs[0, j] + step * k[j]
+        _last_stage_in_lanes(rings[3], J, forcing, cb, c, rings[1], rings[2], rings[0], dt / 6.0)
         for j in range(K):
-            xr[j] = xz[j] + half * k[j]
-        if mode != FREE:
-            _exchange(mode, stages, i, 1, xr)
-        wrap(r)
-        _exert(r2, xr, hcb, flux, U, forcing2)
-        _slow(xr, U, F, k)
-        _stage(ra, r0, rp, rq, forcing, cb, c, z0, s0, half)
-        for j in range(K):
-            xs[j] = xz[j] + half * k[j]
-        if mode != FREE:
-            _exchange(mode, stages, i, 2, xs)
-        wrap(s)
-        _exert(s2, xs, hcb, flux, U, forcing2)
-        _slow(xs, U, F, k)
-        _stage(sa, s0, sp, sq, forcing, cb, c, z0, t0, dt)
-        for j in range(K):
-            xt[j] = xz[j] + dt * k[j]
-        if mode != FREE:
-            _exchange(mode, stages, i, 3, xt)
-        wrap(t)
-        _exert(t2, xt, hcb, flux, U, forcing2)
-        _slow(xt, U, F, k)
-        _last_stage(ta, t0, tp, tq, forcing, cb, c, r0, s0, z0, sixth)
-        for j in range(K):
-            xz[j] = (xr[j] + 2.0 * xs[j] + xt[j] - xz[j]) * (1.0 / 3.0) + sixth * k[j]
+            xs[0, j] = (xs[1, j] + 2.0 * xs[2, j] + xs[3, j] - xs[0, j]) * (1.0 / 3.0) + dt / 6.0 * k[j]
     if mode != DRIVEN:
-        copy_vector(x, xz)
-    copy_rows(y, z2)
+        copy_vector(x, xs[0])
+    from_lanes(rings[0], y)
 
 
 @kernel

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from l96bench.checks import seed_words, whole_multiple
 from l96bench.display import brief, draw_hovmoeller
 from l96bench.dynamics import kernels, resolved_kernels
+from l96bench.dynamics.lanes import WIDTH
 from l96bench.errors import BlowUpError, L96BenchError
 from l96bench.progress import progress as show_progress
 from l96bench.regimes import Regime, get_regime
@@ -273,11 +274,21 @@ def _given_states(regime: Regime, initial: ArrayLike | tuple[ArrayLike, ...], n_
     return [tuple(array[i].copy() for array in arrays) for i in range(n)]
 
 
+def fills_lanes(regime: Regime) -> bool:
+    """Return whether the kernels of two scales take a regime; those of three take the others, Y alone with no Z."""
+    return regime.scales == 2 and regime.K % WIDTH == 0
+
+
 def parameters(regime: Regime) -> tuple[float, ...]:
-    """Return the numbers of the fast equations as the kernels take them: hc/b, cb, c and, with Z, he/d, ed, ge."""
+    """Return the numbers of the fast equations as the regime's kernels take them: hc/b, cb, c, and he/d, ed, ge."""
     two = (regime.h * regime.c / regime.b, regime.c * regime.b, regime.c)
     three = (regime.h * regime.e / regime.d, regime.e * regime.d, regime.g * regime.e)
-    return two + three if regime.scales == 3 else two
+    return two if fills_lanes(regime) else two + three
+
+
+def _parts(regime: Regime, state: State) -> State:
+    """Return a state as the regime's kernels take it, with an empty Z where it has none and they want one."""
+    return state if fills_lanes(regime) or regime.scales == 3 else (*state, np.empty((regime.K, regime.J, 0)))
 
 
 def advance(
@@ -327,8 +338,8 @@ def advance(
         if regime.scales == 1:
             resolved_kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
         else:
-            step = kernels.advance_two_scale if regime.scales == 2 else kernels.advance_three_scale
-            step(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
+            step = kernels.advance_two_scale if fills_lanes(regime) else kernels.advance_three_scale
+            step(*_parts(regime, state), regime.F, *parameters(regime), flux, dt, n, mode, piece)
         report(n)
 
 
@@ -344,8 +355,10 @@ def _record(
         if regime.scales == 1:
             resolved_kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
         else:
-            record = kernels.record_two_scale if regime.scales == 2 else kernels.record_three_scale
-            record(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
+            record = kernels.record_two_scale if fills_lanes(regime) else kernels.record_three_scale
+            if not fills_lanes(regime) and regime.scales == 2:
+                pieces.append(np.empty((len(pieces[2]), regime.K, regime.J, 0)))
+            record(*_parts(regime, state), regime.F, *parameters(regime), flux, dt, every, *pieces)
         report(every * len(pieces[0]))
 
 
