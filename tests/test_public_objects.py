@@ -64,6 +64,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Failures": lambda: l96bench.Failures(of=3),
     "FunctionModel": lambda: da.FunctionModel(np.multiply, K),
     "HybridEnKF": lambda: da.HybridEnKF(np.eye(K), 0.5),
+    "IncrementNetwork": lambda: da.IncrementNetwork(radius=1),
     "IncrementPolynomial": lambda: da.IncrementPolynomial(degree=1),
     "Inflation": lambda: da.Inflation(posterior=np.array([1.1, 1.2])),
     "Metric": lambda: l96bench.Metric("rmse", "RMSE", "Error.", "X", "lower"),

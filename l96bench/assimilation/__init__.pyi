@@ -11,7 +11,7 @@ from .network_maximization import NetworkMaximization, RedNoiseNetwork
 from .observations import Network, Observations, Observed
 from .observed import OBSERVED_TRACKS, ObservedSeries, ObservedTrack, observe
 from .observed_climate import ClimateInversion
-from .observed_learning import AugmentedPolynomial, IncrementPolynomial
+from .observed_learning import AugmentedPolynomial, IncrementNetwork, IncrementPolynomial
 from .record import Cycled
 from .smoother import Smoothed, ensemble_smoother
 from .state_space import RedNoiseModel
@@ -37,6 +37,7 @@ __all__ = [
     "ForecastModel",
     "FunctionModel",
     "HybridEnKF",
+    "IncrementNetwork",
     "IncrementPolynomial",
     "Inflation",
     "InnovationStatistics",

@@ -1,29 +1,70 @@
-"""Two simple ways from noisy observations of X to a closure: analysis increments, and state augmentation."""
+"""Simple ways from noisy observations of X to a closure: analysis increments, and state augmentation."""
 
 from __future__ import annotations
 
-from typing import Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from l96bench.assimilation.models import AugmentedModel
 from l96bench.assimilation.observed import ObservedSeries
 from l96bench.assimilation.smoother import ensemble_smoother
-from l96bench.assimilation.state_space import RedNoiseModel
+from l96bench.assimilation.state_space import RedNoiseModel, StateSpaceModel
 from l96bench.checks import checked_random_state, whole_multiple
 from l96bench.dynamics.closures import MODEL_DT
 from l96bench.dynamics.polynomial import Polynomial, fitted_coefficients, ten_digits
 from l96bench.errors import L96BenchError, ModelError
 from l96bench.regimes import Regime
 
-__all__ = ["AugmentedPolynomial", "IncrementPolynomial"]
+if TYPE_CHECKING:
+    from l96bench.estimators.network import TorchRegressor
+    from l96bench.estimators.regressors import StencilClosure
+
+__all__ = ["AugmentedPolynomial", "IncrementNetwork", "IncrementPolynomial"]
 
 Array = NDArray[np.float64]
 
 _INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
 """Those that are tried where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Increments:
+    """What a filter's increments show: backgrounds and what the model lacks, (row, series, K), and where it is seen."""
+
+    background: Array
+    missing: Array
+    seen: NDArray[np.bool_]
+    log_likelihood: float
+
+
+def _increments(
+    observations: ObservedSeries,
+    model: StateSpaceModel,
+    n_members: int,
+    inflation: float,
+    length: float,
+    spin_up: float,
+    rng: np.random.Generator,
+) -> _Increments:
+    """Filter the observations in series of `length` MTU, and divide the mean's increments by the window."""
+    values = observations.cut(length)
+    rows, n_series, K = values.shape
+    mean, spread = np.nanmean(values), np.nanstd(values)
+    initial = mean + spread * rng.standard_normal((n_series, n_members, K))
+    n_steps, still = whole_multiple(observations.window, MODEL_DT), np.zeros((n_series * n_members, K))
+
+    def advance(states: Array, time: int) -> Array:
+        return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
+
+    found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=inflation, lag=0)
+    first = min(round(spin_up / observations.window), rows // 2)
+    background = found.forecasts[first:].mean(axis=2)
+    missing = (found.states[first:].mean(axis=2) - background) / observations.window
+    return _Increments(background, missing, np.isfinite(values[first:]), float(found.log_likelihood[first:].sum()))
 
 
 class _LearnedPolynomial(BaseEstimator):
@@ -134,26 +175,122 @@ class IncrementPolynomial(_LearnedPolynomial):
         self, observations: ObservedSeries, coefficients: Array, inflation: float, rng: np.random.Generator
     ) -> tuple[Array, float]:
         """Return what a model with these coefficients lacks, by the increments to it, and its log likelihood."""
-        values = observations.cut(self.length)
-        rows, n_series, K = values.shape
-        mean, spread = np.nanmean(values), np.nanstd(values)
-        initial = mean + spread * rng.standard_normal((n_series, self.n_members, K))
         model = RedNoiseModel(coefficients[:, None], 0.0, 0.0)
-        n_steps, still = whole_multiple(observations.window, MODEL_DT), np.zeros((n_series * self.n_members, K))
-
-        def advance(states: Array, time: int) -> Array:
-            return model.advance(np.concatenate([states, still], axis=1), observations.F, rng, n_steps)[:, :K]
-
-        found = ensemble_smoother(advance, initial, values, observations.std, rng=rng, inflation=inflation, lag=0)
-        first = min(round(self.spin_up / observations.window), rows // 2)
-        seen = np.isfinite(values[first:])
-        background = found.forecasts[first:].mean(axis=2)[seen]
-        increments = found.states[first:].mean(axis=2)[seen] - background
-        missing = fitted_coefficients(background, increments / observations.window, self.degree)
-        return missing, float(found.log_likelihood[first:].sum())
+        found = _increments(observations, model, self.n_members, inflation, self.length, self.spin_up, rng)
+        missing = fitted_coefficients(found.background[found.seen], found.missing[found.seen], self.degree)
+        return missing, found.log_likelihood
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
+
+
+class IncrementNetwork(BaseEstimator):
+    """A stencil network fitted to the analysis increments of an ensemble Kalman filter whose model has no closure.
+
+    As `IncrementPolynomial`, but for the network, which sees the mean's background at a point and its neighbours; at
+    points that are not observed the background stands for what is not known. Later passes fit a network to what the one
+    before it said and what the increments still show, together.
+
+    Parameters
+    ----------
+    estimator : TorchRegressor, optional
+        The network; by default 64 and 64 units with weight decay, as in ``baselines/da_stencil_network.py``.
+    radius, n_members : int
+        Neighbours on either side that are seen, and members of the filter.
+    inflation, length, spin_up, passes, random_state
+        As in `IncrementPolynomial`; the inflation is chosen in the first pass.
+
+    Attributes
+    ----------
+    network_ : TorchRegressor
+        The fitted network.
+    inflation_ : float
+        That given, or the likeliest.
+
+    References
+    ----------
+    Brajard et al. (2021), Phil. Trans. R. Soc. A 379, 20200086, for networks learned from analyses.
+
+    Examples
+    --------
+    >>> import l96bench
+    >>> from l96bench import assimilation as da
+    >>> series = l96bench.make_task("observed-closure/wilks-f20-dense-v1").miniature().train
+    >>> network = l96bench.TorchRegressor(hidden=(4,), epochs=1, min_steps=1)
+    >>> model = da.IncrementNetwork(network, radius=1, n_members=10, inflation=1.3, length=5.0).fit(series)
+    >>> model.closure().predict(series.values[:2] * 0.0).shape
+    (2, 8)
+    """
+
+    def __init__(
+        self,
+        estimator: TorchRegressor | None = None,
+        radius: int = 2,
+        n_members: int = 40,
+        inflation: float | None = None,
+        length: float = 20.0,
+        spin_up: float = 2.0,
+        passes: int = 1,
+        random_state: int | None = 0,
+    ) -> None:
+        self.estimator, self.radius, self.n_members, self.inflation = estimator, radius, n_members, inflation
+        self.length, self.spin_up, self.passes, self.random_state = length, spin_up, passes, random_state
+
+    def fit(self, observations: ObservedSeries) -> Self:
+        """Fit to an `ObservedSeries`."""
+        from l96bench.assimilation.network_maximization import RedNoiseNetwork
+
+        if self.passes < 1:
+            raise L96BenchError(f"expected at least one pass through the observations, got passes={self.passes}")
+        seed = checked_random_state(self.random_state)
+
+        def filtered(model: StateSpaceModel, inflation: float) -> _Increments:
+            rng = np.random.default_rng(seed)
+            return _increments(observations, model, self.n_members, inflation, self.length, self.spin_up, rng)
+
+        without = RedNoiseModel(np.zeros((1, 1)), 0.0, 0.0)
+        tried = _INFLATIONS if self.inflation is None else (self.inflation,)
+        found = [filtered(without, inflation) for inflation in tried]
+        best = int(np.argmax([np.nan_to_num(each.log_likelihood, nan=-np.inf) for each in found]))
+        self.inflation_, self._K = tried[best], observations.K
+        self.network_ = self._fitted(found[best].background, found[best].missing, found[best].seen, seed)
+        for _ in range(1, self.passes):
+            model = RedNoiseNetwork(self.network_, self.radius, 0.0, 0.0)
+            again = filtered(model, self.inflation_)
+            total = model.mean(again.background, again.background) + again.missing
+            self.network_ = self._fitted(again.background, total, again.seen, seed)
+        return self
+
+    def _fitted(self, X: Array, U: Array, seen: NDArray[np.bool_], seed: int | None) -> TorchRegressor:
+        """Return a network fitted to the stencils of X (..., K) and U at the points that are `seen`."""
+        from l96bench.estimators.network import TorchRegressor
+        from l96bench.estimators.ring import stencil_index
+
+        network = TorchRegressor(weight_decay=0.01) if self.estimator is None else self.estimator
+        rows = X[..., stencil_index(X.shape[-1], self.radius)][seen]
+        return clone(network).set_params(random_state=seed).fit(rows, U[seen])
+
+    def closure(self, dt: float = MODEL_DT) -> StencilClosure:
+        """Return the network as a closure; it does not depend on dt."""
+        if not hasattr(self, "network_"):
+            raise ModelError("this IncrementNetwork is not fitted yet. Try fit(observations) first.")
+        return self._closure(self.network_, self._K)
+
+    def _closure(self, network: TorchRegressor, K: int) -> StencilClosure:
+        from l96bench.estimators.regressors import StencilClosure
+        from l96bench.estimators.ring import stencil_index
+
+        return StencilClosure(network, stencil_index(K, self.radius))
+
+    def given_U(self, X: ArrayLike, U: ArrayLike) -> StencilClosure:
+        """Return the same network fitted to true X and U, both (time, K)."""
+        states, forcing = np.asarray(X, dtype=np.float64), np.asarray(U, dtype=np.float64)
+        seen = np.ones(states.shape, dtype=bool)
+        network = self._fitted(states, forcing, seen, checked_random_state(self.random_state))
+        return self._closure(network, states.shape[1])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(radius={self.radius}, passes={self.passes}, random_state={self.random_state})"
 
 
 class AugmentedPolynomial(_LearnedPolynomial):

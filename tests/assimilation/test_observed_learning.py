@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from l96bench.assimilation import (
     AugmentedPolynomial,
     ClimateInversion,
+    IncrementNetwork,
     IncrementPolynomial,
     Network,
     ObservedSeries,
@@ -18,6 +19,7 @@ from l96bench.assimilation import (
     observed_climate,
 )
 from l96bench.errors import L96BenchError, ModelError
+from l96bench.estimators import TorchRegressor
 
 K, F = 8, 20.0
 TRUE = RedNoiseModel(np.array([[-0.5], [-0.9]]), 1.0, 0.2)
@@ -65,6 +67,34 @@ def test_every_pass_adds_damping_and_the_first_the_most() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("points", [None, (0, 1, 3, 4, 5, 7)])
+def test_a_network_of_one_point_finds_what_a_line_finds(points: tuple[int, ...] | None) -> None:
+    """Both see the increments of the same filter, at the points that are observed."""
+    series = observed(200.0, points)
+    network = TorchRegressor(hidden=(8,), epochs=20, min_steps=300)
+    found = IncrementNetwork(network, radius=0, inflation=1.2).fit(series)
+    line = IncrementPolynomial(degree=1, inflation=1.2).fit(series)
+    x = np.linspace(-2.0, 8.0, 11)[:, None].repeat(K, axis=1)
+    fitted = np.polyfit(x[:, 0], found.closure().predict(x)[:, 0], 1)[0]
+    assert fitted == pytest.approx(line.coef_[1], abs=0.12)
+    assert abs(line.coef_[1]) > 0.25
+
+
+@pytest.mark.slow
+def test_a_second_pass_of_a_network_adds_damping() -> None:
+    network = TorchRegressor(hidden=(8,), epochs=20, min_steps=300)
+    x = np.linspace(-2.0, 8.0, 11)[:, None].repeat(K, axis=1)
+    once, twice = (
+        IncrementNetwork(network, radius=0, inflation=1.2, passes=passes).fit(observed(200.0)).closure().predict(x)
+        for passes in (1, 2)
+    )
+    slopes = [np.polyfit(x[:, 0], each[:, 0], 1)[0] for each in (once, twice)]
+    assert slopes[1] < 1.2 * slopes[0] < 0.0
+    with pytest.raises(L96BenchError, match="at least one pass"):
+        IncrementNetwork(passes=0).fit(observed(200.0))
+
+
+@pytest.mark.slow
 def test_augmentation_ends_near_the_closure() -> None:
     """Without the noise in its model the filter takes it for a stronger damping."""
     found = AugmentedPolynomial("wilks-f20", (1.0, 0.5)).fit(observed(200.0))
@@ -79,7 +109,7 @@ def test_two_points_show_the_closure_by_their_climate(monkeypatch: pytest.Monkey
     assert found.closure().K == K
 
 
-@pytest.mark.parametrize("kind", [IncrementPolynomial, AugmentedPolynomial, ClimateInversion])
+@pytest.mark.parametrize("kind", [IncrementPolynomial, IncrementNetwork, AugmentedPolynomial, ClimateInversion])
 def test_given_u(kind: type) -> None:
     rng = np.random.default_rng(0)
     X = 3.0 + 4.0 * rng.standard_normal((500, K))
