@@ -11,6 +11,7 @@ from .network import NetworkClosure, TorchRegressor
 from .network_ensembles import DeepEnsembleClosure, DeepEnsembleRegressor, DropoutRegressor, DropoutStep
 from .nudged import CoupledOnlineRegressor
 from .online_training import OnlineNetworkRegressor, OnlineStochasticRegressor
+from .past_likelihood import PastLikelihoodClosure, PastLikelihoodRegressor
 from .recurrences import RecurrentStep
 from .recurrent import RecurrentRegressor
 from .regressors import AR1Regressor, LaggedStep, LocalRegressor, PolynomialRegressor, StencilClosure
@@ -55,6 +56,8 @@ __all__ = [
     "OneForAll",
     "OnlineNetworkRegressor",
     "OnlineStochasticRegressor",
+    "PastLikelihoodClosure",
+    "PastLikelihoodRegressor",
     "PolynomialRegressor",
     "ProbabilisticRecurrentRegressor",
     "RecurrentRegressor",

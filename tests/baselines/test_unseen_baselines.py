@@ -17,6 +17,8 @@ LEAST = {
     "up_in_context": 30.0,
     "up_nearest": 30.0,
     "up_network": 20.0,
+    "up_past_likelihood": 30.0,
+    "up_past_likelihood_quartic": 30.0,
     "up_ppo": 20.0,
     "up_probabilistic_rnn": 20.0,
     "up_quartic": 20.0,
@@ -28,11 +30,15 @@ LEAST = {
     "up_similarity_rnn": 50.0,
 }
 """The least score after three systems of 30 MTU; there are few steps of training."""
-BLIND = {"up_in_context", "up_network", "up_probabilistic_rnn", "up_quartic", "up_quartic_ar1"}
+BLIND = {
+    *("up_in_context", "up_past_likelihood", "up_past_likelihood_quartic"),
+    *("up_network", "up_probabilistic_rnn", "up_quartic", "up_quartic_ar1"),
+}
 
 
 SHORT = {
     "up_in_context": {"n_systems": 100, "steps": 150, "closure_model": SimilarityRecurrentRegressor(min_steps=300)},
+    "up_past_likelihood": {"closure_model": SimilarityRecurrentRegressor(min_steps=300)},
     "up_ppo": {"steps": 200_000},
     "up_similarity_rnn": {"min_steps": 300},
 }

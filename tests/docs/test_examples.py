@@ -30,6 +30,8 @@ SLOW = {
     "l96bench.envs.train",
     "l96bench.estimators.GaussianProcessClosure",
     "l96bench.estimators.InContextRegressor",
+    "l96bench.estimators.PastLikelihoodClosure",
+    "l96bench.estimators.PastLikelihoodRegressor",
     "l96bench.estimators.SampledGaussianProcess",
     "l96bench.estimators.SparseGaussianProcess",
     "l96bench.tasks.OnlineRollout",

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from l96bench.dynamics.closures import as_closure, checked_start, checked_step
+from l96bench.dynamics.resolved import rollout
 from l96bench.errors import ModelError
 from l96bench.estimators import (
     AR1Regressor,
     InContextRegressor,
     NearestSystem,
     OneForAll,
+    PastLikelihoodRegressor,
     PolynomialRegressor,
     SimilarityNetwork,
     SimilarityPolynomial,
@@ -42,6 +44,8 @@ MODELS: list[Any] = [
     SimilarityNetwork((4,)),
     SMALL,
     InContextRegressor(SMALL, **TINY),
+    PastLikelihoodRegressor(SimilarityPolynomial(2, noise=False)),
+    PastLikelihoodRegressor(SMALL),
 ]
 
 
@@ -62,7 +66,7 @@ def samples(n: int = 400, noise: float = 0.0) -> list[SystemSamples]:
 
 
 def closure_of(model: Any, regime: Regime = OTHER) -> Any:
-    told = isinstance(model, OneForAll | InContextRegressor)
+    told = isinstance(model, OneForAll | InContextRegressor | PastLikelihoodRegressor)
     return as_closure(model.closure(0.01) if told else model.closure(0.01, regime))
 
 
@@ -206,3 +210,66 @@ def test_the_past_tells_strong_coupling_from_weak() -> None:
     total, count = np.split(state, np.cumsum(step.sizes)[:-1], axis=1)[2:]
     found, true = (2.0 * each[:, 0] + each[:, 1] for each in (step._told(total, count), truth))
     assert np.std(found - true) < 0.8 * np.std(true)
+
+
+@pytest.mark.slow
+def test_the_likeliest_system_is_found_of_pasts_that_the_filters_own_model_has_made() -> None:
+    """Systems drawn by chance, run by the resolved model under the fitted law, and observed with errors of 1."""
+    model = PastLikelihoodRegressor(SimilarityPolynomial(noise=False)).fit(
+        make_task("unseen-physics/interpolate-v1").miniature().train
+    )
+    rng = np.random.default_rng(4)
+    regimes = [
+        Regime(f"drawn-{i}", 8, 32, rng.uniform(12.0, 28.0), h=rng.uniform(0.5, 1.2), c=rng.uniform(3.0, 10.0))
+        for i in range(12)
+    ]
+    truth = np.array([(each.F, np.log(each.h), np.log(each.c)) for each in regimes])
+    runs = [
+        rollout(model.filter_.closure(0.01, each), rng.normal(3.0, 4.0, (1, 8)), 20.0, regime=each, interval=0.05)
+        for each in regimes
+    ]
+    past = np.stack([run.X[-200:, 0] for run in runs], axis=1)
+    past += rng.standard_normal(past.shape)
+    found = model.estimate(past)
+    assert np.all(misfit(model, past, found) <= misfit(model, past, truth) + 1e-6)
+    assert np.abs(found[:, 0] - truth[:, 0]).mean() < 0.6
+    strength = (found - truth) @ [0.0, 2.0, 1.0]
+    assert np.std(strength) < 0.6 * np.std(truth @ [0.0, 2.0, 1.0])
+    alone = model.estimate(past[:, 3:4])
+    np.testing.assert_allclose(alone[0], found[3], rtol=1e-7)
+
+
+def misfit(model: PastLikelihoodRegressor, past: Array, told: Array) -> Array:
+    """What the class promises to minimize, by a loop over rows and the resolved model's own roll-out."""
+    found = []
+    for row, (F, h, c) in enumerate(told):
+        regime = Regime("told", 8, 32, F, h=float(np.exp(h)), c=float(np.exp(c)))
+        closure, X, total = model.filter_.closure(0.01, regime), past[0, row], 0.0
+        for time in range(1, len(past)):
+            ahead = rollout(closure, X[None], 0.1, regime=regime, interval=0.05).X[1, 0]
+            d = past[time, row] - ahead
+            total += np.square(d).sum() if time > 10 else 0.0
+            X = ahead + model.gain_ * d
+        ends = [(8.0, 33.0), np.log((0.33, 1.4)), np.log((1.0, 13.5))]
+        centre, spread = np.mean(ends, axis=1), np.ptp(ends, axis=1) / np.sqrt(12.0)
+        found.append(total / model.variance_ + np.square((np.array([F, h, c]) - centre) / spread).sum())
+    return np.array(found)
+
+
+def test_a_noisy_polynomial_is_refused() -> None:
+    with pytest.raises(ModelError, match="noise=False"):
+        PastLikelihoodRegressor(SimilarityPolynomial()).fit(samples())
+
+
+def test_members_share_what_their_past_tells() -> None:
+    closure = PastLikelihoodRegressor(SimilarityPolynomial(2, noise=False)).fit(samples()).closure(0.01)
+    past = np.random.default_rng(0).normal(3.0, 4.0, (60, 2, 8))
+    X = past[-1]
+    closure.start(4, np.random.default_rng(0))
+    closure.remember(past[:, [0, 1, 1, 0]])
+    U = closure.step(X[[0, 0, 1, 0]])
+    np.testing.assert_array_equal(U[0], U[3])
+    assert np.abs(U[0] - U[1]).max() > 1e-6
+    closure.start(1, np.random.default_rng(0))
+    closure.remember(past[:, 1:])
+    np.testing.assert_array_equal(closure.step(X[1:])[0], U[2])
