@@ -48,10 +48,11 @@ def init(
 @app.command()
 def export(
     entry: Entry,
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or with --add an old one.")],
     regime: Annotated[list[str] | None, typer.Option(help="Regime or track; repeat for several.")] = None,
     seed: Annotated[int, typer.Option(help="Training seed.")] = 0,
     author: Annotated[list[str] | None, typer.Option(help="Of the submission; repeat for several.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add the regimes to a folder that was exported before.")] = False,
 ) -> None:
     """Train an entry and write it as a submission, which is scored without the entry's code.
 
@@ -59,7 +60,8 @@ def export(
     """
     from l96bench.submissions.entry_export import export_entry
 
-    export_entry(entry, folder, regime, seed, authors=author or ("l96bench",), report=partial(print, flush=True))
+    report = partial(print, flush=True)
+    export_entry(entry, folder, regime, seed, authors=author or ("l96bench",), add=add, report=report)
     print(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from l96bench.submissions.export import write_content
 from l96bench.submissions.fields import SUBMISSION_FILE
 from l96bench.submissions.folder import SubmissionFolder
 from l96bench.submissions.names import resolve
+from l96bench.submissions.plain_yaml import read_yaml
 from l96bench.submissions.submission import SCHEMA
 from l96bench.tasks.base import Task
 from l96bench.tasks.registry import list_tasks, make_task
@@ -28,22 +29,28 @@ def export_entry(
     seed: int = 0,
     *,
     authors: Sequence[str] = ("l96bench",),
+    add: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train an entry once for each regime, as `l96bench run` does, and write it as a submission into a new folder.
 
     Regimes may be tracks too; by default they are those of the quick board. The folder appears when all of it is
-    written. Raises UnknownIdError for an unknown entry or a regime that it does not enter, ModelError for a model that
-    no artifact can hold, such as one with coefficients that a filter estimates, and L96BenchError if the folder exists.
+    written. With `add` the regimes are added to a folder that was written of the same entry and seed, whose authors and
+    texts stay as they are. Raises UnknownIdError for an unknown entry or a regime that it does not enter, ModelError
+    for a model that no artifact can hold, such as one with coefficients that a filter estimates, and L96BenchError if
+    the folder exists, or, with `add`, if it is another submission or has one of the regimes.
     """
     named = resolve(name)
     if named.kind == "folder":
         raise L96BenchError(f"{name}: expected something to train or an artifact, got a submission, which is exported")
     entry = named.entry()
-    _require_new(folder)
+    title = f"{entry.name}, seed {seed}"
     by_regime: dict[str, list[Task]] = {}
     for task in _tasks(entry, regimes):
         by_regime.setdefault(task.regime_id, []).append(task)
+    before = _before(folder, title, by_regime) if add else None
+    if before is None:
+        _require_new(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
@@ -62,7 +69,7 @@ def export_entry(
             report(f"{artifact.name}: {artifact.stat().st_size / 1000:.1f} KB{trained}")
         fields = {
             "schema": SCHEMA,
-            "name": f"{entry.name}, seed {seed}",
+            "name": title,
             "authors": list(authors),
             "kind": entry.kind,
             "inputs": entry.inputs,
@@ -73,11 +80,49 @@ def export_entry(
             "training": training,
             **described,
         }
+        if before is not None:
+            fields = _joined(before, fields)
+            for file, data in before.files.items():
+                (new / file).write_bytes(data)
         _write_yaml(new / SUBMISSION_FILE, fields)
         SubmissionFolder.read(new)
-        _require_new(folder)
-        new.rename(folder)
+        if before is None:
+            _require_new(folder)
+            new.rename(folder)
+        else:
+            _replace(folder, new, Path(temporary) / "before")
     return folder
+
+
+def _replace(folder: Path, new: Path, aside: Path) -> None:
+    """Put a new folder in the place of an old one, which is there again if that fails."""
+    folder.rename(aside)
+    try:
+        new.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+
+
+def _before(folder: Path, title: str, regimes: Iterable[str]) -> SubmissionFolder:
+    """Return the submission to which regimes are added."""
+    before = SubmissionFolder.read(folder)
+    if before.submission.name != title:
+        raise L96BenchError(f"{folder}: expected the submission {title!r}, got {before.submission.name!r}")
+    if both := set(regimes) & {make_task(id).regime_id for id in before.submission.tasks}:
+        raise L96BenchError(f"{folder}: expected regimes that it has not yet, got {', '.join(sorted(both))}")
+    return before
+
+
+def _joined(before: SubmissionFolder, added: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a submission with the tasks, artifacts and training data of further regimes."""
+    fields: dict[str, Any] = dict(read_yaml(before.files[SUBMISSION_FILE], SUBMISSION_FILE))
+    for name, value in added.items():
+        if isinstance(value, dict):
+            fields[name] = fields.get(name, {}) | value
+        elif name in ("tasks", "training"):
+            fields[name] = [*fields.get(name, []), *value]
+    return fields
 
 
 def _tasks(entry: Entry, regimes: Sequence[str] | None) -> list[Task]:

@@ -214,3 +214,47 @@ def test_the_command_writes_what_the_check_finds_in_order(tmp_path: Path, capsys
         main(["export", "linear", str(folder)])
     assert ended.value.code == 2
     assert "expected a folder that does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_regimes_are_added_to_a_folder_of_the_same_entry_and_seed(tmp_path: Path) -> None:
+    folder = export_entry("quartic_ar1", tmp_path / "mine", ["wilks-f20"], seed=0, authors=["A. Author"])
+    (folder / "README.md").write_text("mine")
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    export_entry("quartic_ar1", folder, ["arnold-c4", "three-scale"], add=True)
+    after = SubmissionFolder.read(folder)
+    whole = SubmissionFolder.read(
+        export_entry("quartic_ar1", tmp_path / "w", ["wilks-f20", "arnold-c4", "three-scale"])
+    )
+    assert after.submission.authors == ["A. Author"]
+    assert after.submission.model_dump(exclude={"authors"}) == whole.submission.model_dump(exclude={"authors"})
+    assert {name: after.files[name] for name in before if name != "submission.yaml"} == {
+        name: data for name, data in before.items() if name != "submission.yaml"
+    }
+    assert set(whole.files) < set(after.files)
+    assert not list(tmp_path.glob(".mine*"))
+    for name, seed, regime, fault in (
+        ("quartic_ar1", 0, "arnold-c4", "regimes that it has not yet, got arnold-c4"),
+        ("quartic_ar1", 1, "wide-k36", "expected the submission 'fitted quartic"),
+        ("quartic", 0, "wide-k36", "expected the submission 'fitted quartic, seed 0'"),
+    ):
+        with pytest.raises(L96BenchError, match=fault):
+            export_entry(name, folder, [regime], seed, add=True)
+    assert SubmissionFolder.read(folder).files == after.files
+    with pytest.raises(L96BenchError):
+        export_entry("quartic", tmp_path / "nothing", ["wilks-f20"], add=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_added_leaves_the_folder_as_it_was(tmp_path: Path) -> None:
+    folder = export_entry("quartic", tmp_path / "mine", ["wilks-f20"])
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+
+    def interrupted(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_entry("quartic", folder, ["arnold-c4"], add=True, report=interrupted)
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+    assert not list(tmp_path.glob(".mine*"))
