@@ -147,7 +147,9 @@ def _training(entry: Entry, task: Task) -> dict[str, str]:
 
 def _require_new(folder: Path) -> None:
     if os.path.lexists(folder):
-        raise L96BenchError(f"{folder}: expected a folder that does not exist; choose another name or remove it")
+        raise L96BenchError(
+            f"{folder}: expected a folder that does not exist; choose another name, or try add=True (--add)"
+        )
 
 
 def _write_yaml(path: Path, fields: dict[str, Any]) -> None:
