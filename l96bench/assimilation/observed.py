@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,8 @@ class ObservedTrack:
         The track's name, and that of the two-scale truth.
     network : Network
         How the truth is observed.
+    system : Regime, optional
+        The truth of a season, which has other parameters than that of the name.
 
     Examples
     --------
@@ -51,11 +54,12 @@ class ObservedTrack:
     id: str
     regime_id: str
     network: Network
+    system: Regime | None = None
 
     @property
     def regime(self) -> Regime:
         """The system."""
-        return get_regime(self.regime_id)
+        return get_regime(self.regime_id) if self.system is None else self.system
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -178,7 +182,13 @@ class ObservedSeries:
 
 
 def observe(
-    track: ObservedTrack, part: str, duration: float, draw: int | None = None, progress: bool | None = None
+    track: ObservedTrack,
+    part: str,
+    duration: float,
+    draw: int | None = None,
+    progress: bool | None = None,
+    *,
+    seed: Sequence[int] | None = None,
 ) -> dict[str, Array]:
     """Simulate the truth and observe it; the truth is not kept.
 
@@ -197,6 +207,8 @@ def observe(
         Seed of observations that are drawn anew; the registered ones if not given.
     progress : bool, optional
         Show progress; by default when standard error is a terminal.
+    seed : sequence of int, optional
+        Seed words in the place of those.
 
     Returns
     -------
@@ -210,7 +222,8 @@ def observe(
     >>> {name: array.shape for name, array in arrays.items()}
     {'values': (20, 8)}
     """
-    words = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part}"), *([] if draw is None else [draw])]
+    own = [track.regime.word, DATA_VERSION, seed_word(f"{track.id} {part}"), *([] if draw is None else [draw])]
+    words = own if seed is None else list(seed)
     window = track.network.window
     truth = simulate(
         track.regime, duration + window, interval=window, seed=words, store_fast=False, progress=progress

@@ -70,7 +70,7 @@ def season_hand_out(
     secret: Secret = None,
     board: Board = None,
 ) -> None:
-    """For maintainers: write the observations of a season, to which entrants fit equations."""
+    """For maintainers: write the observations of a season, from which entrants learn equations or closures."""
     board = board or find_board(new=True)
     from l96bench.seasons.record import default_secret, read_secret
     from l96bench.seasons.scoring import hand_out

@@ -17,7 +17,7 @@ from l96bench.results.score import Value
 from l96bench.seasons.data import RANGES
 from l96bench.seasons.record import SeasonRecord, record_path, season_names
 from l96bench.seasons.scoring import results_folder
-from l96bench.seasons.tasks import has_parameters
+from l96bench.seasons.tasks import drawn_regimes
 
 __all__ = ["check_season_pages", "season_page", "season_pages", "write_season_pages"]
 
@@ -59,7 +59,7 @@ def season_page(board: Path, name: str) -> str:
         sections.append((family(rows[0].season.family).title, task, table, summary(changes, level)))
     ranges = ", ".join(f"{key} by up to {100 * reach:g} %" for key, reach in RANGES.items())
     season = None if record.secret is None else record.season()
-    drawn = [season.regime(each, True) for each in record.regimes if has_parameters(each)] if season else []
+    drawn = [season.regime(each, True) for each in drawn_regimes(record.regimes)] if season else []
     return render_template("season.md.j2", record=record, sections=sections, ranges=ranges, drawn=drawn)
 
 

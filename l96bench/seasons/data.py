@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import ArchivePart, Track, make_archive
+from l96bench.assimilation.observed import ObservedTrack, observe
 from l96bench.data.generate import SeedOf, generate
 from l96bench.data.splits import CASES, Cases, Split
 from l96bench.data.store import fetch_unrecorded
@@ -95,6 +96,13 @@ class Season:
     def archive(self, track: Track, part: ArchivePart, progress: bool | None = None) -> Arrays:
         """Return the arrays of a part with the season's seeds, from the cache, as `arrays` does."""
         return self._kept(track, part, make=lambda: make_archive(track, part, progress))
+
+    def observations(
+        self, track: ObservedTrack, part: str, duration: float, progress: bool | None = None
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the arrays of observations with the season's seeds, from the cache, as `arrays` does."""
+        seed = self.words(track.id, "observations", part)
+        return self._kept(track, part, duration, make=lambda: observe(track, part, duration, None, progress, seed=seed))
 
     def _kept(self, *what: object, make: Callable[[], Arrays]) -> Arrays:
         # What the arrays depend on names their place: no two seasons meet there, and the secret is not to be read off.

@@ -135,8 +135,9 @@ def score_season(
 def hand_out(board: Path, name: str, secret: bytes, folder: Path) -> list[Path]:
     """Write what entrants of a season need before they hand in, and the digests of its data; return the new files.
 
-    These are the observations of equation recovery: a file ``FAMILY-TRACK.npz`` a track, with an array (time, variable)
-    for each problem under its id. Raises DataError as `score_season`, and if nothing is needed.
+    These are observations: a file ``FAMILY-TRACK.npz`` a track, of equation recovery with an array (time, variable) for
+    each problem under its id, of closures from observations with the arrays of each data set, and F. Raises DataError
+    as `score_season`, and if nothing is needed.
     """
     scoring = _begin(board, name, secret, 1)
     written = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from l96bench.assimilation.archive import ArchivePart, Track
+from l96bench.assimilation.observed import OBSERVED_TRACKS, ObservedTrack
 from l96bench.data.instances import InstanceSeed
 from l96bench.data.splits import Cases, Split, data_regimes, get_split
 from l96bench.errors import L96BenchError
@@ -18,6 +19,7 @@ from l96bench.tasks.sources import REGISTERED, TRAINING_SPLITS, Source, digests_
 __all__ = [
     "SeasonSource",
     "default_regimes",
+    "drawn_regimes",
     "has_parameters",
     "season_families",
     "season_regimes",
@@ -78,6 +80,14 @@ class SeasonSource:
         """Return the arrays of the season's archive, from the cache."""
         return self.season.archive(track, self.part(track, part), progress)
 
+    def hidden(self) -> SeasonSource:
+        """Return the season at its drawn parameters, which nobody knows while models learn from observations of it."""
+        return replace(self, drawn=True)
+
+    def observed(self, track: ObservedTrack, part: str, duration: float, progress: bool | None) -> Arrays:
+        """Return the season's observations of its system, from the cache; entrants get them."""
+        return self.season.observations(track, part, duration, progress)
+
     def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
         """Return the seed words of the season's system for a problem of equation recovery.
 
@@ -96,7 +106,7 @@ class SeasonSource:
 
 def season_families() -> list[str]:
     """Return the families that seasons can have."""
-    return [name for name, family in families().items() if family.redrawn]
+    return [name for name, family in families().items() if family.redrawn or family.has_seasons]
 
 
 def season_regimes() -> list[str]:
@@ -114,8 +124,14 @@ def has_parameters(regime_id: str) -> bool:
     return regime_id in data_regimes()
 
 
+def drawn_regimes(ids: Sequence[str]) -> list[str]:
+    """Return the regimes whose parameters a season draws for some regimes and tracks."""
+    observed = {id: track.regime_id for id, track in OBSERVED_TRACKS.items()}
+    return list(dict.fromkeys(observed.get(id, id) for id in ids if id in observed or has_parameters(id)))
+
+
 def season_task(task: Task, season: Season, drawn: bool = False) -> Task:
     """Return a task with the same id that is tested on a season's data; L96BenchError if its family has no seasons."""
-    if not task.redrawn:
+    if not (task.redrawn or task.has_seasons):
         raise L96BenchError(f"expected a task of {', '.join(season_families())}, got {task.id}")
     return shared(replace(task, source=SeasonSource(season, drawn, task.source)))

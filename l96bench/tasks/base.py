@@ -66,8 +66,8 @@ class Task(ABC):
         Rough duration of an evaluation; the longest are started first.
     env_id, env_option : str or None, str
         Id of the family's Gymnasium environment, if any, and its argument that names the regime (or track).
-    redrawn : bool
-        Whether test data are the source's, which can then draw them anew: from a seed, or the secret of a season.
+    redrawn, has_seasons : bool
+        Whether a seed can draw its test data anew, as a season's secret can then; whether only a season's secret can.
     artifact_kinds, heeds : tuple of str
         The kinds of files that can be scored (onnx, equations, predictions), and what a submission may say of how its
         file is run: names of fields of `Described`.
@@ -98,6 +98,7 @@ class Task(ABC):
     env_id: ClassVar[str | None] = None
     env_option: ClassVar[str] = "regime"
     redrawn: ClassVar[bool] = False
+    has_seasons: ClassVar[bool] = False
     heeds: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -382,9 +383,8 @@ class Task(ABC):
     # A task pickles as its parameters, without data or results, and brings a regime that only this process knows.
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {each.name: getattr(self, each.name) for each in fields(self)}
-        regime = other_regimes().get(self.regime_id)
-        return state if regime is None else {**state, "_regime": regime}
+        state, own = {each.name: getattr(self, each.name) for each in fields(self)}, other_regimes().get(self.regime_id)
+        return state if own is None else {**state, "_regime": own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         regime = state.pop("_regime", None)

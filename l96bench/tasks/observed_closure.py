@@ -107,6 +107,7 @@ class ObservedClosure(Task):
     seconds: ClassVar[float] = 40.0
     env_id: ClassVar[str | None] = "l96bench/ObservedClosure-v2"
     env_option: ClassVar[str] = "track"
+    has_seasons: ClassVar[bool] = True
     heeds: ClassVar[tuple[str, ...]] = ("step",)
 
     @classmethod
@@ -117,7 +118,9 @@ class ObservedClosure(Task):
     @property
     def track(self) -> ObservedTrack:
         """The system and the network."""
-        return ObservedTrack.get(self.regime_id)
+        track = ObservedTrack.get(self.regime_id)
+        system = self.source.hidden().regime(track.regime_id)
+        return track if system == track.regime else replace(track, system=system)
 
     @property
     def regime(self) -> Regime:
@@ -130,7 +133,7 @@ class ObservedClosure(Task):
         if self.alone:
             raise L96BenchError(f"{self.id}: a model is fitted to the observations alone; expected no use of the test")
         scorer = OnlineRollout(self.track.regime_id) if self.scorer is None else self.scorer
-        return shared(replace(scorer, source=self.source, gives_past=False))
+        return shared(replace(scorer, source=self.source.hidden(), gives_past=False))
 
     @cached_property
     def train(self) -> ObservedSeries:
@@ -147,7 +150,16 @@ class ObservedClosure(Task):
         if split not in OBSERVED_PARTS:
             return self.online.make(split, progress)
         duration = self.duration if split == "observations" else self.validation
-        return observe(self.track, split, duration, self.draw, progress)
+        if self.draw is not None:
+            return observe(self.track, split, duration, self.draw, progress)
+        return self.source.observed(self.track, split, duration, progress)
+
+    def handout(self) -> dict[str, NDArray[np.float64]]:
+        """Return the observations of a season, by split and array, and the forcing F that the resolved model knows."""
+        if self.track.system is None:
+            return {}
+        arrays = {f"{split}/{name}": each for split in OBSERVED_PARTS for name, each in self.arrays(split).items()}
+        return arrays | {"F": np.array(self.regime.F)}
 
     def key(self, split: str) -> str:
         """Return ``track/split``, and ``regime/split`` for those of the test."""
@@ -177,7 +189,7 @@ class ObservedClosure(Task):
     @property
     def training_task(self) -> Self:
         """The task that entries get: the observations, and nothing else."""
-        return shared(replace(self, alone=True, scorer=None, source=self.source.training(self).source))
+        return shared(replace(self, alone=True, scorer=None))
 
     def fit(self, model: Any, budget: float | None = None) -> float:
         """Fit a model in place to the observations, or the first `budget` MTU of them, and return the CPU seconds.
@@ -204,7 +216,7 @@ class ObservedClosure(Task):
             differences = parts.replicates - other.replicates
             parts.metrics["fresh_score"] = value_of(other.score, other.replicates)
             parts.metrics["fresh_difference"] = value_of(parts.score - other.score, differences)
-        if callable(getattr(original, "given_U", None)):
+        if callable(getattr(original, "given_U", None)) and self.track.system is None:  # whose U nobody is given
             given = original.given_U(np.array(online.train.X), np.array(online.train.U))
             best = online.assess(online.as_run(given), work)
             parts.metrics["share"] = Value(value=parts.score / best.score if best.score > 0.0 else 0.0)
@@ -237,7 +249,12 @@ class ObservedClosure(Task):
         def evaluate() -> Result:
             found = reference.evaluate()
             return found.model_copy(
-                update={"task": self.id, "task_version": self.version, "data_digests": self.data_digests}
+                update={
+                    "task": self.id,
+                    "task_version": self.version,
+                    "data_digests": self.data_digests,
+                    "split": self.source.label,
+                }
             )
 
         info: ModelInfo = reference.info

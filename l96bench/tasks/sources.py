@@ -6,12 +6,13 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l96bench.assimilation.archive import PARTS, ArchivePart, Track, make_archive
+from l96bench.assimilation.observed import ObservedTrack, observe
 from l96bench.data.generate import generate
 from l96bench.data.instances import InstanceSeed
 from l96bench.data.splits import CASES, Cases, Split, get_split, split_regime, split_seed
@@ -79,6 +80,12 @@ class Source(Protocol):
     def archived(self, track: Track, part: str, progress: bool | None) -> Arrays:
         """Cycle a part of a track's assimilation archive."""
 
+    def hidden(self) -> Source:
+        """Return the source of the systems that models know by observations alone: this one, except in a season."""
+
+    def observed(self, track: ObservedTrack, part: str, duration: float, progress: bool | None) -> Arrays:
+        """Simulate and observe a track."""
+
     def instance_seed(self, base: str, problem: str = "") -> InstanceSeed:
         """Return what the system of a problem of equation recovery is drawn from; None for the registered ones."""
 
@@ -89,8 +96,22 @@ class Source(Protocol):
         """Return the task whose training data this one shares."""
 
 
+class _Known:
+    """What sources of known systems share."""
+
+    __slots__ = ()
+
+    def hidden(self) -> Self:
+        """Return this source."""
+        return self
+
+    def observed(self, track: ObservedTrack, part: str, duration: float, progress: bool | None) -> Arrays:
+        """Simulate and observe a track."""
+        return observe(track, part, duration, progress=progress)
+
+
 @dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(_Known):
     """Full-size data sets with recorded digests; without any, those of the first making on this machine are kept."""
 
     label: ClassVar[str] = "test"
@@ -145,7 +166,7 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
-class Miniature:
+class Miniature(_Known):
     """Small data sets made in seconds, once on a machine whose cache can be written, without recorded digests."""
 
     label: ClassVar[str] = "test"
@@ -201,7 +222,7 @@ def fewer(n: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(_Known):
     """Test data drawn anew from a seed and kept in memory: a fifth of the trajectories, half of the segments of cycles.
 
     Training data are those of another source (`learned`), as are the systems and their warmer climates.

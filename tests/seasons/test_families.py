@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
+from l96bench.assimilation import ObservedSeries
+from l96bench.board.season_page import season_page
 from l96bench.board.seasons import revealed_seasons
 from l96bench.board.tables import make_tables
 from l96bench.data.store import array_digest
@@ -27,6 +29,7 @@ from l96bench.submissions.folder import submit_folder
 from l96bench.tasks.artifacts import Content
 from l96bench.tasks.base import Task
 from l96bench.tasks.equation_recovery import EquationRecovery
+from l96bench.tasks.observed_closure import ObservedClosure
 from l96bench.tasks.registry import families, make_task, tasks_given_as
 from tests.examples import filled_example
 
@@ -39,17 +42,16 @@ def minis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_process: None) -> 
         yield
 
 
-def test_all_families_have_seasons_but_one() -> None:
-    """Observations of a known system prove nothing about what a closure was trained on."""
+def test_all_families_have_seasons() -> None:
     ours = {name for name, each in families().items() if "l96bench." in each.__module__}
-    assert set(season_families()) == ours - {"observed-closure"}
-    assert default_regimes(season_families()) == ["wilks-f20", "dense", "single", "interpolate"]
+    assert set(season_families()) == ours
+    assert default_regimes(season_families()) == ["wilks-f20", "dense", "single", "wilks-f20-dense", "interpolate"]
 
 
 @pytest.mark.slow
 def test_instances_and_archives_come_from_the_secret() -> None:
     tried = ("da-increment/dense", "equation-recovery/single", "subgrid-forcing-memory/wilks-f20")
-    for id in (f"{each}-v1" for each in (*tried, "unseen-physics/extrapolate")):
+    for id in (f"{each}-v1" for each in (*tried, "observed-closure/arnold-c4-fixed", "unseen-physics/extrapolate")):
         public, secret = make_task(id), Season("trial", bytes(range(32)))
         tasks = [season_task(public, each) for each in (secret, Season("trial", bytes(32)))]
         digests = [set(each.data_digests.values()) for each in (public, *tasks)]
@@ -168,3 +170,54 @@ def test_looked_up_equations_fall_in_a_season() -> None:
     assert [flag.kind for flag in table.rows[0].flags] == ["falls"]
     wrong, verdicts = verify_season(board, "trial")
     assert (wrong, {each.status for each in verdicts}) == ([], {IDENTICAL})
+
+
+@pytest.mark.slow
+def test_an_entrant_learns_from_observations_of_a_system_that_nobody_knows(tmp_path: Path) -> None:
+    """Its file is scored at the drawn parameters, beside a script that is fitted to the same observations."""
+    board, secret = Path("leaderboard"), bytes(range(32))
+    family, track = "observed-closure", "wilks-f20-sparse"
+    public = make_task(f"{family}/{track}-v1")
+    assert isinstance(public, ObservedClosure)
+    season = Season("trial", secret)
+    SeasonRecord(
+        name="trial", opened=date(2026, 9, 1), families=[family], regimes=[track], commitment=season.commitment
+    ).write(record_path(board, "trial"))
+    [path] = hand_out(board, "trial", secret, tmp_path / "out")
+    task = season_task(public, season)
+    assert isinstance(task, ObservedClosure)
+    assert task.regime == season.regime("wilks-f20", drawn=True) != public.regime
+    with np.load(path) as given:
+        recorded = SeasonRecord.read(record_path(board, "trial")).digests
+        for name in ("values", "points"):
+            key = f"{track}/season trial/observations/{name}"
+            assert recorded[key] == array_digest(given[f"observations/{name}"])
+        assert given["F"] == task.regime.F
+        values = np.full((len(given["observations/values"]), 8), np.nan)
+        np.put_along_axis(values, given["observations/points"].astype(int), given["observations/values"], axis=1)
+        series = ObservedSeries(values, task.track.network, float(given["F"]))
+    np.testing.assert_array_equal(series.values, task.train.values)
+    assert not np.array_equal(np.nan_to_num(series.values), np.nan_to_num(public.train.values))
+    model = find_entry("ob_increments_linear")[0].make(public.training_task, 0).fit(series)
+    mine = Path("mine")
+    filled_example(mine, family)
+    fields = yaml.safe_load((mine / "submission.yaml").read_text())
+    fields |= {"tasks": [public.id], "artifacts": {track: "closure.onnx"}}
+    (mine / "submission.yaml").write_text(yaml.safe_dump(fields))
+    (mine / "equations.yaml").unlink()
+    (mine / "closure.onnx").write_bytes(public.export(model).value)
+    [own] = submit_folder(mine, board)
+    rows = score_season(board, "trial", secret, [own.slug, "ob_increments_linear"])
+    [file] = [row for row in rows if row.submission is not None]
+    [script] = [row for row in rows if row.model.name == "analysis increments, linear"]
+    assert file.score.value == pytest.approx(script.score.seeds[0].value, abs=1e-9)
+    assert script.metrics["fresh_score"].value == pytest.approx(script.score.value, abs=30.0)
+    assert "share" not in script.metrics  # nobody is given U
+    reveal_season(board, "trial", secret)
+    [table] = make_tables(read_results(board / "results"), revealed_seasons(board))
+    assert (table.rows[0].kind, table.rows[0].rank) == ("declared", None)  # the public test is another system's
+    wrong, verdicts = verify_season(board, "trial")
+    assert (wrong, {each.status for each in verdicts}) == ([], {IDENTICAL})
+    assert f"For wilks-f20, F = {task.regime.F}, h = {task.regime.h}, c = {task.regime.c}" in season_page(
+        board, "trial"
+    )
