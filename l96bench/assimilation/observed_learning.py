@@ -197,8 +197,14 @@ class IncrementNetwork(BaseEstimator):
         The network; by default 64 and 64 units with weight decay, as in ``baselines/da_stencil_network.py``.
     radius, n_members : int
         Neighbours on either side that are seen, and members of the filter.
-    inflation, length, spin_up, passes, random_state
-        As in `IncrementPolynomial`; the inflation is chosen in the first pass.
+    inflation : float, optional
+        As in `IncrementPolynomial`, chosen in the first pass.
+    length, spin_up : float
+        As in `IncrementPolynomial`.
+    passes : int
+        Through the observations.
+    random_state : int or None
+        Seed of all randomness; None draws a new one.
 
     Attributes
     ----------

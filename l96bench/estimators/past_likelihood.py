@@ -171,6 +171,13 @@ def rows_of(model: SimilarityPolynomial, told: Array) -> Array:
 class PastLikelihoodClosure:
     """The closure of each row's own system, once its past has been seen; before, that of the prior's mean.
 
+    Parameters
+    ----------
+    model : PastLikelihoodRegressor
+        Fitted.
+    dt : float
+        Step of the resolved model in MTU.
+
     Examples
     --------
     >>> import l96bench
