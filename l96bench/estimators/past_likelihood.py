@@ -118,7 +118,7 @@ class PastLikelihoodRegressor(BaseEstimator):
         check_is_fitted(self)
         past = np.asarray(past, dtype=np.float64)
         n = past.shape[1]
-        found, fits = np.empty((n, 3)), np.full(n, np.inf)
+        found, fits = np.tile(_MEAN, (n, 1)), np.full(n, np.inf)
         for start in _STARTS:
             trial = np.tile(start, (n, 1))
             misfit = self._misfit(self._innovations(past, trial), trial)
@@ -146,7 +146,7 @@ class PastLikelihoodRegressor(BaseEstimator):
     def _innovations(self, past: Array, told: Array) -> Array:
         """Return the filter's innovations (time - 1, n, K) under F, log h and log c `told` (n, 3)."""
         n = past.shape[1]
-        F, coefficients = np.ascontiguousarray(told[:, 0]), rows_of(self.filter_, told[:, 1:])
+        F, coefficients = np.ascontiguousarray(told[:, 0]), self.filter_.coefficients(*np.exp(told[:, 1:].T))
         limits = np.full(n, _LEAST), np.full(n, _MOST), F / 4.0, np.full(n, -1)
         X, d = past[0].copy(), np.empty((len(past) - 1, *past.shape[1:]))
         for time in range(len(d)):
@@ -159,13 +159,6 @@ class PastLikelihoodRegressor(BaseEstimator):
         """Return the blind closure for a resolved model that steps by `dt` MTU."""
         check_is_fitted(self)
         return PastLikelihoodClosure(self, dt)
-
-
-def rows_of(model: SimilarityPolynomial, told: Array) -> Array:
-    """Return the coefficients (n, degree + 1) of U for X of a fitted law, for log h and log c (n, 2)."""
-    h, c = np.exp(told[:, :1]), np.exp(told[:, 1:])
-    powers = (h / model._scale) ** np.arange(model.degree + 1)
-    return (model.coef_[0] + model.coef_[1] / c) * powers * h * c
 
 
 class PastLikelihoodClosure:
@@ -206,7 +199,7 @@ class PastLikelihoodClosure:
     def _begin(self, told: Array, history: Array | None = None) -> None:
         model = self._model.model_
         if isinstance(model, SimilarityPolynomial):
-            self._closure = _RowPolynomials(rows_of(model, told))
+            self._closure = _RowPolynomials(model.coefficients(*np.exp(told.T)))
         else:
             self._closure = SteppedClosure(_ToldStep(model, told), self._dt)
         self._closure.start(self._n, self._rng)

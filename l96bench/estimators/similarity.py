@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -176,10 +176,15 @@ class SimilarityPolynomial(BaseEstimator):
     def closure(self, dt: float = 0.01, regime: Regime | None = None) -> Any:
         """Return the closure of a system for a resolved model that steps by `dt` MTU."""
         regime = _told(self, regime)
-        powers = (regime.h / self._scale) ** np.arange(self.degree + 1)
-        values = (self.coef_[0] + self.coef_[1] / regime.c) * powers * regime.h * regime.c
-        mean = Polynomial([ten_digits(float(value)) for value in values])
+        mean = Polynomial([ten_digits(float(value)) for value in self.coefficients(regime.h, regime.c)])
         return _with_noise(mean, self.noise_, regime, dt) if self.noise else mean
+
+    def coefficients(self, h: ArrayLike, c: ArrayLike) -> Array:
+        """Return the coefficients of U as a polynomial of X, (degree + 1,), or a row of them for each h and c (n,)."""
+        check_is_fitted(self)
+        h, c = (np.asarray(each, dtype=np.float64)[..., None] for each in (h, c))
+        powers = (h / self._scale) ** np.arange(self.degree + 1)
+        return np.asarray((self.coef_[0] + self.coef_[1] / c) * powers * h * c)
 
 
 class SimilarityNetwork(BaseEstimator):
