@@ -146,7 +146,7 @@ class PastLikelihoodRegressor(BaseEstimator):
     def _innovations(self, past: Array, told: Array) -> Array:
         """Return the filter's innovations (time - 1, n, K) under F, log h and log c `told` (n, 3)."""
         n = past.shape[1]
-        F, coefficients = np.ascontiguousarray(told[:, 0]), self.filter_.coefficients(*np.exp(told[:, 1:].T))
+        F, coefficients = np.ascontiguousarray(told[:, 0]), self.filter_.at(*np.exp(told[:, 1:].T))
         limits = np.full(n, _LEAST), np.full(n, _MOST), F / 4.0, np.full(n, -1)
         X, d = past[0].copy(), np.empty((len(past) - 1, *past.shape[1:]))
         for time in range(len(d)):
@@ -199,7 +199,7 @@ class PastLikelihoodClosure:
     def _begin(self, told: Array, history: Array | None = None) -> None:
         model = self._model.model_
         if isinstance(model, SimilarityPolynomial):
-            self._closure = _RowPolynomials(model.coefficients(*np.exp(told.T)))
+            self._closure = _RowPolynomials(model.at(*np.exp(told.T)))
         else:
             self._closure = SteppedClosure(_ToldStep(model, told), self._dt)
         self._closure.start(self._n, self._rng)

@@ -176,10 +176,10 @@ class SimilarityPolynomial(BaseEstimator):
     def closure(self, dt: float = 0.01, regime: Regime | None = None) -> Any:
         """Return the closure of a system for a resolved model that steps by `dt` MTU."""
         regime = _told(self, regime)
-        mean = Polynomial([ten_digits(float(value)) for value in self.coefficients(regime.h, regime.c)])
+        mean = Polynomial([ten_digits(float(value)) for value in self.at(regime.h, regime.c)])
         return _with_noise(mean, self.noise_, regime, dt) if self.noise else mean
 
-    def coefficients(self, h: ArrayLike, c: ArrayLike) -> Array:
+    def at(self, h: ArrayLike, c: ArrayLike) -> Array:
         """Return the coefficients of U as a polynomial of X, (degree + 1,), or a row of them for each h and c (n,)."""
         check_is_fitted(self)
         h, c = (np.asarray(each, dtype=np.float64)[..., None] for each in (h, c))
