@@ -36,8 +36,8 @@ def _count_parameters(model: Any) -> int | None:
             return _count_parameters(getattr(model, inner))
     if hasattr(model, "n_parameters"):
         return int(model.n_parameters)
-    if not callable(coefficients := getattr(model, "coefficients", len)):
-        return int(np.size(coefficients))
+    if hasattr(model, "coefficients") and not callable(model.coefficients):
+        return int(np.size(model.coefficients))
     if hasattr(model, "named_steps"):
         return _count_parameters(model[-1])
     if hasattr(model, "coef_"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -163,6 +164,7 @@ def fitted(model: Any, rows: int = 300) -> Any:
         (fitted(LocalRegressor(VotingRegressor([("a", LinearRegression())]))), 5 + 1),
         (lambda X: -X, None),
         (Odd(), None),
+        (SimpleNamespace(coefficients=abs), None),  # a method of that name
         (None, None),
     ],
     ids=lambda value: type(value).__name__,
