@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AugmentedPolynomial", "IncrementNetwork", "IncrementPolynomial"]
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
 
 _INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
 """Those that are tried where none is given."""
@@ -33,12 +36,11 @@ _INFLATIONS = (1.05, 1.1, 1.2, 1.35, 1.5)
 
 @dataclass(frozen=True, slots=True)
 class _Increments:
-    """What a filter's increments show: backgrounds and what the model lacks, (row, series, K), and where it is seen."""
+    """Backgrounds of a filter, what its model lacks by the increments, (row, series, K), and where that is seen."""
 
     background: Array
     missing: Array
     seen: NDArray[np.bool_]
-    log_likelihood: float
 
 
 def _increments(
@@ -49,8 +51,8 @@ def _increments(
     length: float,
     spin_up: float,
     rng: np.random.Generator,
-) -> _Increments:
-    """Filter the observations in series of `length` MTU, and divide the mean's increments by the window."""
+) -> tuple[_Increments, float]:
+    """Filter the observations in series of `length` MTU; return what its increments show, and its log likelihood."""
     values = observations.cut(length)
     rows, n_series, K = values.shape
     mean, spread = np.nanmean(values), np.nanstd(values)
@@ -64,7 +66,18 @@ def _increments(
     first = min(round(spin_up / observations.window), rows // 2)
     background = found.forecasts[first:].mean(axis=2)
     missing = (found.states[first:].mean(axis=2) - background) / observations.window
-    return _Increments(background, missing, np.isfinite(values[first:]), float(found.log_likelihood[first:].sum()))
+    return _Increments(background, missing, np.isfinite(values[first:])), float(found.log_likelihood[first:].sum())
+
+
+def _likeliest(given: float | None, filtered: Callable[[float], tuple[T, float]]) -> tuple[float, T]:
+    """Return the inflation that is given, or else the likeliest of a few, and what a filter finds with it.
+
+    `filtered` returns what it finds and its log likelihood.
+    """
+    tried = _INFLATIONS if given is None else (given,)
+    found = [filtered(inflation) for inflation in tried]
+    best = int(np.argmax([np.nan_to_num(likelihood, nan=-np.inf) for _, likelihood in found]))
+    return tried[best], found[best][0]
 
 
 class _LearnedPolynomial(BaseEstimator):
@@ -78,11 +91,11 @@ class _LearnedPolynomial(BaseEstimator):
     def fit(self, observations: ObservedSeries) -> Self:
         """Fit to an `ObservedSeries`."""
         seed = checked_random_state(self.random_state)
-        tried = _INFLATIONS if self.inflation is None else (self.inflation,)
-        found = [self._filtered(observations, inflation, np.random.default_rng(seed)) for inflation in tried]
-        likelihoods = [np.nan_to_num(likelihood, nan=-np.inf) for _, likelihood in found]
-        best = int(np.argmax(likelihoods))
-        self.coef_, self.inflation_ = found[best][0], tried[best]
+
+        def filtered(inflation: float) -> tuple[Array, float]:
+            return self._filtered(observations, inflation, np.random.default_rng(seed))
+
+        self.inflation_, self.coef_ = _likeliest(self.inflation, filtered)
         return self
 
     def _filtered(
@@ -176,9 +189,9 @@ class IncrementPolynomial(_LearnedPolynomial):
     ) -> tuple[Array, float]:
         """Return what a model with these coefficients lacks, by the increments to it, and its log likelihood."""
         model = RedNoiseModel(coefficients[:, None], 0.0, 0.0)
-        found = _increments(observations, model, self.n_members, inflation, self.length, self.spin_up, rng)
+        found, likelihood = _increments(observations, model, self.n_members, inflation, self.length, self.spin_up, rng)
         missing = fitted_coefficients(found.background[found.seen], found.missing[found.seen], self.degree)
-        return missing, found.log_likelihood
+        return missing, likelihood
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(degree={self.degree}, random_state={self.random_state})"
@@ -250,19 +263,17 @@ class IncrementNetwork(BaseEstimator):
             raise L96BenchError(f"expected at least one pass through the observations, got passes={self.passes}")
         seed = checked_random_state(self.random_state)
 
-        def filtered(model: StateSpaceModel, inflation: float) -> _Increments:
+        def filtered(model: StateSpaceModel, inflation: float) -> tuple[_Increments, float]:
             rng = np.random.default_rng(seed)
             return _increments(observations, model, self.n_members, inflation, self.length, self.spin_up, rng)
 
         without = RedNoiseModel(np.zeros((1, 1)), 0.0, 0.0)
-        tried = _INFLATIONS if self.inflation is None else (self.inflation,)
-        found = [filtered(without, inflation) for inflation in tried]
-        best = int(np.argmax([np.nan_to_num(each.log_likelihood, nan=-np.inf) for each in found]))
-        self.inflation_, self._K = tried[best], observations.K
-        self.network_ = self._fitted(found[best].background, found[best].missing, found[best].seen, seed)
+        self.inflation_, found = _likeliest(self.inflation, partial(filtered, without))
+        self._K = observations.K
+        self.network_ = self._fitted(found.background, found.missing, found.seen, seed)
         for _ in range(1, self.passes):
             model = RedNoiseNetwork(self.network_, self.radius, 0.0, 0.0)
-            again = filtered(model, self.inflation_)
+            again, _ = filtered(model, self.inflation_)
             total = model.mean(again.background, again.background) + again.missing
             self.network_ = self._fitted(again.background, total, again.seen, seed)
         return self

@@ -101,7 +101,10 @@ def is_attack(result: Result) -> bool:
 
 
 def is_sealed(row: Result, season: Result | None) -> bool:
-    """Return whether the same artifact has a row in a season."""
+    """Return whether the same artifact has a row in a season, and its season asks about the same system."""
+    family = families().get(row.family)
+    if family is not None and family.has_seasons:
+        return False
     one, other = row.submission, None if season is None else season.submission
     return one is not None and other is not None and one.artifact_sha256 == other.artifact_sha256 is not None
 

@@ -144,8 +144,6 @@ def _make_table(results: Sequence[Result], season: SeasonRows | None, entered: S
     ordered = sorted(results, key=lambda result: (-result.score.value, result.model.name))
     found, there = flags(ordered), {} if season is None else season.rows
     sealed = {result.slug: there[result.slug] for result in ordered if is_sealed(result, there.get(result.slug))}
-    if (own_family := families().get(results[0].family)) is not None and not own_family.redrawn:
-        sealed = {}  # the season's rows are of another system
     doubted = {
         result.slug: doubts(result, difference(result, own, FRESH_LEVEL) if (own := sealed.get(result.slug)) else None)
         for result in ordered

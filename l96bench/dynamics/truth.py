@@ -288,7 +288,12 @@ def parameters(regime: Regime) -> tuple[float, ...]:
 
 def _parts(regime: Regime, state: State) -> State:
     """Return a state as the regime's kernels take it, with an empty Z where it has none and they want one."""
-    return state if fills_lanes(regime) or regime.scales == 3 else (*state, np.empty((regime.K, regime.J, 0)))
+    return (*state, np.empty((regime.K, regime.J, 0))) if _lacks_z(regime) else state
+
+
+def _lacks_z(regime: Regime) -> bool:
+    """Return whether the kernels of three scales take a regime of two."""
+    return regime.scales == 2 and not fills_lanes(regime)
 
 
 def advance(
@@ -332,6 +337,7 @@ def advance(
         raise L96BenchError(f"expected a regime with fast variables to drive, got the single-scale {regime.id!r}")
     require_reach()
     flux = regime.coupling == "flux"
+    state = _parts(regime, state)
     for start in range(0, n_steps, _CHUNK):
         n = min(_CHUNK, n_steps - start)
         piece = np.empty((0, 4, regime.K)) if stages is None else stages[start : start + n]
@@ -339,7 +345,7 @@ def advance(
             resolved_kernels.record_single_scale(state[0], regime.F, dt, n, np.empty((1, regime.K)))
         else:
             step = kernels.advance_two_scale if fills_lanes(regime) else kernels.advance_three_scale
-            step(*_parts(regime, state), regime.F, *parameters(regime), flux, dt, n, mode, piece)
+            step(*state, regime.F, *parameters(regime), flux, dt, n, mode, piece)
         report(n)
 
 
@@ -350,15 +356,16 @@ def _record(
     require_reach()
     step = max(1, _CHUNK // every)
     flux = regime.coupling == "flux"
+    state = _parts(regime, state)
+    if _lacks_z(regime):
+        out = [*out, np.empty((len(out[2]), regime.K, regime.J, 0))]
     for start in range(0, len(out[0]), step):
         pieces = [array[start : start + step] for array in out]
         if regime.scales == 1:
             resolved_kernels.record_single_scale(*state, regime.F, dt, every, pieces[0])
         else:
             record = kernels.record_two_scale if fills_lanes(regime) else kernels.record_three_scale
-            if not fills_lanes(regime) and regime.scales == 2:
-                pieces.append(np.empty((len(pieces[2]), regime.K, regime.J, 0)))
-            record(*_parts(regime, state), regime.F, *parameters(regime), flux, dt, every, *pieces)
+            record(*state, regime.F, *parameters(regime), flux, dt, every, *pieces)
         report(every * len(pieces[0]))
 
 

@@ -30,7 +30,7 @@ _LEAST, _MOST = -60.0, 80.0
 _LOW = np.array([RANGES["F"][0], *np.log([RANGES[name][0] for name in "hc"])])
 _HIGH = np.array([RANGES["F"][1], *np.log([RANGES[name][1] for name in "hc"])])
 _MEAN, _STD = (_LOW + _HIGH) / 2.0, (_HIGH - _LOW) / np.sqrt(12.0)
-"""Of the prior of F, log h and log c: those of uniform numbers in the ranges, which estimates do not leave."""
+"""The prior of F, log h and log c has the moments of uniform numbers in the ranges, which estimates do not leave."""
 _STARTS = _MEAN + _STD * (np.indices((3, 3, 3)).reshape(3, -1).T - 1.0)
 _CHANGES = 0.01 * _STD
 """By which F, log h and log c are changed to find out how the innovations depend on them."""
@@ -126,7 +126,7 @@ class PastLikelihoodRegressor(BaseEstimator):
         damping = np.full(n, 0.1)
         d = self._innovations(past, found)
         for _ in range(self.iterations):
-            changed = [self._innovations(past, found + np.eye(3)[i] * _CHANGES[i]) for i in range(3)]
+            changed = [self._innovations(past, found + change) for change in np.diag(_CHANGES)]
             slopes = np.stack([(each - d)[_SPIN_UP:] / change for each, change in zip(changed, _CHANGES, strict=True)])
             curvature = np.einsum("itnk,jtnk->nij", slopes, slopes) / self.variance_ + np.diag(_STD**-2.0)
             gradient = np.einsum("itnk,tnk->ni", slopes, d[_SPIN_UP:]) / self.variance_ + (found - _MEAN) / _STD**2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,6 @@ def export_entry(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
         new.mkdir()
-        artifacts, training = {}, []
-        described: dict[str, dict[str, Any]] = {}
-        for regime, (first, *_) in by_regime.items():
-            model, seconds = entry.train(first, seed)
-            content = first.export(model)
-            artifact = write_content(content, new, regime)
-            artifacts[regime] = artifact.name
-            for said, part in content.described.said.items():
-                described.setdefault(said, {})[regime] = part
-            training += [_training(entry, first)] if entry.is_trained(model) else []
-            trained = "" if seconds is None else f", trained in {seconds:.1f} s"
-            report(f"{artifact.name}: {artifact.stat().st_size / 1000:.1f} KB{trained}")
         fields = {
             "schema": SCHEMA,
             "name": title,
@@ -76,9 +64,7 @@ def export_entry(
             "description": entry.description or f"The entry {entry.name}.",
             "source": entry.source,
             "tasks": [task.id for tasks in by_regime.values() for task in tasks],
-            "artifacts": artifacts,
-            "training": training,
-            **described,
+            **_trained(entry, by_regime, seed, new, report),
         }
         if before is not None:
             fields = _joined(before, fields)
@@ -92,6 +78,25 @@ def export_entry(
         else:
             _replace(folder, new, Path(temporary) / "before")
     return folder
+
+
+def _trained(
+    entry: Entry, by_regime: Mapping[str, Sequence[Task]], seed: int, folder: Path, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Train an entry for each regime, write its artifacts, and return the fields of the submission about them."""
+    artifacts, training = {}, []
+    described: dict[str, dict[str, Any]] = {}
+    for regime, (first, *_) in by_regime.items():
+        model, seconds = entry.train(first, seed)
+        content = first.export(model)
+        artifact = write_content(content, folder, regime)
+        artifacts[regime] = artifact.name
+        for said, part in content.described.said.items():
+            described.setdefault(said, {})[regime] = part
+        training += [_training(entry, first)] if entry.is_trained(model) else []
+        trained = "" if seconds is None else f", trained in {seconds:.1f} s"
+        report(f"{artifact.name}: {artifact.stat().st_size / 1000:.1f} KB{trained}")
+    return {"artifacts": artifacts, "training": training, **described}
 
 
 def _replace(folder: Path, new: Path, aside: Path) -> None:

@@ -67,7 +67,7 @@ class Task(ABC):
     env_id, env_option : str or None, str
         Id of the family's Gymnasium environment, if any, and its argument that names the regime (or track).
     redrawn, has_seasons : bool
-        Whether a seed can draw its test data anew, as a season's secret can then; whether only a season's secret can.
+        Whether a seed or a season's secret can draw test data anew; whether only the latter can, of another system.
     artifact_kinds, heeds : tuple of str
         The kinds of files that can be scored (onnx, equations, predictions), and what a submission may say of how its
         file is run: names of fields of `Described`.
@@ -383,8 +383,8 @@ class Task(ABC):
     # A task pickles as its parameters, without data or results, and brings a regime that only this process knows.
 
     def __getstate__(self) -> dict[str, Any]:
-        state, own = {each.name: getattr(self, each.name) for each in fields(self)}, other_regimes().get(self.regime_id)
-        return state if own is None else {**state, "_regime": own}
+        regime = other_regimes().get(self.regime_id)
+        return {each.name: getattr(self, each.name) for each in fields(self)} | ({"_regime": regime} if regime else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         regime = state.pop("_regime", None)

@@ -97,7 +97,7 @@ class Source(Protocol):
 
 
 class _Known:
-    """What sources of known systems share."""
+    """The base of sources whose systems are known to everybody."""
 
     __slots__ = ()
 
